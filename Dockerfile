@@ -1,0 +1,37 @@
+# One image for every process of ours: `python -m db setup`, `python -m payment_mock`, `python -m worker`,
+# `python -m api`. Built from the hash-pinned lock; nothing that builds, tests or installs is left in it.
+
+FROM python:3.11.14-slim-bookworm AS build
+WORKDIR /build
+RUN python -m venv --without-pip /opt/venv
+COPY requirements.lock .
+# The build stage's own pip installs into the environment that goes on. Wheels only: nothing is compiled, so no
+# package runs code of its own here.
+RUN python -m pip --python /opt/venv/bin/python install \
+        --no-cache-dir --no-compile --no-deps --only-binary :all: --require-hashes -r requirements.lock
+COPY checkout /app/checkout
+COPY db /app/db
+COPY worker /app/worker
+COPY api /app/api
+COPY payment_mock /app/payment_mock
+COPY deploy/healthcheck.py /app/deploy/healthcheck.py
+# The root file system is read-only when it runs: compile now, or every start compiles again.
+RUN /opt/venv/bin/python -m compileall -q -j 0 /opt/venv/lib /app
+
+FROM python:3.11.14-slim-bookworm
+# The base image's installer has no business in production.
+RUN python -m pip uninstall --yes --quiet pip setuptools wheel \
+    && groupadd --system --gid 10001 checkout \
+    && useradd --system --uid 10001 --gid checkout --home-dir /nonexistent --shell /usr/sbin/nologin checkout
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /app /app
+WORKDIR /app
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1
+USER 10001:10001
+EXPOSE 8082 8086
+# The gateway's probe, as CMD is the gateway; docker-compose.yml gives each process its own.
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=6 \
+    CMD ["python", "/app/deploy/healthcheck.py", "http://127.0.0.1:8082/readyz"]
+CMD ["python", "-m", "api"]

@@ -1,0 +1,68 @@
+"""The compose file as compose reads it: parsed, and with `${VAR:-default}` and `${VAR:?message}` filled."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+VARIABLE = re.compile(r"\$\{(?P<name>[A-Z_]+)(?::(?P<kind>[-?])(?P<rest>[^}]*))?\}")
+
+# What a person must put into `.env`; everything else has a default.
+REQUIRED = {
+    "POSTGRES_PASSWORD": "postgres-password",
+    "SHOP_DB_PASSWORD": "shop-password",
+    "TEMPORAL_DB_PASSWORD": "temporal-password",
+    "CHECKOUT_ADMIN_TOKEN": "an-operator-token-of-our-own",
+}
+
+
+def interpolate(node: Any, values: dict[str, str]) -> Any:
+    """Compose's interpolation, the two forms we use. A missing required variable raises KeyError."""
+    if isinstance(node, dict):
+        return {key: interpolate(value, values) for key, value in node.items()}
+    if isinstance(node, list):
+        return [interpolate(value, values) for value in node]
+    if not isinstance(node, str):
+        return node
+
+    def fill(match: re.Match[str]) -> str:
+        name = match["name"]
+        return values[name] if values.get(name) or match["kind"] != "-" else match["rest"]
+
+    return VARIABLE.sub(fill, node)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def source() -> str:
+    return (ROOT / "docker-compose.yml").read_text()
+
+
+@pytest.fixture(scope="session")
+def raw(source: str) -> dict[str, Any]:
+    """As written, variables still in it."""
+    return dict(yaml.safe_load(source))
+
+
+@pytest.fixture(scope="session")
+def compose(raw: dict[str, Any]) -> dict[str, Any]:
+    """As compose would run it with the four required values and every default."""
+    return dict(interpolate(raw, REQUIRED))
+
+
+@pytest.fixture(scope="session")
+def services(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return dict(compose["services"])
+
+
+@pytest.fixture(scope="session")
+def ours(services: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The services that run our own image."""
+    return {name: service for name, service in services.items() if "build" in service}
