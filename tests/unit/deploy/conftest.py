@@ -1,6 +1,7 @@
 """The compose file as compose reads it: parsed, and with `${VAR:-default}` and `${VAR:?message}` filled."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
-VARIABLE = re.compile(r"\$\{(?P<name>[A-Z_]+)(?::(?P<kind>[-?])(?P<rest>[^}]*))?\}")
+# The innermost variable: `${NAME}`, `${NAME:-default}` or `${NAME:?message}`, a default may hold another one.
+VARIABLE = re.compile(r"\$\{(?P<name>[A-Z_]+)(?::(?P<kind>[-?])(?P<rest>[^{}]*))?\}")
 
 # What a person must put into `.env`; everything else has a default.
 REQUIRED = {
@@ -32,7 +34,9 @@ def interpolate(node: Any, values: dict[str, str]) -> Any:
         name = match["name"]
         return values[name] if values.get(name) or match["kind"] != "-" else match["rest"]
 
-    return VARIABLE.sub(fill, node)
+    while (filled := VARIABLE.sub(fill, node)) != node:
+        node = filled
+    return node
 
 
 @pytest.fixture(scope="session")
@@ -52,9 +56,15 @@ def raw(source: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def compose(raw: dict[str, Any]) -> dict[str, Any]:
-    """As compose would run it with the four required values and every default."""
-    return dict(interpolate(raw, REQUIRED))
+def render(raw: dict[str, Any]) -> Callable[..., dict[str, Any]]:
+    """`render(NAME="value")`: the file as compose runs it with the required values and these."""
+    return lambda **values: dict(interpolate(raw, REQUIRED | values))
+
+
+@pytest.fixture(scope="session")
+def compose(render: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    """As compose runs it with the four required values and every default."""
+    return render()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
-"""`docker-compose.yml` against the specification, our settings and our modules: no container engine needed."""
+"""`docker-compose.yml` against the specification, our settings and our modules. Needs no container engine."""
 
 import json
 import re
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 
 from checkout.errors import SettingsError
 from checkout.settings import Settings, load_settings
+from payment_mock.settings import Settings as PaymentSettings
+from payment_mock.settings import load_settings as load_payment_settings
 
 Services = dict[str, dict[str, Any]]
 
@@ -37,6 +40,10 @@ FOREIGN = {
 
 def our_variables() -> set[str]:
     return {str(field.alias) for field in Settings.model_fields.values()}
+
+
+def payment_variables() -> set[str]:
+    return {str(field.alias) for field in PaymentSettings.model_fields.values()}
 
 
 def jobs(services: Services) -> set[str]:
@@ -142,20 +149,45 @@ def test_the_supervisor_of_make_up_runs_the_same_modules(ours: Services, root: P
 
 
 def test_every_variable_is_known_to_the_program_that_reads_it(services: Services, ours: Services) -> None:
-    known = our_variables() | TEMPORAL_CLIENT
+    known = {name: our_variables() | TEMPORAL_CLIENT for name in ours} | {"payment": payment_variables()}
     for name, service in services.items():
-        accepted = known if name in ours else FOREIGN[name]
+        accepted = known[name] if name in ours else FOREIGN[name]
         assert set(service.get("environment", {})) <= accepted, name
 
 
 def test_our_processes_accept_the_environment_compose_gives_them(ours: Services) -> None:
-    for service in ours.values():
-        values = {key: value for key, value in service["environment"].items() if key in our_variables()}
+    for name in ours.keys() - {"payment"}:
+        values = {key: value for key, value in ours[name]["environment"].items() if key in our_variables()}
         settings = load_settings(_env_file=None, **values)
-        assert settings.database_url.get_secret_value().startswith(
-            "postgresql://checkout:shop-password@postgres:"
+        assert settings.database_url.get_secret_value() == (
+            "postgresql://checkout:shop-password@postgres:5432/checkout"
         )
         assert settings.stripe_api_base == "http://payment:8086"
+
+
+def test_the_payment_service_agrees_with_the_shop_and_finds_its_webhook(ours: Services) -> None:
+    shop, payment = ours["gateway"]["environment"], ours["payment"]["environment"]
+    for secret in ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "DATABASE_URL"):
+        assert shop[secret] == payment[secret]
+    settings = load_payment_settings(_env_file=None, **payment)
+    assert (settings.host, settings.port) == ("0.0.0.0", 8086)
+    assert settings.webhook_url == "http://gateway:8082/payment_webhook"
+    assert settings.public_url == "http://localhost:8086"
+    assert "CHECKOUT_ADMIN_TOKEN" not in payment
+
+
+def test_a_published_port_moves_the_links_with_it(render: Callable[..., dict[str, Any]]) -> None:
+    ports = {
+        "CHECKOUT_API_PORT": "9082",
+        "CHECKOUT_PAYMENT_PORT": "9086",
+        "CHECKOUT_TEMPORAL_UI_PORT": "9233",
+    }
+    services = render(**ports)["services"]
+    assert services["gateway"]["environment"]["CHECKOUT_PUBLIC_URL"] == "http://localhost:9082"
+    assert services["gateway"]["environment"]["CHECKOUT_TEMPORAL_UI_URL"] == "http://localhost:9233"
+    assert services["temporal-ui"]["environment"]["TEMPORAL_CORS_ORIGINS"] == "http://localhost:9233"
+    assert services["payment"]["environment"]["PAYMENT_PUBLIC_URL"] == "http://localhost:9086"
+    assert services["payment"]["ports"] == ["127.0.0.1:9086:8086"]
 
 
 def test_production_refuses_the_development_secrets_compose_falls_back_to(ours: Services) -> None:
