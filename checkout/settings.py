@@ -34,7 +34,11 @@ class Settings(BaseSettings):
     """All settings. Durations are seconds, money is never configured here."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", populate_by_name=True, case_sensitive=False, hide_input_in_errors=True
+        env_file=".env",
+        extra="ignore",
+        populate_by_name=True,
+        case_sensitive=False,
+        hide_input_in_errors=True,
     )
 
     environment: Environment = Field(Environment.DEVELOPMENT, alias="CHECKOUT_ENV")
@@ -57,6 +61,8 @@ class Settings(BaseSettings):
     temporal_port: Port = Field(7233, alias="CHECKOUT_TEMPORAL_PORT")
     temporal_ui_port: Port = Field(8233, alias="CHECKOUT_TEMPORAL_UI_PORT")
     postgres_port: Port = Field(5433, alias="CHECKOUT_POSTGRES_PORT")
+    worker_host: str = Field("127.0.0.1", alias="CHECKOUT_WORKER_HOST")
+    worker_port: Port = Field(8083, alias="CHECKOUT_WORKER_PORT")
     public_url_setting: str | None = Field(None, alias="CHECKOUT_PUBLIC_URL")
     temporal_ui_url_setting: str | None = Field(None, alias="CHECKOUT_TEMPORAL_UI_URL")
 
@@ -105,7 +111,8 @@ class Settings(BaseSettings):
         known = {
             "STRIPE_SECRET_KEY": self.stripe_secret_key.get_secret_value() == DEVELOPMENT_STRIPE_KEY,
             "STRIPE_WEBHOOK_SECRET": any(
-                secret.get_secret_value() == DEVELOPMENT_WEBHOOK_SECRET for secret in self.stripe_webhook_secrets
+                secret.get_secret_value() == DEVELOPMENT_WEBHOOK_SECRET
+                for secret in self.stripe_webhook_secrets
             ),
             "CHECKOUT_ADMIN_TOKEN": self.admin_token.get_secret_value() == DEVELOPMENT_ADMIN_TOKEN
             or len(self.admin_token.get_secret_value()) < 16,

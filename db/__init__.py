@@ -1,0 +1,5 @@
+"""Persistence: the engine, repositories for orders and inventory, the auditor's SQL, and the migrations.
+
+Repositories take a connection and never begin, commit or roll back: transactions begin and end at the edge, in
+an activity or a route.
+"""

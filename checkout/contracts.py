@@ -1,0 +1,199 @@
+"""What crosses a process boundary: inputs and results of workflows and activities, and the order's vocabulary.
+
+Frozen data that does nothing. These shapes are written into Temporal's histories: fields may be added with a
+default, never renamed or removed, as long as a recorded history uses them (`tests/replay` holds that).
+Amounts are integer minor units of `currency` (lower-case ISO 4217), durations seconds, instants aware UTC.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class OrderStatus(StrEnum):
+    """`pending → awaiting_payment → fulfilled → dispatched`, or one of the three other ends."""
+
+    PENDING = "pending"
+    AWAITING_PAYMENT = "awaiting_payment"
+    FULFILLED = "fulfilled"
+    DISPATCHED = "dispatched"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    REFUNDED = "refunded"
+
+    @property
+    def is_live(self) -> bool:
+        """Still undecided: it holds stock and may yet be paid."""
+        return self in (OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT)
+
+
+class Reason(StrEnum):
+    """Why an order ended without fulfilment."""
+
+    OUT_OF_STOCK = "out_of_stock"
+    PAYMENT_UNAVAILABLE = "payment_unavailable"
+    CUSTOMER = "customer"
+    TIMEOUT = "timeout"
+    OPERATOR = "operator"
+    LATE_PAYMENT = "late_payment"
+    PAYMENT_MISMATCH = "payment_mismatch"
+    CANNOT_FULFIL = "cannot_fulfil"
+
+
+@dataclass(frozen=True)
+class CartLine:
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True)
+class CheckoutInput:
+    """Starts a checkout. `request_id` names the HTTP request that started it, to tell a first answer from a replay."""
+
+    checkout_key: str
+    lines: list[CartLine]
+    fingerprint: str
+    payment_timeout: float
+    email: str | None = None
+    request_id: str = ""
+
+
+@dataclass(frozen=True)
+class OpenOrderInput:
+    checkout_key: str
+    lines: list[CartLine]
+    fingerprint: str
+    opened_at: datetime
+    expires_at: datetime
+    email: str | None = None
+
+
+@dataclass(frozen=True)
+class PaymentSession:
+    """A checkout session as we gave it to the customer. `simulator_url` is set only with the payment mock."""
+
+    session_id: str
+    url: str
+    simulator_url: str | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order as the workflow sees it: no personal data, for it is written into the history."""
+
+    order_id: str
+    checkout_key: str
+    fingerprint: str
+    status: OrderStatus
+    amount_total: int
+    currency: str
+    created_at: datetime
+    expires_at: datetime
+    reason: Reason | None = None
+    missing_skus: list[str] | None = None
+    session: PaymentSession | None = None
+    dispatch_due_at: datetime | None = None
+
+
+class SessionStatus(StrEnum):
+    """Stripe's `checkout.session.status`."""
+
+    OPEN = "open"
+    COMPLETE = "complete"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True)
+class SessionState:
+    """The provider's word on a session, the only authority on whether money moved."""
+
+    session_id: str
+    status: SessionStatus
+    paid: bool
+    amount_total: int
+    currency: str
+    order_id: str | None = None
+    payment_intent_id: str | None = None
+
+
+@dataclass(frozen=True)
+class FulfilInput:
+    order_id: str
+    payment_intent_id: str | None
+
+
+@dataclass(frozen=True)
+class ReleaseInput:
+    """End a live order as cancelled or rejected and return what it reserved."""
+
+    order_id: str
+    status: OrderStatus
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class RefundInput:
+    """Give a payment back, once. With an order, end it as refunded; without, the payment was not ours to keep."""
+
+    payment_intent_id: str
+    reason: Reason
+    order_id: str | None = None
+
+
+@dataclass(frozen=True)
+class FindOrderInput:
+    order_id: str
+
+
+@dataclass(frozen=True)
+class SettlementInput:
+    """What to settle: a session at the provider, an order of ours, or both."""
+
+    session_id: str | None = None
+    order_id: str | None = None
+
+
+@dataclass(frozen=True)
+class RefundOrderInput:
+    """An operator gives the money of a fulfilled or dispatched order back."""
+
+    order_id: str
+    reason: Reason = Reason.OPERATOR
+
+
+@dataclass(frozen=True)
+class DispatchInput:
+    order_id: str
+    due_at: datetime
+
+
+@dataclass(frozen=True)
+class CheckoutResult:
+    order_id: str
+    status: OrderStatus
+    reason: Reason | None = None
+
+
+class SessionProgress(StrEnum):
+    OPENING = "opening"
+    READY = "ready"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True)
+class PaymentSessionView:
+    """The answer to the query `payment_session`: the order as soon as there is one, and whose request began it."""
+
+    progress: SessionProgress
+    fingerprint: str
+    request_id: str
+    order: Order | None = None
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """What a sweep found orphaned and handed on."""
+
+    live_orders: int
+    settlements_started: int
+    dispatches_started: int

@@ -1,0 +1,61 @@
+"""Every identifier has one named function: keys, order ids, workflow ids, provider idempotency keys.
+
+A checkout's workflow id *is* its idempotency key, so a customer chooses it. All other workflow ids must
+therefore be impossible to write as a key: they hold a `/`, which a key may not, or the one prefix refused
+in keys (`settle:`).
+"""
+
+import re
+import secrets
+
+from checkout.errors import InvalidKey
+
+TASK_QUEUE = "checkout"
+SWEEP_SCHEDULE_ID = "sweep/schedule"
+SWEEP_WORKFLOW_ID = "sweep/run"
+
+# 200 is what Stripe's `client_reference_id` holds. `re.ASCII` and `fullmatch`: no newline sneaks in at the end.
+_KEY = re.compile(r"[A-Za-z0-9._~:-]{1,200}", re.ASCII)
+_SETTLEMENT_PREFIX = "settle:"
+
+
+def parse_checkout_key(text: str) -> str:
+    """The key as given. Raises `InvalidKey` unless it is 1 to 200 of `A-Z a-z 0-9 . _ ~ : -`."""
+    if not _KEY.fullmatch(text) or text in {".", ".."}:
+        raise InvalidKey("A checkout key is 1 to 200 characters out of A-Z a-z 0-9 . _ ~ : -")
+    if text.startswith(_SETTLEMENT_PREFIX):
+        raise InvalidKey(f"Checkout keys that begin with {_SETTLEMENT_PREFIX!r} are reserved")
+    return text
+
+
+def new_checkout_key() -> str:
+    """A random key of 160 bits, for a customer who brings none."""
+    return secrets.token_urlsafe(20)
+
+
+def new_order_id() -> str:
+    """An order id that cannot be guessed (128 random bits): knowing it is the permission to see the order."""
+    return f"ord_{secrets.token_hex(16)}"
+
+
+def settlement_workflow_id(subject: str) -> str:
+    """`settle:<session id>`; for an order that never got a session, its order id stands in."""
+    return f"{_SETTLEMENT_PREFIX}{subject}"
+
+
+def dispatch_workflow_id(order_id: str) -> str:
+    return f"dispatch/{order_id}"
+
+
+def refund_workflow_id(order_id: str) -> str:
+    return f"refund/{order_id}"
+
+
+def session_idempotency_key(order_id: str) -> str:
+    """One provider key an order: however often the session is asked for, one comes to be."""
+    return f"checkout-session/{order_id}"
+
+
+def refund_idempotency_key(payment_intent_id: str) -> str:
+    """One provider key a payment: it is given back once, whoever asks and however often."""
+    return f"refund/{payment_intent_id}"

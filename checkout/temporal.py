@@ -1,0 +1,47 @@
+"""The one way to connect to Temporal.
+
+Temporal's own environment configuration decides where: `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`,
+`TEMPORAL_API_KEY`, `TEMPORAL_TLS_*`, or a profile in its TOML file. Without any, the development server of
+`checkout up` on `CHECKOUT_TEMPORAL_PORT`.
+"""
+
+from dataclasses import replace
+
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
+from temporalio.envconfig import ClientConfig
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+
+from checkout.settings import Settings
+
+CHECKOUT_STATUS = SearchAttributeKey.for_keyword("CheckoutStatus")
+ORDER_ID = SearchAttributeKey.for_keyword("OrderId")
+SEARCH_ATTRIBUTES = (CHECKOUT_STATUS, ORDER_ID)
+
+
+def data_converter() -> DataConverter:
+    """The converter of every client, worker and replayer. One place, so that histories stay readable to all."""
+    return replace(pydantic_data_converter)
+
+
+def prometheus_runtime(bind_address: str) -> Runtime:
+    """A Temporal runtime that serves the SDK's metrics in Prometheus' format on `host:port`."""
+    return Runtime(
+        telemetry=TelemetryConfig(
+            metrics=PrometheusConfig(
+                bind_address=bind_address,
+                counters_total_suffix=True,
+                unit_suffix=True,
+                durations_as_seconds=True,
+            )
+        )
+    )
+
+
+async def connect(settings: Settings, *, lazy: bool = False, runtime: Runtime | None = None) -> Client:
+    """A connected client (or one that connects on first use, when `lazy`). Raises `RuntimeError` when out of reach."""
+    config = ClientConfig.load_client_connect_config()
+    config.setdefault("target_host", f"127.0.0.1:{settings.temporal_port}")
+    return await Client.connect(**config, data_converter=data_converter(), lazy=lazy, runtime=runtime)

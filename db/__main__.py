@@ -1,0 +1,49 @@
+"""`python -m db setup | migrate | seed`: prepare the database that `DATABASE_URL` names."""
+
+import argparse
+import asyncio
+import logging
+import sys
+
+from checkout.errors import SettingsError
+from checkout.logs import configure_logging
+from checkout.settings import load_settings
+from db.engine import create_engine
+from db.setup import migrate, seed
+
+logger = logging.getLogger("db")
+
+
+async def _run(action: str) -> None:
+    settings = load_settings()
+    engine = create_engine(
+        settings.database_url.get_secret_value(), pool_size=1, application_name="checkout-setup"
+    )
+    try:
+        if action in ("setup", "migrate"):
+            await migrate(engine)
+            logger.info("Database schema is up to date")
+        if action in ("setup", "seed"):
+            logger.info("Catalogue seeded, %d products added", await seed(engine))
+    finally:
+        await engine.dispose()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m db", description=__doc__)
+    parser.add_argument("action", choices=("setup", "migrate", "seed"), help="setup = migrate, then seed")
+    arguments = parser.parse_args()
+    configure_logging()
+    try:
+        asyncio.run(_run(arguments.action))
+    except SettingsError as error:
+        logger.error("%s", error)
+        return 2
+    except OSError as error:
+        logger.error("The database in DATABASE_URL cannot be reached: %s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""The catalogue and its stock. `on_hand` is what can still be sold; every change of it has a movement.
+
+Rows are locked in SKU order, always, so that two carts with the same products never deadlock.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from checkout.errors import CheckoutError
+
+
+class ProductNotFound(CheckoutError):
+    """A SKU that the catalogue does not know."""
+
+    code = "unknown-product"
+
+    def __init__(self, skus: Sequence[str]) -> None:
+        super().__init__(f"No such product: {', '.join(skus)}")
+        self.skus = list(skus)
+
+
+@dataclass(frozen=True)
+class LockedProduct:
+    sku: str
+    unit_amount: int
+    currency: str
+    on_hand: int
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product as the storefront shows it; `available` is the stock that can be sold now."""
+
+    sku: str
+    name: str
+    description: str
+    image: str
+    unit_amount: int
+    currency: str
+    available: int
+
+
+class NewProduct(Protocol):
+    """What `seed_products` asks of a product; `db.seed.SeedProduct` is one."""
+
+    @property
+    def sku(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def image(self) -> str: ...
+    @property
+    def unit_amount(self) -> int: ...
+    @property
+    def currency(self) -> str: ...
+    @property
+    def on_hand(self) -> int: ...
+
+
+_LOCK = text("""
+    SELECT sku, unit_amount, currency, on_hand FROM shop.products
+     WHERE sku = ANY(CAST(:skus AS text[])) ORDER BY sku FOR NO KEY UPDATE
+""")
+_LOCK_OF_ORDER = text("""
+    SELECT 1 FROM shop.products
+     WHERE sku IN (SELECT sku FROM shop.order_lines WHERE order_id = :order_id) ORDER BY sku FOR NO KEY UPDATE
+""")
+_RESERVE_MISSING = text("""
+    WITH missing AS (
+        SELECT l.order_id, l.sku, l.quantity FROM shop.order_lines l
+         WHERE l.order_id = :order_id
+           AND NOT EXISTS (SELECT 1 FROM shop.reservations r WHERE (r.order_id, r.sku) = (l.order_id, l.sku))
+    ), taken AS (
+        UPDATE shop.products p SET on_hand = p.on_hand - missing.quantity
+          FROM missing WHERE p.sku = missing.sku AND p.on_hand >= missing.quantity
+        RETURNING missing.order_id, missing.sku, missing.quantity
+    ), consumed AS (
+        INSERT INTO shop.reservations (order_id, sku, quantity, state)
+        SELECT order_id, sku, quantity, 'consumed' FROM taken
+    ), moved AS (
+        INSERT INTO shop.stock_movements (sku, delta, cause, order_id)
+        SELECT sku, -quantity, 'reserve', order_id FROM taken
+    )
+    SELECT (SELECT count(*) FROM taken) + (SELECT count(*) FROM shop.reservations r
+             WHERE r.order_id = :order_id AND r.state = 'consumed')
+         = (SELECT count(*) FROM shop.order_lines WHERE order_id = :order_id)
+""")
+_PRODUCTS = text("""
+    SELECT sku, name, description, image, unit_amount, currency, on_hand AS available
+      FROM shop.products ORDER BY position, sku
+""")
+_KNOWN = text("SELECT sku, currency FROM shop.products WHERE sku = ANY(CAST(:skus AS text[]))")
+_RESTOCK = text("""
+    WITH restocked AS (
+        UPDATE shop.products SET on_hand = on_hand + :quantity WHERE sku = :sku RETURNING sku, on_hand
+    ), moved AS (
+        INSERT INTO shop.stock_movements (sku, delta, cause) SELECT sku, :quantity, 'restock' FROM restocked
+    )
+    SELECT on_hand FROM restocked
+""")
+_SEED = text("""
+    WITH added AS (
+        INSERT INTO shop.products (sku, name, description, image, unit_amount, currency, on_hand, position)
+        VALUES (:sku, :name, :description, :image, :unit_amount, :currency, :on_hand, :position)
+        ON CONFLICT (sku) DO NOTHING RETURNING sku, on_hand
+    ), moved AS (
+        INSERT INTO shop.stock_movements (sku, delta, cause) SELECT sku, on_hand, 'seed' FROM added WHERE on_hand > 0
+    )
+    SELECT count(*) FROM added
+""")
+
+
+async def lock_products(connection: AsyncConnection, skus: Sequence[str]) -> list[LockedProduct]:
+    """Lock the products in SKU order and read what they cost and how many there are. Raises `ProductNotFound`."""
+    rows = (await connection.execute(_LOCK, {"skus": list(skus)})).all()
+    unknown = set(skus) - {row.sku for row in rows}
+    if unknown:
+        raise ProductNotFound(sorted(unknown))
+    return [LockedProduct(*row) for row in rows]
+
+
+async def lock_order_products(connection: AsyncConnection, order_id: str) -> None:
+    """Lock the products of an order in SKU order, before stock goes back to them."""
+    await connection.execute(_LOCK_OF_ORDER, {"order_id": order_id})
+
+
+async def reserve_missing_lines(connection: AsyncConnection, order_id: str) -> bool:
+    """Take stock anew for lines of a paid order that lost their reservation. False when there is too little.
+
+    A released reservation is a tombstone and is not revived: such an order cannot be fulfilled.
+    """
+    await lock_order_products(connection, order_id)
+    return bool((await connection.execute(_RESERVE_MISSING, {"order_id": order_id})).scalar_one())
+
+
+async def list_products(connection: AsyncConnection) -> list[Product]:
+    return [Product(*row) for row in await connection.execute(_PRODUCTS)]
+
+
+async def known_products(connection: AsyncConnection, skus: Iterable[str]) -> dict[str, str]:
+    """The currency by SKU, of those SKUs that exist."""
+    rows: Any = await connection.execute(_KNOWN, {"skus": list(skus)})
+    return {row.sku: row.currency for row in rows}
+
+
+async def restock(connection: AsyncConnection, sku: str, quantity: int) -> int:
+    """Add `quantity` to the stock and answer what is on hand now. Raises `ProductNotFound`."""
+    on_hand = (await connection.execute(_RESTOCK, {"sku": sku, "quantity": quantity})).scalar_one_or_none()
+    if on_hand is None:
+        raise ProductNotFound([sku])
+    return int(on_hand)
+
+
+async def seed_products(connection: AsyncConnection, products: Iterable[NewProduct]) -> int:
+    """Add those products that are not there yet; answers how many."""
+    added = 0
+    for position, product in enumerate(products):
+        row = {
+            "sku": product.sku,
+            "name": product.name,
+            "description": product.description,
+            "image": product.image,
+            "unit_amount": product.unit_amount,
+            "currency": product.currency,
+            "on_hand": product.on_hand,
+            "position": position,
+        }
+        added += (await connection.execute(_SEED, row)).scalar_one()
+    return added

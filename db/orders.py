@@ -1,0 +1,287 @@
+"""Orders: opening them with their reservation, and every guarded transition of their life.
+
+Each transition is one statement of the form `UPDATE … WHERE status = …` whose side effects (reservations, stock,
+timeline) hang off the row it returns. Run twice, or in a race, the second finds no row and changes nothing; the
+caller gets the order as it is. That is what makes every activity safe to repeat.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from checkout.contracts import OpenOrderInput, Order, OrderStatus, PaymentSession, Reason
+from checkout.errors import OrderNotFound
+from checkout.ids import new_order_id
+from db.inventory import lock_order_products, lock_products, reserve_missing_lines
+
+_COLUMNS = """id, checkout_key, fingerprint, status, reason, missing_skus, amount_total, currency, created_at,
+    expires_at, payment_session_id, payment_url, simulator_url, dispatch_due_at"""
+
+_OPEN = text("""
+    WITH wanted AS (
+        SELECT * FROM unnest(CAST(:skus AS text[]), CAST(:quantities AS int[]), CAST(:unit_amounts AS bigint[]))
+                 AS w(sku, quantity, unit_amount)
+    ), opened AS (
+        INSERT INTO shop.orders (id, checkout_key, fingerprint, status, reason, missing_skus, email, amount_total,
+                                 currency, created_at, expires_at, event_count)
+        VALUES (:id, :checkout_key, :fingerprint, :status, :reason, CAST(:missing_skus AS text[]), :email,
+                :amount_total, :currency, :opened_at, :expires_at, 1)
+        ON CONFLICT (checkout_key) DO NOTHING
+        RETURNING *
+    ), lines AS (
+        INSERT INTO shop.order_lines (order_id, sku, quantity, unit_amount)
+        SELECT opened.id, w.sku, w.quantity, w.unit_amount FROM opened, wanted w
+    ), taken AS (
+        UPDATE shop.products p SET on_hand = p.on_hand - w.quantity
+          FROM opened, wanted w WHERE p.sku = w.sku AND opened.status = 'pending'
+    ), held AS (
+        INSERT INTO shop.reservations (order_id, sku, quantity, state)
+        SELECT opened.id, w.sku, w.quantity, 'held' FROM opened, wanted w WHERE opened.status = 'pending'
+    ), moved AS (
+        INSERT INTO shop.stock_movements (sku, delta, cause, order_id)
+        SELECT w.sku, -w.quantity, 'reserve', opened.id FROM opened, wanted w WHERE opened.status = 'pending'
+    ), told AS (
+        INSERT INTO shop.order_events (order_id, seq, kind, data)
+        SELECT id, 1, CASE status WHEN 'pending' THEN 'reserved' ELSE status END,
+               jsonb_strip_nulls(jsonb_build_object('reason', reason, 'skus', missing_skus))
+          FROM opened
+    )
+    SELECT * FROM opened
+""")
+
+_RECORD_SESSION = text(f"""
+    WITH moved AS (
+        UPDATE shop.orders
+           SET status = 'awaiting_payment', payment_session_id = :session_id, payment_url = :url,
+               simulator_url = :simulator_url, event_count = event_count + 1
+         WHERE id = :order_id AND status = 'pending'
+        RETURNING *
+    ), told AS (
+        INSERT INTO shop.order_events (order_id, seq, kind, data)
+        SELECT id, event_count, 'awaiting_payment', jsonb_build_object('session_id', payment_session_id) FROM moved
+    )
+    SELECT {_COLUMNS} FROM moved
+""")  # noqa: S608 - only our own column list is interpolated
+
+_FULFIL = text(f"""
+    WITH moved AS (
+        UPDATE shop.orders
+           SET status = 'fulfilled', fulfilled_at = clock_timestamp(),
+               dispatch_due_at = clock_timestamp() + CAST(:dispatch_duration AS interval),
+               payment_intent_id = :payment_intent_id, event_count = event_count + 2
+         WHERE id = :order_id AND status = 'awaiting_payment'
+        RETURNING *
+    ), consumed AS (
+        UPDATE shop.reservations r SET state = 'consumed'
+          FROM moved WHERE r.order_id = moved.id AND r.state = 'held'
+        RETURNING r.sku
+    ), told AS (
+        INSERT INTO shop.order_events (order_id, seq, kind)
+        SELECT id, event_count - 1, 'paid' FROM moved UNION ALL SELECT id, event_count, 'fulfilled' FROM moved
+    )
+    SELECT {_COLUMNS},
+           (SELECT count(*) FROM shop.order_lines l
+             WHERE l.order_id = moved.id AND l.sku NOT IN (SELECT sku FROM consumed)) AS unreserved
+      FROM moved
+""")  # noqa: S608
+
+_CLOSE = text(f"""
+    WITH moved AS (
+        UPDATE shop.orders
+           SET status = :status, reason = :reason, event_count = event_count + 1,
+               payment_intent_id = coalesce(payment_intent_id, :payment_intent_id)
+         WHERE id = :order_id AND status = ANY(CAST(:closes AS text[]))
+        RETURNING *
+    ), released AS (
+        UPDATE shop.reservations r SET state = 'released'
+          FROM moved WHERE r.order_id = moved.id AND r.state IN ('held', 'consumed')
+        RETURNING r.order_id, r.sku, r.quantity
+    ), returned AS (
+        UPDATE shop.products p SET on_hand = p.on_hand + released.quantity FROM released WHERE p.sku = released.sku
+    ), recorded AS (
+        INSERT INTO shop.stock_movements (sku, delta, cause, order_id)
+        SELECT sku, quantity, 'release', order_id FROM released
+    ), told AS (
+        INSERT INTO shop.order_events (order_id, seq, kind, data)
+        SELECT id, event_count, status, jsonb_build_object('reason', reason) FROM moved
+    )
+    SELECT {_COLUMNS} FROM moved
+""")  # noqa: S608
+
+_DISPATCH = text(f"""
+    WITH moved AS (
+        UPDATE shop.orders SET status = 'dispatched', event_count = event_count + 1
+         WHERE id = :order_id AND status = 'fulfilled'
+        RETURNING *
+    ), told AS (
+        INSERT INTO shop.order_events (order_id, seq, kind) SELECT id, event_count, 'dispatched' FROM moved
+    )
+    SELECT {_COLUMNS} FROM moved
+""")  # noqa: S608
+
+_BY_KEY = text(f"SELECT {_COLUMNS} FROM shop.orders WHERE checkout_key = :checkout_key")  # noqa: S608
+_BY_ID = text(f"SELECT {_COLUMNS} FROM shop.orders WHERE id = :order_id")  # noqa: S608
+_LIVE = text(f"""
+    SELECT {_COLUMNS} FROM shop.orders
+     WHERE status IN ('pending', 'awaiting_payment') AND created_at < clock_timestamp() - CAST(:grace AS interval)
+     ORDER BY created_at LIMIT :limit
+""")  # noqa: S608
+_UNDISPATCHED = text(f"""
+    SELECT {_COLUMNS} FROM shop.orders
+     WHERE status = 'fulfilled' AND dispatch_due_at < clock_timestamp() - CAST(:grace AS interval)
+     ORDER BY dispatch_due_at LIMIT :limit
+""")  # noqa: S608
+
+
+class CannotFulfil(Exception):
+    """A paid order whose stock is gone: the transaction must roll back, and the money go back."""
+
+
+def _order(row: Row[Any]) -> Order:
+    session = None
+    if row.payment_session_id is not None:
+        session = PaymentSession(row.payment_session_id, row.payment_url, row.simulator_url)
+    return Order(
+        order_id=row.id,
+        checkout_key=row.checkout_key,
+        fingerprint=row.fingerprint,
+        status=OrderStatus(row.status),
+        amount_total=row.amount_total,
+        currency=row.currency,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        reason=Reason(row.reason) if row.reason else None,
+        missing_skus=row.missing_skus,
+        session=session,
+        dispatch_due_at=row.dispatch_due_at,
+    )
+
+
+async def find_by_key(connection: AsyncConnection, checkout_key: str) -> Order | None:
+    row = (await connection.execute(_BY_KEY, {"checkout_key": checkout_key})).one_or_none()
+    return _order(row) if row else None
+
+
+async def find_by_id(connection: AsyncConnection, order_id: str) -> Order | None:
+    row = (await connection.execute(_BY_ID, {"order_id": order_id})).one_or_none()
+    return _order(row) if row else None
+
+
+async def open_order(connection: AsyncConnection, request: OpenOrderInput) -> Order:
+    """Insert the order under its unique key and reserve every line, or reject it whole.
+
+    A second call with the key, from a retry, a second run or a zombie, gets the order that is there, whatever has
+    become of it: the row under the key is the tombstone. Raises `ProductNotFound` for a SKU that does not exist.
+    """
+    quantities = {line.sku: line.quantity for line in request.lines}
+    stock = await lock_products(connection, list(quantities))
+    missing = [product.sku for product in stock if product.on_hand < quantities[product.sku]]
+    inserted = (
+        await connection.execute(
+            _OPEN,
+            {
+                "id": new_order_id(),
+                "checkout_key": request.checkout_key,
+                "fingerprint": request.fingerprint,
+                "status": OrderStatus.REJECTED if missing else OrderStatus.PENDING,
+                "reason": Reason.OUT_OF_STOCK if missing else None,
+                "missing_skus": missing or None,
+                "email": request.email,
+                "amount_total": sum(product.unit_amount * quantities[product.sku] for product in stock),
+                "currency": stock[0].currency,
+                "opened_at": request.opened_at,
+                "expires_at": request.expires_at,
+                "skus": [product.sku for product in stock],
+                "quantities": [quantities[product.sku] for product in stock],
+                "unit_amounts": [product.unit_amount for product in stock],
+            },
+        )
+    ).one_or_none()
+    if inserted:
+        return _order(inserted)
+    existing = await find_by_key(connection, request.checkout_key)
+    if existing is None:
+        raise OrderNotFound(f"The order of key {request.checkout_key} vanished")
+    return existing
+
+
+async def record_session(connection: AsyncConnection, order_id: str, session: PaymentSession) -> Order:
+    """pending → awaiting_payment. The answer's session may be another's: the first one recorded stays."""
+    return await _transition(
+        connection,
+        _RECORD_SESSION,
+        order_id,
+        session_id=session.session_id,
+        url=session.url,
+        simulator_url=session.simulator_url,
+    )
+
+
+async def fulfil_order(
+    connection: AsyncConnection, order_id: str, payment_intent_id: str | None, dispatch_duration: timedelta
+) -> Order:
+    """awaiting_payment → fulfilled, reservation held → consumed. Raises `CannotFulfil` when stock cannot be had."""
+    parameters = {
+        "order_id": order_id,
+        "payment_intent_id": payment_intent_id,
+        "dispatch_duration": dispatch_duration,
+    }
+    row = (await connection.execute(_FULFIL, parameters)).one_or_none()
+    if row is None:
+        return await get_order(connection, order_id)
+    if row.unreserved and not await reserve_missing_lines(connection, order_id):
+        raise CannotFulfil(order_id)
+    return _order(row)
+
+
+async def close_order(
+    connection: AsyncConnection,
+    order_id: str,
+    status: OrderStatus,
+    reason: Reason,
+    *,
+    closes: Sequence[OrderStatus],
+    payment_intent_id: str | None = None,
+) -> Order:
+    """Move an order in one of the states `closes` to an end, returning what it held or had consumed to stock."""
+    await lock_order_products(connection, order_id)
+    return await _transition(
+        connection,
+        _CLOSE,
+        order_id,
+        status=status,
+        reason=reason,
+        closes=list(closes),
+        payment_intent_id=payment_intent_id,
+    )
+
+
+async def dispatch_order(connection: AsyncConnection, order_id: str) -> Order:
+    """fulfilled → dispatched; an order refunded meanwhile stays refunded."""
+    return await _transition(connection, _DISPATCH, order_id)
+
+
+async def live_orders(connection: AsyncConnection, grace: timedelta, limit: int) -> list[Order]:
+    """Orders not yet decided that are older than `grace`, oldest first."""
+    return [_order(row) for row in await connection.execute(_LIVE, {"grace": grace, "limit": limit})]
+
+
+async def undispatched_orders(connection: AsyncConnection, grace: timedelta, limit: int) -> list[Order]:
+    """Fulfilled orders whose dispatch is overdue by more than `grace`."""
+    return [_order(row) for row in await connection.execute(_UNDISPATCHED, {"grace": grace, "limit": limit})]
+
+
+async def get_order(connection: AsyncConnection, order_id: str) -> Order:
+    """The order, or `OrderNotFound`."""
+    order = await find_by_id(connection, order_id)
+    if order is None:
+        raise OrderNotFound(f"No order {order_id}")
+    return order
+
+
+async def _transition(connection: AsyncConnection, statement: Any, order_id: str, **parameters: Any) -> Order:
+    row = (await connection.execute(statement, {"order_id": order_id, **parameters})).one_or_none()
+    return _order(row) if row else await get_order(connection, order_id)

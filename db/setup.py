@@ -1,0 +1,44 @@
+"""Bring a database up to date: migrations and, for a new shop, the seeded catalogue.
+
+Safe to run by several processes at once and again and again: an advisory lock lets one work, and the seed adds
+only products that are not there.
+"""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.inventory import seed_products
+from db.seed import CATALOGUE
+
+_MIGRATION_LOCK = 0x5EED_C0DE
+
+
+def _alembic_config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _upgrade(connection: Connection) -> None:
+    command.upgrade(_alembic_config(connection), "head")
+
+
+async def migrate(engine: AsyncEngine) -> None:
+    """Upgrade to the newest schema. A migration may take long, so the statement limits of the pool are lifted."""
+    async with engine.begin() as connection:
+        await connection.execute(text("SET LOCAL statement_timeout = 0"))
+        await connection.execute(text("SET LOCAL lock_timeout = '60s'"))
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+        await connection.execute(text("CREATE SCHEMA IF NOT EXISTS shop"))
+        await connection.run_sync(_upgrade)
+
+
+async def seed(engine: AsyncEngine) -> int:
+    """Add the catalogue's products that are missing; answers how many were added."""
+    async with engine.begin() as connection:
+        return await seed_products(connection, CATALOGUE)

@@ -1,0 +1,103 @@
+"""`python -m worker`: the one place where the worker's parts are put together."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from checkout.errors import SettingsError
+from checkout.ids import TASK_QUEUE
+from checkout.logs import configure_logging
+from checkout.settings import Settings, load_settings
+from checkout.temporal import connect
+from db.engine import create_engine
+from worker.app import Dependencies, create_worker
+from worker.health import HealthServer
+from worker.payments.stripe_adapter import StripeProvider
+from worker.schedule import ensure_sweep
+
+logger = logging.getLogger("worker")
+
+_RETRY_PAUSE = 0.3
+
+
+@contextlib.asynccontextmanager
+async def _engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(
+        settings.database_url.get_secret_value(),
+        pool_size=settings.database_pool_size,
+        application_name="checkout-worker",
+    )
+    try:
+        # Open the first connection before the first customer pays for it; activities retry if it cannot be had.
+        with contextlib.suppress(Exception):
+            async with engine.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+async def _run(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    health = HealthServer(settings.worker_port, settings.worker_host)
+    async with health, _engine(settings) as engine:
+        client = None
+        while client is None and not stop.is_set():
+            try:
+                client = await connect(settings)
+            except RuntimeError as error:
+                logger.warning("Temporal is not there yet, trying again: %s", error)
+                await asyncio.sleep(_RETRY_PAUSE)
+        if client is None:
+            return
+        dependencies = Dependencies(engine, StripeProvider(settings), client, settings.dispatch_duration)
+        async with create_worker(dependencies):
+            health.is_ready = True
+            logger.info("Worker polls task queue %r", TASK_QUEUE)
+            schedule = asyncio.create_task(_keep_sweeping(client, settings.sweep_interval))
+            await stop.wait()
+            health.is_ready = False
+            schedule.cancel()
+    logger.info("Worker stopped")
+
+
+async def _keep_sweeping(client: Client, interval: float) -> None:
+    while True:
+        try:
+            await ensure_sweep(client, interval)
+        except RPCError as error:
+            logger.warning("The sweep's schedule cannot be set yet: %s", error)
+            await asyncio.sleep(2)
+        else:
+            return
+
+
+def main() -> int:
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    configure_logging(settings.log_format)
+    asyncio.run(_run(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # The SDK's runtime may abort while the interpreter is torn down (sdk-python issue 300): leave before that.
+    os._exit(code)

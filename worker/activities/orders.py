@@ -1,0 +1,61 @@
+"""The steps that only our own database decides."""
+
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio import activity
+
+from checkout.contracts import (
+    DispatchInput,
+    FindOrderInput,
+    FulfilInput,
+    OpenOrderInput,
+    Order,
+    OrderStatus,
+    ReleaseInput,
+)
+from db import orders
+
+
+class OrderActivities:
+    """Opening, fulfilling, releasing and dispatching orders. `dispatch_duration` in seconds."""
+
+    def __init__(self, engine: AsyncEngine, *, dispatch_duration: float) -> None:
+        self._engine = engine
+        self._dispatch_duration = timedelta(seconds=dispatch_duration)
+
+    @activity.defn
+    async def open_order(self, request: OpenOrderInput) -> Order:
+        """Insert the order and reserve its lines, or reject it; or find what the key has already led to."""
+        async with self._engine.begin() as connection:
+            return await orders.open_order(connection, request)
+
+    @activity.defn
+    async def find_order(self, request: FindOrderInput) -> Order | None:
+        async with self._engine.connect() as connection:
+            return await orders.find_by_id(connection, request.order_id)
+
+    @activity.defn
+    async def fulfil_order(self, request: FulfilInput) -> Order:
+        """Held → consumed and awaiting → fulfilled. Raises `CannotFulfil`, final, when the stock is gone."""
+        async with self._engine.begin() as connection:
+            return await orders.fulfil_order(
+                connection, request.order_id, request.payment_intent_id, self._dispatch_duration
+            )
+
+    @activity.defn
+    async def release_order(self, request: ReleaseInput) -> Order:
+        """End a live order without fulfilment; what it held can be sold again."""
+        async with self._engine.begin() as connection:
+            return await orders.close_order(
+                connection,
+                request.order_id,
+                request.status,
+                request.reason,
+                closes=(OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT),
+            )
+
+    @activity.defn
+    async def dispatch_order(self, request: DispatchInput) -> Order:
+        async with self._engine.begin() as connection:
+            return await orders.dispatch_order(connection, request.order_id)

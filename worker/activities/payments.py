@@ -1,0 +1,95 @@
+"""The steps that ask the payment service, and write down what it said."""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio import activity
+
+from checkout.contracts import Order, OrderStatus, PaymentSession, RefundInput, SessionState
+from checkout.errors import PaymentRefused, PaymentStuck
+from db import orders
+from worker.payments.port import PaymentProvider, SessionLine, SessionRequest
+
+# Stripe forgets idempotency keys after 24 hours ("Idempotent requests"): an older order is looked up first.
+IDEMPOTENCY_KEY_LIFETIME = timedelta(hours=20)
+
+_LINES = text("""
+    SELECT p.name, l.quantity, l.unit_amount, o.email
+      FROM shop.order_lines l JOIN shop.products p USING (sku) JOIN shop.orders o ON o.id = l.order_id
+     WHERE l.order_id = :order_id ORDER BY l.sku
+""")
+
+
+class PaymentActivities:
+    def __init__(self, engine: AsyncEngine, provider: PaymentProvider) -> None:
+        self._engine = engine
+        self._provider = provider
+
+    @activity.defn
+    async def create_payment_session(self, order: Order) -> Order:
+        """Have the order's one session, and record it: pending → awaiting payment.
+
+        Raises `PaymentRefused` or `PaymentStuck`, both final, only once a look-up has shown that the provider has
+        no session for this order: none can be paid, so the stock may go back.
+        """
+        request = await self._session_request(order)
+        session = await self._obtain_session(request, order.created_at)
+        async with self._engine.begin() as connection:
+            return await orders.record_session(connection, order.order_id, session)
+
+    @activity.defn
+    async def retrieve_session(self, session_id: str) -> SessionState:
+        return await self._provider.retrieve_session(session_id)
+
+    @activity.defn
+    async def expire_session(self, session_id: str) -> SessionState:
+        """Close the session, unless it is complete: the answer says which, and only the answer decides."""
+        return await self._provider.expire_session(session_id)
+
+    @activity.defn
+    async def refund_payment(self, request: RefundInput) -> Order | None:
+        """Give the money back, then end the order as refunded. Repeated, both find it done."""
+        await self._provider.refund(request.payment_intent_id)
+        if request.order_id is None:
+            return None
+        async with self._engine.begin() as connection:
+            return await orders.close_order(
+                connection,
+                request.order_id,
+                OrderStatus.REFUNDED,
+                request.reason,
+                closes=[
+                    status
+                    for status in OrderStatus
+                    if status not in (OrderStatus.PENDING, OrderStatus.REFUNDED)
+                ],
+                payment_intent_id=request.payment_intent_id,
+            )
+
+    async def _obtain_session(self, request: SessionRequest, created_at: datetime) -> PaymentSession:
+        if datetime.now(UTC) - created_at > IDEMPOTENCY_KEY_LIFETIME:
+            found = await self._provider.find_session(request)
+            if found is not None:
+                return found
+        try:
+            return await self._provider.create_session(request)
+        except (PaymentRefused, PaymentStuck):
+            # An earlier attempt whose answer was lost may have opened one all the same.
+            found = await self._provider.find_session(request)
+            if found is None:
+                raise
+            return found
+
+    async def _session_request(self, order: Order) -> SessionRequest:
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(_LINES, {"order_id": order.order_id})).all()
+        return SessionRequest(
+            order_id=order.order_id,
+            checkout_key=order.checkout_key,
+            currency=order.currency,
+            lines=[SessionLine(row.name, row.quantity, row.unit_amount) for row in rows],
+            created_at=order.created_at,
+            pay_by=order.expires_at,
+            email=rows[0].email,
+        )

@@ -1,0 +1,88 @@
+"""Find orders that nobody looks after any more, and hand each to a workflow."""
+
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.service import RPCError, RPCStatusCode
+
+from checkout.contracts import DispatchInput, Order, SettlementInput, SweepResult
+from checkout.ids import TASK_QUEUE, dispatch_workflow_id, settlement_workflow_id
+from db import orders
+from worker.policies import WORKFLOW_TASK_TIMEOUT
+
+# Younger than this, an order may simply not have been reached yet.
+GRACE = timedelta(seconds=15)
+# More are left for the next sweep.
+BATCH = 500
+
+
+class SweepActivities:
+    def __init__(self, engine: AsyncEngine, client: Client) -> None:
+        self._engine = engine
+        self._client = client
+
+    @activity.defn
+    async def sweep_orders(self) -> SweepResult:
+        """Start a settlement for each live order without a running workflow, and overdue dispatches again."""
+        async with self._engine.connect() as connection:
+            live = await orders.live_orders(connection, GRACE, BATCH)
+            overdue = await orders.undispatched_orders(connection, GRACE, BATCH)
+        # One listing instead of a question an order. It may lag, so an order it misses is asked for by id.
+        running = await self._running_checkouts() if live else set()
+        settlements = 0
+        for order in live:
+            activity.heartbeat(order.order_id)
+            if order.checkout_key not in running and not await self._is_looked_after(order):
+                await self._settle(order)
+                settlements += 1
+        for order in overdue:
+            await self._dispatch(order)
+        return SweepResult(len(live), settlements, len(overdue))
+
+    async def _running_checkouts(self) -> set[str]:
+        query = f"ExecutionStatus = 'Running' AND WorkflowType = 'CheckoutWorkflow' AND TaskQueue = '{TASK_QUEUE}'"
+        return {execution.id async for execution in self._client.list_workflows(query, page_size=1000)}
+
+    async def _is_looked_after(self, order: Order) -> bool:
+        subject = order.session.session_id if order.session else order.order_id
+        return await self._is_running(order.checkout_key) or await self._is_running(
+            settlement_workflow_id(subject)
+        )
+
+    async def _is_running(self, workflow_id: str) -> bool:
+        try:
+            description = await self._client.get_workflow_handle(workflow_id).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return description.status is WorkflowExecutionStatus.RUNNING
+
+    async def _settle(self, order: Order) -> None:
+        session_id = order.session.session_id if order.session else None
+        await self._client.start_workflow(
+            "SettlementWorkflow",
+            SettlementInput(session_id=session_id, order_id=order.order_id),
+            id=settlement_workflow_id(session_id or order.order_id),
+            task_queue=TASK_QUEUE,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            task_timeout=WORKFLOW_TASK_TIMEOUT,
+            static_summary=f"Orphaned order {order.order_id}",
+        )
+
+    async def _dispatch(self, order: Order) -> None:
+        assert order.dispatch_due_at is not None, "a fulfilled order has a due time, says the table"
+        await self._client.start_workflow(
+            "DispatchWorkflow",
+            DispatchInput(order.order_id, order.dispatch_due_at),
+            id=dispatch_workflow_id(order.order_id),
+            task_queue=TASK_QUEUE,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            task_timeout=WORKFLOW_TASK_TIMEOUT,
+            static_summary=f"Overdue dispatch of {order.order_id}",
+        )

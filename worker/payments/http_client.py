@@ -1,0 +1,47 @@
+"""The stripe library's transport: httpx, without redirects, proxies or answers of any size.
+
+The library's own `HTTPXClient` takes no client or transport, so this is its documented extension point, a subclass
+of `stripe.HTTPClient`, in its asynchronous half (the only one the worker uses).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import stripe
+
+MAX_RESPONSE_BYTES = 1_000_000
+
+
+class BoundedHTTPClient(stripe.HTTPClient):
+    """Raises `stripe.APIConnectionError` for everything that is not a whole answer of reasonable size."""
+
+    name = "httpx"
+
+    def __init__(self, timeout: httpx.Timeout) -> None:
+        super().__init__()
+        # A redirect could carry our key elsewhere, a proxy from the environment could read it.
+        self._client = httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False)
+
+    async def sleep_async(self, secs: float) -> None:  # pragma: no cover - retries are Temporal's
+        raise NotImplementedError
+
+    async def request_async(
+        self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        try:
+            async with self._client.stream(
+                method, url, headers=headers, content=post_data or None
+            ) as response:
+                body = bytearray()
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > MAX_RESPONSE_BYTES:
+                        raise httpx.DecodingError("answer too large", request=response.request)
+                return bytes(body), response.status_code, response.headers
+        except httpx.HTTPError as error:
+            message = f"{type(error).__name__} at the payment service"
+            raise stripe.APIConnectionError(message) from error  # type: ignore[no-untyped-call] # theirs
+
+    async def close_async(self) -> None:
+        await self._client.aclose()

@@ -1,0 +1,51 @@
+"""The port to the payment service: the five questions we ask it.
+
+Every call is safe to repeat: creating and refunding carry an idempotency key derived from what they are for.
+All raise `PaymentRefused` (asking again cannot help), `PaymentStuck` (the provider replays a stored 5xx) or
+`PaymentUnreachable` (nobody knows; ask again).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from checkout.contracts import PaymentSession, SessionState
+
+
+@dataclass(frozen=True)
+class SessionLine:
+    """One line of the payment page. `unit_amount` in minor units."""
+
+    name: str
+    quantity: int
+    unit_amount: int
+
+
+@dataclass(frozen=True)
+class SessionRequest:
+    """What a checkout session is opened for; equal for every attempt, as the idempotency key demands."""
+
+    order_id: str
+    checkout_key: str
+    currency: str
+    lines: list[SessionLine]
+    created_at: datetime
+    pay_by: datetime
+    email: str | None = None
+
+
+class PaymentProvider(Protocol):
+    async def create_session(self, request: SessionRequest) -> PaymentSession:
+        """Open the order's one checkout session, or get it again."""
+
+    async def find_session(self, request: SessionRequest) -> PaymentSession | None:
+        """Look the order's session up without the idempotency key: for when the key's answer is unusable."""
+
+    async def retrieve_session(self, session_id: str) -> SessionState:
+        """The provider's word on a session, now."""
+
+    async def expire_session(self, session_id: str) -> SessionState:
+        """Close an open session. One that is complete or expired already is answered as it is, not an error."""
+
+    async def refund(self, payment_intent_id: str) -> None:
+        """Give a payment back in full, once. A payment given back already is not an error."""

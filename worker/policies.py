@@ -1,0 +1,64 @@
+"""Every timeout and retry of the worker, with its name and its reason, in one place.
+
+A step is tried first as a *local* activity: inside the workflow task, without a round trip through Temporal's
+queues, which is what a checkout that meets no fault needs. If that one try does not end well and soon, the step
+becomes a regular activity, retried by the server with backoff and visible in Temporal's UI with its attempts and
+its last failure. Both are the same idempotent code (docs/decisions/0004).
+
+All times are seconds.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio.common import RetryPolicy
+
+from checkout.errors import PaymentRefused, PaymentStuck
+
+# A worker that dies is missed after this long: the workflow task, with the local activity in it, goes to another.
+WORKFLOW_TASK_TIMEOUT = timedelta(seconds=3)
+# How long a task waits for the worker that has the workflow cached before any other may take it.
+STICKY_SCHEDULE_TO_START_TIMEOUT = timedelta(seconds=1.5)
+# Signals a run takes before it continues as new, so that a flood of events never makes a history too long.
+MAX_EVENTS_PER_RUN = 500
+
+# No answer can change these; everything else is asked again.
+FINAL_ERRORS = [
+    PaymentRefused.__name__,
+    PaymentStuck.__name__,
+    "ProductNotFound",
+    "OrderNotFound",
+    "CannotFulfil",
+]
+
+
+@dataclass(frozen=True)
+class StepPolicy:
+    """How a step is tried: once locally within `quick`, then regularly, each attempt within `attempt`."""
+
+    quick: timedelta
+    attempt: timedelta
+    retry: RetryPolicy
+
+
+def _for_ever(maximum_interval: float) -> RetryPolicy:
+    """No step gives up: giving up would leave stock or money in an unknown state. The backoff is bounded."""
+    return RetryPolicy(
+        initial_interval=timedelta(seconds=0.2),
+        backoff_coefficient=2.0,
+        maximum_interval=timedelta(seconds=maximum_interval),
+        non_retryable_error_types=FINAL_ERRORS,
+    )
+
+
+# Above db.engine's ladder of limits (the client gives up on an answer after 3 s).
+DATABASE = StepPolicy(timedelta(seconds=4), timedelta(seconds=5), _for_ever(maximum_interval=5))
+# Above the HTTP client's limit (6 s) and one transaction.
+PROVIDER = StepPolicy(timedelta(seconds=4), timedelta(seconds=10), _for_ever(maximum_interval=15))
+
+# The provider refuses to speak about a session of ours (a wrong key, say): an operator must look; until then the
+# order keeps its stock, and the provider is asked again this often.
+REFUSED_PAUSE = timedelta(seconds=30)
+
+SWEEP_ATTEMPT = timedelta(seconds=20)
+SWEEP_RETRY = RetryPolicy(maximum_attempts=3)

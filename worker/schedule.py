@@ -1,0 +1,48 @@
+"""The Temporal Schedule that runs the sweep."""
+
+from datetime import timedelta
+
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
+
+from checkout.ids import SWEEP_SCHEDULE_ID, SWEEP_WORKFLOW_ID, TASK_QUEUE
+from worker import policies
+from worker.workflows.sweep import SweepWorkflow
+
+
+def _schedule(interval: float) -> Schedule:
+    return Schedule(
+        action=ScheduleActionStartWorkflow(
+            SweepWorkflow.run,
+            id=SWEEP_WORKFLOW_ID,
+            task_queue=TASK_QUEUE,
+            task_timeout=policies.WORKFLOW_TASK_TIMEOUT,
+            static_summary="Hand orphaned orders to a settlement",
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(seconds=interval))]),
+        # A sweep that is still running is doing the work already; missed ones are made up for by the next.
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(seconds=60)),
+    )
+
+
+async def ensure_sweep(client: Client, interval: float) -> None:
+    """Create the schedule, or give it the interval (seconds) that is set now."""
+    schedule = _schedule(interval)
+    try:
+        await client.create_schedule(SWEEP_SCHEDULE_ID, schedule)
+    except ScheduleAlreadyRunningError:
+
+        def update(_: ScheduleUpdateInput) -> ScheduleUpdate:
+            return ScheduleUpdate(schedule=schedule)
+
+        await client.get_schedule_handle(SWEEP_SCHEDULE_ID).update(update)

@@ -1,0 +1,56 @@
+"""Run one activity as its policy says: locally at once, else regularly until it succeeds."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from worker.policies import FINAL_ERRORS, StepPolicy
+
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
+
+_ONCE = RetryPolicy(maximum_attempts=1)
+
+
+class StepFailed(Exception):
+    """A step ended with an error that asking again cannot change. `kind` is the error's class name."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(f"{kind}: {message}")
+        self.kind = kind
+
+
+async def run_step(
+    activity: Callable[[Any, Argument], Awaitable[Result]],
+    argument: Argument,
+    policy: StepPolicy,
+    summary: str,
+) -> Result:
+    """The activity's result. Raises `StepFailed` for one of `policies.FINAL_ERRORS`, and nothing else of its own."""
+    try:
+        return await workflow.execute_local_activity_method(
+            activity, argument, start_to_close_timeout=policy.quick, retry_policy=_ONCE, summary=summary
+        )
+    except ActivityError as error:
+        _raise_if_final(error)
+    try:
+        return await workflow.execute_activity_method(
+            activity,
+            argument,
+            start_to_close_timeout=policy.attempt,
+            retry_policy=policy.retry,
+            summary=summary,
+        )
+    except ActivityError as error:
+        _raise_if_final(error)
+        raise
+
+
+def _raise_if_final(error: ActivityError) -> None:
+    cause = error.cause
+    if isinstance(cause, ApplicationError) and cause.type in FINAL_ERRORS:
+        raise StepFailed(cause.type, cause.message) from error

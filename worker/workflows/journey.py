@@ -1,0 +1,238 @@
+"""An order's way from payment session to its end: what a checkout and a settlement have in common.
+
+The provider is the authority. A webhook, a deadline or a wish to cancel are only reasons to ask it; whatever its
+answer, the order follows. Stock goes back only once the provider says the session can no longer be paid.
+"""
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.workflow import ParentClosePolicy
+
+with workflow.unsafe.imports_passed_through():
+    from checkout.contracts import (
+        DispatchInput,
+        FulfilInput,
+        Order,
+        OrderStatus,
+        Reason,
+        RefundInput,
+        ReleaseInput,
+        SessionState,
+        SessionStatus,
+    )
+    from checkout.ids import dispatch_workflow_id
+    from checkout.temporal import CHECKOUT_STATUS, ORDER_ID
+    from worker import policies
+    from worker.activities.orders import OrderActivities
+    from worker.activities.payments import PaymentActivities
+    from worker.steps import StepFailed, run_step
+    from worker.workflows.dispatch import DispatchWorkflow
+
+
+class OrderJourney:
+    """Holds the order as last read from the database, and what has been heard since."""
+
+    def __init__(self) -> None:
+        self._order: Order | None = None
+        self._event_ids: set[str] = set()
+        self._has_news = False
+        self._closing: Reason | None = None
+
+    @workflow.signal
+    def payment_event(self, event_id: str) -> None:
+        """The provider has news. Only the event's id: what it is, the provider is asked. Repeats are dropped."""
+        if event_id not in self._event_ids and len(self._event_ids) < policies.MAX_EVENTS_PER_RUN:
+            self._event_ids.add(event_id)
+            self._has_news = True
+
+    @workflow.signal
+    def cancel(self) -> None:
+        """The customer gives up. Money that has already come wins."""
+        self._closing = self._closing or Reason.CUSTOMER
+
+    def give_up(self) -> None:
+        """The operator gives up (see `worker.shield`)."""
+        self._closing = self._closing or Reason.OPERATOR
+
+    @property
+    def was_given_up(self) -> bool:
+        return self._order is not None and self._order.reason is Reason.OPERATOR
+
+    @property
+    def order(self) -> Order:
+        assert self._order is not None, "no step comes before the order"
+        return self._order
+
+    def _see(self, order: Order) -> None:
+        """Take note of the order as it now is, and show it in Temporal's UI."""
+        is_new = self._order is None
+        if is_new or self.order.status is not order.status:
+            updates = [CHECKOUT_STATUS.value_set(order.status.value)]
+            if is_new:
+                updates.append(ORDER_ID.value_set(order.order_id))
+            workflow.upsert_search_attributes(updates)
+        self._order = order
+        because = f" ({order.reason})" if order.reason else ""
+        session = f"\n\nsession `{order.session.session_id}`" if order.session else ""
+        workflow.set_current_details(f"order `{order.order_id}` **{order.status}**{because}{session}")
+
+    async def open_payment_session(self) -> None:
+        """Have the one session for the order; if the provider will not give it, return the stock."""
+        try:
+            self._see(
+                await run_step(
+                    PaymentActivities.create_payment_session,
+                    self.order,
+                    policies.PROVIDER,
+                    "Open the payment session",
+                )
+            )
+        except StepFailed as error:
+            workflow.logger.warning("No payment session for order %s: %s", self.order.order_id, error)
+            await self._release(OrderStatus.REJECTED, Reason.PAYMENT_UNAVAILABLE)
+
+    async def await_payment(self) -> None:
+        """Wait for news, a wish to cancel or the deadline, and settle; again, until the order is decided."""
+        while self.order.status.is_live:
+            if self._is_run_long_enough:
+                self.start_over()
+            await self._wait()
+            try:
+                await self._settle()
+            except StepFailed as error:
+                workflow.logger.error(
+                    "Order %s needs attention, its stock is kept: %s", self.order.order_id, error
+                )
+                await workflow.sleep(policies.REFUSED_PAUSE, summary="The payment service refuses to answer")
+                self._has_news = True
+
+    def start_over(self) -> None:
+        """Continue as new. The order and its session are in the database: the next run finds them and goes on."""
+        raise NotImplementedError
+
+    @property
+    def _is_run_long_enough(self) -> bool:
+        """A flood of events must not make the history too long. A wish to cancel is settled first, not forgotten."""
+        is_long = (
+            len(self._event_ids) >= policies.MAX_EVENTS_PER_RUN
+            or workflow.info().is_continue_as_new_suggested()
+        )
+        return is_long and self._closing in (None, Reason.TIMEOUT)
+
+    async def _wait(self) -> None:
+        remaining = self.order.expires_at - workflow.now()
+        if self._closing is None and remaining > timedelta(0):
+            try:
+                await workflow.wait_condition(
+                    lambda: self._has_news or self._closing is not None,
+                    timeout=remaining,
+                    timeout_summary="Payment deadline",
+                )
+            except TimeoutError:
+                pass
+        self._has_news = False
+        if self._closing is None and workflow.now() >= self.order.expires_at:
+            self._closing = Reason.TIMEOUT
+
+    async def _settle(self) -> None:
+        """Ask the provider, closing the session first if the order is to end, and follow its answer."""
+        session_id = self._session_id
+        if self._closing is None:
+            session = await run_step(
+                PaymentActivities.retrieve_session,
+                session_id,
+                policies.PROVIDER,
+                "Look at the payment session",
+            )
+        else:
+            session = await run_step(
+                PaymentActivities.expire_session, session_id, policies.PROVIDER, "Close the payment session"
+            )
+        if session.paid:
+            await self._accept(session)
+        elif session.status is SessionStatus.EXPIRED:
+            # Closed at the provider before our deadline: the customer left through its page.
+            await self._release(OrderStatus.CANCELLED, self._closing or Reason.CUSTOMER)
+        elif self._closing is not None and session.status is SessionStatus.COMPLETE:
+            # Complete but unpaid cannot be paid by anyone any more; money that comes all the same is given back.
+            await self._release(OrderStatus.CANCELLED, self._closing)
+
+    async def _accept(self, session: SessionState) -> None:
+        """Paid: fulfil, or give the money back when what was paid is not what was agreed, or there is no stock."""
+        if not pays_for(session, self.order):
+            await self._refund(session, Reason.PAYMENT_MISMATCH)
+            return
+        try:
+            self._see(
+                await run_step(
+                    OrderActivities.fulfil_order,
+                    FulfilInput(self.order.order_id, session.payment_intent_id),
+                    policies.DATABASE,
+                    "Fulfil the order",
+                )
+            )
+        except StepFailed:
+            await self._refund(session, Reason.CANNOT_FULFIL)
+            return
+        if self.order.status in (OrderStatus.CANCELLED, OrderStatus.REJECTED):
+            await self._refund(session, Reason.LATE_PAYMENT)
+
+    async def _release(self, status: OrderStatus, reason: Reason) -> None:
+        self._see(
+            await run_step(
+                OrderActivities.release_order,
+                ReleaseInput(self.order.order_id, status, reason),
+                policies.DATABASE,
+                "Return the stock",
+            )
+        )
+
+    async def _refund(self, session: SessionState, reason: Reason) -> None:
+        assert session.payment_intent_id is not None, "a paid session has a payment"
+        refunded = await run_step(
+            PaymentActivities.refund_payment,
+            RefundInput(session.payment_intent_id, reason, self.order.order_id),
+            policies.PROVIDER,
+            "Give the money back",
+        )
+        if refunded is not None:
+            self._see(refunded)
+
+    async def start_dispatch(self) -> None:
+        """Hand the fulfilled order to a workflow of its own, which outlives this one."""
+        if self.order.status is not OrderStatus.FULFILLED or self.order.dispatch_due_at is None:
+            return
+        try:
+            await workflow.start_child_workflow(
+                DispatchWorkflow.run,
+                DispatchInput(self.order.order_id, self.order.dispatch_due_at),
+                id=dispatch_workflow_id(self.order.order_id),
+                parent_close_policy=ParentClosePolicy.ABANDON,
+                task_timeout=policies.WORKFLOW_TASK_TIMEOUT,
+                static_summary=f"Dispatch of {self.order.order_id}",
+            )
+        except WorkflowAlreadyStartedError:
+            workflow.logger.info("Order %s is being dispatched already", self.order.order_id)
+
+    def tell_outcome(self) -> None:
+        """The guide's log lines."""
+        if self.order.status in (OrderStatus.FULFILLED, OrderStatus.DISPATCHED):
+            workflow.logger.info("Checkout with UUID %s succeeded!", self.order.checkout_key)
+        else:
+            workflow.logger.warning("Checkout with UUID %s failed or timed out...", self.order.checkout_key)
+
+    @property
+    def _session_id(self) -> str:
+        assert self.order.session is not None, "awaiting payment means there is a session, says the table"
+        return self.order.session.session_id
+
+
+def pays_for(session: SessionState, order: Order) -> bool:
+    """Whether the session's payment is the one agreed: this order, this amount, this currency."""
+    return (session.order_id, session.amount_total, session.currency) == (
+        order.order_id,
+        order.amount_total,
+        order.currency,
+    )

@@ -1,0 +1,108 @@
+"""Settle what no running checkout looks after: a webhook for a closed or forgotten checkout, an orphaned order."""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from checkout.contracts import (
+        CheckoutResult,
+        FindOrderInput,
+        Order,
+        OrderStatus,
+        Reason,
+        RefundInput,
+        SessionState,
+        SessionStatus,
+        SettlementInput,
+    )
+    from worker import policies
+    from worker.activities.orders import OrderActivities
+    from worker.activities.payments import PaymentActivities
+    from worker.shield import shielded
+    from worker.steps import StepFailed, run_step
+    from worker.workflows.journey import OrderJourney
+
+
+@workflow.defn
+class SettlementWorkflow(OrderJourney):
+    @workflow.init
+    def __init__(self, settlement: SettlementInput) -> None:
+        super().__init__()
+        self._settlement = settlement
+
+    @workflow.run
+    @shielded
+    async def run(self, settlement: SettlementInput) -> CheckoutResult | None:
+        """Take a live order to its end; give back what was paid for anything else. None: no session of ours."""
+        session = await self._look(settlement.session_id)
+        order = await self._find(settlement.order_id or (session.order_id if session else None))
+        if order is not None:
+            self._see(order)
+            if order.status is OrderStatus.PENDING:
+                await self.open_payment_session()
+        if session is not None and not self._is_own(session):
+            await self._give_back(session)
+            return None
+        if order is None:
+            return None
+        if self.order.status.is_live:
+            await self.await_payment()
+            self.tell_outcome()
+            await self.start_dispatch()
+        elif session is not None and not self._is_kept:
+            await self._give_back(session)
+        return CheckoutResult(self.order.order_id, self.order.status, self.order.reason)
+
+    def start_over(self) -> None:
+        workflow.continue_as_new(self._settlement)
+
+    async def _look(self, session_id: str | None) -> SessionState | None:
+        if session_id is None:
+            return None
+        try:
+            return await run_step(
+                PaymentActivities.retrieve_session,
+                session_id,
+                policies.PROVIDER,
+                "Look at the payment session",
+            )
+        except StepFailed:
+            workflow.logger.warning("The payment service does not know session %s", session_id)
+            return None
+
+    async def _find(self, order_id: str | None) -> Order | None:
+        if order_id is None:
+            return None
+        return await run_step(
+            OrderActivities.find_order, FindOrderInput(order_id), policies.DATABASE, "Find the order"
+        )
+
+    def _is_own(self, session: SessionState) -> bool:
+        """Whether the session is the one that our order recorded."""
+        own = self._order.session if self._order else None
+        return own is not None and own.session_id == session.session_id
+
+    @property
+    def _is_kept(self) -> bool:
+        """Whether the order's money is ours to keep."""
+        return self.order.status in (OrderStatus.FULFILLED, OrderStatus.DISPATCHED)
+
+    async def _give_back(self, session: SessionState) -> None:
+        """Close a session nobody shall pay; return what was paid all the same, once."""
+        if session.status is SessionStatus.OPEN:
+            session = await run_step(
+                PaymentActivities.expire_session,
+                session.session_id,
+                policies.PROVIDER,
+                "Close the payment session",
+            )
+        if not session.paid or session.payment_intent_id is None:
+            return
+        own = self._is_own(session)
+        refunded = await run_step(
+            PaymentActivities.refund_payment,
+            RefundInput(session.payment_intent_id, Reason.LATE_PAYMENT, self.order.order_id if own else None),
+            policies.PROVIDER,
+            "Give the money back",
+        )
+        if refunded is not None:
+            self._see(refunded)

@@ -1,0 +1,20 @@
+"""The safety net, run by a Temporal Schedule: no live order without a workflow that looks after it."""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from checkout.contracts import SweepResult
+    from worker import policies
+    from worker.activities.sweep import SweepActivities
+
+
+@workflow.defn
+class SweepWorkflow:
+    @workflow.run
+    async def run(self) -> SweepResult:
+        return await workflow.execute_activity_method(
+            SweepActivities.sweep_orders,
+            start_to_close_timeout=policies.SWEEP_ATTEMPT,
+            retry_policy=policies.SWEEP_RETRY,
+            summary="Find orders nobody looks after",
+        )
