@@ -1,0 +1,39 @@
+"""`python -m payment_mock`: one process, one event loop, one port."""
+
+import logging
+import sys
+
+import uvicorn
+
+from payment_mock.app import create_app
+from payment_mock.faults.replies import expose_connection
+from payment_mock.settings import WrongSettings, load_settings
+
+
+def main() -> int:
+    try:
+        settings = load_settings()
+    except WrongSettings as error:
+        print(error, file=sys.stderr)
+        return 2
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for chatty in ("httpx", "alembic", "uvicorn.error"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    uvicorn.run(
+        expose_connection(create_app(settings)),
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        access_log=False,
+        server_header=False,
+        log_config=None,
+        timeout_graceful_shutdown=3,
+        timeout_keep_alive=75,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""The composition root: builds the service and its application from settings."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from fastapi import FastAPI, Request
+from starlette.responses import Response
+
+from payment_mock import housekeeping
+from payment_mock.database import Database, is_unreachable
+from payment_mock.domain import errors, wire
+from payment_mock.faults.plane import Faults
+from payment_mock.faults.replies import FaultReply
+from payment_mock.http import error_response
+from payment_mock.outbox.deliverer import Outbox
+from payment_mock.routes import guide, probes, stripe_sessions
+from payment_mock.service import Declined, Service
+from payment_mock.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The ASGI application. Its lifespan connects, migrates, and runs the outbox and the housekeeping."""
+    app = FastAPI(
+        title="Payment service (Stripe simulator)",
+        lifespan=_lifespan,
+        routes=[*stripe_sessions.routes, *probes.routes],
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    app.include_router(guide.router)
+    app.add_exception_handler(errors.StripeError, _render)
+    app.add_exception_handler(Declined, _render)
+    app.add_exception_handler(FaultReply, _render)
+    app.add_exception_handler(Exception, _render)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    database = Database(settings)
+    faults = Faults(database)
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=settings.webhook_concurrency)
+    # trust_env off: an HTTP proxy in the environment has no business between us and a loopback endpoint.
+    async with httpx.AsyncClient(limits=limits, timeout=None, follow_redirects=False, trust_env=False) as client:  # noqa: S113
+        outbox = Outbox(settings, database, faults, client)
+        app.state.service = Service(settings, database, faults, outbox)
+        background = asyncio.create_task(_background(app.state.service))
+        try:
+            yield
+        finally:
+            background.cancel()
+            await asyncio.gather(background, return_exceptions=True)
+            await outbox.close()
+            await database.close()
+
+
+async def _background(service: Service) -> None:
+    """Become ready, then work. Meanwhile the port answers: `/livez` 200, the rest 503 until the database is there."""
+    try:
+        await service.database.prepare()
+        await service.faults.refresh(force=True)
+        log.info("Payment service ready on %s", service.settings.public_url)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(service.outbox.run())
+            tasks.create_task(housekeeping.run(service))
+    except asyncio.CancelledError:
+        raise
+    except BaseException:
+        log.exception("The payment service's background work died; leaving, so that the supervisor restarts it")
+        raise
+
+
+async def _render(_: Request, error: Exception) -> Response:
+    """Errors of the routes that are not Stripe's, in Stripe's error objects."""
+    if isinstance(error, errors.StripeError):
+        return error_response(error)
+    if isinstance(error, FaultReply):
+        return error.response()
+    if isinstance(error, Declined):
+        message = wire.decline_message(error.code)
+        return error_response(errors.card_declined(error.code, message, ""))
+    if is_unreachable(error):
+        return error_response(errors.api_error(503, "The database is not reachable; try again."))
+    # A bug: uvicorn logs the traceback, the client learns nothing of it.
+    return error_response(errors.api_error(500))

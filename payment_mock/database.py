@@ -1,0 +1,91 @@
+"""PostgreSQL: two engines, a ready flag, and the wait for a server that is not there yet.
+
+Most requests are one statement, and a statement is a transaction of its own: `single` runs in autocommit and saves
+the two round trips of BEGIN and COMMIT. Whatever takes more statements, or must be held open, uses `transaction`.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from payment_mock.migrate import migrate
+from payment_mock.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# What a connection does when PostgreSQL is away: refuses, vanishes, or does not answer.
+UNREACHABLE = (OSError, TimeoutError, SQLAlchemyError)
+_RETRY_FIRST, _RETRY_CAP = 0.1, 2.0
+
+
+class Database:
+    """The engine and its two ways to work."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._engine = create_async_engine(
+            settings.asyncpg_url,
+            isolation_level="AUTOCOMMIT",
+            pool_size=settings.database_pool_size,
+            # Held requests (fault barriers) keep a connection each; ordinary ones must not starve behind them.
+            max_overflow=32,
+            pool_timeout=10,
+            # A ping would cost every request a round trip; without it a restarted server costs one request a 503.
+            pool_pre_ping=False,
+            pool_use_lifo=True,
+            connect_args={
+                "timeout": 5,
+                "command_timeout": 30,
+                "server_settings": {"application_name": "payment_mock", "jit": "off"},
+            },
+        )
+        self._transactional = self._engine.execution_options(isolation_level="READ COMMITTED")
+        self.ready = asyncio.Event()
+
+    def single(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A connection in autocommit: each statement is its own transaction."""
+        return self._connect()
+
+    def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A transaction: committed at the end of the block, rolled back on an exception."""
+        return self._transactional.begin()
+
+    def work(self, *, atomic: bool) -> AbstractAsyncContextManager[AsyncConnection]:
+        return self.transaction() if atomic else self.single()
+
+    @asynccontextmanager
+    async def _connect(self) -> AsyncIterator[AsyncConnection]:
+        async with self._engine.connect() as connection:
+            yield connection
+
+    async def prepare(self) -> None:
+        """Connect and migrate; while PostgreSQL is away, say so and try again, for ever."""
+        delay = _RETRY_FIRST
+        while True:
+            try:
+                await migrate(self._transactional)
+            except UNREACHABLE as error:
+                log.warning("PostgreSQL is not reachable yet (%s); next try in %.1f s", _brief(error), delay)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, _RETRY_CAP)
+            else:
+                self.ready.set()
+                return
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Whether the database could not be asked, as against: refused what it was asked."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or "CannotConnectNow" in repr(error.orig)
+    return isinstance(error, UNREACHABLE)
+
+
+def _brief(error: BaseException) -> str:
+    lines = str(getattr(error, "orig", None) or error).splitlines()
+    return lines[0][:200] if lines else type(error).__name__

@@ -1,0 +1,1 @@
+"""What a payment is: sessions, their wire shapes, events, errors. No I/O."""

@@ -1,0 +1,110 @@
+"""What a fault rule is, and which are accepted.
+
+A rule names a point and an action there. The points of an operation are `<operation>.before` (nothing of it is
+committed yet) and `<operation>.after` (it is committed, the reply is not sent yet). Operations: create, retrieve,
+expire, refund, list, pay. Further points: `webhook` (an attempt to deliver an event) and `report` (a session as
+retrieve and list show it).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+OPERATIONS = ("create", "retrieve", "expire", "refund", "list", "pay")
+REPLIES = ("error", "sticky_error", "drop", "redirect", "huge_body", "broken_body")
+ACTIONS: Mapping[str, tuple[str, ...]] = {
+    **{f"{operation}.{when}": ("delay", "hold", *REPLIES) for operation in OPERATIONS for when in ("before", "after")},
+    "webhook": ("lose", "delay", "duplicate", "reorder", "forge"),
+    "report": ("override",),
+}
+MORE_ACTIONS: Mapping[str, tuple[str, ...]] = {
+    "create.before": ("alter",),
+    "create.after": ("pay",),
+    "pay.before": ("decline", "complete_unpaid", "until_deadline"),
+    "expire.before": ("until_deadline",),
+}
+# What `override` and `alter` may set: everything a shop compares.
+SETTABLE = ("amount_total", "currency", "status", "payment_status", "client_reference_id", "metadata")
+ALTERABLE = ("amount_total", "currency", "client_reference_id", "metadata")
+
+
+class Match(BaseModel):
+    """Which requests a rule is for: all that are given must be equal. Empty: every one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    session_id: str | None = None
+    client_reference_id: str | None = None
+    order_id: str | None = None
+    event_type: str | None = None
+
+
+class RuleInput(BaseModel):
+    """The body of `PUT /_faults`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    point: str
+    action: str
+    times: int | None = Field(1, ge=1, le=1_000_000, description="how often it fires; null: for ever")
+    delay_seconds: float = Field(0, ge=-3600, le=86_400, description="waited first; for a hold, its longest time")
+    status: int | None = Field(None, ge=400, le=599, description="the HTTP status of an error (default 500)")
+    copies: int | None = Field(None, ge=1, le=100, description="extra copies of a duplicated webhook (default 1)")
+    match: Match = Match()
+    set: dict[str, Any] = Field(default_factory=dict, description="what override and alter change")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "RuleInput":
+        known = (*ACTIONS.get(self.point, ()), *MORE_ACTIONS.get(self.point, ()))
+        if not known:
+            raise ValueError(f"unknown point {self.point!r}; known: {', '.join(ACTIONS)}")
+        if self.action not in known:
+            raise ValueError(f"no action {self.action!r} at {self.point}; known: {', '.join(known)}")
+        if self.delay_seconds < 0 and self.action != "until_deadline":
+            raise ValueError("delay_seconds is negative, which only until_deadline can be")
+        settable = {"override": SETTABLE, "alter": ALTERABLE}.get(self.action, ())
+        if wrong := [name for name in self.set if name.split(".")[0] not in settable]:
+            raise ValueError(f"{self.action} cannot set {', '.join(wrong)}")
+        for name, value in self.set.items():
+            if name == "amount_total" and (type(value) is not int or not 1 <= value <= 99_999_999):
+                raise ValueError("set.amount_total must be an integer of minor units, 1 to 99999999")
+            if name != "amount_total" and not isinstance(value, str):
+                raise ValueError(f"set.{name} must be a string")
+            if name == "metadata":
+                raise ValueError("set one key of metadata: metadata.order_id")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a request or a delivery is about; matched against a rule's `match`."""
+
+    session_id: str | None = None
+    client_reference_id: str | None = None
+    order_id: str | None = None
+    event_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A stored rule."""
+
+    id: int
+    point: str
+    action: str
+    times: int | None
+    fired: int
+    delay_seconds: float
+    status: int | None
+    copies: int | None
+    match: Mapping[str, str] = field(default_factory=dict)
+    set: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def spent(self) -> bool:
+        return self.times is not None and self.fired >= self.times
+
+    def fits(self, subject: Subject) -> bool:
+        return all(getattr(subject, name) == value for name, value in self.match.items())

@@ -1,0 +1,150 @@
+"""The endpoints of DBOS's guide: the simulator's customer side, which needs no key.
+
+Amounts are minor units (`price: 1000` is 10.00 USD). Errors are Stripe's error objects.
+"""
+
+import json
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from payment_mock import provider
+from payment_mock.domain import errors, form, ids
+from payment_mock.domain.creation import DAY, check_total
+from payment_mock.domain.session import LineItem, Session
+from payment_mock.domain.urls import check_url, check_webhook_url
+from payment_mock.http import read_body
+from payment_mock.service import Service
+
+router = APIRouter(prefix="/api", tags=["guide"])
+
+
+class Item(BaseModel):
+    """`price` is for one unit, in minor units of the currency."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    description: str = Field(min_length=1, max_length=250)
+    quantity: Annotated[int, Field(strict=True, ge=1, le=999_999)]
+    price: Annotated[int, Field(strict=True, ge=0, le=99_999_999)]
+
+
+class NewPaymentSession(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    webhook: str | None = Field(None, description="where this session's events go; only hosts of this machine")
+    success_url: str
+    cancel_url: str
+    items: list[Item] = Field(min_length=1, max_length=100)
+    currency: str = Field("usd", pattern="^[a-z]{3}$")
+    client_reference_id: str | None = Field(None, max_length=200)
+
+
+class PaymentSession(BaseModel):
+    """`payment_status` is pending, paid or cancelled."""
+
+    session_id: str
+    url: str
+    payment_status: str
+
+
+@router.post("/create_payment_session")
+async def create_payment_session(request: Request, new: NewPaymentSession) -> PaymentSession:
+    service: Service = request.app.state.service
+    items = tuple(LineItem(item.description, item.price, item.quantity) for item in new.items)
+    total = sum(item.unit_amount * item.quantity for item in items)
+    check_total(total, new.currency)
+    created = int(time.time())
+    session = Session(
+        id=ids.session_id(),
+        amount_total=total,
+        currency=new.currency,
+        line_items=items,
+        success_url=check_url(new.success_url, "success_url"),
+        cancel_url=check_url(new.cancel_url, "cancel_url"),
+        created=created,
+        expires_at=created + DAY,
+        client_reference_id=new.client_reference_id,
+        webhook_url=check_webhook_url(new.webhook, service.settings.webhook_url) if new.webhook else None,
+    )
+    answered = await service.create(session)
+    return _shown(service, await service.find(json.loads(answered.body)["id"]))
+
+
+@router.get("/session/{session_id}")
+async def session(request: Request, session_id: str) -> PaymentSession:
+    service: Service = request.app.state.service
+    return _shown(service, await service.find(session_id))
+
+
+@router.get("/session_info/{session_id}")
+async def session_info(request: Request, session_id: str) -> dict[str, Any]:
+    """The session with its items, amounts (minor units) and addresses."""
+    service: Service = request.app.state.service
+    found = await service.find(session_id)
+    return {
+        **_shown(service, found).model_dump(),
+        "client_reference_id": found.client_reference_id,
+        "amount_total": found.amount_total,
+        "currency": found.currency,
+        "items": [
+            {"description": item.description, "quantity": item.quantity, "price": item.unit_amount}
+            for item in found.line_items
+        ],
+        "success_url": found.success_url,
+        "cancel_url": found.cancel_url,
+        "expires_at": found.expires_at,
+    }
+
+
+@router.post("/submit_payment", status_code=204, response_class=Response)
+async def submit_payment(request: Request) -> Response:
+    """Pay. 204 also when it is paid already; 404 unknown; 409 expired or cancelled; 402 declined."""
+    service: Service = request.app.state.service
+    try:
+        await service.pay(await _session_id(request))
+    except provider.NotPayable as refusal:
+        raise errors.invalid_request(
+            f"This session cannot be paid: it {refusal.reason}.", code="session_not_payable", status=409
+        ) from None
+    return Response(status_code=204)
+
+
+@router.post("/cancel_payment", status_code=204, response_class=Response)
+async def cancel_payment(request: Request) -> Response:
+    """Give up: the session is expired and `checkout.session.expired` sent. 404 unknown; 409 when it is paid."""
+    service: Service = request.app.state.service
+    try:
+        await service.cancel(await _session_id(request))
+    except provider.NotOpen:
+        raise errors.invalid_request(
+            "This session cannot be cancelled: it is already complete.", code="session_already_complete", status=409
+        ) from None
+    return Response(status_code=204)
+
+
+async def _session_id(request: Request) -> str:
+    """`session_id` from a form or from JSON, whatever the content type says: curl's -d calls JSON a form too."""
+    body = (await read_body(request, 16_384)).strip()
+    value: Any = None
+    if body.startswith(b"{"):
+        try:
+            value = json.loads(body).get("session_id")
+        except ValueError:
+            raise errors.invalid_request("The request body is not valid JSON.") from None
+    else:
+        value = form.parse(body).get("session_id")
+    if value is None:
+        raise errors.missing("session_id")
+    if not isinstance(value, str) or "\0" in value:
+        raise errors.invalid_request("Invalid string", param="session_id")
+    return value
+
+
+def _shown(service: Service, session: Session) -> PaymentSession:
+    status = {"paid": "paid"}.get(session.payment_status, "cancelled" if session.status == "expired" else "pending")
+    return PaymentSession(
+        session_id=session.id, url=f"{service.settings.public_url}/payment/{session.id}", payment_status=status
+    )

@@ -1,0 +1,123 @@
+"""The payment service's own settings: environment variables (or `.env`), refused at start by name.
+
+Kept apart from the shop's settings on purpose: the two talk over HTTP only, as a shop and Stripe do.
+"""
+
+from functools import cached_property
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class WrongSettings(Exception):
+    """The environment is wrong. The message names each variable."""
+
+
+class Settings(BaseSettings):
+    """All settings. Durations are seconds."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", populate_by_name=True, case_sensitive=False, hide_input_in_errors=True
+    )
+
+    environment: str = Field("development", pattern="^(development|production)$", alias="CHECKOUT_ENV")
+    database_url: SecretStr = Field(
+        SecretStr("postgresql://checkout:checkout@127.0.0.1:5433/checkout"), alias="DATABASE_URL"
+    )
+    database_pool_size: int = Field(6, ge=1, le=200, alias="PAYMENT_DATABASE_POOL_SIZE")
+
+    host: str = Field("127.0.0.1", alias="CHECKOUT_PAYMENT_HOST")
+    port: Port = Field(8086, alias="CHECKOUT_PAYMENT_PORT")
+    api_port: Port = Field(8082, alias="CHECKOUT_API_PORT")
+    public_url_setting: str | None = Field(None, alias="PAYMENT_PUBLIC_URL")
+    webhook_url_setting: str | None = Field(None, alias="PAYMENT_WEBHOOK_URL")
+
+    secret_key: SecretStr = Field(SecretStr("sk_test_checkout_development"), alias="STRIPE_SECRET_KEY")
+    webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (SecretStr("whsec_checkout_development"),), alias="STRIPE_WEBHOOK_SECRET"
+    )
+
+    webhook_timeout: Seconds = Field(10.0, alias="PAYMENT_WEBHOOK_TIMEOUT")
+    webhook_retry_base: Seconds = Field(0.2, alias="PAYMENT_WEBHOOK_RETRY_BASE")
+    webhook_retry_cap: Seconds = Field(30.0, alias="PAYMENT_WEBHOOK_RETRY_CAP")
+    webhook_concurrency: int = Field(16, ge=1, le=256, alias="PAYMENT_WEBHOOK_CONCURRENCY")
+    poll_interval: Seconds = Field(1.0, alias="PAYMENT_POLL_INTERVAL")
+
+    @field_validator("webhook_secrets", mode="before")
+    @classmethod
+    def _split_secrets(cls, value: Any) -> Any:
+        """Several secrets while one is rotated out: every event is signed with all of them, as Stripe does."""
+        if isinstance(value, str):
+            secrets = tuple(SecretStr(part.strip()) for part in value.split(",") if part.strip())
+            if not secrets:
+                raise ValueError("must hold at least one webhook signing secret")
+            return secrets
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _test_key(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value().startswith(("sk_live_", "rk_live_")):
+            raise ValueError("is a live key; the simulator takes test keys only")
+        if not value.get_secret_value():
+            raise ValueError("must not be empty")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres_only(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("postgresql://", "postgres://", "postgresql+asyncpg://")):
+            raise ValueError("must be a PostgreSQL address: postgresql://user:password@host:port/database")
+        return value
+
+    @field_validator("public_url_setting", "webhook_url_setting")
+    @classmethod
+    def _http_url(cls, value: str | None) -> str | None:
+        if value in (None, ""):
+            return None
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _never_in_production(self) -> "Settings":
+        if self.environment == "production":
+            raise ValueError("CHECKOUT_ENV: this is a simulator; in production use Stripe itself")
+        return self
+
+    @cached_property
+    def public_url(self) -> str:
+        """The base of the hosted payment pages' addresses, as a customer's browser reaches them."""
+        return self.public_url_setting or f"http://localhost:{self.port}"
+
+    @cached_property
+    def webhook_url(self) -> str:
+        """The configured webhook endpoint: where events go unless a session names its own."""
+        return self.webhook_url_setting or f"http://127.0.0.1:{self.api_port}/payment_webhook"
+
+    @cached_property
+    def signing_secrets(self) -> tuple[bytes, ...]:
+        return tuple(secret.get_secret_value().encode() for secret in self.webhook_secrets)
+
+    @cached_property
+    def asyncpg_url(self) -> str:
+        """`DATABASE_URL` for SQLAlchemy's asyncpg dialect (a bare postgresql:// would mean psycopg)."""
+        _, _, rest = self.database_url.get_secret_value().partition("://")
+        return f"postgresql+asyncpg://{rest}"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings. Raises `WrongSettings`, one line that names each wrong variable."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        complaints = []
+        for item in error.errors(include_url=False, include_input=False):
+            name = str(item["loc"][0]) if item["loc"] else ""
+            message = item["msg"].removeprefix("Value error, ")
+            complaints.append(f"{name}: {message}" if name else message)
+        raise WrongSettings("Wrong settings. " + "; ".join(complaints)) from None

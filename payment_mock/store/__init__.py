@@ -1,0 +1,1 @@
+"""The SQL. One module a table group; no function here commits."""
