@@ -1,0 +1,1 @@
+"""The gateway: HTTP in front of the checkout. Holds no state of its own; any number of them may run."""

@@ -56,6 +56,7 @@ class CheckoutInput:
     payment_timeout: float
     email: str | None = None
     request_id: str = ""
+    client: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class OpenOrderInput:
     opened_at: datetime
     expires_at: datetime
     email: str | None = None
+    client: str | None = None
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,7 @@ class JsonFormatter(logging.Formatter):
 
 def configure_logging(log_format: str = "text", level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        JsonFormatter() if log_format == "json" else logging.Formatter("[%(levelname)s]: %(message)s")
-    )
+    handler.setFormatter(JsonFormatter() if log_format == "json" else logging.Formatter("[%(levelname)s]: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # These speak at INFO once a request; a checkout's own lines would drown.
     for noisy in ("httpx", "httpcore", "stripe", "uvicorn.access", "alembic"):

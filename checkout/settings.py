@@ -111,8 +111,7 @@ class Settings(BaseSettings):
         known = {
             "STRIPE_SECRET_KEY": self.stripe_secret_key.get_secret_value() == DEVELOPMENT_STRIPE_KEY,
             "STRIPE_WEBHOOK_SECRET": any(
-                secret.get_secret_value() == DEVELOPMENT_WEBHOOK_SECRET
-                for secret in self.stripe_webhook_secrets
+                secret.get_secret_value() == DEVELOPMENT_WEBHOOK_SECRET for secret in self.stripe_webhook_secrets
             ),
             "CHECKOUT_ADMIN_TOKEN": self.admin_token.get_secret_value() == DEVELOPMENT_ADMIN_TOKEN
             or len(self.admin_token.get_secret_value()) < 16,

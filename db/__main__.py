@@ -16,9 +16,7 @@ logger = logging.getLogger("db")
 
 async def _run(action: str) -> None:
     settings = load_settings()
-    engine = create_engine(
-        settings.database_url.get_secret_value(), pool_size=1, application_name="checkout-setup"
-    )
+    engine = create_engine(settings.database_url.get_secret_value(), pool_size=1, application_name="checkout-setup")
     try:
         if action in ("setup", "migrate"):
             await migrate(engine)

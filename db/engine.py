@@ -46,9 +46,7 @@ def _parse(database_url: str) -> _Address:
     return _Address(url, context)
 
 
-def create_engine(
-    database_url: str, *, pool_size: int = 8, application_name: str = "checkout"
-) -> AsyncEngine:
+def create_engine(database_url: str, *, pool_size: int = 8, application_name: str = "checkout") -> AsyncEngine:
     """An engine on asyncpg. Accepts `postgresql://…?sslmode=…` as every other PostgreSQL tool does."""
     address = _parse(database_url)
     connect_args: dict[str, object] = {

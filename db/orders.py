@@ -25,9 +25,9 @@ _OPEN = text("""
         SELECT * FROM unnest(CAST(:skus AS text[]), CAST(:quantities AS int[]), CAST(:unit_amounts AS bigint[]))
                  AS w(sku, quantity, unit_amount)
     ), opened AS (
-        INSERT INTO shop.orders (id, checkout_key, fingerprint, status, reason, missing_skus, email, amount_total,
-                                 currency, created_at, expires_at, event_count)
-        VALUES (:id, :checkout_key, :fingerprint, :status, :reason, CAST(:missing_skus AS text[]), :email,
+        INSERT INTO shop.orders (id, checkout_key, fingerprint, status, reason, missing_skus, email, client,
+                                 amount_total, currency, created_at, expires_at, event_count)
+        VALUES (:id, :checkout_key, :fingerprint, :status, :reason, CAST(:missing_skus AS text[]), :email, :client,
                 :amount_total, :currency, :opened_at, :expires_at, 1)
         ON CONFLICT (checkout_key) DO NOTHING
         RETURNING *
@@ -64,7 +64,7 @@ _RECORD_SESSION = text(f"""
         SELECT id, event_count, 'awaiting_payment', jsonb_build_object('session_id', payment_session_id) FROM moved
     )
     SELECT {_COLUMNS} FROM moved
-""")  # noqa: S608 - only our own column list is interpolated
+""")
 
 _FULFIL = text(f"""
     WITH moved AS (
@@ -86,7 +86,7 @@ _FULFIL = text(f"""
            (SELECT count(*) FROM shop.order_lines l
              WHERE l.order_id = moved.id AND l.sku NOT IN (SELECT sku FROM consumed)) AS unreserved
       FROM moved
-""")  # noqa: S608
+""")
 
 _CLOSE = text(f"""
     WITH moved AS (
@@ -109,7 +109,7 @@ _CLOSE = text(f"""
         SELECT id, event_count, status, jsonb_build_object('reason', reason) FROM moved
     )
     SELECT {_COLUMNS} FROM moved
-""")  # noqa: S608
+""")
 
 _DISPATCH = text(f"""
     WITH moved AS (
@@ -120,20 +120,21 @@ _DISPATCH = text(f"""
         INSERT INTO shop.order_events (order_id, seq, kind) SELECT id, event_count, 'dispatched' FROM moved
     )
     SELECT {_COLUMNS} FROM moved
-""")  # noqa: S608
+""")
 
-_BY_KEY = text(f"SELECT {_COLUMNS} FROM shop.orders WHERE checkout_key = :checkout_key")  # noqa: S608
-_BY_ID = text(f"SELECT {_COLUMNS} FROM shop.orders WHERE id = :order_id")  # noqa: S608
+_BY_KEY = text(f"SELECT {_COLUMNS} FROM shop.orders WHERE checkout_key = :checkout_key")
+_BY_SESSION = text(f"SELECT {_COLUMNS} FROM shop.orders WHERE payment_session_id = :session_id")
+_BY_ID = text(f"SELECT {_COLUMNS} FROM shop.orders WHERE id = :order_id")
 _LIVE = text(f"""
     SELECT {_COLUMNS} FROM shop.orders
      WHERE status IN ('pending', 'awaiting_payment') AND created_at < clock_timestamp() - CAST(:grace AS interval)
      ORDER BY created_at LIMIT :limit
-""")  # noqa: S608
+""")
 _UNDISPATCHED = text(f"""
     SELECT {_COLUMNS} FROM shop.orders
      WHERE status = 'fulfilled' AND dispatch_due_at < clock_timestamp() - CAST(:grace AS interval)
      ORDER BY dispatch_due_at LIMIT :limit
-""")  # noqa: S608
+""")
 
 
 class CannotFulfil(Exception):
@@ -170,6 +171,11 @@ async def find_by_id(connection: AsyncConnection, order_id: str) -> Order | None
     return _order(row) if row else None
 
 
+async def find_by_session(connection: AsyncConnection, session_id: str) -> Order | None:
+    row = (await connection.execute(_BY_SESSION, {"session_id": session_id})).one_or_none()
+    return _order(row) if row else None
+
+
 async def open_order(connection: AsyncConnection, request: OpenOrderInput) -> Order:
     """Insert the order under its unique key and reserve every line, or reject it whole.
 
@@ -190,6 +196,7 @@ async def open_order(connection: AsyncConnection, request: OpenOrderInput) -> Or
                 "reason": Reason.OUT_OF_STOCK if missing else None,
                 "missing_skus": missing or None,
                 "email": request.email,
+                "client": request.client,
                 "amount_total": sum(product.unit_amount * quantities[product.sku] for product in stock),
                 "currency": stock[0].currency,
                 "opened_at": request.opened_at,

@@ -21,13 +21,9 @@ CATALOGUE = (
     SeedProduct("pen", "Pen", "A brass ballpoint that outlives its refills.", 1000, 100_000),
     SeedProduct("notebook", "Notebook", "96 dotted pages, lies flat, forgives a lot.", 450, 50_000),
     SeedProduct("pencil-set", "Pencil set", "Twelve graphite pencils from 6B to 4H.", 1250, 20_000),
-    SeedProduct(
-        "ink-bottle", "Bottle of ink", "50 ml of blue-black, iron gall, for the long run.", 1400, 8_000
-    ),
+    SeedProduct("ink-bottle", "Bottle of ink", "50 ml of blue-black, iron gall, for the long run.", 1400, 8_000),
     SeedProduct("desk-lamp", "Desk lamp", "Warm light on a counterweighted arm.", 5900, 1_500),
     SeedProduct("tote-bag", "Tote bag", "Heavy canvas; carries a week of notebooks.", 1800, 5_000),
     SeedProduct("coffee-mug", "Coffee mug", "Stoneware, 300 ml, dishwasher-proof.", 1600, 6_000),
-    SeedProduct(
-        "limited-print", "Limited print", "A signed linocut. Ten were made, no more will be.", 12000, 10
-    ),
+    SeedProduct("limited-print", "Limited print", "A signed linocut. Ten were made, no more will be.", 12000, 10),
 )

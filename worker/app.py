@@ -32,7 +32,7 @@ WORKFLOWS: Sequence[type] = (
 
 
 def workflow_runner() -> SandboxedWorkflowRunner:
-    """The sandbox, with modules passed through that are pure or only named: re-importing them costs a third of the CPU."""
+    """The sandbox. Modules that are pure or only named pass through: re-importing them costs a third of the CPU."""
     return SandboxedWorkflowRunner(
         restrictions=SandboxRestrictions.default.with_passthrough_modules(
             "checkout",

@@ -9,7 +9,7 @@ session is closed at the provider before stock returns, and money that has come 
 import asyncio
 import functools
 from collections.abc import Callable, Coroutine
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -32,7 +32,6 @@ def shielded(
 ) -> Callable[Concatenate[Self, Parameters], Coroutine[Any, Any, Result]]:
     """Run to the end, whatever is cancelled; then report the cancellation if it was granted."""
 
-    @functools.wraps(run)
     async def wrapper(self: Self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         story = asyncio.ensure_future(run(self, *args, **kwargs))
         cancellation: asyncio.CancelledError | None = None
@@ -51,4 +50,5 @@ def shielded(
             raise cancellation
         return result
 
-    return wrapper
+    shield: Any = functools.update_wrapper(wrapper, run)  # Any: its type says less than this function's own
+    return cast("Callable[Concatenate[Self, Parameters], Coroutine[Any, Any, Result]]", shield)

@@ -59,11 +59,7 @@ class PaymentActivities:
                 request.order_id,
                 OrderStatus.REFUNDED,
                 request.reason,
-                closes=[
-                    status
-                    for status in OrderStatus
-                    if status not in (OrderStatus.PENDING, OrderStatus.REFUNDED)
-                ],
+                closes=[status for status in OrderStatus if status not in (OrderStatus.PENDING, OrderStatus.REFUNDED)],
                 payment_intent_id=request.payment_intent_id,
             )
 

@@ -48,9 +48,7 @@ class SweepActivities:
 
     async def _is_looked_after(self, order: Order) -> bool:
         subject = order.session.session_id if order.session else order.order_id
-        return await self._is_running(order.checkout_key) or await self._is_running(
-            settlement_workflow_id(subject)
-        )
+        return await self._is_running(order.checkout_key) or await self._is_running(settlement_workflow_id(subject))
 
     async def _is_running(self, workflow_id: str) -> bool:
         try:

@@ -30,9 +30,7 @@ class BoundedHTTPClient(stripe.HTTPClient):
         self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
         try:
-            async with self._client.stream(
-                method, url, headers=headers, content=post_data or None
-            ) as response:
+            async with self._client.stream(method, url, headers=headers, content=post_data or None) as response:
                 body = bytearray()
                 async for chunk in response.aiter_bytes():
                     body += chunk

@@ -92,9 +92,7 @@ class StripeProvider:
         refunds = await self._call(
             self._stripe.v1.refunds.list_async({"payment_intent": payment_intent_id, "limit": _PAGE})
         )
-        returned = sum(
-            refund.amount for refund in refunds.data if refund.status not in ("failed", "canceled")
-        )
+        returned = sum(refund.amount for refund in refunds.data if refund.status not in ("failed", "canceled"))
         return bool(returned >= (intent.amount_received or intent.amount))
 
     def _parameters(self, request: SessionRequest) -> dict[str, Any]:

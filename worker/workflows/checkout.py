@@ -47,9 +47,7 @@ class CheckoutWorkflow(OrderJourney):
             progress = SessionProgress.OPENING
         else:
             progress = SessionProgress.READY if self._order.session else SessionProgress.CLOSED
-        return PaymentSessionView(
-            progress, self._checkout.fingerprint, self._checkout.request_id, self._order
-        )
+        return PaymentSessionView(progress, self._checkout.fingerprint, self._checkout.request_id, self._order)
 
     async def _open_order(self) -> None:
         """Insert the order and reserve its stock; or find the order that an earlier run of this key opened."""
@@ -61,11 +59,10 @@ class CheckoutWorkflow(OrderJourney):
             opened_at=now,
             expires_at=now + timedelta(seconds=self._checkout.payment_timeout),
             email=self._checkout.email,
+            client=self._checkout.client,
         )
         try:
-            order = await run_step(
-                OrderActivities.open_order, request, policies.DATABASE, "Reserve the stock"
-            )
+            order = await run_step(OrderActivities.open_order, request, policies.DATABASE, "Reserve the stock")
         except StepFailed as error:
             raise ApplicationError(str(error), type=error.kind, non_retryable=True) from error
         if order.fingerprint != self._checkout.fingerprint:

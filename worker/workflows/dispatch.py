@@ -1,4 +1,4 @@
-"""From fulfilled to dispatched. Progress is derived from time by whoever looks, so there is nothing to write on the way."""
+"""From fulfilled to dispatched. Whoever looks derives the progress from time; there is nothing to write on the way."""
 
 from datetime import timedelta
 
@@ -18,7 +18,5 @@ class DispatchWorkflow:
         remaining = dispatch.due_at - workflow.now()
         if remaining > timedelta(0):
             await workflow.sleep(remaining, summary="Parcel on its way")
-        order = await run_step(
-            OrderActivities.dispatch_order, dispatch, policies.DATABASE, "Mark the order dispatched"
-        )
+        order = await run_step(OrderActivities.dispatch_order, dispatch, policies.DATABASE, "Mark the order dispatched")
         return order.status

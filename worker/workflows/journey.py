@@ -4,6 +4,7 @@ The provider is the authority. A webhook, a deadline or a wish to cancel are onl
 answer, the order follows. Stock goes back only once the provider says the session can no longer be paid.
 """
 
+import contextlib
 from datetime import timedelta
 
 from temporalio import workflow
@@ -102,9 +103,7 @@ class OrderJourney:
             try:
                 await self._settle()
             except StepFailed as error:
-                workflow.logger.error(
-                    "Order %s needs attention, its stock is kept: %s", self.order.order_id, error
-                )
+                workflow.logger.error("Order %s needs attention, its stock is kept: %s", self.order.order_id, error)
                 await workflow.sleep(policies.REFUSED_PAUSE, summary="The payment service refuses to answer")
                 self._has_news = True
 
@@ -115,23 +114,18 @@ class OrderJourney:
     @property
     def _is_run_long_enough(self) -> bool:
         """A flood of events must not make the history too long. A wish to cancel is settled first, not forgotten."""
-        is_long = (
-            len(self._event_ids) >= policies.MAX_EVENTS_PER_RUN
-            or workflow.info().is_continue_as_new_suggested()
-        )
+        is_long = len(self._event_ids) >= policies.MAX_EVENTS_PER_RUN or workflow.info().is_continue_as_new_suggested()
         return is_long and self._closing in (None, Reason.TIMEOUT)
 
     async def _wait(self) -> None:
         remaining = self.order.expires_at - workflow.now()
         if self._closing is None and remaining > timedelta(0):
-            try:
+            with contextlib.suppress(TimeoutError):
                 await workflow.wait_condition(
                     lambda: self._has_news or self._closing is not None,
                     timeout=remaining,
                     timeout_summary="Payment deadline",
                 )
-            except TimeoutError:
-                pass
         self._has_news = False
         if self._closing is None and workflow.now() >= self.order.expires_at:
             self._closing = Reason.TIMEOUT

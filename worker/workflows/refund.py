@@ -25,9 +25,7 @@ class RefundWorkflow:
             OrderActivities.find_order, FindOrderInput(refund.order_id), policies.DATABASE, "Find the order"
         )
         if order is None or order.session is None or order.status.is_live:
-            raise ApplicationError(
-                "There is no payment to give back", type="NotRefundable", non_retryable=True
-            )
+            raise ApplicationError("There is no payment to give back", type="NotRefundable", non_retryable=True)
         if order.status is OrderStatus.REFUNDED:
             return CheckoutResult(order.order_id, order.status, order.reason)
         try:

@@ -72,9 +72,7 @@ class SettlementWorkflow(OrderJourney):
     async def _find(self, order_id: str | None) -> Order | None:
         if order_id is None:
             return None
-        return await run_step(
-            OrderActivities.find_order, FindOrderInput(order_id), policies.DATABASE, "Find the order"
-        )
+        return await run_step(OrderActivities.find_order, FindOrderInput(order_id), policies.DATABASE, "Find the order")
 
     def _is_own(self, session: SessionState) -> bool:
         """Whether the session is the one that our order recorded."""

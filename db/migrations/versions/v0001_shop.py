@@ -36,6 +36,7 @@ CREATE TABLE shop.orders (
     reason              text,
     missing_skus        text[],
     email               text CHECK (length(email) <= 254),
+    client              text,  -- who asked, as a hash: only to cap the open reservations of one client
     amount_total        bigint NOT NULL CHECK (amount_total > 0),
     currency            text NOT NULL CHECK (currency ~ '^[a-z]{3}$'),
     payment_session_id  text UNIQUE,
@@ -54,6 +55,7 @@ CREATE TABLE shop.orders (
     CHECK (status NOT IN ('rejected', 'cancelled', 'refunded') OR reason IS NOT NULL)
 ) WITH (fillfactor = 80);
 CREATE INDEX orders_live ON shop.orders (created_at) WHERE status IN ('pending', 'awaiting_payment');
+CREATE INDEX orders_live_by_client ON shop.orders (client) WHERE status IN ('pending', 'awaiting_payment');
 CREATE INDEX orders_to_dispatch ON shop.orders (dispatch_due_at) WHERE status = 'fulfilled';
 CREATE INDEX orders_newest ON shop.orders (created_at DESC, id DESC);
 
@@ -136,13 +138,14 @@ CREATE TRIGGER guard_reservation BEFORE UPDATE OF state ON shop.reservations
 CHECK_RESERVATIONS = """
 CREATE FUNCTION shop.check_reservations() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    the_order  text := CASE TG_TABLE_NAME WHEN 'orders' THEN to_jsonb(NEW) ->> 'id' ELSE to_jsonb(NEW) ->> 'order_id' END;
+    the_order  text;
     the_status text;
     wanted     text;
     lines      bigint;
     agreeing   bigint;
     active     bigint;
 BEGIN
+    IF TG_TABLE_NAME = 'orders' THEN the_order := NEW.id; ELSE the_order := NEW.order_id; END IF;
     SELECT status INTO the_status FROM shop.orders WHERE id = the_order;
     wanted := CASE WHEN the_status IN ('pending', 'awaiting_payment') THEN 'held'
                    WHEN the_status IN ('fulfilled', 'dispatched') THEN 'consumed' END;

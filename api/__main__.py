@@ -1,0 +1,41 @@
+"""`python -m api`: the gateway's process."""
+
+import os
+import sys
+
+import uvicorn
+
+from api.app import create_app
+from checkout.errors import SettingsError
+from checkout.logs import configure_logging
+from checkout.settings import load_settings
+
+
+def main() -> int:
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    configure_logging(settings.log_format)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(settings),
+            host=settings.api_host,
+            port=settings.api_port,
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=3,
+        )
+    )
+    server.run()
+    return 0 if server.started else 1
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # The SDK's runtime may abort while the interpreter is torn down (sdk-python issue 300): leave before that.
+    os._exit(code)

@@ -1,0 +1,92 @@
+"""From an order to the answer of its checkout: one function, so that every repeat gives the same bytes."""
+
+import json
+from datetime import UTC
+
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+
+from api.problems import Problem
+from checkout.contracts import Order, Reason
+
+
+def checkout_body(order: Order) -> bytes:
+    """The JSON answer. Only values that never change once the session is recorded go into it."""
+    session = order.session
+    assert session is not None, "only an order with a session has an answer"
+    body: dict[str, object] = {
+        "checkout_key": order.checkout_key,
+        "order_id": order.order_id,
+        "session_id": session.session_id,
+        "payment_url": session.url,
+        "amount_total": order.amount_total,
+        "currency": order.currency,
+        "expires_at": order.expires_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    if session.simulator_url:
+        body["submit_payment"] = _curl(session.simulator_url, "submit_payment", session.session_id)
+        body["cancel_payment"] = _curl(session.simulator_url, "cancel_payment", session.session_id)
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def checkout_response(order: Order, *, accept: str, is_form: bool, headers: dict[str, str]) -> Response:
+    """The answer in the form asked for: JSON, the guide's plain text, or a browser's way to the payment page."""
+    headers = headers | {"Vary": "Accept"}
+    session = order.session
+    if session is None:
+        raise closed_problem(order, headers)
+    if is_form:
+        return RedirectResponse(session.url, 303, headers)
+    if accept.split(",")[0].split(";")[0].strip() == "text/plain":
+        return PlainTextResponse(_plain_text(order), headers=headers)
+    return Response(checkout_body(order), headers=headers, media_type="application/json")
+
+
+def pending_response(checkout_key: str, headers: dict[str, str]) -> Response:
+    headers = headers | {"Location": f"/checkout/{checkout_key}", "Retry-After": "1"}
+    return JSONResponse({"checkout_key": checkout_key, "status": "pending"}, 202, headers)
+
+
+def closed_problem(order: Order, headers: dict[str, str]) -> Problem:
+    """Why there is no session and never will be; the same for every repeat of the key."""
+    if order.reason is Reason.OUT_OF_STOCK:
+        missing = order.missing_skus or []
+        return Problem(
+            409,
+            "out-of-stock",
+            "Not enough in stock",
+            f"Out of stock: {', '.join(missing)}",
+            headers=headers,
+            skus=missing,
+            order_id=order.order_id,
+        )
+    if order.reason is Reason.PAYMENT_UNAVAILABLE:
+        return Problem(
+            502,
+            "payment-unavailable",
+            "The payment service did not open a session",
+            "Nothing was charged and nothing stays reserved. Try again with a new key.",
+            headers=headers,
+            order_id=order.order_id,
+        )
+    return Problem(
+        409,
+        "checkout-closed",
+        "This checkout was given up before it could be paid",
+        "Nothing was charged and nothing stays reserved. Try again with a new key.",
+        headers=headers,
+        order_id=order.order_id,
+    )
+
+
+def _plain_text(order: Order) -> str:
+    session = order.session
+    assert session is not None
+    if not session.simulator_url:
+        return f"Pay at:\n{session.url}\n"
+    submit = _curl(session.simulator_url, "submit_payment", session.session_id)
+    cancel = _curl(session.simulator_url, "cancel_payment", session.session_id)
+    return f"Submit payment:\n{submit}\nCancel payment:\n{cancel}\n"
+
+
+def _curl(base: str, call: str, session_id: str) -> str:
+    return f"curl -X POST {base}/api/{call} -d session_id={session_id}"

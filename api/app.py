@@ -1,0 +1,57 @@
+"""The gateway, put together: the one composition root of its process, and of tests that run it in theirs."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from api import openapi, problems
+from api.checkouts import Checkouts
+from api.events import OrderEventHub
+from api.limits import Limits
+from api.metrics import MetricsMiddleware
+from api.routes import admin, checkout, orders, probes, webhook
+from api.state import Gateway
+from checkout.settings import Settings
+from checkout.temporal import connect
+from db.engine import create_engine
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """An app that connects when it starts, and starts even while PostgreSQL or Temporal are away (then: 503)."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        engine = create_engine(
+            settings.database_url.get_secret_value(),
+            pool_size=settings.database_pool_size,
+            application_name="checkout-gateway",
+        )
+        temporal = await connect(settings, lazy=True)
+        try:
+            async with OrderEventHub(engine) as events:
+                app.state.gateway = Gateway(
+                    settings=settings,
+                    engine=engine,
+                    temporal=temporal,
+                    checkouts=Checkouts(engine, temporal, settings),
+                    events=events,
+                    limits=Limits(settings, engine),
+                )
+                yield
+        finally:
+            await engine.dispose()
+
+    app = FastAPI(
+        title="Reliable checkout",
+        version="0.1.0",
+        description="Never charged without fulfilment, never charged twice, stock held if and only if it is needed.",
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    app.add_middleware(MetricsMiddleware)
+    problems.install(app)
+    openapi.install(app)
+    for router in (checkout.router, orders.router, webhook.router, admin.router, probes.router):
+        app.include_router(router)
+    return app

@@ -1,0 +1,208 @@
+"""Start a checkout once and wait for its payment session.
+
+PostgreSQL is the authority for keys: an order under the key is the answer, however old. Temporal's workflow id is the
+lock: of many requests with a new key, one starts the workflow and the others join it.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client, WorkflowHandle, WorkflowQueryFailedError, WorkflowQueryRejectedError
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from api.problems import Problem, invalid
+from checkout.contracts import (
+    CartLine,
+    CheckoutInput,
+    CheckoutResult,
+    Order,
+    OrderStatus,
+    PaymentSessionView,
+    SessionProgress,
+)
+from checkout.fingerprint import cart_fingerprint
+from checkout.ids import TASK_QUEUE
+from checkout.settings import Settings
+from checkout.temporal import CHECKOUT_STATUS
+from db import inventory, orders
+from worker.policies import WORKFLOW_TASK_TIMEOUT
+from worker.workflows.checkout import CheckoutWorkflow
+
+logger = logging.getLogger("api")
+
+START_TIMEOUT = timedelta(seconds=3)
+# A query without a worker hangs until its deadline: ask briefly and often.
+QUERY_TIMEOUT = timedelta(seconds=2)
+FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE = 0.01, 1.6, 0.25  # seconds between polls
+
+_UNANSWERED = {
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.CANCELLED,
+    RPCStatusCode.FAILED_PRECONDITION,  # no worker has been seen for a while
+    RPCStatusCode.NOT_FOUND,  # forgotten by Temporal: the order will tell
+}
+
+
+@dataclass(frozen=True)
+class Buy:
+    """A customer's wish. `client` is who asks, as a hash, or None when nobody counts."""
+
+    checkout_key: str
+    lines: list[CartLine]
+    email: str | None
+    client: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`order` is None while there is no session yet. `is_replay`: this request did not start the checkout."""
+
+    order: Order | None
+    is_replay: bool
+
+
+class Checkouts:
+    """Wants a pool of connections and a Temporal client for the life of the process."""
+
+    def __init__(self, engine: AsyncEngine, client: Client, settings: Settings) -> None:
+        self._engine, self._client, self._settings = engine, client, settings
+        self._known_currency: dict[str, str] = {}
+
+    async def buy(self, buy: Buy, *, is_new_key: bool) -> Outcome:
+        """Start or join the checkout and wait for its session. Raises `Problem` for a cart that cannot be bought."""
+        fingerprint = cart_fingerprint(buy.lines, buy.email)
+        existing = None if is_new_key else await self._find(buy.checkout_key)
+        if existing is not None:
+            return Outcome(await self._resume(existing, fingerprint), is_replay=True)
+        await self._check_cart(buy.lines)
+        request_id = secrets.token_hex(8)
+        handle = await self._start(buy, fingerprint, request_id)
+        view = await self._poll(handle)
+        if view is None:
+            order = await self._find(buy.checkout_key)
+            return Outcome(await self._resume(order, fingerprint, wait=False) if order else None, is_replay=False)
+        _same_cart(view.fingerprint, fingerprint)
+        return Outcome(view.order, is_replay=view.request_id != request_id)
+
+    async def _resume(self, order: Order, fingerprint: str, *, wait: bool = True) -> Order | None:
+        """The stored answer; for an order without one yet, wait for its workflow as the first request did."""
+        _same_cart(order.fingerprint, fingerprint)
+        if order.session is not None or order.status is not OrderStatus.PENDING:
+            return order
+        if not wait:
+            return None
+        handle = self._client.get_workflow_handle_for(CheckoutWorkflow.run, order.checkout_key)
+        view = await self._poll(handle)
+        if view is not None and view.order is not None:
+            return view.order
+        # No checkout runs (any more), but a settlement may have gone on with the order.
+        order = await self._find(order.checkout_key) or order
+        return order if order.session or order.status is not OrderStatus.PENDING else None
+
+    async def _find(self, checkout_key: str) -> Order | None:
+        async with self._engine.connect() as connection:
+            return await orders.find_by_key(connection, checkout_key)
+
+    async def _check_cart(self, lines: list[CartLine]) -> None:
+        """Every SKU exists and all are sold in one currency. A SKU never vanishes, so known ones are remembered."""
+        unknown = [line.sku for line in lines if line.sku not in self._known_currency]
+        if unknown:
+            async with self._engine.connect() as connection:
+                self._known_currency |= await inventory.known_products(connection, unknown)
+        errors = [
+            {"field": f"items[{index}].sku", "message": f"there is no product {line.sku}"}
+            for index, line in enumerate(lines)
+            if line.sku not in self._known_currency
+        ]
+        if errors:
+            raise invalid(errors)
+        if len({self._known_currency[line.sku] for line in lines}) > 1:
+            raise invalid([{"field": "items", "message": "all products of a cart must have one currency"}])
+
+    async def _start(
+        self, buy: Buy, fingerprint: str, request_id: str
+    ) -> WorkflowHandle[CheckoutWorkflow, CheckoutResult]:
+        checkout = CheckoutInput(
+            checkout_key=buy.checkout_key,
+            lines=buy.lines,
+            fingerprint=fingerprint,
+            payment_timeout=self._settings.payment_timeout,
+            email=buy.email,
+            request_id=request_id,
+            client=buy.client,
+        )
+        try:
+            handle = await self._start_workflow(checkout, WorkflowIDReusePolicy.REJECT_DUPLICATE)
+        except WorkflowAlreadyStartedError:
+            # A run with this key has ended. If it left an order, that is the answer (found by the poll's look into
+            # the database); if it ended before there was one, a second run may open it: the key is unique there.
+            if await self._find(buy.checkout_key) is not None:
+                return self._client.get_workflow_handle_for(CheckoutWorkflow.run, buy.checkout_key)
+            handle = await self._start_workflow(checkout, WorkflowIDReusePolicy.ALLOW_DUPLICATE)
+        logger.info("Checkout workflow started with UUID: %s", buy.checkout_key)
+        return handle
+
+    async def _start_workflow(
+        self, checkout: CheckoutInput, reuse: WorkflowIDReusePolicy
+    ) -> WorkflowHandle[CheckoutWorkflow, CheckoutResult]:
+        cart = ", ".join(f"{line.quantity} x {line.sku}" for line in checkout.lines[:5])
+        return await self._client.start_workflow(
+            CheckoutWorkflow.run,
+            checkout,
+            id=checkout.checkout_key,
+            task_queue=TASK_QUEUE,
+            id_reuse_policy=reuse,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            task_timeout=WORKFLOW_TASK_TIMEOUT,
+            search_attributes=TypedSearchAttributes([SearchAttributePair(CHECKOUT_STATUS, OrderStatus.PENDING.value)]),
+            static_summary=f"Checkout of {cart}"[:200],
+            static_details=f"Customer's key `{checkout.checkout_key}`, {len(checkout.lines)} line(s), "
+            f"to be paid within {checkout.payment_timeout:g} s.",
+            rpc_timeout=START_TIMEOUT,
+        )
+
+    async def _poll(self, handle: WorkflowHandle[CheckoutWorkflow, CheckoutResult]) -> PaymentSessionView | None:
+        """Query until the session is ready or will never be; None when the wait is over before that."""
+        deadline = time.monotonic() + self._settings.session_wait
+        pause = FIRST_PAUSE
+        while (remaining := deadline - time.monotonic()) > 0:
+            view = await self._query(handle, min(QUERY_TIMEOUT, timedelta(seconds=remaining)))
+            if view is not None and view.progress is not SessionProgress.OPENING:
+                return view
+            await asyncio.sleep(min(pause, max(deadline - time.monotonic(), 0)))
+            pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE)
+        return None
+
+    async def _query(
+        self, handle: WorkflowHandle[CheckoutWorkflow, CheckoutResult], timeout: timedelta
+    ) -> PaymentSessionView | None:
+        try:
+            return await handle.query(CheckoutWorkflow.payment_session, rpc_timeout=timeout)
+        except (WorkflowQueryFailedError, WorkflowQueryRejectedError):
+            return None
+        except RPCError as error:
+            if error.status in _UNANSWERED:
+                return None
+            raise
+
+
+def _same_cart(stored: str, given: str) -> None:
+    if stored != given:
+        raise Problem(
+            422,
+            "idempotency-key-reused",
+            "This key belongs to another cart",
+            "A key stands for one cart. Use a new key for another one; the first checkout is untouched.",
+        )

@@ -1,0 +1,91 @@
+"""Bounds on what one client may ask for: body size, requests a minute, reservations open at once.
+
+A client is its address, kept only as a keyed hash. The counts live in the process: several gateways each allow the
+rate, while open reservations are counted in the database, for all of them.
+"""
+
+import hashlib
+import hmac
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import Request
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.problems import Problem
+from checkout.settings import Settings
+from db.views import count_open_orders
+
+MAX_BODY_BYTES = 64 * 1024
+MAX_WEBHOOK_BYTES = 512 * 1024
+_MAX_CLIENTS = 10_000
+
+
+async def read_body(request: Request, limit: int = MAX_BODY_BYTES) -> bytes:
+    """The body, read no further than `limit` bytes. Raises a 413 `Problem`."""
+    declared = request.headers.get("content-length", "0")
+    body = bytearray()
+    if not declared.isdigit() or int(declared) <= limit:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                break
+        else:
+            return bytes(body)
+    raise Problem(413, "body-too-large", "The body is too large", f"At most {limit} bytes")
+
+
+class Limits:
+    """A token bucket and a reservation cap a client; both off when the setting is 0."""
+
+    def __init__(self, settings: Settings, engine: AsyncEngine) -> None:
+        self._per_minute = settings.rate_limit_per_minute
+        self._reservations = settings.open_reservations_per_client
+        self._engine = engine
+        self._secret = settings.admin_token.get_secret_value().encode()
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._starting: dict[str, int] = {}
+
+    def client_of(self, request: Request) -> str | None:
+        """Who asks, as a hash that tells nothing outside this service; None when nothing is counted."""
+        if not (self._per_minute or self._reservations) or request.client is None:
+            return None
+        return hmac.new(self._secret, request.client.host.encode(), hashlib.sha256).hexdigest()[:32]
+
+    def take(self, client: str | None) -> None:
+        """Count one request. Raises a 429 `Problem` when the client's bucket is empty."""
+        if client is None or not self._per_minute:
+            return
+        now = time.monotonic()
+        tokens, since = self._buckets.pop(client, (float(self._per_minute), now))
+        tokens = min(self._per_minute, tokens + (now - since) * self._per_minute / 60)
+        self._buckets[client] = (max(tokens - 1, 0) if tokens >= 1 else tokens, now)
+        if len(self._buckets) > _MAX_CLIENTS:
+            self._buckets.popitem(last=False)
+        if tokens < 1:
+            raise _too_many("Too many requests", (1 - tokens) * 60 / self._per_minute)
+
+    @asynccontextmanager
+    async def reservation(self, client: str | None) -> AsyncIterator[None]:
+        """Hold a place among the client's open reservations while its checkout starts. Raises a 429 `Problem`."""
+        if client is None or not self._reservations:
+            yield
+            return
+        # Those being started are counted too, so that a burst cannot slip through between the look and the leap.
+        starting = self._starting[client] = self._starting.get(client, 0) + 1
+        try:
+            async with self._engine.connect() as connection:
+                is_over = await count_open_orders(connection, client) + starting > self._reservations
+            if is_over:
+                raise _too_many("Too many unpaid checkouts; pay or cancel one first", 30)
+            yield
+        finally:
+            self._starting[client] -= 1
+            if not self._starting[client]:
+                del self._starting[client]
+
+
+def _too_many(title: str, seconds: float) -> Problem:
+    return Problem(429, "too-many-requests", title, headers={"Retry-After": str(max(1, round(seconds + 0.5)))})

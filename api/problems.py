@@ -1,0 +1,123 @@
+"""Every error as RFC 9457 `application/problem+json`. HTTP status belongs here; domain errors carry codes.
+
+Bodies name what the client can act on and never quote internals: no SQL, no stack, no secrets.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from asyncpg import InterfaceError, PostgresError
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from temporalio.service import RPCError
+
+from checkout.errors import InvalidKey, OrderNotFound
+from db.inventory import ProductNotFound
+
+logger = logging.getLogger("api")
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER = 2  # seconds
+
+
+class Problem(Exception):
+    """An answer that is an error. `code` becomes the last part of `type` and stays stable."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        title: str,
+        detail: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
+    ) -> None:
+        super().__init__(title)
+        self.status, self.code, self.title, self.detail = status, code, title, detail
+        self.headers = dict(headers or {})
+        self.members = members
+
+    def response(self) -> JSONResponse:
+        body: dict[str, Any] = {
+            "type": f"urn:problem:checkout:{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "code": self.code,
+        }
+        if self.detail:
+            body["detail"] = self.detail
+        return JSONResponse(body | self.members, self.status, self.headers, media_type=MEDIA_TYPE)
+
+
+def unavailable(detail: str) -> Problem:
+    return Problem(503, "unavailable", "Not available at the moment", detail, headers={"Retry-After": str(RETRY_AFTER)})
+
+
+def invalid(errors: list[dict[str, str]]) -> Problem:
+    """422 with every field that is wrong: `errors` is a list of `{field, message}`."""
+    detail = "; ".join(f"{error['field']}: {error['message']}" for error in errors)
+    return Problem(422, "invalid-request", "The request is not valid", detail, errors=errors)
+
+
+def invalid_fields(error: ValidationError | RequestValidationError) -> Problem:
+    return invalid([{"field": _field(item["loc"]), "message": str(item["msg"])} for item in error.errors()[:20]])
+
+
+def _field(location: tuple[Any, ...]) -> str:
+    """`("body", "items", 0, "sku")` → `items[0].sku`."""
+    path = ""
+    for part in location:
+        if part in ("body", "query", "path", "header") and not path:
+            continue
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+    return path or "body"
+
+
+def install(app: FastAPI) -> None:
+    """Register one renderer for everything that can go wrong."""
+
+    @app.exception_handler(Problem)
+    async def problem(_: Request, error: Problem) -> JSONResponse:
+        return error.response()
+
+    @app.exception_handler(RequestValidationError)
+    async def validation(_: Request, error: RequestValidationError) -> JSONResponse:
+        if any(item["type"] == "json_invalid" for item in error.errors()):
+            return Problem(400, "malformed-json", "The body is not valid JSON").response()
+        return invalid_fields(error).response()
+
+    @app.exception_handler(InvalidKey)
+    async def invalid_key(_: Request, error: InvalidKey) -> JSONResponse:
+        return Problem(400, error.code, "Not a checkout key", str(error)).response()
+
+    @app.exception_handler(OrderNotFound)
+    async def order_not_found(_: Request, __: OrderNotFound) -> JSONResponse:
+        return Problem(404, "order-not-found", "There is no such order").response()
+
+    @app.exception_handler(ProductNotFound)
+    async def product_not_found(_: Request, error: ProductNotFound) -> JSONResponse:
+        return invalid([{"field": "sku", "message": str(error)}]).response()
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> JSONResponse:
+        answer = Problem(error.status_code, f"http-{error.status_code}", str(error.detail), headers=error.headers)
+        return answer.response()
+
+    async def away(request: Request, error: Exception) -> JSONResponse:
+        logger.warning("%s %s: %s: %s", request.method, request.url.path, type(error).__name__, error)
+        return unavailable("Nothing was lost; sending the same request again is safe.").response()
+
+    for kind in (SQLAlchemyError, PoolTimeoutError, PostgresError, InterfaceError, RPCError, OSError, TimeoutError):
+        app.add_exception_handler(kind, away)
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+        logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return Problem(500, "internal-error", "Something went wrong on our side").response()

@@ -1,0 +1,162 @@
+"""`POST /checkout`: press Buy."""
+
+from typing import Any
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Request
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from api import answers
+from api.checkouts import Buy
+from api.limits import read_body
+from api.problems import Problem, invalid_fields
+from api.schemas import CheckoutAnswer, CheckoutPending, CheckoutRequest, ProblemOut
+from api.state import Gateway, GatewayDependency
+from checkout.ids import new_checkout_key, parse_checkout_key
+
+router = APIRouter(tags=["checkout"])
+
+_FORM = "application/x-www-form-urlencoded"
+_PROBLEM = {"content": {"application/problem+json": {"schema": ProblemOut.model_json_schema()}}}
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": CheckoutAnswer,
+        "description": "The session is open. Repeats of the key get the same bytes, and `Idempotent-Replayed: true`.",
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+        "headers": {
+            "Idempotency-Key": {"schema": {"type": "string"}, "description": "The checkout's key."},
+            "Idempotent-Replayed": {"schema": {"type": "string"}, "description": "`true` on a repeat."},
+        },
+    },
+    202: {"model": CheckoutPending, "description": "Begun, not ready yet: post the same key again."},
+    303: {"description": "To a browser's form: on to the payment page."},
+    400: {"description": "Broken JSON, or a bad or contradictory key.", **_PROBLEM},
+    409: {"description": "Out of stock, or given up before there was a session.", **_PROBLEM},
+    413: {"description": "Body over 64 KiB.", **_PROBLEM},
+    422: {"description": "A field is wrong, or the key belongs to another cart.", **_PROBLEM},
+    429: {"description": "Over a rate or reservation cap.", **_PROBLEM},
+    502: {"description": "The payment service refuses for good; stock returned.", **_PROBLEM},
+    503: {"description": "Temporal or PostgreSQL is away; repeating is safe.", **_PROBLEM},
+}
+_REQUEST_BODY = {
+    "requestBody": {
+        "required": False,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/CheckoutRequest"}},
+            _FORM: {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "sku": {"type": "array", "items": {"type": "string"}},
+                        "quantity": {"type": "array", "items": {"type": "integer"}},
+                        "email": {"type": "string"},
+                        "key": {"type": "string"},
+                    },
+                }
+            },
+        },
+    },
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string", "pattern": "^[A-Za-z0-9._~:-]{1,200}$"},
+            "description": "The checkout's key, if it is not in the path.",
+        }
+    ],
+}
+
+
+@router.post("/checkout", responses=_RESPONSES, openapi_extra=_REQUEST_BODY, summary="Press Buy")
+async def buy(request: Request, gateway: GatewayDependency) -> Response:
+    """Start a checkout, or repeat the answer of the key's checkout. Without a key, a random one is made."""
+    return await _buy(request, gateway, None)
+
+
+@router.post("/checkout/{key:path}", responses=_RESPONSES, openapi_extra=_REQUEST_BODY, summary="Press Buy, with a key")
+async def buy_with_key(key: str, request: Request, gateway: GatewayDependency) -> Response:
+    """Start the key's checkout, once; every repeat gets the same answer."""
+    return await _buy(request, gateway, key)
+
+
+async def _buy(request: Request, gateway: Gateway, path_key: str | None) -> Response:
+    client = gateway.limits.client_of(request)
+    gateway.limits.take(client)
+    body = await read_body(request)
+    is_form = _is_form(request, body)
+    form = _parse_form(body) if is_form else {}
+    key = _key(request, path_key, form.pop("key", None))
+    cart = _cart(form if is_form else body)
+    checkout_key = key or new_checkout_key()
+    headers = {"Idempotency-Key": checkout_key, "Cache-Control": "no-store"}
+    wish = Buy(checkout_key, cart.lines(), cart.email, client)
+    async with gateway.limits.reservation(client):
+        try:
+            outcome = await gateway.checkouts.buy(wish, is_new_key=key is None)
+        except Problem as problem:
+            problem.headers |= headers
+            raise
+    if outcome.is_replay:
+        headers["Idempotent-Replayed"] = "true"
+    if outcome.order is None:
+        return answers.pending_response(checkout_key, headers)
+    return answers.checkout_response(
+        outcome.order, accept=request.headers.get("accept", ""), is_form=is_form, headers=headers
+    )
+
+
+def _key(request: Request, path_key: str | None, form_key: str | None) -> str | None:
+    """The key given, wherever it stands; all places must agree."""
+    given = {_unquoted(value) for value in request.headers.getlist("idempotency-key")}
+    given |= {value for value in (path_key, form_key) if value is not None}
+    if len(given) > 1:
+        raise Problem(400, "contradictory-keys", "More than one checkout key was given, and they differ")
+    return parse_checkout_key(given.pop()) if given else None
+
+
+def _unquoted(value: str) -> str:
+    """The IETF draft of the header quotes the key, Stripe's practice does not; quotes are no part of a key."""
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+
+
+def _is_form(request: Request, body: bytes) -> bool:
+    """`curl -d '{…}'` says "form" and sends JSON: believe the body."""
+    content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    return content_type == _FORM and not body.lstrip().startswith(b"{")
+
+
+def _parse_form(body: bytes) -> dict[str, Any]:
+    """Repeated `sku` and `quantity` fields, in pairs, and `email` and `key` once."""
+    try:
+        fields = parse_qs(
+            body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=200, errors="strict"
+        )
+    except ValueError:
+        raise Problem(400, "malformed-form", "The body is not a valid form") from None
+    form: dict[str, Any] = {name: values[0] for name, values in fields.items() if name not in ("sku", "quantity")}
+    skus, quantities = fields.get("sku", []), fields.get("quantity", [])
+    if skus or quantities:
+        quantities += ["1"] * (len(skus) - len(quantities)) if not quantities else []
+        if len(skus) != len(quantities):
+            raise Problem(422, "invalid-request", "The request is not valid", "sku and quantity must come in pairs")
+        # A form knows only text: digits are a number here, anything else is left to be refused by name.
+        form["items"] = [
+            {"sku": sku, "quantity": int(quantity) if quantity.isascii() and quantity.isdigit() else quantity}
+            for sku, quantity in zip(skus, quantities, strict=True)
+        ]
+    if form.get("email") == "":
+        del form["email"]
+    return form
+
+
+def _cart(source: bytes | dict[str, Any]) -> CheckoutRequest:
+    try:
+        if isinstance(source, dict):
+            return CheckoutRequest.model_validate(source)
+        return CheckoutRequest.model_validate_json(source) if source.strip() else CheckoutRequest()
+    except ValidationError as error:
+        if any(item["type"] == "json_invalid" for item in error.errors()):
+            raise Problem(400, "malformed-json", "The body is not valid JSON") from None
+        raise invalid_fields(error) from None

@@ -1,0 +1,117 @@
+"""An order as its customer sees it. The id is the permission: it cannot be guessed."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterable
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Header
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from temporalio.service import RPCError, RPCStatusCode
+
+from api.order_views import order_out
+from api.problems import Problem
+from api.schemas import CancelAnswer, OrderOut, ProductList, ProductOut, TimelineEvent
+from api.state import Gateway, GatewayDependency
+from api.webhooks import start_settlement
+from checkout.contracts import Order, OrderStatus, Reason
+from checkout.errors import OrderNotFound
+from checkout.ids import settlement_workflow_id
+from db import inventory, orders, views
+from worker.workflows.checkout import CheckoutWorkflow
+
+router = APIRouter()
+
+_SIGNAL_TIMEOUT = timedelta(seconds=3)
+_CANCEL_WAIT = 5.0  # seconds for the settlement to show
+_MAX_SEQ = 2**31 - 1
+
+
+@router.get("/products", tags=["catalogue"], response_model=ProductList)
+async def products(gateway: GatewayDependency) -> ProductList:
+    """The catalogue, with what can be bought now."""
+    async with gateway.engine.connect() as connection:
+        found = await inventory.list_products(connection)
+    return ProductList(products=[ProductOut(**vars(product)) for product in found])
+
+
+@router.get("/orders/{order_id}", tags=["orders"], response_model=OrderOut)
+async def order(order_id: str, gateway: GatewayDependency) -> OrderOut:
+    """Status, lines, payment, dispatch and the timeline."""
+    async with gateway.engine.connect() as connection:
+        row = await views.order_detail(connection, order_id)
+    if row is None:
+        raise OrderNotFound
+    return order_out(row)
+
+
+@router.get("/orders/{order_id}/events", tags=["orders"], response_class=EventSourceResponse)
+async def order_events(
+    order_id: str,
+    gateway: GatewayDependency,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> AsyncIterable[ServerSentEvent]:
+    """The timeline live. Resume after the last event seen with `Last-Event-ID`; ends with the order."""
+    await _find(gateway, order_id)
+    after = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else 0
+    async for event in gateway.events.stream(order_id, min(after, _MAX_SEQ)):
+        if event is None:
+            yield ServerSentEvent(comment="still here")
+        else:
+            data = TimelineEvent(seq=event.seq, kind=event.kind, at=event.at, data=event.data)
+            yield ServerSentEvent(event=event.kind, id=str(event.seq), data=data)
+
+
+@router.post("/orders/{order_id}/cancel", tags=["orders"], response_model=CancelAnswer)
+async def cancel(order_id: str, gateway: GatewayDependency) -> CancelAnswer:
+    """Give the order up. The session is closed at the provider first; a payment that came before wins."""
+    order = await _find(gateway, order_id)
+    if order.status.is_live:
+        await _ask_to_cancel(gateway, order)
+        order = await _wait_for_end(gateway, order)
+    if order.status.is_live:
+        raise Problem(
+            503,
+            "cancel-pending",
+            "The order is being cancelled",
+            "The payment service has not confirmed yet; look at the order again.",
+            headers={"Retry-After": "2"},
+        )
+    if order.status is not OrderStatus.CANCELLED:
+        raise Problem(409, "not-cancellable", "The order can no longer be cancelled", f"It is {order.status}.")
+    return CancelAnswer(order_id=order.order_id, status=order.status, reason=order.reason or Reason.CUSTOMER)
+
+
+async def _find(gateway: Gateway, order_id: str) -> Order:
+    async with gateway.engine.connect() as connection:
+        return await orders.get_order(connection, order_id)
+
+
+async def _ask_to_cancel(gateway: Gateway, order: Order) -> None:
+    handle = gateway.temporal.get_workflow_handle(order.checkout_key)
+    try:
+        await handle.signal(CheckoutWorkflow.cancel, rpc_timeout=_SIGNAL_TIMEOUT)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        session_id = order.session.session_id if order.session else None
+        await start_settlement(
+            gateway.temporal,
+            settlement_workflow_id(session_id or order.order_id),
+            session_id=session_id,
+            order_id=order.order_id,
+            signal="cancel",
+            summary="Cancelled by the customer without a running checkout",
+        )
+
+
+async def _wait_for_end(gateway: Gateway, order: Order) -> Order:
+    """The order once it has ended, or as it is after a few seconds."""
+    deadline = time.monotonic() + _CANCEL_WAIT
+    pause = 0.02
+    while order.status.is_live and time.monotonic() < deadline:
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.6, 0.5)
+        order = await _find(gateway, order.order_id)
+    return order

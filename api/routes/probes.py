@@ -1,0 +1,37 @@
+"""Liveness, readiness and Prometheus."""
+
+from datetime import timedelta
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy import text
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from temporalio.service import RPCError
+
+from api.problems import unavailable
+from api.state import GatewayDependency
+
+router = APIRouter(tags=["probes"])
+
+
+@router.get("/livez")
+async def livez() -> PlainTextResponse:
+    """The process answers."""
+    return PlainTextResponse("ok\n")
+
+
+@router.get("/readyz")
+async def readyz(gateway: GatewayDependency) -> JSONResponse:
+    """PostgreSQL and Temporal answer too."""
+    async with gateway.engine.connect() as connection:
+        await connection.execute(text("SELECT 1 FROM shop.products LIMIT 1"))
+    try:
+        await gateway.temporal.service_client.check_health(timeout=timedelta(seconds=2))
+    except (RPCError, RuntimeError):
+        raise unavailable("Temporal does not answer.") from None
+    return JSONResponse({"status": "ready"})
+
+
+@router.get("/metrics")
+async def metrics() -> Response:
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

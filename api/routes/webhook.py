@@ -1,0 +1,22 @@
+"""`POST /payment_webhook`: the payment service's signed events."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse
+
+from api import webhooks
+from api.limits import MAX_WEBHOOK_BYTES, read_body
+from api.state import GatewayDependency
+
+router = APIRouter(tags=["payment service"])
+
+
+@router.post("/payment_webhook", summary="Take a signed event")
+async def payment_webhook(request: Request, gateway: GatewayDependency) -> JSONResponse:
+    """200 once the event is safely with Temporal; 400 for a bad signature; 503 to have it sent again."""
+    payload = await read_body(request, MAX_WEBHOOK_BYTES)
+    secrets = [secret.get_secret_value() for secret in gateway.settings.stripe_webhook_secrets]
+    webhooks.verify(payload, request.headers.get("stripe-signature", ""), secrets)
+    event = webhooks.parse(payload)
+    if event is not None:
+        await webhooks.deliver(event, gateway.temporal, gateway.engine)
+    return JSONResponse({"received": True})

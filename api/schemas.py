@@ -1,0 +1,186 @@
+"""The shapes of HTTP requests and answers. Amounts are integer minor units, instants RFC 3339 in UTC."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints, field_validator
+
+from checkout.contracts import CartLine, OrderStatus, Reason
+
+MAX_LINES = 50
+MAX_QUANTITY = 99
+
+Sku = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Email = Annotated[str, StringConstraints(strict=True, max_length=254, pattern=r"^[^\s@\x00-\x1f]+@[^\s@\x00-\x1f]+$")]
+
+
+class CartItem(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    sku: Sku
+    quantity: Annotated[StrictInt, Field(ge=1, le=MAX_QUANTITY)]
+
+
+class CheckoutRequest(BaseModel):
+    """A cart. Without a body it is one `pen`. Prices are the catalogue's: there is no field for them."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"items": [{"sku": "pen", "quantity": 2}]}})
+
+    items: Annotated[list[CartItem], Field(min_length=1, max_length=MAX_LINES)] = [CartItem(sku="pen", quantity=1)]
+    email: Email | None = None
+
+    @field_validator("items")
+    @classmethod
+    def _each_sku_once(cls, items: list[CartItem]) -> list[CartItem]:
+        seen: set[str] = set()
+        for item in items:
+            if item.sku in seen:
+                raise ValueError(f"{item.sku} is listed twice; add the quantities up")
+            seen.add(item.sku)
+        return items
+
+    def lines(self) -> list[CartLine]:
+        return [CartLine(item.sku, item.quantity) for item in self.items]
+
+
+class CheckoutAnswer(BaseModel):
+    """Where to pay. Byte-identical whenever the same key is sent again."""
+
+    checkout_key: str
+    order_id: str
+    session_id: str
+    payment_url: str
+    amount_total: int
+    currency: str
+    expires_at: str
+    submit_payment: str | None = Field(None, description="Only with the payment mock: the curl line that pays.")
+    cancel_payment: str | None = Field(None, description="Only with the payment mock: the curl line that cancels.")
+
+
+class CheckoutPending(BaseModel):
+    """202: the checkout has begun, its session is not there yet. Post the key again to go on waiting."""
+
+    checkout_key: str
+    status: Literal["pending"] = "pending"
+
+
+class ProductOut(BaseModel):
+    sku: str
+    name: str
+    description: str
+    image: str
+    unit_amount: int
+    currency: str
+    available: int
+
+
+class ProductList(BaseModel):
+    products: list[ProductOut]
+
+
+class OrderLineOut(BaseModel):
+    sku: str
+    name: str
+    quantity: int
+    unit_amount: int
+
+
+class PaymentOut(BaseModel):
+    """`url` only while it can be paid."""
+
+    status: Literal["none", "pending", "paid", "refunded", "not_paid"]
+    session_id: str | None = None
+    url: str | None = None
+    expires_at: datetime
+
+
+class DispatchOut(BaseModel):
+    """`progress` from 0 to 1, derived from time."""
+
+    status: Literal["waiting", "on_its_way", "dispatched", "none"]
+    progress: float
+    due_at: datetime | None = None
+
+
+class TimelineEvent(BaseModel):
+    seq: int
+    kind: str
+    at: datetime
+    data: dict[str, Any]
+
+
+class OrderOut(BaseModel):
+    order_id: str
+    status: OrderStatus
+    reason: Reason | None
+    lines: list[OrderLineOut]
+    amount_total: int
+    currency: str
+    created_at: datetime
+    payment: PaymentOut
+    dispatch: DispatchOut
+    timeline: list[TimelineEvent]
+
+
+class CancelAnswer(BaseModel):
+    order_id: str
+    status: OrderStatus
+    reason: Reason | None
+
+
+class RestockRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    sku: Sku
+    quantity: Annotated[StrictInt, Field(ge=1, le=1_000_000)]
+
+
+class RestockAnswer(BaseModel):
+    sku: str
+    available: int
+
+
+class OrderSummary(BaseModel):
+    order_id: str
+    checkout_key: str
+    status: OrderStatus
+    reason: Reason | None
+    amount_total: int
+    currency: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class OrderPage(BaseModel):
+    """`next` is the cursor to pass as `after` for older orders, or null at the end."""
+
+    orders: list[OrderSummary]
+    next: str | None
+
+
+class InvariantOut(BaseModel):
+    number: int
+    name: str
+    ok: bool
+    checked: int
+    violations: list[str]
+
+
+class AuditOut(BaseModel):
+    """The auditor's verdict on both ledgers, read in one snapshot."""
+
+    ok: bool
+    checked_at: datetime
+    orders: int
+    invariants: list[InvariantOut]
+    outcomes: dict[str, int]
+
+
+class ProblemOut(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str | None = None

@@ -1,0 +1,30 @@
+"""What a request handler may need, made once a process (`api.app`) and handed in by FastAPI."""
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from api.checkouts import Checkouts
+from api.events import OrderEventHub
+from api.limits import Limits
+from checkout.settings import Settings
+
+
+@dataclass(frozen=True)
+class Gateway:
+    settings: Settings
+    engine: AsyncEngine
+    temporal: Client
+    checkouts: Checkouts
+    events: OrderEventHub
+    limits: Limits
+
+
+def _gateway(request: Request) -> Gateway:
+    return cast(Gateway, request.app.state.gateway)
+
+
+GatewayDependency = Annotated[Gateway, Depends(_gateway)]

@@ -1,0 +1,158 @@
+"""The payment service's events: verified, then handed to whoever looks after the order.
+
+An event is a hint to look, never a fact: only its id travels on, and the provider is asked. Temporal is the durable
+inbox: 200 is answered once the signal is stored there, and not before; when Temporal is away the answer is 503 and the
+provider sends again. Sources: Stripe, "Check the webhook signatures" and "Best practices for using webhooks".
+"""
+
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import stripe
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.service import RPCError, RPCStatusCode
+
+from api.problems import Problem
+from checkout.contracts import OrderStatus, SettlementInput
+from checkout.errors import InvalidKey
+from checkout.ids import TASK_QUEUE, parse_checkout_key, settlement_workflow_id
+from db import orders
+from worker.policies import WORKFLOW_TASK_TIMEOUT
+from worker.workflows.checkout import CheckoutWorkflow
+from worker.workflows.settlement import SettlementWorkflow
+
+logger = logging.getLogger("api")
+
+TOLERANCE = 300  # seconds, both ways; Stripe's default for the past
+SIGNAL_TIMEOUT = timedelta(seconds=3)
+_SESSION_EVENTS = "checkout.session."
+_MAX_ID = 255
+
+
+@dataclass(frozen=True)
+class SessionEvent:
+    """What of an event matters here. `checkout_key` is None unless it is one of ours."""
+
+    event_id: str
+    type: str
+    session_id: str
+    checkout_key: str | None
+
+
+def verify(payload: bytes, header: str, secrets: Sequence[str]) -> None:
+    """Check `Stripe-Signature` over the raw bytes; any of the secrets may have signed. Raises a 400 `Problem`."""
+    for secret in secrets:
+        try:
+            # The library compares in constant time and refuses timestamps older than the tolerance.
+            if stripe.WebhookSignature.verify_header(payload.decode(), header, secret, TOLERANCE):
+                break
+        except (stripe.SignatureVerificationError, UnicodeDecodeError, ValueError):
+            continue
+    else:
+        raise Problem(400, "bad-signature", "The signature does not verify")
+    # It does not refuse those of the future, with which a recorded event could be kept for later.
+    if _timestamp(header) > time.time() + TOLERANCE:
+        raise Problem(400, "bad-signature", "The signature is of the future")
+
+
+def parse(payload: bytes) -> SessionEvent | None:
+    """The event if it is about a checkout session, else None. Raises a 400 `Problem` for what is no event."""
+    try:
+        event: Any = json.loads(payload)
+        event_id, kind, subject = event["id"], event["type"], event["data"]["object"]
+        if not (isinstance(event_id, str) and isinstance(kind, str) and len(event_id) <= _MAX_ID):
+            raise TypeError
+        if not kind.startswith(_SESSION_EVENTS):
+            return None
+        session_id = subject["id"]
+        if not isinstance(session_id, str) or not 0 < len(session_id) <= _MAX_ID:
+            raise TypeError
+        return SessionEvent(event_id, kind, session_id, _checkout_key(subject.get("client_reference_id")))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise Problem(400, "malformed-event", "The body is not an event") from None
+
+
+async def deliver(event: SessionEvent, client: Client, engine: AsyncEngine) -> None:
+    """Signal the running checkout; without one, have the session settled. Raises `RPCError` when Temporal is away."""
+    if event.checkout_key is not None and await _signal(event, client):
+        return
+    if await _is_settled(event, engine):
+        return
+    await start_settlement(
+        client,
+        settlement_workflow_id(event.session_id),
+        session_id=event.session_id,
+        signal="payment_event",
+        arguments=[event.event_id],
+        summary=f"{event.type} without a running checkout",
+    )
+    logger.info("Settlement of session %s started by event %s", event.session_id, event.event_id)
+
+
+async def start_settlement(
+    client: Client,
+    workflow_id: str,
+    *,
+    signal: str,
+    summary: str,
+    session_id: str | None = None,
+    order_id: str | None = None,
+    arguments: Sequence[str] = (),
+) -> None:
+    """Signal-with-start: a settlement that runs already hears the signal, else one begins."""
+    await client.start_workflow(
+        SettlementWorkflow.run,
+        SettlementInput(session_id=session_id, order_id=order_id),
+        id=workflow_id,
+        task_queue=TASK_QUEUE,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        start_signal=signal,
+        start_signal_args=list(arguments),
+        task_timeout=WORKFLOW_TASK_TIMEOUT,
+        static_summary=summary[:200],
+        rpc_timeout=SIGNAL_TIMEOUT,
+    )
+
+
+async def _signal(event: SessionEvent, client: Client) -> bool:
+    handle = client.get_workflow_handle(str(event.checkout_key))
+    try:
+        await handle.signal(CheckoutWorkflow.payment_event, event.event_id, rpc_timeout=SIGNAL_TIMEOUT)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return True
+
+
+async def _is_settled(event: SessionEvent, engine: AsyncEngine) -> bool:
+    """Whether the order has already taken note of what the event tells, so that there is nothing to look at."""
+    async with engine.connect() as connection:
+        order = await orders.find_by_session(connection, event.session_id)
+    if order is None:
+        return False
+    if event.type == "checkout.session.expired":
+        return order.status in (OrderStatus.CANCELLED, OrderStatus.REFUNDED)
+    return order.status in (OrderStatus.FULFILLED, OrderStatus.DISPATCHED)
+
+
+def _checkout_key(text: object) -> str | None:
+    try:
+        return parse_checkout_key(text) if isinstance(text, str) else None
+    except InvalidKey:
+        return None
+
+
+def _timestamp(header: str) -> float:
+    for part in header.split(","):
+        name, _, value = part.strip().partition("=")
+        if name == "t" and value.isascii() and value.isdigit() and len(value) <= 12:
+            return float(value)
+    raise Problem(400, "bad-signature", "The signature has no timestamp")

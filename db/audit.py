@@ -1,0 +1,237 @@
+"""The auditor's SQL: the invariants over both ledgers, the shop's and the payment service's, in one snapshot.
+
+Each check is a query whose rows are violations. 1 and 4 must hold at every moment; the others once an order has been
+left alone for `grace`, since a payment and its fulfilment are two transactions in two systems. The payment service's
+ledger can be read only where the mock shares the database; with another provider those checks say "0 checked".
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+MAX_VIOLATIONS = 100
+
+
+@dataclass(frozen=True)
+class Check:
+    """`violations` selects one text a violation; `checked` counts what was looked at."""
+
+    number: int
+    name: str
+    violations: str
+    checked: str
+    needs_payments: bool = False
+
+
+@dataclass(frozen=True)
+class Finding:
+    number: int
+    name: str
+    checked: int
+    violations: list[str]
+
+
+@dataclass(frozen=True)
+class LiveOrder:
+    """An order that some running workflow must look after."""
+
+    order_id: str
+    checkout_key: str
+    session_id: str | None
+
+
+# Charges and refunds by the order that the session was opened for, straight from the ledger.
+_MONEY = """
+    SELECT s.id AS session_id, s.metadata ->> 'order_id' AS order_id, l.currency, max(l.at) AS at,
+           count(*) FILTER (WHERE l.kind = 'charge') AS charges,
+           sum(CASE l.kind WHEN 'charge' THEN l.amount ELSE -l.amount END) AS balance
+      FROM payments.ledger l JOIN payments.sessions s ON s.id = l.session_id
+     GROUP BY s.id, l.currency
+"""
+_QUIET = "o.updated_at < clock_timestamp() - CAST(:grace AS interval)"
+_KEPT = "o.status IN ('fulfilled', 'dispatched')"
+
+CHECKS = (
+    Check(
+        1,
+        "No order has two charges",
+        f"""SELECT 'order ' || order_id || ' was charged ' || sum(charges) || ' times' FROM ({_MONEY}) m
+             WHERE order_id IS NOT NULL GROUP BY order_id HAVING sum(charges) > 1""",
+        "SELECT count(*) FROM payments.ledger WHERE kind = 'charge'",
+        needs_payments=True,
+    ),
+    Check(
+        2,
+        "Charges minus refunds are an order's total if it is fulfilled, else nothing",
+        f"""SELECT 'order ' || o.id || ' (' || o.status || ', total ' || o.amount_total || ' ' || o.currency
+                   || '): charges minus refunds are ' || coalesce(m.balance, 0)
+              FROM shop.orders o
+              LEFT JOIN (SELECT order_id, sum(balance) AS balance, min(currency) AS currency, max(at) AS at
+                           FROM ({_MONEY}) s GROUP BY order_id) m ON m.order_id = o.id
+             WHERE {_QUIET} AND coalesce(m.at, '-infinity') < clock_timestamp() - CAST(:grace AS interval)
+               AND (coalesce(m.balance, 0) <> CASE WHEN {_KEPT} THEN o.amount_total ELSE 0 END
+                    OR (m.balance <> 0 AND m.currency <> o.currency))
+            UNION ALL
+            SELECT 'session ' || m.session_id || ' was charged ' || m.balance || ' and belongs to no order'
+              FROM ({_MONEY}) m LEFT JOIN shop.orders o ON o.id = m.order_id
+             WHERE o.id IS NULL AND m.balance <> 0 AND m.at < clock_timestamp() - CAST(:grace AS interval)""",
+        "SELECT count(*) FROM shop.orders",
+        needs_payments=True,
+    ),
+    Check(
+        3,
+        "Reserved stock is that of live and fulfilled orders, line by line",
+        f"""SELECT 'order ' || o.id || ' (' || o.status || '), ' || l.sku || ': line of ' || l.quantity || ', '
+                   || coalesce(r.state || ' ' || r.quantity, 'no reservation')
+              FROM shop.orders o JOIN shop.order_lines l ON l.order_id = o.id
+              LEFT JOIN shop.reservations r ON r.order_id = l.order_id AND r.sku = l.sku
+             WHERE CASE WHEN o.status IN ('pending', 'awaiting_payment')
+                             THEN r.state IS DISTINCT FROM 'held' OR r.quantity <> l.quantity
+                        WHEN {_KEPT} THEN r.state IS DISTINCT FROM 'consumed' OR r.quantity <> l.quantity
+                        ELSE r.state IN ('held', 'consumed') END""",
+        "SELECT count(*) FROM shop.order_lines",
+    ),
+    Check(
+        4,
+        "No stock below zero, and on hand + held + consumed = initial + restocked",
+        """SELECT p.sku || ': on hand ' || p.on_hand || ' + reserved ' || coalesce(r.reserved, 0)
+                  || ', brought in ' || coalesce(m.brought, 0) || ', movements leave ' || coalesce(m.balance, 0)
+             FROM shop.products p
+             LEFT JOIN (SELECT sku, sum(quantity) AS reserved FROM shop.reservations
+                         WHERE state IN ('held', 'consumed') GROUP BY sku) r USING (sku)
+             LEFT JOIN (SELECT sku, sum(delta) AS balance,
+                               sum(delta) FILTER (WHERE cause IN ('seed', 'restock')) AS brought
+                          FROM shop.stock_movements GROUP BY sku) m USING (sku)
+            WHERE p.on_hand < 0 OR p.on_hand + coalesce(r.reserved, 0) <> coalesce(m.brought, 0)
+               OR p.on_hand <> coalesce(m.balance, 0)""",
+        "SELECT count(*) FROM shop.products",
+    ),
+    Check(
+        5,
+        "No session of an order that has ended can still be paid",
+        f"""SELECT 'order ' || o.id || ' (' || o.status || ') has the open session ' || s.id
+              FROM payments.sessions s JOIN shop.orders o ON o.id = s.metadata ->> 'order_id'
+             WHERE s.status = 'open' AND o.status NOT IN ('pending', 'awaiting_payment') AND {_QUIET}""",
+        "SELECT count(*) FROM payments.sessions",
+        needs_payments=True,
+    ),
+    Check(
+        6,
+        "Every order ends",
+        """SELECT 'order ' || id || ' is ' || status || ', its time was up at ' || expires_at FROM shop.orders
+            WHERE status IN ('pending', 'awaiting_payment')
+              AND expires_at < clock_timestamp() - CAST(:grace AS interval)
+           UNION ALL
+           SELECT 'order ' || id || ' was due for dispatch at ' || dispatch_due_at FROM shop.orders
+            WHERE status = 'fulfilled' AND dispatch_due_at < clock_timestamp() - CAST(:grace AS interval)""",
+        "SELECT count(*) FROM shop.orders",
+    ),
+    Check(
+        7,
+        "A key has one order, and its answer is the one first given",
+        """SELECT 'order ' || o.id || ' answers session ' || coalesce(o.payment_session_id, 'none')
+                  || ', its customer was told ' || coalesce(e.data ->> 'session_id', 'none')
+             FROM shop.orders o JOIN shop.order_events e ON e.order_id = o.id AND e.kind = 'awaiting_payment'
+            WHERE e.data ->> 'session_id' IS DISTINCT FROM o.payment_session_id
+           UNION ALL
+           SELECT 'order ' || o.id || ': total ' || o.amount_total || ', its lines add up to '
+                  || sum(l.quantity * l.unit_amount)
+             FROM shop.orders o JOIN shop.order_lines l ON l.order_id = o.id
+            GROUP BY o.id HAVING sum(l.quantity * l.unit_amount) <> o.amount_total
+           UNION ALL
+           SELECT 'key ' || checkout_key || ' has ' || count(*) || ' orders' FROM shop.orders
+            GROUP BY checkout_key HAVING count(*) > 1""",
+        "SELECT count(*) FROM shop.orders",
+    ),
+    Check(
+        8,
+        "What a customer was told stays true",
+        """SELECT 'order ' || o.id || ' was told ' || e.kind || ' and is ' || o.status
+             FROM shop.orders o JOIN shop.order_events e ON e.order_id = o.id
+            WHERE (e.kind IN ('fulfilled', 'dispatched') AND o.status NOT IN ('fulfilled', 'dispatched', 'refunded'))
+               OR (e.kind IN ('cancelled', 'rejected') AND o.status NOT IN (e.kind, 'refunded'))
+               OR (e.kind = 'refunded' AND o.status <> 'refunded')
+           UNION ALL
+           SELECT 'order ' || o.id || ' is ' || o.status || ' but its timeline does not say so' FROM shop.orders o
+            WHERE o.status <> 'pending'
+              AND NOT EXISTS (SELECT 1 FROM shop.order_events e WHERE e.order_id = o.id AND e.kind = o.status)""",
+        "SELECT count(*) FROM shop.order_events",
+    ),
+    Check(
+        9,
+        "No order leaves an end, but to refunded",
+        """SELECT 'order ' || a.order_id || ' went from ' || a.kind || ' to ' || b.kind
+             FROM shop.order_events a JOIN shop.order_events b ON b.order_id = a.order_id AND b.seq > a.seq
+            WHERE a.kind IN ('dispatched', 'rejected', 'cancelled', 'refunded') AND b.kind <> 'refunded'
+               OR (a.kind = 'refunded' AND b.kind = 'refunded')
+               OR (a.kind = 'fulfilled' AND b.kind NOT IN ('dispatched', 'refunded'))""",
+        "SELECT count(*) FROM shop.order_events",
+    ),
+)
+
+_EVENTS = Check(
+    6,
+    "Every order ends, and every event of the payment service arrives",
+    """SELECT 'event ' || d.event_id || ' has not been taken after ' || d.attempts || ' attempts'
+         FROM payments.deliveries d WHERE d.status = 'pending'
+          AND d.created_at < clock_timestamp() - CAST(:grace AS interval)""",
+    "SELECT count(*) FROM payments.deliveries",
+    needs_payments=True,
+)
+
+
+async def audit_ledgers(connection: AsyncConnection, grace: timedelta) -> list[Finding]:
+    """Findings by invariant. `connection` must be in one REPEATABLE READ transaction: all checks see one moment."""
+    has_payments = bool((await connection.execute(text("SELECT to_regclass('payments.ledger')"))).scalar())
+    findings: dict[int, Finding] = {}
+    for check in (*CHECKS, _EVENTS):
+        before = findings.get(check.number)
+        if check.needs_payments and not has_payments:
+            findings.setdefault(check.number, Finding(check.number, check.name, 0, []))
+            continue
+        rows = await connection.execute(text(f"{check.violations} LIMIT {MAX_VIOLATIONS}"), {"grace": grace})
+        violations = [str(row[0]) for row in rows]
+        checked = int((await connection.execute(text(check.checked))).scalar_one())
+        findings[check.number] = Finding(
+            check.number,
+            check.name,
+            checked + (before.checked if before else 0),
+            (before.violations if before else []) + violations,
+        )
+    return [findings[number] for number in sorted(findings)]
+
+
+async def outcomes(connection: AsyncConnection) -> dict[str, int]:
+    """How often each outcome occurred: `status`, or `status:reason`. A run in which nothing happened proves nothing."""
+    rows = await connection.execute(
+        text("SELECT concat_ws(':', status, reason), count(*) FROM shop.orders GROUP BY 1 ORDER BY 1")
+    )
+    return {str(name): int(count) for name, count in rows}
+
+
+async def live_orders_now(connection: AsyncConnection, grace: timedelta) -> list[LiveOrder]:
+    """Live orders older than `grace`, for the check against Temporal."""
+    rows = await connection.execute(
+        text(
+            "SELECT id, checkout_key, payment_session_id FROM shop.orders"
+            " WHERE status IN ('pending', 'awaiting_payment')"
+            " AND created_at < clock_timestamp() - CAST(:grace AS interval)"
+        ),
+        {"grace": grace},
+    )
+    return [LiveOrder(*row) for row in rows]
+
+
+async def ended_keys(connection: AsyncConnection, keys: list[str]) -> list[str]:
+    """Those of the keys whose order has been at an end for over half a minute."""
+    rows = await connection.execute(
+        text(
+            "SELECT checkout_key FROM shop.orders WHERE checkout_key = ANY(CAST(:keys AS text[]))"
+            " AND status NOT IN ('pending', 'awaiting_payment')"
+            " AND updated_at < clock_timestamp() - interval '30 seconds'"
+        ),
+        {"keys": keys},
+    )
+    return [str(row[0]) for row in rows]

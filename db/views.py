@@ -1,0 +1,76 @@
+"""What people look at: an order with its timeline, and the operator's list. One statement each."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+_DETAIL = text("""
+    SELECT o.id, o.checkout_key, o.status, o.reason, o.amount_total, o.currency, o.created_at, o.updated_at,
+           o.expires_at, o.payment_session_id, o.payment_url, o.payment_intent_id, o.fulfilled_at, o.dispatch_due_at,
+           clock_timestamp() AS now,
+           (SELECT json_agg(json_build_object('sku', l.sku, 'name', p.name, 'quantity', l.quantity,
+                                              'unit_amount', l.unit_amount) ORDER BY l.sku)
+              FROM shop.order_lines l JOIN shop.products p USING (sku) WHERE l.order_id = o.id) AS lines,
+           (SELECT json_agg(json_build_object('seq', e.seq, 'kind', e.kind, 'at', e.at, 'data', e.data) ORDER BY e.seq)
+              FROM shop.order_events e WHERE e.order_id = o.id) AS timeline
+      FROM shop.orders o WHERE o.id = :order_id
+""")
+_PAGE = text("""
+    SELECT id, checkout_key, status, reason, amount_total, currency, created_at, updated_at
+      FROM shop.orders
+     WHERE (CAST(:status AS text) IS NULL OR status = :status)
+       AND (CAST(:search AS text) IS NULL OR id = :search OR checkout_key = :search OR payment_session_id = :search
+            OR starts_with(checkout_key, :search) OR email = :search)
+       AND (CAST(:before_at AS timestamptz) IS NULL OR (created_at, id) < (:before_at, :before_id))
+     ORDER BY created_at DESC, id DESC LIMIT :limit
+""")
+_EVENTS_AFTER = text("""
+    SELECT seq, kind, at, data FROM shop.order_events WHERE order_id = :order_id AND seq > :seq ORDER BY seq
+""")
+_OPEN_OF_CLIENT = text("""
+    SELECT count(*) FROM shop.orders WHERE client = :client AND status IN ('pending', 'awaiting_payment')
+""")
+
+
+@dataclass(frozen=True)
+class OrderEvent:
+    seq: int
+    kind: str
+    at: datetime
+    data: dict[str, Any]
+
+
+async def order_detail(connection: AsyncConnection, order_id: str) -> Row[Any] | None:
+    """The order's columns plus `lines`, `timeline` (JSON) and the database's `now`."""
+    return (await connection.execute(_DETAIL, {"order_id": order_id})).one_or_none()
+
+
+async def order_page(
+    connection: AsyncConnection,
+    *,
+    status: str | None,
+    search: str | None,
+    before: tuple[datetime, str] | None,
+    limit: int,
+) -> list[Row[Any]]:
+    """Orders newest first, those before the cursor `(created_at, id)`."""
+    parameters = {
+        "status": status,
+        "search": search,
+        "before_at": before[0] if before else None,
+        "before_id": before[1] if before else None,
+        "limit": limit,
+    }
+    return list(await connection.execute(_PAGE, parameters))
+
+
+async def order_events_after(connection: AsyncConnection, order_id: str, seq: int) -> list[OrderEvent]:
+    return [OrderEvent(*row) for row in await connection.execute(_EVENTS_AFTER, {"order_id": order_id, "seq": seq})]
+
+
+async def count_open_orders(connection: AsyncConnection, client: str) -> int:
+    """How many orders of one client hold stock right now."""
+    return int((await connection.execute(_OPEN_OF_CLIENT, {"client": client})).scalar_one())
