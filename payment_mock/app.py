@@ -16,7 +16,8 @@ from payment_mock.faults.plane import Faults
 from payment_mock.faults.replies import FaultReply
 from payment_mock.http import error_response
 from payment_mock.outbox.deliverer import Outbox
-from payment_mock.routes import guide, probes, stripe_sessions
+from payment_mock.routes import faults as faults_routes
+from payment_mock.routes import guide, hosted, probes, stripe_payments, stripe_sessions
 from payment_mock.service import Declined, Service
 from payment_mock.settings import Settings
 
@@ -28,11 +29,12 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="Payment service (Stripe simulator)",
         lifespan=_lifespan,
-        routes=[*stripe_sessions.routes, *probes.routes],
+        routes=[*stripe_sessions.routes, *stripe_payments.routes, *hosted.routes, *probes.routes],
         redoc_url=None,
     )
     app.state.settings = settings
     app.include_router(guide.router)
+    app.include_router(faults_routes.router)
     app.add_exception_handler(errors.StripeError, _render)
     app.add_exception_handler(Declined, _render)
     app.add_exception_handler(FaultReply, _render)

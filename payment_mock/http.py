@@ -86,6 +86,13 @@ def query(request: Request) -> form.Params:
     return form.parse(request.scope["query_string"])
 
 
+def text_param(params: form.Params, name: str) -> str | None:
+    value = params.get(name)
+    if value is not None and not isinstance(value, str):
+        raise errors.invalid_request("Invalid string", param=name)
+    return value
+
+
 def idempotency_key(request: Request, body: bytes) -> Key | None:
     """The request's key and fingerprint. Raises `StripeError` (400) for a key that is too long or not text."""
     value = request.headers.get("idempotency-key")

@@ -10,7 +10,7 @@ from payment_mock.domain import errors, form, wire
 from payment_mock.domain.creation import integer, refuse_unknown, session_from
 from payment_mock.faults.plane import subject_of
 from payment_mock.faults.rules import Subject
-from payment_mock.http import answer, idempotency_key, query, read_form, stripe_endpoint
+from payment_mock.http import answer, idempotency_key, query, read_form, stripe_endpoint, text_param
 from payment_mock.service import Answer, Effect, Service
 from payment_mock.store import sessions
 
@@ -71,7 +71,7 @@ async def listed(service: Service, request: Request) -> Answer:
         raise errors.invalid_request("Invalid status: must be one of open, complete, or expired", param="status")
     since, until = _created(params.get("created"))
     expand = _expand(params, "data.")
-    after = _text(params, "starting_after")
+    after = text_param(params, "starting_after")
     await service.read("list", Subject())
     async with service.database.single() as connection:
         if after is not None and await sessions.get(connection, after) is None:
@@ -79,7 +79,7 @@ async def listed(service: Service, request: Request) -> Answer:
         found = await sessions.listed(
             connection,
             status=status,
-            payment_intent=_text(params, "payment_intent"),
+            payment_intent=text_param(params, "payment_intent"),
             after=after,
             since=since,
             until=until,
@@ -103,13 +103,6 @@ def _created(given: Any) -> tuple[int | None, int | None]:
     since = max((bound[name] + (name == "gt") for name in ("gt", "gte") if name in bound), default=None)
     until = min((bound[name] + (name == "lte") for name in ("lt", "lte") if name in bound), default=None)
     return since, until
-
-
-def _text(params: form.Params, name: str) -> str | None:
-    value = params.get(name)
-    if value is not None and not isinstance(value, str):
-        raise errors.invalid_request("Invalid string", param=name)
-    return value
 
 
 routes = [

@@ -1,0 +1,174 @@
+"""The control plane. It exists because the simulator does: the settings refuse to start in production.
+
+`PUT /_faults` sets a rule, `GET` lists them with how often each fired, `DELETE` resets. Rules outlive a restart.
+"""
+
+import asyncio
+import json
+import time
+from typing import Any, Literal
+
+from fastapi import APIRouter, HTTPException, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from payment_mock import provider
+from payment_mock.domain import events, wire
+from payment_mock.domain.urls import check_webhook_url
+from payment_mock.faults.rules import ACTIONS, MORE_ACTIONS, RuleInput
+from payment_mock.outbox.signature import signature_header
+from payment_mock.service import Service
+from payment_mock.store import deliveries
+
+router = APIRouter(prefix="/_faults", tags=["control plane"])
+
+
+class Release(BaseModel):
+    """Which barrier to open; null: all of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: int | None = None
+
+
+class Payment(BaseModel):
+    """A payment by the control plane: at an exact moment, or on a session that is over."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    session_id: str
+    at: float | None = Field(None, description="unix seconds to pay at; null: now")
+    force: bool = Field(False, description="charge even an expired session (late money)")
+
+
+class Webhook(BaseModel):
+    """An event of one's own making. `data` is the event's `data.object`; `session_id` takes a stored session's."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: str = "checkout.session.completed"
+    session_id: str | None = None
+    data: dict[str, Any] | None = None
+    event_id: str | None = None
+    body: str | None = Field(None, description="sent as it is, in place of an event")
+    signed: Literal["right", "wrong", "none", "stale", "future", "altered"] = "right"
+    copies: int = Field(1, ge=1, le=10_000)
+    url: str | None = None
+
+
+@router.get("")
+async def listed(request: Request) -> dict[str, Any]:
+    service: Service = request.app.state.service
+    rules = [
+        {
+            "id": rule.id,
+            "point": rule.point,
+            "action": rule.action,
+            "times": rule.times,
+            "delay_seconds": rule.delay_seconds,
+            "status": rule.status,
+            "copies": rule.copies,
+            "match": rule.match,
+            "set": rule.set,
+            "fired": rule.fired,
+            "holding": holding,
+        }
+        for rule, holding in await service.faults.listed()
+    ]
+    return {"rules": rules, "points": {point: [*ACTIONS[point], *MORE_ACTIONS.get(point, ())] for point in ACTIONS}}
+
+
+@router.put("", status_code=201)
+@router.post("", status_code=201)
+async def add(request: Request, rule: RuleInput) -> dict[str, Any]:
+    service: Service = request.app.state.service
+    return {"id": await service.faults.add(rule), **rule.model_dump(exclude_none=True)}
+
+
+@router.delete("")
+async def reset(request: Request) -> dict[str, int]:
+    service: Service = request.app.state.service
+    return {"removed": await service.faults.remove(None)}
+
+
+@router.delete("/{rule_id}")
+async def remove(request: Request, rule_id: int) -> dict[str, int]:
+    service: Service = request.app.state.service
+    if not (removed := await service.faults.remove(rule_id)):
+        raise HTTPException(404, "no such rule")
+    return {"removed": removed}
+
+
+@router.post("/release")
+async def release(request: Request, what: Release) -> dict[str, int]:
+    """Let requests go that a `hold` keeps. Answers how many there were."""
+    service: Service = request.app.state.service
+    return {"released": service.faults.release(what.id)}
+
+
+@router.post("/pay")
+async def pay(request: Request, payment: Payment) -> dict[str, Any]:
+    """Pay when `at` has come; `force` pays whatever the session's state. `{"paid": false}` when it is over."""
+    service: Service = request.app.state.service
+    await service.find(payment.session_id)
+    if payment.at is not None:
+        await asyncio.sleep(max(0.0, payment.at - time.time()))
+    if not payment.force:
+        try:
+            session = await service.pay(payment.session_id)
+        except provider.NotPayable as refusal:
+            return {"paid": False, "reason": refusal.reason, "status": refusal.session.status, "at": time.time()}
+        return {"paid": True, "status": session.status, "at": time.time()}
+    session = await service.find(payment.session_id)
+    async with service.database.single() as connection:
+        session, made = await provider.pay_late(connection, session, service.settings.public_url)
+    service.outbox.dispatch(made)
+    return {"paid": True, "status": session.status, "at": time.time()}
+
+
+@router.post("/webhooks")
+async def send_webhook(request: Request, webhook: Webhook) -> dict[str, Any]:
+    """Send an event now, past the outbox, signed as asked. Answers with the receiver's status for each copy."""
+    service: Service = request.app.state.service
+    body = await _body(service, webhook)
+    url = check_webhook_url(webhook.url, service.settings.webhook_url) if webhook.url else None
+    secrets, now = service.settings.signing_secrets, int(time.time())
+    signature = {
+        "right": signature_header(body, secrets),
+        "wrong": signature_header(body, [b"whsec_of_somebody_else"]),
+        "none": "",
+        "stale": signature_header(body, secrets, now - 301),
+        "future": signature_header(body, secrets, now + 301),
+        "altered": signature_header(body + b" ", secrets),
+    }[webhook.signed]
+    gate = asyncio.Semaphore(service.settings.webhook_concurrency)
+
+    async def send() -> int | None:
+        async with gate:
+            return (await service.outbox.post(body, url, signature))[0]
+
+    return {"statuses": await asyncio.gather(*(send() for _ in range(webhook.copies))), "body": body.decode()}
+
+
+@router.post("/webhooks/{event_id}/resend")
+async def resend(request: Request, event_id: str) -> dict[str, bool]:
+    """Deliver a recorded event again through the outbox, as Stripe's dashboard can."""
+    service: Service = request.app.state.service
+    async with service.database.single() as connection:
+        queued = await deliveries.resend(connection, event_id)
+    if not queued:
+        raise HTTPException(404, "no such delivered event")
+    service.outbox.wake()
+    return {"queued": True}
+
+
+async def _body(service: Service, webhook: Webhook) -> bytes:
+    if webhook.body is not None:
+        return webhook.body.encode()
+    data: dict[str, Any] = webhook.data or {}
+    if webhook.session_id is not None:
+        session = await service.find(webhook.session_id)
+        data = {**wire.session_object(session, service.settings.public_url), **data}
+    made = events.event(webhook.type, data)
+    if webhook.event_id is None:
+        return made.payload.encode()
+    return wire.encode({**json.loads(made.payload), "id": webhook.event_id})
