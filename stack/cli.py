@@ -1,9 +1,49 @@
-"""The `checkout` command."""
+"""The `checkout` command: every subcommand, registered without importing what it needs to run."""
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Run, try and inspect the reliable checkout.")
+from stack.commands.bench import bench
+from stack.commands.buy import buy
+from stack.commands.demo import demo
+from stack.commands.operator import audit, restock
+from stack.commands.orders import orders, status
+from stack.commands.pay import pay
+from stack.commands.reset import reset
+from stack.commands.up import up
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Run, try and inspect the reliable checkout: never charged without fulfilment, never charged twice.",
+    epilog="Exit codes: 0 done, 1 the answer is no, 2 usage, 3 nobody answers. Begin with: checkout demo",
+)
+# Its options, --help included, are the supervisor's.
+app.command(
+    rich_help_panel="Run",
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)(up)
+for command, panel in (
+    (demo, "Run"),
+    (reset, "Run"),
+    (buy, "Buy"),
+    (pay, "Buy"),
+    (status, "Look"),
+    (orders, "Look"),
+    (audit, "Operate"),
+    (restock, "Operate"),
+    (bench, "Operate"),
+):
+    app.command(rich_help_panel=panel)(command)
 
 
 def main() -> None:
-    app()
+    """Entry point of `checkout`."""
+    app(prog_name="checkout")
+
+
+if __name__ == "__main__":
+    main()

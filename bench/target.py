@@ -1,0 +1,31 @@
+"""What is measured, and with how much."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Target:
+    """A running stack. `database_url` and `pids` (process ids by part) are known only of a local one."""
+
+    gateway_url: str
+    payment_url: str
+    admin_token: str | None = field(default=None, repr=False)
+    database_url: str | None = field(default=None, repr=False)
+    temporal_ui_url: str | None = None
+    pids: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Load:
+    """`clients` customers buy `checkouts` things, after `warmup` that do not count.
+
+    `rate` starts at most so many a second (open loop); without it every client begins again when it is done.
+    `patience` (seconds) bounds one checkout from Buy to fulfilled.
+    """
+
+    clients: int = 30
+    checkouts: int = 300
+    warmup: int = 30
+    sku: str = "pen"
+    rate: float | None = None
+    patience: float = 60.0

@@ -1,0 +1,75 @@
+"""A `checkout up` of our own, for a demonstration without a second terminal."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stack.commands.locate import Location, locate
+from stack.commands.output import UNREACHABLE, CommandFailed
+
+_START_WITHIN, _STOP_WITHIN = 120.0, 30.0  # seconds
+_LOOK_EVERY = 0.2
+_TAIL = 12  # lines of its output that are shown when it fails
+
+
+@contextmanager
+def stack_running(data_dir: Path) -> Iterator[Path]:
+    """Start `checkout up`, wait until the gateway is ready, and stop it again at the end. Yields its log file.
+
+    Raises `CommandFailed` with the last lines of its output when it does not come up.
+    """
+    log = data_dir / "logs" / "demo.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as sink:
+        # In our own process group: Ctrl-C reaches it as well, and it stops what it started by itself.
+        child = subprocess.Popen(
+            [sys.executable, "-m", "stack.cli", "up"],
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "CHECKOUT_DATA_DIR": str(data_dir)},
+        )
+    try:
+        _wait_ready(child, log)
+        yield log
+    finally:
+        child.send_signal(signal.SIGINT)
+        try:
+            child.wait(_STOP_WITHIN)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _wait_ready(child: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + _START_WITHIN
+    while time.monotonic() < deadline:
+        if child.poll() is not None:
+            raise CommandFailed(UNREACHABLE, "`checkout up` ended", _tail(log))
+        place = locate()
+        if place.is_local and is_ready(place):
+            return
+        time.sleep(_LOOK_EVERY)
+    raise CommandFailed(UNREACHABLE, "`checkout up` did not get ready", _tail(log))
+
+
+def is_ready(place: Location) -> bool:
+    """Whether every part of a local stack runs and the gateway says that it can serve."""
+    import httpx
+
+    if not {"gateway", "worker"} <= place.pids.keys():
+        return False
+    try:
+        return httpx.get(f"{place.gateway_url}/readyz", timeout=3, trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines()
+    return "\n".join([*lines[-_TAIL:], f"All of it: {log}"])

@@ -1,0 +1,123 @@
+"""`checkout status` and `checkout orders`: look at one order, or at many."""
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from stack.commands import options
+from stack.commands.output import speaking
+from stack.commands.pay import UNDECIDED
+
+_FOLLOW_EVERY, _WATCH_EVERY = 0.5, 2.0  # seconds
+Json = dict[str, Any]
+
+
+def status(
+    reference: Annotated[str, typer.Argument(metavar="ORDER|SESSION|KEY", help="Which order.")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay until nothing more can happen.")] = False,
+    url: options.Url = None,
+    token: options.Token = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show an order: status, payment, dispatch progress and timeline.
+
+    [bold]Examples[/bold]
+
+        checkout status ord_0123456789abcdef0123456789abcdef --follow
+
+        checkout status birthday-1 --json
+
+    Exit codes: 0 found, 1 no such order, 2 usage, 3 nobody answers. With --follow and --json: one document a change.
+    """
+    with speaking(as_json) as output:
+        from stack.commands import render
+        from stack.commands.client import Shop
+        from stack.commands.locate import locate
+
+        with Shop(locate(url, token)) as shop:
+            order = shop.find_order(reference)
+            if as_json:
+                output.json(order)
+            elif not (follow and output.out.is_terminal):
+                output.show(render.order(order))
+            if not follow:
+                return
+            if not as_json and output.out.is_terminal:
+                from rich.live import Live
+
+                with Live(render.order(order), console=output.out, auto_refresh=False) as live:
+                    while not is_over(order):
+                        time.sleep(_FOLLOW_EVERY)
+                        order = shop.order(str(order["order_id"]))
+                        live.update(render.order(order), refresh=True)
+                return
+            while not is_over(order):
+                time.sleep(_FOLLOW_EVERY)
+                before, order = order, shop.order(str(order["order_id"]))
+                if order == before:
+                    continue
+                if as_json:
+                    output.json(order)
+                elif order.get("timeline") != before.get("timeline"):
+                    output.show(render.timeline((order.get("timeline") or [])[len(before["timeline"]) :]))
+
+
+def is_over(order: Json) -> bool:
+    """Whether nothing more can happen by itself: dispatched, or ended otherwise."""
+    if order.get("status") in UNDECIDED:
+        return False
+    return order.get("status") != "fulfilled"
+
+
+def orders(
+    status: Annotated[
+        str | None, typer.Option(help="Only these: pending, awaiting_payment, fulfilled, dispatched, …")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="At most so many, newest first.")] = 20,
+    query: Annotated[str | None, typer.Option("--query", "-q", help="Part of an order id or of a key.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Look again every two seconds.")] = False,
+    url: options.Url = None,
+    token: options.Token = None,
+    as_json: options.Json = False,
+) -> None:
+    """List orders, newest first.
+
+    [bold]Examples[/bold]
+
+        checkout orders --status awaiting_payment
+
+        checkout orders --watch
+
+    Exit codes: 0 listed, 1 refused (the operator token), 2 usage, 3 nobody answers.
+    """
+    with speaking(as_json) as output:
+        from stack.commands import render
+        from stack.commands.client import Shop
+        from stack.commands.locate import locate
+
+        with Shop(locate(url, token)) as shop:
+
+            def look() -> Json:
+                return shop.orders(status=status, limit=limit, q=query)
+
+            page = look()
+            if as_json:
+                output.json(page)
+                while watch:
+                    time.sleep(_WATCH_EVERY)
+                    before, page = page, look()
+                    if page != before:
+                        output.json(page)
+                return
+            if not watch:
+                output.show(render.orders(page.get("orders") or []))
+                if page.get("next"):
+                    output.note("There are more: raise --limit, or narrow with --status and --query.")
+                return
+            from rich.live import Live
+
+            with Live(render.orders(page.get("orders") or []), console=output.out, auto_refresh=False) as live:
+                while True:
+                    time.sleep(_WATCH_EVERY)
+                    live.update(render.orders(look().get("orders") or []), refresh=True)

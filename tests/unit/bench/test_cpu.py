@@ -1,0 +1,44 @@
+"""CPU accounting, on a made-up /proc and on this machine's."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.cpu import CpuMeter, cpu_seconds
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def process(
+    proc: Path, pid: int, parent: int, name: str = "x", ticks: tuple[int, int, int, int] = (0, 0, 0, 0)
+) -> None:
+    (proc / str(pid)).mkdir(exist_ok=True)
+    before = "S", str(parent), *["0"] * 9
+    (proc / str(pid) / "stat").write_text(f"{pid} ({name}) {' '.join(before)} {' '.join(map(str, ticks))} 0 0\n")
+
+
+def test_a_part_is_its_process_and_all_descendants_even_buried_ones(tmp_path: Path) -> None:
+    (tmp_path / "uptime").write_text("1 2")
+    process(tmp_path, 10, 1, "post (g) res", (TICKS, TICKS, 2 * TICKS, TICKS))
+    process(tmp_path, 11, 10, ticks=(TICKS, 0, 0, 0))
+    process(tmp_path, 12, 11, ticks=(0, TICKS, 0, 0))
+    process(tmp_path, 20, 1, ticks=(7 * TICKS, 0, 0, 0))
+    assert cpu_seconds({"postgres": 10, "worker": 20, "gone": 99}, tmp_path) == {"postgres": 7.0, "worker": 7.0}
+
+
+def test_a_machine_without_proc_measures_nothing(tmp_path: Path) -> None:
+    assert cpu_seconds({"worker": 1}, tmp_path / "none") == {}
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux")
+def test_work_of_a_child_is_seen_while_it_lives_and_after() -> None:
+    meter = CpuMeter({"me": os.getpid()})
+    meter.start()
+    burn = "import time; end = time.process_time() + 0.2\nwhile time.process_time() < end: pass"
+    subprocess.run([sys.executable, "-c", burn], check=True)
+    spent = meter.stop()
+    assert spent["me"] >= 0.2
+    assert spent["client"] < spent["me"]

@@ -1,0 +1,136 @@
+"""`status`, `orders`, `restock`, `audit`, and what every command shares."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from typer.testing import Result
+
+from stack.cli import app
+
+from .conftest import ORDER_ID, TOKEN, Scripted, order
+
+Checkout = Callable[..., Result]
+AUDIT = {
+    "ok": True,
+    "checked_at": "2026-11-22T12:00:00Z",
+    "orders": 3,
+    "invariants": [{"number": 1, "name": "No order has two charges", "ok": True, "violations": [], "checked": 3}],
+    "outcomes": {"fulfilled": 2, "cancelled": 1},
+}
+
+
+def test_status_shows_lines_payment_and_timeline(checkout: Checkout, shop: Scripted) -> None:
+    shop.plan("GET", f"/orders/{ORDER_ID}", 200, order("cancelled", reason="timeout", dispatch=None))
+    result = checkout("status", ORDER_ID)
+    assert result.exit_code == 0
+    for shown in ("cancelled (timeout)", "2 pen at 10.00 USD", "24.50 USD", "11:24:08.123", "opened"):
+        assert shown in result.stdout
+
+
+def test_following_ends_when_nothing_more_can_happen(checkout: Checkout, shop: Scripted) -> None:
+    for progress, status in ((0.0, "awaiting_payment"), (0.4, "fulfilled"), (1.0, "dispatched")):
+        shop.plan("GET", f"/orders/{ORDER_ID}", 200, order(status, dispatch={"progress": progress}))
+    result = checkout("status", ORDER_ID, "--follow", "--json")
+    documents = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [document["status"] for document in documents] == ["awaiting_payment", "fulfilled", "dispatched"]
+
+
+def test_an_unknown_order_is_a_no(checkout: Checkout) -> None:
+    assert checkout("status", ORDER_ID).exit_code == 1
+
+
+def test_an_odd_reference_cannot_reach_another_address(checkout: Checkout, shop: Scripted) -> None:
+    checkout("status", "ord_/../../admin/audit")
+    assert [path for _, path, _, _ in shop.requests] == ["/orders/ord_%2F..%2F..%2Fadmin%2Faudit"]
+
+
+def test_orders_are_listed_with_what_was_asked_for(checkout: Checkout, shop: Scripted) -> None:
+    row: dict[str, object] = {"order_id": ORDER_ID, "checkout_key": "k1", "status": "fulfilled", "reason": None}
+    row |= {"amount_total": 500, "currency": "jpy", "created_at": "2026-11-22T11:00:00Z", "updated_at": None}
+    shop.plan("GET", "/admin/orders", 200, {"orders": [row], "next": "more"})
+    result = checkout("orders", "--status", "fulfilled", "--limit", "1", "--query", "k1")
+    assert "500 JPY" in result.stdout
+    assert shop.requests[0][1] == "/admin/orders?status=fulfilled&limit=1&q=k1"
+    assert "There are more" in result.stderr
+
+
+def test_a_wrong_operator_token_is_explained(checkout: Checkout, shop: Scripted) -> None:
+    shop.plan("GET", "/admin/orders", 401, {"title": "Not allowed", "code": "unauthorized"})
+    result = checkout("orders", "--token", "wrong")
+    assert result.exit_code == 1
+    assert shop.requests[0][2]["Authorization"] == "Bearer wrong"
+    assert "CHECKOUT_ADMIN_TOKEN" in result.stderr
+
+
+def test_restocking_is_sent_once_and_tells_what_can_be_bought(checkout: Checkout, shop: Scripted) -> None:
+    shop.plan("POST", "/admin/restock", 200, {"sku": "pen", "available": 108})
+    result = checkout("restock", "pen", "10")
+    assert (result.exit_code, "108 can be bought" in result.stdout) == (0, True)
+    assert [json.loads(body) for _, body in shop.sent("POST", "/admin/restock")] == [{"sku": "pen", "quantity": 10}]
+
+
+def test_a_restock_whose_reply_is_lost_is_not_repeated(checkout: Checkout, shop: Scripted) -> None:
+    shop.plan("POST", "/admin/restock", 0)
+    assert checkout("restock", "pen", "10").exit_code == 3
+    assert len(shop.requests) == 1
+
+
+@pytest.mark.parametrize("quantity", ["0", "-1", "some"])
+def test_restocking_nothing_is_a_usage_error(checkout: Checkout, quantity: str) -> None:
+    assert checkout("restock", "pen", "--", quantity).exit_code == 2
+
+
+def test_a_clean_audit_is_a_yes(checkout: Checkout, shop: Scripted) -> None:
+    shop.plan("GET", "/admin/audit", 200, AUDIT)
+    result = checkout("audit")
+    assert result.exit_code == 0
+    assert "every promise is kept" in result.stdout
+    assert shop.requests[0][2]["Authorization"] == f"Bearer {TOKEN}"
+
+
+def test_a_violation_is_a_no_and_is_shown(checkout: Checkout, shop: Scripted) -> None:
+    broken = {"number": 1, "name": "No order has two charges", "ok": False, "violations": [{"order": "[x]"}]}
+    shop.plan("GET", "/admin/audit", 200, {**AUDIT, "ok": False, "invariants": [broken]})
+    result = checkout("audit")
+    assert result.exit_code == 1
+    assert "VIOLATED" in result.stdout
+    assert "'order': '[x]'" in result.stdout
+    assert checkout("audit", "--json").exit_code == 1
+
+
+def test_an_audit_without_a_verdict_is_not_a_yes(checkout: Checkout, shop: Scripted) -> None:
+    shop.plan("GET", "/admin/audit", 200, {})
+    assert checkout("audit").exit_code == 1
+
+
+def test_wrong_settings_are_named(checkout: Checkout) -> None:
+    result = checkout("audit", CHECKOUT_POSTGRES_PORT="many")
+    assert result.exit_code == 3
+    assert "CHECKOUT_POSTGRES_PORT" in result.stderr
+
+
+def test_an_address_that_is_none_is_a_usage_error(checkout: Checkout) -> None:
+    assert checkout("audit", "--url", "localhost:8082").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "command", [command.callback.__name__ for command in app.registered_commands if command.callback]
+)
+def test_every_command_s_help_teaches_with_an_example_and_its_exit_codes(checkout: Checkout, command: str) -> None:
+    if command == "up":
+        return  # the supervisor's own
+    shown = checkout(command, "--help").stdout
+    assert "Example" in shown
+    assert f"checkout {command}" in shown
+    assert "Exit codes" in shown
+    assert "--json" in shown
+
+
+def test_help_loads_nothing_that_is_slow_to_load() -> None:
+    heavy = ("temporalio", "httpx", "sqlalchemy", "fastapi", "stripe", "rich.progress", "bench.run")
+    code = f"import sys, stack.cli; print([name for name in {heavy!r} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
