@@ -1,0 +1,75 @@
+"""Real servers for all tests: PostgreSQL and Temporal as processes of the same stack that `checkout up` runs."""
+
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.engine import create_engine
+from stack.config import StackConfig
+from stack.stack import Stack
+from tests.support.databases import DatabaseServer
+
+
+@pytest.fixture(scope="session")
+def scratch() -> Iterator[Path]:
+    """A folder for servers' data. PostgreSQL runs as another user when the tests run as root, so it is traversable."""
+    with tempfile.TemporaryDirectory(prefix="checkout-tests-") as folder:
+        path = Path(folder)
+        path.chmod(0o755)
+        yield path
+
+
+@pytest.fixture(scope="session")
+async def database_server(scratch: Path) -> AsyncIterator[DatabaseServer]:
+    """A real PostgreSQL, with a migrated and seeded database to copy."""
+    async with Stack(StackConfig.for_tests(scratch / "postgres", parts=("postgres",))) as stack:
+        server = DatabaseServer(stack.database_url)
+        await server.prepare()
+        yield server
+
+
+@pytest.fixture
+async def database_url(database_server: DatabaseServer) -> AsyncIterator[str]:
+    """A fresh database of this test's own: migrated, seeded, dropped afterwards."""
+    async with database_server.copy() as url:
+        yield url
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(database_url, pool_size=10, application_name="tests")
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture(scope="session")
+async def stack(scratch: Path) -> AsyncIterator[Stack]:
+    """The whole stack as processes, shared by all tests that only use it. Dispatch takes a second here."""
+    config = StackConfig.for_tests(
+        scratch / "stack",
+        extra_env={"CHECKOUT_DISPATCH_DURATION": "1", "CHECKOUT_SWEEP_INTERVAL": "2"},
+    )
+    async with Stack(config) as stack:
+        yield stack
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[_EXIT] = int(exitstatus)
+
+
+_EXIT = pytest.StashKey[int]()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave before the interpreter is torn down: Temporal's runtime may abort there (sdk-python issue 300)."""
+    code = config.stash.get(_EXIT, None)
+    if code is not None and "temporalio" in sys.modules and not hasattr(config, "workerinput"):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
