@@ -7,6 +7,7 @@ from pathlib import Path
 from checkout.settings import DEVELOPMENT_STRIPE_KEY
 from stack.config import StackConfig
 
+_NOT_FOR_THE_PROVIDER = ("CHECKOUT_ADMIN_TOKEN", "TEMPORAL_")
 _PROJECT = Path(__file__).resolve().parents[1]
 
 
@@ -25,8 +26,7 @@ def urls(config: StackConfig) -> dict[str, str]:
         "gateway": config.public_url or f"http://localhost:{config.api_port}",
         "payment": config.stripe_api_base or f"http://localhost:{config.payment_port}",
         "temporal": config.base_env.get("TEMPORAL_ADDRESS") or f"127.0.0.1:{config.temporal_port}",
-        "temporal_ui": config.base_env.get("CHECKOUT_TEMPORAL_UI_URL")
-        or f"http://localhost:{config.temporal_ui_port}",
+        "temporal_ui": config.base_env.get("CHECKOUT_TEMPORAL_UI_URL") or f"http://localhost:{config.temporal_ui_port}",
         "worker": f"http://127.0.0.1:{config.worker_port}",
     }
 
@@ -63,6 +63,12 @@ def python_environment(config: StackConfig, credentials: Credentials) -> dict[st
         env["TEMPORAL_ADDRESS"] = f"127.0.0.1:{config.temporal_port}"
         env["TEMPORAL_NAMESPACE"] = "default"
     return {**env, **config.extra_env}
+
+
+def payment_environment(config: StackConfig, credentials: Credentials) -> dict[str, str]:
+    """For the payment service: what a third party knows. No operator token, no Temporal."""
+    env = python_environment(config, credentials)
+    return {name: value for name, value in env.items() if not name.startswith(_NOT_FOR_THE_PROVIDER)}
 
 
 def server_environment(config: StackConfig) -> dict[str, str]:

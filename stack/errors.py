@@ -1,4 +1,4 @@
-"""What can go wrong with a stack. One sentence each, which says what to do; `checkout up` prints it and exits with 1.
+"""What can go wrong with a stack: one sentence each, with what to do. `checkout up` prints it and exits 1.
 
 CheckoutError
 └── StackError              the stack cannot start, or cannot go on
@@ -31,5 +31,5 @@ class PartFailed(StackError):
     code = "part-failed"
 
 
-class NotReady(Exception):  # noqa: N818 - not an error but an answer: ask again
+class NotReady(Exception):
     """A probe's "not yet", with the reason in a few words."""

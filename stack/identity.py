@@ -24,8 +24,9 @@ def unprivileged(program: Path, directory: Path) -> Identity:
         if identity is not None and _can_run(identity, program, directory):
             return identity
     raise StackError(
-        f"PostgreSQL does not run as root, and no other user can reach {directory}: run `make up` as an ordinary "
-        "user, set CHECKOUT_DATA_DIR to a directory below /var/tmp, or set DATABASE_URL to a PostgreSQL of your own."
+        f"PostgreSQL does not run as root, and no other user can reach {directory}: run `make up` as an "
+        "ordinary user, set CHECKOUT_DATA_DIR to a directory below /var/tmp, or DATABASE_URL to a PostgreSQL "
+        "of your own."
     )
 
 

@@ -1,8 +1,8 @@
 """Keeps one part running: starts it, asks until it answers, starts it again whenever it dies.
 
 A part that dies before it was ever ready gets a few attempts and is then given up, with its last lines: what
-never worked will not heal by itself. One that has worked is started again for ever, at once the first time, then
-ever more slowly, so that a shop comes back by itself when whatever broke it is over.
+never worked will not heal by itself. One that has worked is started again for ever, at once the first time,
+then ever more slowly, so that a shop comes back by itself when whatever broke it is over.
 """
 
 import asyncio
@@ -75,7 +75,7 @@ class Keeper:
             ready.cancel()
 
     async def kill(self, number: signal.Signals) -> None:
-        """Signal its processes. After SIGKILL, returns when they are gone: `wait_ready` means the next one."""
+        """Signal its processes. After SIGKILL, returns when they are gone."""
         child = self._child
         if child is None:
             raise PartFailed(f"{self.part.name} does not run")
@@ -116,18 +116,14 @@ class Keeper:
             except (StackError, OSError) as error:
                 what = str(error)
                 if not self._was_ready:
-                    sentence = (
-                        what if isinstance(error, StackError) else f"{self.part.name} cannot start: {what}"
-                    )
+                    sentence = what if isinstance(error, StackError) else f"{self.part.name} cannot start: {what}"
                     failure.set_exception(PartFailed(sentence))
                     return
             if self.part.once:
                 return
             deaths = 1 if self._was_ready and time.monotonic() - started > STEADY_AFTER else deaths + 1
             if not self._was_ready and deaths >= FIRST_ATTEMPTS:
-                failure.set_exception(
-                    PartFailed(self._with_tail(f"{self.part.name} does not start: it {what}"))
-                )
+                failure.set_exception(PartFailed(self._with_tail(f"{self.part.name} does not start: it {what}")))
                 return
             delay = RESTART_DELAYS[min(deaths, len(RESTART_DELAYS)) - 1]
             self._report(what, deaths, delay)

@@ -5,7 +5,7 @@ from functools import partial
 
 from stack import temporal
 from stack.config import StackConfig
-from stack.environment import Credentials, python_environment, server_environment, urls
+from stack.environment import Credentials, payment_environment, python_environment, server_environment, urls
 from stack.part import Part
 from stack.ports import free_ports
 from stack.postgres import Cluster
@@ -55,7 +55,7 @@ def _python(
     return Part(
         name=name,
         argv=(sys.executable, "-m", module, *arguments),
-        env=python_environment(config, credentials),
+        env=payment_environment(config, credentials) if name == "payment" else python_environment(config, credentials),
         cwd=config.cwd,
         url=urls(config).get(name, ""),
         needs=needs,

@@ -7,8 +7,8 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-# Below Linux's ephemeral range (32768 and up): a server that restarts must find its port as it left it, not in
-# use as the near end of somebody's outgoing connection.
+# Below Linux's ephemeral range (32768 and up): a server that restarts must find its port as it left it, not
+# in use as the near end of somebody's outgoing connection.
 _FIRST, _LAST = 20_000, 32_000
 _LISTENING = "0A"
 

@@ -69,9 +69,7 @@ class Cluster:
     @property
     def password(self) -> str:
         """Kept with mode 0600; the same for the life of the data directory."""
-        return read_or_create_secret(
-            self.data_dir / "secrets" / "postgres-password", lambda: secrets.token_urlsafe(24)
-        )
+        return read_or_create_secret(self.data_dir / "secrets" / "postgres-password", lambda: secrets.token_urlsafe(24))
 
     @property
     def url(self) -> str:
@@ -122,9 +120,7 @@ class Cluster:
         except asyncpg.InvalidCatalogNameError:
             raise
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise NotReady(
-                f"PostgreSQL says: {error}" if str(error) else "PostgreSQL does not answer"
-            ) from error
+            raise NotReady(f"PostgreSQL says: {error}" if str(error) else "PostgreSQL does not answer") from error
 
     async def _make(self, identity: Identity, env: dict[str, str]) -> None:
         """Run initdb, once, in a directory of another name: no crash leaves half a database."""
@@ -148,9 +144,7 @@ class Cluster:
         if self.fsync:
             sync_directory(self.data_dir)
 
-    async def _initdb(
-        self, draft: Path, password_file: Path, identity: Identity, env: dict[str, str]
-    ) -> None:
+    async def _initdb(self, draft: Path, password_file: Path, identity: Identity, env: dict[str, str]) -> None:
         # initdb's own sync stays on for real data: the rename says "complete", also after a power cut.
         sync = () if self.fsync else ("--no-sync",)
         argv = (
@@ -159,9 +153,7 @@ class Cluster:
             *sync,
         )  # fmt: skip
         log = PartLog(self.data_dir / "logs" / "initdb.log")
-        child = Child.spawn(
-            Part(name="initdb", argv=argv, env=env, cwd=Path("/"), identity=identity), log.write
-        )
+        child = Child.spawn(Part(name="initdb", argv=argv, env=env, cwd=Path("/"), identity=identity), log.write)
         try:
             code = await child.ended()
         finally:
@@ -174,9 +166,9 @@ class Cluster:
     async def _clear_the_way(self) -> None:
         """End what a killed postmaster left behind.
 
-        Its backends may live on, and hold the shared memory that the next postmaster refuses to share. We hold
-        the lock of the data directory and run no server now, so whoever works in the cluster's directory is such
-        an orphan.
+        Its backends may live on, and hold the shared memory that the next postmaster refuses to share. We
+        hold the lock of the data directory and run no server now, so whoever works in the cluster's directory
+        is such an orphan.
         """
         for _ in range(_ORPHAN_ROUNDS):
             orphans = _processes_in(self.directory)

@@ -57,25 +57,20 @@ async def check_own_servers(config: StackConfig) -> None:
             ) from None
     if not config.uses_mock and config.webhook_secret is None and "gateway" in config.parts:
         raise StackError(
-            "STRIPE_SECRET_KEY or STRIPE_API_BASE names a payment service of your own, but STRIPE_WEBHOOK_SECRET "
-            "is not set: copy the endpoint's signing secret there, or unset all three for the built-in service."
+            "STRIPE_SECRET_KEY or STRIPE_API_BASE names a payment service of your own, but "
+            "STRIPE_WEBHOOK_SECRET is not set: copy the endpoint's signing secret there, or unset all three "
+            "for the built-in service."
         )
 
 
 async def _check_database(url: str) -> None:
     shown = _without_password(url)
     try:
-        connection = await asyncpg.connect(
-            url.replace("postgresql+asyncpg://", "postgresql://", 1), timeout=5
-        )
+        connection = await asyncpg.connect(url.replace("postgresql+asyncpg://", "postgresql://", 1), timeout=5)
     except asyncpg.InvalidCatalogNameError:
-        raise StackError(
-            f"DATABASE_URL is {shown}, but that server has no such database: create it."
-        ) from None
+        raise StackError(f"DATABASE_URL is {shown}, but that server has no such database: create it.") from None
     except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError):
-        raise StackError(
-            f"DATABASE_URL is {shown}, but that server refuses the user or the password."
-        ) from None
+        raise StackError(f"DATABASE_URL is {shown}, but that server refuses the user or the password.") from None
     except (OSError, TimeoutError):
         raise StackError(
             f"DATABASE_URL is {shown}, and nobody answers there: start that PostgreSQL, correct the address, "

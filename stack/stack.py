@@ -131,9 +131,7 @@ class Stack:
     def _make_credentials(self) -> Credentials:
         config, kept = self.config, self.config.data_dir / "secrets"
         database_url = config.database_url or parts.cluster(config).url
-        token = config.admin_token or read_or_create_secret(
-            kept / "admin-token", lambda: secrets.token_urlsafe(24)
-        )
+        token = config.admin_token or read_or_create_secret(kept / "admin-token", lambda: secrets.token_urlsafe(24))
         hook = config.webhook_secret or read_or_create_secret(
             kept / "webhook-secret", lambda: f"whsec_{secrets.token_urlsafe(24)}"
         )

@@ -56,9 +56,7 @@ class DataDir:
         return self.state_file.exists()
 
     def write_state(self, state: dict[str, Any]) -> None:
-        with contextlib.suppress(
-            OSError
-        ):  # a full disk must not stop the shop; readers check the pids anyway
+        with contextlib.suppress(OSError):  # a full disk must not stop the shop; readers check the pids anyway
             write_private(self.state_file, json.dumps(state, indent=2) + "\n")
 
 

@@ -11,7 +11,10 @@ from stack.probes import http_ok, tcp_open
 # A custom search attribute that is not registered makes workflow tasks fail over and over.
 SEARCH_ATTRIBUTES = ("CheckoutStatus=Keyword", "OrderId=Keyword")
 _FILE_SETTINGS = ("journal_mode=WAL", "synchronous=NORMAL")
-_DYNAMIC_CONFIG: tuple[str, ...] = ()
+# The server has one shard, and lets its queue of tasks be read 20 times a second by default: after a short burst,
+# every workflow or activity task waits for the next 50 ms. Measured: 100 ms to 45 ms from a checkout's start to
+# its session, 5 to 15 checkouts a second with one client; no difference in CPU under load.
+_DYNAMIC_CONFIG = ("history.transferProcessorMaxPollRPS=200",)
 
 
 def part(*, data_dir: Path, port: int, ui_port: int, http_port: int, env: dict[str, str]) -> Part:

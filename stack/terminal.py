@@ -1,0 +1,117 @@
+"""What `checkout up` shows: progress while it starts, the parts' own lines with their names before them, trouble."""
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+from rich.status import Status
+from rich.text import Text
+
+from stack.stack import Stack
+
+_COLOURS = {
+    "postgres": "blue",
+    "temporal": "magenta",
+    "setup": "white",
+    "payment": "yellow",
+    "worker": "green",
+    "gateway": "cyan",
+}
+_WIDTH = max(map(len, _COLOURS))
+
+
+class Terminal:
+    """A `Screen` for people. Colours and a spinner on a terminal, plain lines elsewhere."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._console = Console(file=stream or sys.stdout, highlight=False, soft_wrap=True)
+        self._starting: list[str] = []
+        self._status: Status | None = None
+
+    def line(self, part: str, text: str) -> None:
+        self._say(Text.assemble((f"{part:<{_WIDTH}} | ", _COLOURS.get(part, "white")), Text.from_ansi(text)))
+
+    def starting(self, part: str) -> None:
+        self._starting.append(part)
+        self._spin()
+
+    def ready(self, part: str, seconds: float) -> None:
+        if part in self._starting:
+            self._starting.remove(part)
+        name = Text.assemble((f"{part:<{_WIDTH}} | ", _COLOURS.get(part, "white")))
+        verb = "done" if part == "setup" else "ready"
+        self._say(name + Text.assemble((f"{verb} after {seconds:.1f} s", "dim")))
+        self._spin()
+
+    def trouble(self, part: str, sentence: str) -> None:
+        self._say(Text.assemble((f"{part:<{_WIDTH}} | ", _COLOURS.get(part, "white")), (sentence, "red")))
+
+    def note(self, text: str, style: str = "") -> None:
+        """A line of the supervisor's own."""
+        self._say(Text(text, style))
+
+    def settle(self) -> None:
+        """Nothing is being started any more."""
+        self._starting.clear()
+        self._spin()
+
+    def _spin(self) -> None:
+        if not self._console.is_terminal:
+            return
+        if not self._starting:
+            if self._status is not None:
+                self._status.stop()
+                self._status = None
+            return
+        text = f"Starting {', '.join(self._starting)}…"
+        if self._status is None:
+            self._status = self._console.status(text)
+            self._status.start()
+        else:
+            self._status.update(text)
+
+    def _say(self, text: Text) -> None:
+        # Whoever read our output may be gone (`checkout up | head`); the shop stays open all the same.
+        with contextlib.suppress(OSError, ValueError):
+            self._console.print(text)
+
+
+def summary(stack: Stack, seconds: float) -> str:
+    """What to do next, once everything runs. `seconds` is how long the start took."""
+    config, urls = stack.config, stack.urls
+    lines = [""]
+    running = set(config.running)
+    if "gateway" in running:
+        shop = urls["gateway"]
+        lines += [
+            f"Everything runs, after {seconds:.1f} s.",
+            "",
+            f"  Storefront       {shop}",
+            f"  API              {shop}/docs",
+            f"  Operator page    {shop}/admin",
+        ]
+    else:
+        lines += [f"{', '.join(config.running)}: ready after {seconds:.1f} s.", ""]
+    if "temporal" in running:
+        lines.append(f"  Temporal         {urls['temporal_ui']}")
+    if "payment" in running:
+        lines.append(f"  Payment service  {urls['payment']}")
+    if "gateway" in running:
+        lines += [
+            "",
+            "  A first checkout, and one that can be repeated safely:",
+            f"    curl -X POST {shop}/checkout",
+            f"    curl -X POST {shop}/checkout/abcde-12345",
+            "",
+            f"  Operator token   {stack.admin_token}",
+        ]
+    return "\n".join([*lines, "", f"Ctrl-C stops everything; data stays in {shown(config.data_dir)}/", ""])
+
+
+def shown(path: Path) -> str:
+    """A path as people would write it: relative to where they are, if it is below."""
+    with contextlib.suppress(ValueError, OSError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
