@@ -167,6 +167,7 @@ def refusal(response: httpx.Response) -> CommandFailed:
     provider = problem.get("error")  # the payment service speaks Stripe's error objects instead
     if isinstance(provider, dict):
         problem = {"code": provider.get("code"), "detail": provider.get("message")}
+        problem["title"] = "The payment service says no"
     title = str(problem.get("title") or f"HTTP {response.status_code}")
     detail = str(problem.get("detail") or "")
     if response.status_code in {401, 403} and "/admin/" in str(response.url):

@@ -45,9 +45,10 @@ def demo(
         if as_json:
             output.json(summary)
         else:
+            from stack.commands import render
+
             output.show("", "[bold green]Every promise was kept.[/]" if summary["ok"] else "")
-            for what, address in summary["links"].items():
-                output.show(f"  [dim]{what}[/]  {address}")
+            output.show(render.facts(summary["links"].items()))
             if started:
                 output.note("Stopping what this tour started. `checkout up` starts it for you, data and all.")
         if not summary["ok"]:

@@ -72,9 +72,10 @@ def order(document: Json) -> RenderableType:
         ("total", money(document)),
     ]
     if payment.get("session_id"):
-        rows.append(("payment", f"{payment.get('status') or 'open'}, {payment['session_id']}"))
+        state = str(payment.get("status") or "open").replace("_", " ")
+        rows.append(("payment", f"{state}, {payment['session_id']}"))
     progress = (document.get("dispatch") or {}).get("progress")
-    if progress is not None:
+    if progress is not None and document.get("status") in {"fulfilled", "dispatched"}:
         rows.append(("dispatch", _dispatch(float(progress))))
     return Group(facts(rows), "", timeline(document.get("timeline") or []))
 

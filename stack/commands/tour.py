@@ -52,8 +52,8 @@ class Tour:
                 break
         place = self._shop.location
         links = {"storefront": place.gateway_url, "operator": f"{place.gateway_url}/admin"}
-        for order in self._orders[:2]:
-            links["in Temporal's UI"] = f"{place.temporal_ui_url}/namespaces/default/workflows/{order['key']}"
+        for name, order in zip(("first order in Temporal", "survivor in Temporal"), self._orders, strict=False):
+            links[name] = f"{place.temporal_ui_url}/namespaces/default/workflows/{order['key']}"
         ok = len(self._scenes) == len(scenes) and all(scene["ok"] for scene in self._scenes)
         return {"ok": ok, "seconds": round(time.monotonic() - began, 2), "scenes": self._scenes, "links": links}
 

@@ -196,9 +196,7 @@ def test_production_refuses_the_development_secrets_compose_falls_back_to(ours: 
         load_settings(_env_file=None, **{**values, "CHECKOUT_ENV": "production"})
 
 
-def test_every_address_between_containers_names_a_service_and_its_port(
-    ours: Services, services: Services
-) -> None:
+def test_every_address_between_containers_names_a_service_and_its_port(ours: Services, services: Services) -> None:
     for service in ours.values():
         text = " ".join(str(value) for value in service["environment"].values())
         for host, port in re.findall(r"(?:@|//|\s)([a-z-]+):(\d+)", f" {text}"):

@@ -42,9 +42,7 @@ def test_a_service_that_answers_is_healthy(root: Path, base: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/readyz", "/moved", "/slow"])
-def test_an_error_a_redirect_or_silence_is_not_healthy_and_says_which(
-    root: Path, base: str, path: str
-) -> None:
+def test_an_error_a_redirect_or_silence_is_not_healthy_and_says_which(root: Path, base: str, path: str) -> None:
     result = probe(root, f"{base}{path}")
     assert result.returncode == 1
     assert f"{base}{path}" in result.stderr

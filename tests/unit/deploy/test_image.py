@@ -82,9 +82,7 @@ def test_the_build_context_holds_what_is_copied_and_no_secret(instructions: list
 @pytest.mark.parametrize(
     "script", ["postgres/10-roles-and-databases", "temporal/setup-schema", "temporal/setup-namespace"]
 )
-def test_a_support_script_is_valid_stops_at_the_first_error_and_can_be_executed(
-    root: Path, script: str
-) -> None:
+def test_a_support_script_is_valid_stops_at_the_first_error_and_can_be_executed(root: Path, script: str) -> None:
     path = root / "deploy" / f"{script}.sh"
     assert subprocess.run(["sh", "-n", path], capture_output=True).returncode == 0
     assert "\nset -eu\n" in path.read_text()
@@ -103,7 +101,5 @@ def test_the_namespace_job_registers_what_the_workflow_sets(root: Path) -> None:
 def test_the_probe_runs_on_the_standard_library_alone(root: Path) -> None:
     tree = ast.parse((root / "deploy/healthcheck.py").read_text())
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    imported |= {
-        alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
-    }
+    imported |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     assert {str(name).split(".")[0] for name in imported} <= sys.stdlib_module_names
