@@ -31,11 +31,13 @@ _READ_AT_MOST = 65_536
 class Outbox:
     """Delivers to one endpoint, or to a session's own address. At least once, in no promised order."""
 
-    def __init__(self, settings: Settings, database: Database, faults: Faults, client: httpx.AsyncClient) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, faults: Faults, transport: httpx.AsyncHTTPTransport
+    ) -> None:
         self._settings = settings
         self._database = database
         self._faults = faults
-        self._client = client
+        self._transport = transport
         self._slots = asyncio.Semaphore(settings.webhook_concurrency)
         self._wake = asyncio.Event()
         self._retries: list[float] = []
@@ -128,18 +130,14 @@ class Outbox:
         }
         if signature != "":
             headers["stripe-signature"] = signature or signature_header(body, self._settings.signing_secrets)
-        target = url or self._settings.webhook_url
         try:
-            async with (
-                asyncio.timeout(self._settings.webhook_timeout),
-                self._client.stream("POST", target, content=body, headers=headers) as response,
-            ):
-                # Read a short answer to its end, so that the connection can be used again; never a long one.
-                read = 0
-                async for chunk in response.aiter_raw():
-                    read += len(chunk)
-                    if read > _READ_AT_MOST:
-                        break
+            async with asyncio.timeout(self._settings.webhook_timeout):
+                request = httpx.Request("POST", url or self._settings.webhook_url, content=body, headers=headers)
+                response = await self._transport.handle_async_request(request)
+                try:
+                    await _skip(response)
+                finally:
+                    await response.aclose()
                 return response.status_code, ""
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as error:
             return None, f"{type(error).__name__}: {error}"[:300]
@@ -197,3 +195,12 @@ class Outbox:
         """Give attempts under way a moment; what does not finish is sent again by the next life."""
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=2)
+
+
+async def _skip(response: httpx.Response) -> None:
+    """Read a short answer to its end, so that the connection can be used again; never a long one."""
+    read = 0
+    async for chunk in response.aiter_raw():
+        read += len(chunk)
+        if read > _READ_AT_MOST:
+            return
