@@ -15,7 +15,7 @@ class PartLog:
         self._path = path
         self._limit = limit
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = path.open("ab", buffering=0)
         self._size = self._file.tell()
 

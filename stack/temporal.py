@@ -27,7 +27,7 @@ def part(*, data_dir: Path, port: int, ui_port: int, http_port: int, env: dict[s
     attributes = [word for attribute in SEARCH_ATTRIBUTES for word in ("--search-attribute", attribute)]
     dynamic = [word for setting in _DYNAMIC_CONFIG for word in ("--dynamic-config-value", setting)]
     argv = (
-        str(program()), "server", "start-dev", "--db-filename", str(data_dir / "temporal.db"),
+        str(program()), "server", "start-dev", "--db-filename", str(data_dir / "temporal" / "temporal.db"),
         "--ip", "127.0.0.1", "--port", str(port), "--ui-port", str(ui_port), "--http-port", str(http_port),
         "--ui-disable-news-fetch", "--log-level", "warn", *pragmas, *attributes, *dynamic,
     )  # fmt: skip
@@ -36,11 +36,16 @@ def part(*, data_dir: Path, port: int, ui_port: int, http_port: int, env: dict[s
         await http_ok(f"http://127.0.0.1:{http_port}/api/v1/namespaces/default")
         await tcp_open("127.0.0.1", port)
 
+    async def prepare() -> None:
+        # Histories are about customers: nobody else's to read.
+        (data_dir / "temporal").mkdir(mode=0o700, exist_ok=True)
+
     return Part(
         name="temporal",
         argv=argv,
         env=env,
         url=f"127.0.0.1:{port}",
+        prepare=prepare,
         ready=ready,
         stop_within=10.0,
         shows=lambda line: "level=ERROR" in line,

@@ -1,0 +1,131 @@
+from pathlib import Path
+
+import pytest
+
+from checkout.settings import load_settings
+from stack.config import PARTS, StackConfig
+from stack.environment import Credentials, payment_environment, python_environment, server_environment
+from stack.errors import StackError
+
+KEYS = Credentials("postgresql://u:secret@127.0.0.1:1/d", "the-operator-token", "whsec_one")
+
+
+@pytest.fixture
+def from_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """A stack configured by exactly these environment variables, and no `.env`."""
+
+    def make(**variables: str) -> StackConfig:
+        monkeypatch.chdir(tmp_path)
+        for name in (
+            "DATABASE_URL",
+            "STRIPE_SECRET_KEY",
+            "STRIPE_API_BASE",
+            "STRIPE_WEBHOOK_SECRET",
+            "CHECKOUT_ADMIN_TOKEN",
+            "CHECKOUT_API_PORT",
+            "CHECKOUT_DATA_DIR",
+        ):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        return StackConfig.from_settings(load_settings(), variables)
+
+    return make
+
+
+def test_without_settings_everything_is_ours(from_environment) -> None:
+    assert from_environment().running == PARTS
+
+
+@pytest.mark.parametrize(
+    ("variables", "missing"),
+    [
+        ({"DATABASE_URL": "postgresql://a:b@db.example/shop"}, "postgres"),
+        ({"TEMPORAL_ADDRESS": "temporal.example:7233"}, "temporal"),
+        ({"TEMPORAL_PROFILE": "staging"}, "temporal"),
+        ({"STRIPE_SECRET_KEY": "sk_test_mine"}, "payment"),
+        ({"STRIPE_API_BASE": "https://stripe.example"}, "payment"),
+    ],
+)
+def test_a_server_of_the_users_own_takes_the_place_of_ours(from_environment, variables, missing) -> None:
+    assert set(PARTS) - set(from_environment(**variables).running) == {missing}
+
+
+def test_the_mock_stays_when_the_payment_address_is_its_own(from_environment) -> None:
+    config = from_environment(STRIPE_API_BASE="http://localhost:8086", STRIPE_SECRET_KEY="sk_test_mine")
+    assert "payment" in config.running
+
+
+def test_a_setting_in_a_dotenv_file_counts_as_set(from_environment, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("DATABASE_URL=postgresql://a:b@db.example/shop\n")
+    assert "postgres" not in from_environment().running
+
+
+def test_an_unknown_part_is_refused() -> None:
+    with pytest.raises(StackError, match="no part 'redis'"):
+        StackConfig(parts=("redis",))
+
+
+def test_a_stack_for_tests_takes_nothing_over_from_the_caller(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://precious.example/production")
+    monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_live_precious")
+    monkeypatch.setenv("CHECKOUT_SESSION_WAIT", "0")
+    config = StackConfig.for_tests(tmp_path)
+    assert config.running == PARTS
+    env = python_environment(config, KEYS)
+    assert not any("precious" in value for value in env.values())
+    assert "CHECKOUT_SESSION_WAIT" not in env
+
+
+def test_two_stacks_for_tests_share_no_port(tmp_path: Path) -> None:
+    ports = [
+        getattr(StackConfig.for_tests(tmp_path), name)
+        for _ in range(2)
+        for name in ("api_port", "worker_port", "payment_port", "temporal_port", "temporal_ui_port", "postgres_port")
+    ]
+    assert len(set(ports)) == 12
+
+
+def test_every_python_part_is_told_the_same_addresses(tmp_path: Path) -> None:
+    config = StackConfig.for_tests(tmp_path, extra_env={"CHECKOUT_PAYMENT_TIMEOUT": "2"})
+    env = python_environment(config, KEYS)
+    assert env["DATABASE_URL"] == KEYS.database_url
+    assert env["TEMPORAL_ADDRESS"] == f"127.0.0.1:{config.temporal_port}"
+    assert env["STRIPE_API_BASE"] == f"http://127.0.0.1:{config.payment_port}"
+    assert env["PAYMENT_WEBHOOK_URL"] == f"http://127.0.0.1:{config.api_port}/payment_webhook"
+    assert env["CHECKOUT_PAYMENT_TIMEOUT"] == "2"
+
+
+def test_our_temporal_server_is_not_reached_through_the_users_own_profile(tmp_path: Path) -> None:
+    env = python_environment(StackConfig.for_tests(tmp_path), KEYS)
+    assert env["TEMPORAL_CONFIG_FILE"] == "/dev/null"
+
+
+def test_the_users_own_temporal_settings_are_passed_on_as_they_are(tmp_path: Path) -> None:
+    own = {"TEMPORAL_ADDRESS": "t.example:7233", "TEMPORAL_API_KEY": "k", "TEMPORAL_NAMESPACE": "shop"}
+    env = python_environment(StackConfig.for_tests(tmp_path, own_temporal=True, base_env=own), KEYS)
+    assert own.items() <= env.items()
+    assert "TEMPORAL_CONFIG_FILE" not in env
+
+
+def test_the_payment_service_learns_only_what_a_third_party_knows(tmp_path: Path) -> None:
+    env = payment_environment(StackConfig.for_tests(tmp_path), KEYS)
+    assert KEYS.admin_token not in env.values()
+    assert not [name for name in env if name.startswith("TEMPORAL_")]
+
+
+def test_the_servers_are_given_no_secret_of_ours(tmp_path: Path) -> None:
+    base = {"PATH": "/bin", "PGPASSWORD": "x", "CHECKOUT_ADMIN_TOKEN": "x", "STRIPE_SECRET_KEY": "x"}
+    assert server_environment(StackConfig.for_tests(tmp_path, base_env=base)) == {"PATH": "/bin"}
+
+
+def test_secrets_do_not_show_when_a_configuration_is_printed(tmp_path: Path) -> None:
+    config = StackConfig.for_tests(
+        tmp_path,
+        admin_token="tok-en",
+        stripe_secret_key="sk_live_1",
+        database_url="postgresql://u:pass-word@h/d",
+        base_env={"X": "sec-ret"},
+    )
+    assert not any(secret in repr(config) for secret in ("tok-en", "sk_live_1", "pass-word", "sec-ret"))
+    assert "the-operator-token" not in repr(KEYS)
