@@ -1,7 +1,7 @@
 """A small HTTP/1.1 client: keep-alive, JSON and forms, nothing else.
 
 The load generator shares two cores with what it measures, so each request of its own must cost little. Measured
-against a server that answers at once, this takes a fifth of httpx's CPU (README.md, "The client's share").
+against a server that answers at once, this takes a twentieth of httpx's CPU (README.md, "The client's share").
 It speaks only to our own two services: Content-Length or chunked bodies, no redirects, no compression, no TLS.
 """
 

@@ -1,9 +1,11 @@
 """`status`, `orders`, `restock`, `audit`, and what every command shares."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from typer.testing import Result
@@ -130,7 +132,21 @@ def test_every_command_s_help_teaches_with_an_example_and_its_exit_codes(checkou
 
 
 def test_help_loads_nothing_that_is_slow_to_load() -> None:
-    heavy = ("temporalio", "httpx", "sqlalchemy", "fastapi", "stripe", "rich.progress", "bench.run")
+    heavy = ("temporalio", "httpx", "asyncpg", "sqlalchemy", "fastapi", "stripe", "rich.progress", "bench.run")
     code = f"import sys, stack.cli; print([name for name in {heavy!r} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_a_command_that_talks_to_the_shop_never_loads_temporal(shop: Scripted, tmp_path: Path) -> None:
+    """Its runtime may abort a short-lived process at exit (sdk-python issue 300), and it is slow to load."""
+    shop.plan("GET", "/admin/audit", 200, AUDIT)
+    code = f"""
+import sys
+from stack.cli import app
+app(["audit", "--json", "--url", "{shop.url}"], standalone_mode=False)
+print("temporalio" in sys.modules, file=sys.stderr)
+"""
+    env = {**os.environ, "CHECKOUT_DATA_DIR": str(tmp_path)}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert (json.loads(result.stdout), result.stderr.strip()) == (AUDIT, "False")
