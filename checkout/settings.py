@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from checkout.errors import SettingsError
+from checkout.payload_keys import PayloadKey, parse_payload_keys
 
 # Well-known values of the development stack. Production refuses every one of them.
 DEVELOPMENT_STRIPE_KEY = "sk_test_checkout_development"
@@ -67,13 +68,19 @@ class Settings(BaseSettings):
     temporal_ui_url_setting: str | None = Field(None, alias="CHECKOUT_TEMPORAL_UI_URL")
 
     admin_token: SecretStr = Field(SecretStr(DEVELOPMENT_ADMIN_TOKEN), alias="CHECKOUT_ADMIN_TOKEN")
+    payload_keys: Annotated[tuple[PayloadKey, ...], NoDecode] = Field((), repr=False, alias="CHECKOUT_PAYLOAD_KEYS")
+    payload_plaintext: str = Field("accept", pattern="^(accept|refuse)$", alias="CHECKOUT_PAYLOAD_PLAINTEXT")
     payment_timeout: float = Field(900.0, gt=0, le=86_400, alias="CHECKOUT_PAYMENT_TIMEOUT")
     session_wait: float = Field(10.0, ge=0, le=60, alias="CHECKOUT_SESSION_WAIT")
     dispatch_duration: float = Field(10.0, ge=0, le=86_400, alias="CHECKOUT_DISPATCH_DURATION")
     sweep_interval: float = Field(30.0, ge=1, le=3_600, alias="CHECKOUT_SWEEP_INTERVAL")
+    sweep_grace: float = Field(15.0, ge=0, le=3_600, alias="CHECKOUT_SWEEP_GRACE")
 
     rate_limit_per_minute: int = Field(0, ge=0, alias="CHECKOUT_RATE_LIMIT_PER_MINUTE")
     open_reservations_per_client: int = Field(0, ge=0, alias="CHECKOUT_OPEN_RESERVATIONS_PER_CLIENT")
+
+    # Where tests arm failures (checkout.failpoints). Absent, and refused in production: nothing can be armed.
+    failpoints: Path | None = Field(None, alias="CHECKOUT_FAILPOINTS")
 
     log_format: str = Field("text", pattern="^(text|json)$", alias="CHECKOUT_LOG_FORMAT")
 
@@ -87,6 +94,12 @@ class Settings(BaseSettings):
                 raise ValueError("must hold at least one webhook signing secret")
             return secrets
         return value
+
+    @field_validator("payload_keys", mode="before")
+    @classmethod
+    def _parse_payload_keys(cls, value: Any) -> Any:
+        """`new:base64,old:base64`: the first encrypts what Temporal stores, all decrypt. None: not encrypted."""
+        return parse_payload_keys(value) if isinstance(value, str) else value
 
     @field_validator("database_url")
     @classmethod
@@ -105,9 +118,17 @@ class Settings(BaseSettings):
         return value.rstrip("/")
 
     @model_validator(mode="after")
+    def _plaintext_needs_keys(self) -> "Settings":
+        if self.payload_plaintext == "refuse" and not self.payload_keys:
+            raise ValueError("CHECKOUT_PAYLOAD_PLAINTEXT: refuse is possible only with CHECKOUT_PAYLOAD_KEYS")
+        return self
+
+    @model_validator(mode="after")
     def _no_development_values_in_production(self) -> "Settings":
         if self.environment is not Environment.PRODUCTION:
             return self
+        if self.failpoints is not None:
+            raise ValueError("CHECKOUT_FAILPOINTS must not be set when CHECKOUT_ENV=production: it plants failures")
         known = {
             "STRIPE_SECRET_KEY": self.stripe_secret_key.get_secret_value() == DEVELOPMENT_STRIPE_KEY,
             "STRIPE_WEBHOOK_SECRET": any(

@@ -14,6 +14,7 @@ from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
+from checkout.codec import with_codec
 from checkout.settings import Settings
 
 CHECKOUT_STATUS = SearchAttributeKey.for_keyword("CheckoutStatus")
@@ -21,9 +22,16 @@ ORDER_ID = SearchAttributeKey.for_keyword("OrderId")
 SEARCH_ATTRIBUTES = (CHECKOUT_STATUS, ORDER_ID)
 
 
-def data_converter() -> DataConverter:
-    """The converter of every client, worker and replayer. One place, so that histories stay readable to all."""
-    return replace(pydantic_data_converter)
+def data_converter(settings: Settings | None = None) -> DataConverter:
+    """The converter of every client, worker and replayer. One place, so that histories stay readable to all.
+
+    With `CHECKOUT_PAYLOAD_KEYS` in the settings, what it converts is encrypted (`checkout.codec`). Without settings it
+    reads plain histories.
+    """
+    converter = replace(pydantic_data_converter)
+    if settings is None:
+        return converter
+    return with_codec(converter, settings.payload_keys, accepts_plaintext=settings.payload_plaintext == "accept")
 
 
 def prometheus_runtime(bind_address: str) -> Runtime:
@@ -44,4 +52,4 @@ async def connect(settings: Settings, *, lazy: bool = False, runtime: Runtime | 
     """A connected client (or one that connects on first use, when `lazy`). Raises `RuntimeError` when out of reach."""
     config = ClientConfig.load_client_connect_config()
     config.setdefault("target_host", f"127.0.0.1:{settings.temporal_port}")
-    return await Client.connect(**config, data_converter=data_converter(), lazy=lazy, runtime=runtime)
+    return await Client.connect(**config, data_converter=data_converter(settings), lazy=lazy, runtime=runtime)
