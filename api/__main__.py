@@ -6,6 +6,7 @@ import sys
 import uvicorn
 
 from api.app import create_app
+from checkout import failpoints
 from checkout.errors import SettingsError
 from checkout.logs import configure_logging
 from checkout.settings import load_settings
@@ -18,6 +19,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     configure_logging(settings.log_format)
+    failpoints.enable(settings.failpoints)
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(settings),

@@ -32,6 +32,7 @@ from checkout.contracts import (
     PaymentSessionView,
     SessionProgress,
 )
+from checkout.failpoints import Step, around
 from checkout.fingerprint import cart_fingerprint
 from checkout.ids import TASK_QUEUE
 from checkout.settings import Settings
@@ -80,6 +81,7 @@ class Checkouts:
         self._engine, self._client, self._settings = engine, client, settings
         self._known_currency: dict[str, str] = {}
 
+    @around(Step.BUY)
     async def buy(self, buy: Buy, *, is_new_key: bool) -> Outcome:
         """Start or join the checkout and wait for its session. Raises `Problem` for a cart that cannot be bought."""
         fingerprint = cart_fingerprint(buy.lines, buy.email)
@@ -154,6 +156,7 @@ class Checkouts:
         logger.info("Checkout workflow started with UUID: %s", buy.checkout_key)
         return handle
 
+    @around(Step.START_CHECKOUT)
     async def _start_workflow(
         self, checkout: CheckoutInput, reuse: WorkflowIDReusePolicy
     ) -> WorkflowHandle[CheckoutWorkflow, CheckoutResult]:

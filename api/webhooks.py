@@ -22,6 +22,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from api.problems import Problem
 from checkout.contracts import OrderStatus, SettlementInput
 from checkout.errors import InvalidKey
+from checkout.failpoints import Step, around
 from checkout.ids import TASK_QUEUE, parse_checkout_key, settlement_workflow_id
 from db import orders
 from worker.policies import WORKFLOW_TASK_TIMEOUT
@@ -79,6 +80,7 @@ def parse(payload: bytes) -> SessionEvent | None:
         raise Problem(400, "malformed-event", "The body is not an event") from None
 
 
+@around(Step.TAKE_EVENT)
 async def deliver(event: SessionEvent, client: Client, engine: AsyncEngine) -> None:
     """Signal the running checkout; without one, have the session settled. Raises `RPCError` when Temporal is away."""
     if event.checkout_key is not None and await _signal(event, client):
@@ -96,6 +98,7 @@ async def deliver(event: SessionEvent, client: Client, engine: AsyncEngine) -> N
     logger.info("Settlement of session %s started by event %s", event.session_id, event.event_id)
 
 
+@around(Step.START_SETTLEMENT)
 async def start_settlement(
     client: Client,
     workflow_id: str,
@@ -121,6 +124,7 @@ async def start_settlement(
     )
 
 
+@around(Step.SIGNAL_PAYMENT)
 async def _signal(event: SessionEvent, client: Client) -> bool:
     handle = client.get_workflow_handle(str(event.checkout_key))
     try:

@@ -6,12 +6,15 @@ own limit on an answer (for a network that swallows packets), and above them all
 """
 
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from checkout.errors import SettingsError
+from checkout.failpoints import Boundary, Step, failpoint
 
 LOCK_TIMEOUT = 1.5
 STATEMENT_TIMEOUT = 2.5
@@ -71,6 +74,16 @@ def create_engine(database_url: str, *, pool_size: int = 8, application_name: st
         pool_pre_ping=True,
         connect_args=connect_args,
     )
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine, step: Step) -> AsyncIterator[AsyncConnection]:
+    """One transaction, committed at the end of the block, with the failpoints of the step around its COMMIT."""
+    await failpoint(step, Boundary.BEFORE)
+    async with engine.begin() as connection:
+        yield connection
+        await failpoint(step, Boundary.BEFORE_COMMIT)
+    await failpoint(step, Boundary.AFTER)
 
 
 def _milliseconds(seconds: float) -> str:

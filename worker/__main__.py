@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from checkout import failpoints
 from checkout.errors import SettingsError
 from checkout.ids import TASK_QUEUE
 from checkout.logs import configure_logging
@@ -62,7 +63,9 @@ async def _run(settings: Settings) -> None:
                 await asyncio.sleep(_RETRY_PAUSE)
         if client is None:
             return
-        dependencies = Dependencies(engine, StripeProvider(settings), client, settings.dispatch_duration)
+        dependencies = Dependencies(
+            engine, StripeProvider(settings), client, settings.dispatch_duration, settings.sweep_grace
+        )
         async with create_worker(dependencies):
             health.is_ready = True
             logger.info("Worker polls task queue %r", TASK_QUEUE)
@@ -91,6 +94,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     configure_logging(settings.log_format)
+    failpoints.enable(settings.failpoints)
     asyncio.run(_run(settings))
     return 0
 

@@ -50,17 +50,18 @@ def workflow_runner() -> SandboxedWorkflowRunner:
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What the activities hold. `dispatch_duration` in seconds."""
+    """What the activities hold. Durations in seconds."""
 
     engine: AsyncEngine
     provider: PaymentProvider
     client: Client
     dispatch_duration: float
+    sweep_grace: float = 15.0
 
     def activities(self) -> list[Callable[..., Any]]:
         orders = OrderActivities(self.engine, dispatch_duration=self.dispatch_duration)
         payments = PaymentActivities(self.engine, self.provider)
-        sweep = SweepActivities(self.engine, self.client)
+        sweep = SweepActivities(self.engine, self.client, grace=self.sweep_grace)
         return [
             orders.open_order,
             orders.find_order,

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
-from temporalio.client import WorkflowFailureError
+from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 from api.audit import audit as run_audit
@@ -14,11 +14,13 @@ from api.auth import operator
 from api.order_views import order_out
 from api.problems import Problem, invalid
 from api.schemas import AuditOut, OrderOut, OrderPage, OrderSummary, RestockAnswer, RestockRequest
-from api.state import GatewayDependency
-from checkout.contracts import OrderStatus, RefundOrderInput
+from api.state import Gateway, GatewayDependency
+from checkout.contracts import CheckoutResult, OrderStatus, RefundOrderInput
 from checkout.errors import OrderNotFound
+from checkout.failpoints import Step, around
 from checkout.ids import TASK_QUEUE, refund_workflow_id
 from db import inventory, orders, views
+from db.engine import transaction
 from worker.policies import WORKFLOW_TASK_TIMEOUT
 from worker.workflows.refund import RefundWorkflow
 
@@ -30,7 +32,7 @@ _REFUND_WAIT = timedelta(seconds=10)
 @router.post("/restock", response_model=RestockAnswer)
 async def restock(request: RestockRequest, gateway: GatewayDependency) -> RestockAnswer:
     """Add to the stock of a product."""
-    async with gateway.engine.begin() as connection:
+    async with transaction(gateway.engine, Step.RESTOCK) as connection:
         available = await inventory.restock(connection, request.sku, request.quantity)
     return RestockAnswer(sku=request.sku, available=available)
 
@@ -73,17 +75,7 @@ async def refund(order_id: str, gateway: GatewayDependency) -> OrderOut:
     async with gateway.engine.connect() as connection:
         order = await orders.get_order(connection, order_id)
     if order.status in (OrderStatus.FULFILLED, OrderStatus.DISPATCHED):
-        handle = await gateway.temporal.start_workflow(
-            RefundWorkflow.run,
-            RefundOrderInput(order_id),
-            id=refund_workflow_id(order_id),
-            task_queue=TASK_QUEUE,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            task_timeout=WORKFLOW_TASK_TIMEOUT,
-            static_summary=f"Refund of {order_id}",
-            rpc_timeout=timedelta(seconds=3),
-        )
+        handle = await _start_refund(gateway, order_id)
         try:
             await handle.result(rpc_timeout=_REFUND_WAIT)
         except WorkflowFailureError as error:
@@ -104,6 +96,21 @@ async def audit(
 ) -> AuditOut:
     """Check the invariants over both ledgers, in one snapshot."""
     return await run_audit(gateway.engine, gateway.temporal, timedelta(seconds=grace))
+
+
+@around(Step.START_REFUND)
+async def _start_refund(gateway: Gateway, order_id: str) -> WorkflowHandle[RefundWorkflow, CheckoutResult]:
+    return await gateway.temporal.start_workflow(
+        RefundWorkflow.run,
+        RefundOrderInput(order_id),
+        id=refund_workflow_id(order_id),
+        task_queue=TASK_QUEUE,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        task_timeout=WORKFLOW_TASK_TIMEOUT,
+        static_summary=f"Refund of {order_id}",
+        rpc_timeout=timedelta(seconds=3),
+    )
 
 
 def _encode(at: datetime, order_id: str) -> str:

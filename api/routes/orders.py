@@ -17,6 +17,7 @@ from api.state import Gateway, GatewayDependency
 from api.webhooks import start_settlement
 from checkout.contracts import Order, OrderStatus, Reason
 from checkout.errors import OrderNotFound
+from checkout.failpoints import Step, around
 from checkout.ids import settlement_workflow_id
 from db import inventory, orders, views
 from worker.workflows.checkout import CheckoutWorkflow
@@ -88,6 +89,7 @@ async def _find(gateway: Gateway, order_id: str) -> Order:
         return await orders.get_order(connection, order_id)
 
 
+@around(Step.ASK_TO_CANCEL)
 async def _ask_to_cancel(gateway: Gateway, order: Order) -> None:
     handle = gateway.temporal.get_workflow_handle(order.checkout_key)
     try:

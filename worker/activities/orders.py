@@ -14,7 +14,9 @@ from checkout.contracts import (
     OrderStatus,
     ReleaseInput,
 )
+from checkout.failpoints import Step, around
 from db import orders
+from db.engine import transaction
 
 
 class OrderActivities:
@@ -27,10 +29,11 @@ class OrderActivities:
     @activity.defn
     async def open_order(self, request: OpenOrderInput) -> Order:
         """Insert the order and reserve its lines, or reject it; or find what the key has already led to."""
-        async with self._engine.begin() as connection:
+        async with transaction(self._engine, Step.OPEN_ORDER) as connection:
             return await orders.open_order(connection, request)
 
     @activity.defn
+    @around(Step.FIND_ORDER)
     async def find_order(self, request: FindOrderInput) -> Order | None:
         async with self._engine.connect() as connection:
             return await orders.find_by_id(connection, request.order_id)
@@ -38,7 +41,7 @@ class OrderActivities:
     @activity.defn
     async def fulfil_order(self, request: FulfilInput) -> Order:
         """Held → consumed and awaiting → fulfilled. Raises `CannotFulfil`, final, when the stock is gone."""
-        async with self._engine.begin() as connection:
+        async with transaction(self._engine, Step.FULFIL_ORDER) as connection:
             return await orders.fulfil_order(
                 connection, request.order_id, request.payment_intent_id, self._dispatch_duration
             )
@@ -46,7 +49,7 @@ class OrderActivities:
     @activity.defn
     async def release_order(self, request: ReleaseInput) -> Order:
         """End a live order without fulfilment; what it held can be sold again."""
-        async with self._engine.begin() as connection:
+        async with transaction(self._engine, Step.RELEASE_ORDER) as connection:
             return await orders.close_order(
                 connection,
                 request.order_id,
@@ -57,5 +60,5 @@ class OrderActivities:
 
     @activity.defn
     async def dispatch_order(self, request: DispatchInput) -> Order:
-        async with self._engine.begin() as connection:
+        async with transaction(self._engine, Step.DISPATCH_ORDER) as connection:
             return await orders.dispatch_order(connection, request.order_id)

@@ -8,7 +8,9 @@ from temporalio import activity
 
 from checkout.contracts import Order, OrderStatus, PaymentSession, RefundInput, SessionState
 from checkout.errors import PaymentRefused, PaymentStuck
+from checkout.failpoints import Step
 from db import orders
+from db.engine import transaction
 from worker.payments.port import PaymentProvider, SessionLine, SessionRequest
 
 # Stripe forgets idempotency keys after 24 hours ("Idempotent requests"): an older order is looked up first.
@@ -35,7 +37,7 @@ class PaymentActivities:
         """
         request = await self._session_request(order)
         session = await self._obtain_session(request, order.created_at)
-        async with self._engine.begin() as connection:
+        async with transaction(self._engine, Step.RECORD_SESSION) as connection:
             return await orders.record_session(connection, order.order_id, session)
 
     @activity.defn
@@ -53,7 +55,7 @@ class PaymentActivities:
         await self._provider.refund(request.payment_intent_id)
         if request.order_id is None:
             return None
-        async with self._engine.begin() as connection:
+        async with transaction(self._engine, Step.RECORD_REFUND) as connection:
             return await orders.close_order(
                 connection,
                 request.order_id,

@@ -9,27 +9,30 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from checkout.contracts import DispatchInput, Order, SettlementInput, SweepResult
+from checkout.failpoints import Step, around
 from checkout.ids import TASK_QUEUE, dispatch_workflow_id, settlement_workflow_id
 from db import orders
 from worker.policies import WORKFLOW_TASK_TIMEOUT
 
-# Younger than this, an order may simply not have been reached yet.
-GRACE = timedelta(seconds=15)
 # More are left for the next sweep.
 BATCH = 500
 
 
 class SweepActivities:
-    def __init__(self, engine: AsyncEngine, client: Client) -> None:
+    """`grace` in seconds: an order younger than that may simply not have been reached yet."""
+
+    def __init__(self, engine: AsyncEngine, client: Client, *, grace: float) -> None:
         self._engine = engine
         self._client = client
+        self._grace = timedelta(seconds=grace)
 
     @activity.defn
+    @around(Step.SWEEP)
     async def sweep_orders(self) -> SweepResult:
         """Start a settlement for each live order without a running workflow, and overdue dispatches again."""
         async with self._engine.connect() as connection:
-            live = await orders.live_orders(connection, GRACE, BATCH)
-            overdue = await orders.undispatched_orders(connection, GRACE, BATCH)
+            live = await orders.live_orders(connection, self._grace, BATCH)
+            overdue = await orders.undispatched_orders(connection, self._grace, BATCH)
         # One listing instead of a question an order. It may lag, so an order it misses is asked for by id.
         running = await self._running_checkouts() if live else set()
         settlements = 0
@@ -59,6 +62,7 @@ class SweepActivities:
             raise
         return description.status is WorkflowExecutionStatus.RUNNING
 
+    @around(Step.HAND_TO_SETTLEMENT)
     async def _settle(self, order: Order) -> None:
         session_id = order.session.session_id if order.session else None
         await self._client.start_workflow(
@@ -72,6 +76,7 @@ class SweepActivities:
             static_summary=f"Orphaned order {order.order_id}",
         )
 
+    @around(Step.HAND_TO_DISPATCH)
     async def _dispatch(self, order: Order) -> None:
         assert order.dispatch_due_at is not None, "a fulfilled order has a due time, says the table"
         await self._client.start_workflow(

@@ -13,6 +13,7 @@ from stripe import StripeClient
 
 from checkout.contracts import PaymentSession, SessionState, SessionStatus
 from checkout.errors import PaymentError, PaymentRefused, PaymentStuck, PaymentUnreachable
+from checkout.failpoints import Step, around
 from checkout.ids import refund_idempotency_key, session_idempotency_key
 from checkout.settings import Settings
 from worker.payments.http_client import BoundedHTTPClient
@@ -44,6 +45,7 @@ class StripeProvider:
             **addresses,
         )
 
+    @around(Step.CREATE_AT_PROVIDER)
     async def create_session(self, request: SessionRequest) -> PaymentSession:
         session = await self._call(
             self._stripe.v1.checkout.sessions.create_async(
@@ -53,6 +55,7 @@ class StripeProvider:
         )
         return self._payment_session(session)
 
+    @around(Step.FIND_AT_PROVIDER)
     async def find_session(self, request: SessionRequest) -> PaymentSession | None:
         since = math.floor(request.created_at.timestamp()) - LOOKUP_SLACK
         parameters: dict[str, Any] = {"limit": _PAGE, "created": {"gte": since}}
@@ -65,9 +68,11 @@ class StripeProvider:
                 return None
             parameters["starting_after"] = page.data[-1].id
 
+    @around(Step.RETRIEVE_AT_PROVIDER)
     async def retrieve_session(self, session_id: str) -> SessionState:
         return _state(await self._call(self._stripe.v1.checkout.sessions.retrieve_async(session_id)))
 
+    @around(Step.EXPIRE_AT_PROVIDER)
     async def expire_session(self, session_id: str) -> SessionState:
         try:
             return _state(await self._call(self._stripe.v1.checkout.sessions.expire_async(session_id)))
@@ -75,6 +80,7 @@ class StripeProvider:
             # "Only open sessions can be expired": what it is instead, decides.
             return await self.retrieve_session(session_id)
 
+    @around(Step.REFUND_AT_PROVIDER)
     async def refund(self, payment_intent_id: str) -> None:
         try:
             await self._call(
