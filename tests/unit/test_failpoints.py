@@ -1,0 +1,222 @@
+"""Failpoints: inert by default, armed by a file, fired once, recorded, and at every boundary there is."""
+
+import ast
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+
+from api.app import create_app
+from checkout import failpoints
+from checkout.errors import SettingsError
+from checkout.failpoints import STEPS, TRANSACTION, Boundary, Process, ReplyLost, Step, around, failpoint
+from checkout.settings import Settings, load_settings
+from worker.app import Dependencies
+
+PROJECT = Path(__file__).parents[2]
+# Routes that write nothing of the shop's: what they do is not a step of any order.
+NOT_STEPS: set[str] = set()
+
+
+@pytest.fixture
+def arm_file(tmp_path: Path) -> Iterator[Path]:
+    path = tmp_path / "failpoints.json"
+    failpoints.enable(path)
+    yield path
+    failpoints.enable(None)
+
+
+def arm(path: Path, **arming: Any) -> None:
+    entry = {"id": "a", "step": "open_order", "boundary": "after", "action": "lose", **arming}
+    path.write_text(json.dumps({"armings": [entry]}))
+
+
+def fired(path: Path) -> list[dict[str, Any]]:
+    record = failpoints.fired_path(path)
+    return [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
+
+
+async def pass_by(step: Step = Step.OPEN_ORDER, boundary: Boundary = Boundary.AFTER) -> bool:
+    """Whether the failpoint fired."""
+    try:
+        await failpoint(step, boundary)
+    except ReplyLost:
+        return True
+    return False
+
+
+async def test_an_armed_failpoint_fires_once_and_is_recorded(arm_file: Path) -> None:
+    arm(arm_file)
+    assert [await pass_by() for _ in range(3)] == [True, False, False]
+    assert [(entry["id"], entry["step"], entry["pid"]) for entry in fired(arm_file)] == [
+        ("a", "open_order", os.getpid())
+    ]
+
+
+async def test_it_fires_at_the_hit_it_is_armed_for_and_as_often_as_asked(arm_file: Path) -> None:
+    arm(arm_file, hit=2, times=2)
+    assert [await pass_by() for _ in range(4)] == [False, True, True, False]
+
+
+async def test_only_the_place_that_is_armed_fires(arm_file: Path) -> None:
+    arm(arm_file)
+    assert not await pass_by(boundary=Boundary.BEFORE)
+    assert not await pass_by(Step.FULFIL_ORDER)
+    assert await pass_by()
+
+
+async def test_a_process_that_comes_back_does_not_fire_again(arm_file: Path) -> None:
+    arm(arm_file)
+    assert await pass_by()
+    failpoints.enable(arm_file)  # what a restarted process does
+    assert not await pass_by()
+
+
+async def test_arming_and_disarming_reach_a_running_process(arm_file: Path) -> None:
+    assert not await pass_by()
+    arm(arm_file)
+    assert await pass_by()
+    arm(arm_file, id="b", times=9)
+    assert await pass_by()
+    arm_file.unlink()  # noqa: ASYNC240 - a test waits for nobody
+    assert not await pass_by()
+
+
+async def test_a_decorated_call_can_be_stopped_before_and_robbed_of_its_answer_after(arm_file: Path) -> None:
+    done: list[str] = []
+
+    @around(Step.SWEEP)
+    async def call(what: str) -> str:
+        done.append(what)
+        return what
+
+    arm(arm_file, step="sweep", boundary="before")
+    with pytest.raises(ReplyLost):
+        await call("first")
+    arm(arm_file, id="b", step="sweep", boundary="after")
+    with pytest.raises(ReplyLost):
+        await call("second")
+    assert await call("third") == "third"
+    assert done == ["second", "third"]
+
+
+async def test_a_sleep_holds_up_one_step_only(arm_file: Path) -> None:
+    arm(arm_file, action="sleep", seconds=0.2)
+    slow = asyncio.create_task(pass_by())
+    await asyncio.sleep(0)
+    begun = time.monotonic()
+    assert not await pass_by()
+    assert time.monotonic() - begun < 0.1
+    assert not await slow
+    assert time.monotonic() - begun >= 0.15
+
+
+_CHILD = """
+import asyncio, sys
+from pathlib import Path
+from checkout import failpoints
+from checkout.failpoints import Boundary, Step, failpoint
+failpoints.enable(Path(sys.argv[1]))
+asyncio.run(failpoint(Step.OPEN_ORDER, Boundary.AFTER))
+print("went on")
+"""
+
+
+@pytest.mark.parametrize("action", ["kill", "freeze"])
+def test_kill_and_freeze_take_the_whole_process(tmp_path: Path, action: str) -> None:
+    path = tmp_path / "failpoints.json"
+    arm(path, action=action)
+    child = subprocess.Popen([sys.executable, "-c", _CHILD, str(path)], cwd=PROJECT, stdout=subprocess.PIPE, text=True)
+    try:
+        if action == "kill":
+            assert (child.wait(20), child.communicate()[0]) == (-signal.SIGKILL, "")
+        else:
+            stopped = os.waitid(os.P_PID, child.pid, os.WSTOPPED)
+            assert stopped is not None
+            assert stopped.si_status == signal.SIGSTOP
+            child.send_signal(signal.SIGCONT)
+            assert child.communicate(timeout=20)[0] == "went on\n"
+    finally:
+        child.kill()
+        child.wait()
+    assert [entry["pid"] for entry in fired(path)] == [child.pid]
+
+
+def test_without_the_setting_a_failpoint_costs_next_to_nothing() -> None:
+    failpoints.enable(None)
+    rounds = 20_000
+
+    async def measure() -> float:
+        begun = time.perf_counter()
+        for _ in range(rounds):
+            await failpoint(Step.OPEN_ORDER, Boundary.AFTER)
+        return (time.perf_counter() - begun) / rounds
+
+    assert min(asyncio.run(measure()) for _ in range(5)) < 5e-6  # 0.4 µs on the slow machine
+
+
+def test_production_refuses_to_start_with_failpoints_and_names_the_variable(tmp_path: Path) -> None:
+    good = {
+        "CHECKOUT_ENV": "production",
+        "STRIPE_SECRET_KEY": "sk_live_x",
+        "STRIPE_WEBHOOK_SECRET": "whsec_x",
+        "CHECKOUT_ADMIN_TOKEN": "a" * 32,
+        "CHECKOUT_PUBLIC_URL": "https://shop.example",
+    }
+    load_settings(_env_file=None, **good)
+    with pytest.raises(SettingsError, match="CHECKOUT_FAILPOINTS"):
+        load_settings(_env_file=None, **good, CHECKOUT_FAILPOINTS=str(tmp_path / "f.json"))
+
+
+def test_every_activity_is_covered_by_a_step() -> None:
+    activities = Dependencies(MagicMock(), MagicMock(), MagicMock(), 1.0).activities()
+    names = {activity.__name__ for activity in activities}
+    covered = {name for place in STEPS.values() if place.process is Process.WORKER for name in place.covers}
+    assert names == covered
+
+
+def test_every_writing_route_of_the_gateway_is_covered_by_a_step() -> None:
+    routes = set(_writing_routes(create_app(Settings(_env_file=None)).routes))
+    covered = {name for place in STEPS.values() if place.process is Process.GATEWAY for name in place.covers}
+    assert routes - NOT_STEPS == covered
+
+
+def test_every_step_is_used_in_the_code_of_its_process_with_the_boundaries_it_declares() -> None:
+    """Calls: `@around(Step.X)`; transactions: `transaction(engine, Step.X)`."""
+    found: dict[Process, dict[str, set[Step]]] = {
+        process: {"around": set(), "transaction": set()} for process in Process
+    }
+    for process, folder in ((Process.GATEWAY, "api"), (Process.WORKER, "worker")):
+        for file in (PROJECT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in found[process]:
+                    step = next(arg for arg in node.args if isinstance(arg, ast.Attribute) and _is_step(arg))
+                    found[process][node.func.id].add(Step[step.attr])
+    for process in Process:
+        own = {step: place for step, place in STEPS.items() if place.process is process}
+        transactions = {step for step, place in own.items() if place.boundaries == TRANSACTION}
+        assert found[process]["transaction"] == transactions
+        assert found[process]["around"] == own.keys() - transactions
+    assert set(STEPS) == set(Step)
+
+
+def _writing_routes(routes: Sequence[Any]) -> Iterator[str]:
+    """`METHOD path`, through included routers."""
+    for route in routes:
+        if (router := getattr(route, "original_router", None)) is not None:
+            yield from _writing_routes(router.routes)
+        else:
+            yield from (f"{method} {route.path}" for method in (route.methods or set()) - {"GET", "HEAD"})
+
+
+def _is_step(node: ast.Attribute) -> bool:
+    return isinstance(node.value, ast.Name) and node.value.id == "Step"
