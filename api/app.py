@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from api import openapi, problems
+from api import codec_server, openapi, problems
 from api.checkouts import Checkouts
 from api.events import OrderEventHub
 from api.limits import Limits
@@ -54,4 +54,6 @@ def create_app(settings: Settings) -> FastAPI:
     openapi.install(app)
     for router in (checkout.router, orders.router, webhook.router, admin.router, probes.router):
         app.include_router(router)
+    if settings.payload_keys:
+        app.include_router(codec_server.create_router(settings))
     return app
