@@ -157,7 +157,8 @@ class Cluster:
         try:
             code = await child.ended()
         finally:
-            child.send(signal.SIGKILL)
+            # Also when cancelled: only when it is gone may the next start take its directory away.
+            await child.stop(signal.SIGKILL, within=5)
             log.close()
         if code != 0:
             lines = "\n".join(f"    {line}" for line in log.tail())

@@ -18,7 +18,7 @@ from stack.logs import LineSplitter
 from stack.part import Part
 
 _PR_SET_PDEATHSIG = 1
-_DRAIN = 0.5  # seconds to wait for the last lines of a process that has ended
+_DRAIN = 0.2  # seconds to wait for the last lines of a process that has ended
 
 # Loaded before any fork: between fork and exec nothing may be imported.
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None

@@ -11,6 +11,14 @@ from stack.config import PARTS, StackConfig
 from stack.stack import Stack
 
 
+def alive(pid: int) -> bool:
+    """Whether a process runs. One that has ended and waits to be reaped (a zombie) does not. Linux only."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 @contextmanager
 def data_dir(*, keep: bool = False) -> Iterator[Path]:
     """A new directory, deleted at the end unless `keep`.

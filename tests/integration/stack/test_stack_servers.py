@@ -1,0 +1,269 @@
+"""The embedded PostgreSQL and Temporal, for real: made, killed, damaged, and found again."""
+
+# ruff: noqa: ASYNC110, ASYNC240 - tests look at files and foreign processes, which nobody announces
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import stat
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.request import urlopen
+
+import asyncpg
+import pytest
+
+from stack import Stack, StackConfig
+from stack.identity import unprivileged
+from stack.part import Identity
+from stack.postgres import program
+from stack.testing import alive, data_dir, running_stack
+
+
+@pytest.fixture
+async def postgres() -> AsyncIterator[Stack]:
+    async with running_stack("postgres") as stack:
+        yield stack
+
+
+async def rows(url: str, query: str) -> list[tuple]:
+    connection = await asyncpg.connect(url, timeout=5)
+    try:
+        return [tuple(row) for row in await connection.fetch(query)]
+    finally:
+        await connection.close()
+
+
+def listening_addresses(port: int) -> set[str]:
+    table = Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()
+    fields = [row.split() for row in table.splitlines() if " 0A " in row]
+    return {one[1].split(":")[0] for one in fields if int(one[1].split(":")[1], 16) == port}
+
+
+async def test_the_database_wants_the_generated_password(postgres: Stack) -> None:
+    assert await rows(postgres.database_url, "SELECT current_user, current_database()") == [("checkout", "checkout")]
+    wrong = postgres.database_url.replace("checkout:", "checkout:x", 1)
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await rows(wrong, "SELECT 1")
+
+
+async def test_the_database_listens_on_loopback_only_and_has_no_socket_file(postgres: Stack) -> None:
+    assert listening_addresses(postgres.config.postgres_port) == {"0100007F"}
+    assert (await rows(postgres.database_url, "SHOW unix_socket_directories")) == [("",)]
+
+
+async def test_a_user_database_promises_durability() -> None:
+    with data_dir() as path:
+        config = StackConfig.for_tests(path, parts=("postgres",), fsync=True)
+        async with Stack(config) as stack:
+            names = ("fsync", "synchronous_commit", "full_page_writes", "data_checksums")
+            values = [(await rows(stack.database_url, f"SHOW {name}"))[0][0] for name in names]
+            assert values == ["on"] * 4
+
+
+async def test_secrets_are_private_and_outlive_a_restart() -> None:
+    with data_dir() as path:
+        config = StackConfig.for_tests(path, parts=("postgres",))
+        seen = []
+        for _ in range(2):
+            async with Stack(config) as stack:
+                seen.append((stack.database_url, stack.admin_token, stack.webhook_secret))
+        assert seen[0] == seen[1]
+        assert stat.S_IMODE((path / "secrets").stat().st_mode) == 0o700
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in (path / "secrets").iterdir()}
+        assert modes == {"postgres-password": 0o600, "admin-token": 0o600, "webhook-secret": 0o600}
+
+
+async def test_data_survives_a_restart_and_a_kill() -> None:
+    with data_dir() as path:
+        config = StackConfig.for_tests(path, parts=("postgres",))
+        async with Stack(config) as stack:
+            await rows(stack.database_url, "CREATE TABLE kept AS SELECT 7 AS n")
+        async with Stack(config) as stack:
+            assert await rows(stack.database_url, "SELECT n FROM kept") == [(7,)]
+            begun = time.monotonic()
+            await stack.kill("postgres", signal.SIGKILL)
+            await stack.wait_ready("postgres", timeout=5)
+            assert time.monotonic() - begun < 5
+            assert stack.restarts["postgres"] == 1
+            assert await rows(stack.database_url, "SELECT n FROM kept") == [(7,)]
+
+
+async def test_a_busy_backend_that_outlives_the_killed_server_does_not_keep_it_down(postgres: Stack) -> None:
+    connection = await asyncpg.connect(postgres.database_url)
+    backend = await connection.fetchval("SELECT pg_backend_pid()")
+    busy = asyncio.create_task(connection.execute("SELECT count(*) FROM generate_series(1, 10000000000)"))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        while (await rows(postgres.database_url, f"SELECT state FROM pg_stat_activity WHERE pid = {backend}")) != [
+            ("active",)
+        ]:
+            pass
+    await postgres.kill("postgres", signal.SIGKILL)
+    await postgres.wait_ready("postgres", timeout=5)
+    assert not alive(backend)
+    assert await rows(postgres.database_url, "SELECT 1") == [(1,)]
+    with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        await busy
+
+
+async def test_an_initdb_that_was_killed_half_way_is_forgotten() -> None:
+    with data_dir() as path:
+        config = StackConfig.for_tests(path, parts=("postgres",))
+        stack = Stack(config)
+        starting = asyncio.create_task(stack.start())
+        async with asyncio.timeout(20):
+            while not (path / "postgres.new" / "PG_VERSION").exists():
+                await asyncio.sleep(0.002)
+        initdb = processes_that_say("initdb", f"{path}/postgres.new")
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        assert initdb
+        assert not any(alive(pid) for pid in initdb)
+        assert not (path / "postgres").exists()
+        # What a kill of everything would have left:
+        (path / "postgres.new").mkdir(exist_ok=True)
+        (path / "postgres.new" / "PG_VERSION").write_text("16\n")
+        (path / "postgres.new.password").write_text("left over")
+        async with Stack(config) as again:
+            assert await rows(again.database_url, "SELECT 1") == [(1,)]
+        assert not (path / "postgres.new.password").exists()
+
+
+async def test_a_lock_file_whose_number_belongs_to_somebody_else_by_now_is_no_obstacle() -> None:
+    with data_dir() as path:
+        config = StackConfig.for_tests(path, parts=("postgres",))
+        async with Stack(config) as stack:
+            lock = (path / "postgres" / "postmaster.pid").read_text().splitlines()
+            owner = (path / "postgres").stat()
+        stranger = await asyncio.create_subprocess_exec(
+            "sleep", "600", **({"user": owner.st_uid} if os.geteuid() == 0 else {})
+        )
+        try:
+            stale = path / "postgres" / "postmaster.pid"
+            stale.write_text("\n".join([str(stranger.pid), *lock[1:]]) + "\n")
+            os.chown(stale, owner.st_uid, owner.st_gid)
+            async with Stack(config) as stack:
+                assert await rows(stack.database_url, "SELECT 1") == [(1,)]
+        finally:
+            stranger.kill()
+            await stranger.wait()
+
+
+async def test_a_data_directory_that_does_not_fit_is_explained() -> None:
+    from stack import PartFailed
+
+    with data_dir() as path:
+        config = StackConfig.for_tests(path, parts=("postgres",))
+        async with Stack(config):
+            pass
+        (path / "postgres" / "PG_VERSION").write_text("9.6\n")
+        with pytest.raises(PartFailed, match=r"(?s)postgres does not start.*9\.6"):
+            await Stack(config).start()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root changes its uid")
+async def test_as_root_the_server_runs_as_somebody_else_and_only_its_own_directory_is_given_away(
+    postgres: Stack,
+) -> None:
+    path = postgres.config.data_dir
+    status = Path(f"/proc/{postgres.pid('postgres')}/status").read_text()
+    assert "Uid:\t0\t" not in status
+    assert (path / "postgres").stat().st_uid != 0
+    assert path.stat().st_uid == 0
+    assert (path / "secrets").stat().st_uid == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root changes its uid")
+async def test_as_root_in_a_directory_closed_to_others_it_still_runs(tmp_path: Path) -> None:
+    from stack import StackError
+
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    try:
+        identity = unprivileged(program("postgres"), closed)
+    except StackError:
+        pytest.skip("no user namespaces here; what is said then is another test's")
+    assert identity.prefix  # a user namespace
+    async with Stack(StackConfig.for_tests(closed, parts=("postgres",))) as stack:
+        assert await rows(stack.database_url, "SELECT 1") == [(1,)]
+    # The same data, after a move to where others can pass: it changes hands.
+    with data_dir() as open_path:
+        shutil.copytree(closed / "postgres", open_path / "postgres")
+        shutil.copytree(closed / "secrets", open_path / "secrets")
+        async with Stack(StackConfig.for_tests(open_path, parts=("postgres",))) as stack:
+            assert await rows(stack.database_url, "SELECT 1") == [(1,)]
+
+
+async def test_without_another_user_or_namespace_one_sentence_says_what_to_do(monkeypatch, tmp_path: Path) -> None:
+    from stack import StackError, identity
+
+    monkeypatch.setattr(identity.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(identity, "_another_user", lambda: None)
+    monkeypatch.setattr(identity, "_user_namespace", lambda: None)
+    with pytest.raises(StackError, match="run `make up` as an ordinary user"):
+        unprivileged(program("postgres"), tmp_path)
+    monkeypatch.setattr(identity.os, "geteuid", lambda: 1000)
+    assert unprivileged(program("postgres"), tmp_path) == Identity()
+
+
+async def test_temporal_keeps_its_history_through_a_kill() -> None:
+    async with running_stack("temporal") as stack:
+        client = await connect(stack)
+        await client.start_workflow("Kept", id="kept", task_queue="nobody-listens")
+        begun = time.monotonic()
+        await stack.kill("temporal", signal.SIGKILL)
+        await stack.wait_ready("temporal", timeout=10)
+        assert time.monotonic() - begun < 10
+        found = await (await connect(stack)).get_workflow_handle("kept").describe()
+        assert found.workflow_type == "Kept"
+
+
+async def test_temporal_knows_our_search_attributes_when_it_is_ready() -> None:
+    from temporalio.common import SearchAttributePair, TypedSearchAttributes
+
+    from checkout.temporal import CHECKOUT_STATUS, ORDER_ID
+
+    async with running_stack("temporal") as stack:
+        client = await connect(stack)
+        pairs = [SearchAttributePair(CHECKOUT_STATUS, "pending"), SearchAttributePair(ORDER_ID, "o1")]
+        await client.start_workflow(
+            "Any", id="any", task_queue="nobody", search_attributes=TypedSearchAttributes(pairs)
+        )
+
+
+async def test_temporal_and_its_web_ui_listen_on_loopback_only() -> None:
+    async with running_stack("temporal") as stack:
+        for port in (stack.config.temporal_port, stack.config.temporal_ui_port):
+            async with asyncio.timeout(10):
+                while not listening_addresses(port):
+                    await asyncio.sleep(0.02)
+            assert listening_addresses(port) == {"0100007F"}
+        page = await asyncio.to_thread(lambda: urlopen(stack.urls["temporal_ui"], timeout=5).read())
+        assert b"<html" in page
+
+
+async def test_temporal_histories_are_private() -> None:
+    async with running_stack("temporal") as stack:
+        assert stat.S_IMODE((stack.config.data_dir / "temporal").stat().st_mode) == 0o700
+
+
+async def connect(stack: Stack):
+    from temporalio.client import Client
+
+    return await Client.connect(stack.urls["temporal"])
+
+
+def processes_that_say(*words: str) -> list[int]:
+    """The pids of those whose command line holds all these words."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (process / "cmdline").read_text(errors="replace")
+            if all(word in command for word in words):
+                found.append(int(process.name))
+    return found
