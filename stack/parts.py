@@ -55,7 +55,9 @@ def _python(
     return Part(
         name=name,
         argv=(sys.executable, "-m", module, *arguments),
-        env=payment_environment(config, credentials) if name == "payment" else python_environment(config, credentials),
+        env=payment_environment(config, credentials)
+        if name == "payment"
+        else python_environment(config, credentials, name),
         cwd=config.cwd,
         url=urls(config).get(name, ""),
         needs=needs,
