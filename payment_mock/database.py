@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 
 # What a connection does when PostgreSQL is away: refuses, vanishes, or does not answer.
 UNREACHABLE = (OSError, TimeoutError, SQLAlchemyError)
+# SQLSTATE classes of a server that is away, starting, stopping, full, or short of our database or tables (which the
+# first start makes): the same request may succeed later.
+_TRANSIENT = ("08", "28", "3D", "3F", "40", "42P01", "53", "57")
 _RETRY_FIRST, _RETRY_CAP = 0.1, 2.0
 
 
@@ -68,7 +71,7 @@ class Database:
             try:
                 await migrate(self._transactional)
             except UNREACHABLE as error:
-                log.warning("PostgreSQL is not reachable yet (%s); next try in %.1f s", _brief(error), delay)
+                log.warning("PostgreSQL is not reachable yet (%s); next try in %.1f s", brief(error), delay)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, _RETRY_CAP)
             else:
@@ -82,10 +85,12 @@ class Database:
 def is_unreachable(error: BaseException) -> bool:
     """Whether the database could not be asked, as against: refused what it was asked."""
     if isinstance(error, DBAPIError):
-        return error.connection_invalidated or "CannotConnectNow" in repr(error.orig)
+        state = getattr(error.orig, "sqlstate", None) or ""
+        return error.connection_invalidated or state.startswith(_TRANSIENT)
     return isinstance(error, UNREACHABLE)
 
 
-def _brief(error: BaseException) -> str:
+def brief(error: BaseException) -> str:
+    """An error in one line, for the log."""
     lines = str(getattr(error, "orig", None) or error).splitlines()
     return lines[0][:200] if lines else type(error).__name__

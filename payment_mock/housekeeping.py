@@ -6,7 +6,7 @@ import logging
 import time
 
 from payment_mock import provider
-from payment_mock.database import UNREACHABLE
+from payment_mock.database import UNREACHABLE, brief
 from payment_mock.service import Service
 from payment_mock.store import idempotency, sessions
 
@@ -27,7 +27,7 @@ async def run(service: Service) -> None:
                     await idempotency.prune(connection)
                 prune_at = time.monotonic() + _PRUNE_EVERY
         except UNREACHABLE as error:
-            log.warning("Housekeeping cannot reach PostgreSQL: %s", type(error).__name__)
+            log.warning("Housekeeping cannot reach PostgreSQL: %s", brief(error))
         await asyncio.sleep(service.settings.poll_interval)
 
 

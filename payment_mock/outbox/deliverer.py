@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 import httpx
 
-from payment_mock.database import UNREACHABLE, Database
+from payment_mock.database import UNREACHABLE, Database, brief
 from payment_mock.faults.plane import Faults
 from payment_mock.faults.rules import Rule, Subject
 from payment_mock.outbox.signature import signature_header
@@ -66,7 +66,7 @@ class Outbox:
                     claimed = await store.claim(connection, self._settings.webhook_concurrency)
                 first = False
             except UNREACHABLE as error:
-                log.warning("The outbox cannot reach PostgreSQL: %s", type(error).__name__)
+                log.warning("The outbox cannot reach PostgreSQL: %s", brief(error))
                 claimed = []
             fresh = [delivery for delivery in claimed if delivery.id not in self._in_hand]
             self.dispatch(fresh)
@@ -100,7 +100,7 @@ class Outbox:
                 await self._send_and_record(delivery)
         except UNREACHABLE as error:
             # Sent or not, it is not recorded: the lease runs out and it is sent again.
-            log.warning("Delivery of %s could not be recorded: %s", delivery.event_id, type(error).__name__)
+            log.warning("Delivery of %s could not be recorded: %s", delivery.event_id, brief(error))
         finally:
             self._in_hand.discard(delivery.id)
 

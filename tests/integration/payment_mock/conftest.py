@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ import stripe
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from tests.integration.payment_mock.serving import KEY, Receiver, in_process, serve
+from tests.integration.payment_mock.serving import KEY, Receiver, eventually, in_process, serve
 from tests.support.databases import DatabaseServer
 
 
@@ -52,6 +53,13 @@ class Shop:
     async def rule(self, rule_id: int) -> dict[str, Any]:
         rules = (await self.http.get("/_faults")).json()["rules"]
         return next(rule for rule in rules if rule["id"] == rule_id)
+
+    async def until_holding(self, rule_id: int) -> None:
+        """Until a request has reached the barrier of a `hold` rule."""
+        await eventually(lambda: self._holds(rule_id))
+
+    async def _holds(self, rule_id: int) -> bool:
+        return bool((await self.rule(rule_id))["holding"])
 
     async def rows(self, statement: str, **parameters: Any) -> list[Any]:
         async with self.engine.connect() as connection:
@@ -125,22 +133,14 @@ async def shop(service_url: str, payments_engine: AsyncEngine) -> AsyncIterator[
         await shop.http.delete("/_faults")
 
 
-class shop_at:
+@asynccontextmanager
+async def shop_at(url: str, engine: AsyncEngine) -> AsyncIterator[Shop]:
     """A `Shop` for a service at any address."""
-
-    def __init__(self, url: str, engine: AsyncEngine) -> None:
-        self._url, self._engine = url, engine
-
-    async def __aenter__(self) -> Shop:
-        client = stripe.StripeClient(
-            KEY, base_addresses={"api": self._url}, http_client=stripe.HTTPXClient(), max_network_retries=0
-        )
-        headers = {"authorization": f"Bearer {KEY}"}
-        self._http = httpx.AsyncClient(base_url=self._url, headers=headers, timeout=20)
-        return Shop(self._url, client, self._http, self._engine)
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._http.aclose()
+    client = stripe.StripeClient(
+        KEY, base_addresses={"api": url}, http_client=stripe.HTTPXClient(), max_network_retries=0
+    )
+    async with httpx.AsyncClient(base_url=url, headers={"authorization": f"Bearer {KEY}"}, timeout=20) as http:
+        yield Shop(url, client, http, engine)
 
 
 def in_seconds(seconds: float) -> int:

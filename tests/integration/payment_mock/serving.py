@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,13 +40,23 @@ async def serve(app: Any, port: int = 0) -> AsyncIterator[str]:
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
         server = _Server(config)
         task = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started:
-            await asyncio.sleep(0.005)
+        await eventually(lambda: _started(server))
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             await task
+
+
+async def _started(server: uvicorn.Server) -> bool:
+    return server.started
+
+
+async def eventually(true: Callable[[], Awaitable[bool]]) -> None:
+    """Wait, with a limit, for what only asking can tell."""
+    async with asyncio.timeout(PATIENCE):
+        while not await true():  # noqa: ASYNC110 - of another process there is nothing to await
+            await asyncio.sleep(0.01)
 
 
 def free_port() -> int:
@@ -151,27 +161,29 @@ async def start_process(database_url: str, port: int, webhook_url: str, **enviro
     return Process(process, f"http://127.0.0.1:{port}")
 
 
-async def until_ready(url: str, path: str = "/readyz", status: int = 200) -> None:
-    async with asyncio.timeout(PATIENCE), httpx.AsyncClient() as client:
-        while True:
+async def until_ready(url: str, path: str = "/readyz") -> None:
+    async with httpx.AsyncClient(base_url=url) as client:
+
+        async def ready() -> bool:
             with contextlib.suppress(httpx.TransportError):
-                if (await client.get(url + path)).status_code == status:
-                    return
-            await asyncio.sleep(0.02)
+                return (await client.get(path)).status_code == 200
+            return False
+
+        await eventually(ready)
 
 
 @contextlib.asynccontextmanager
 async def in_process(database_url: str, webhook_url: str, **settings: Any) -> AsyncIterator[str]:
     """The service in this process, ready to use."""
     port = free_port()
-    loaded = load_settings(
-        DATABASE_URL=database_url,
-        CHECKOUT_PAYMENT_PORT=port,
-        PAYMENT_WEBHOOK_URL=webhook_url,
-        PAYMENT_PUBLIC_URL=f"http://127.0.0.1:{port}",
-        PAYMENT_POLL_INTERVAL=0.2,
-        **settings,
-    )
+    ours = {
+        "DATABASE_URL": database_url,
+        "CHECKOUT_PAYMENT_PORT": port,
+        "PAYMENT_WEBHOOK_URL": webhook_url,
+        "PAYMENT_PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "PAYMENT_POLL_INTERVAL": 0.2,
+    }
+    loaded = load_settings(**{**ours, **settings})
     async with serve(expose_connection(create_app(loaded)), port) as url:
         await until_ready(url)
         yield url

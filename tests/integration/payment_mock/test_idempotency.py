@@ -2,12 +2,15 @@
 
 import asyncio
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 import stripe
+from sqlalchemy import text
 
+from payment_mock.store.idempotency import prune
 from tests.integration.payment_mock.conftest import Shop, in_seconds, order
 
 
@@ -104,7 +107,7 @@ async def test_a_key_in_flight_is_409_until_its_request_is_through(shop: Shop) -
     key = new_key()
     rule = await shop.plant("create.before", "hold", match={"client_reference_id": key})
     first = asyncio.create_task(post(shop, key, client_reference_id=key))
-    await until_holding(shop, rule)
+    await shop.until_holding(rule)
     conflict = await post(shop, key, client_reference_id=key)
     assert conflict.status_code == 409
     assert conflict.json()["error"]["type"] == "idempotency_error"
@@ -151,7 +154,7 @@ async def test_no_key_is_ever_committed_without_its_answer(shop: Shop) -> None:
     key = new_key()
     rule = await shop.plant("create.before", "hold", match={"client_reference_id": key})
     request = asyncio.create_task(post(shop, key, client_reference_id=key))
-    await until_holding(shop, rule)
+    await shop.until_holding(rule)
     assert await shop.rows("SELECT 1 FROM payments.idempotency_keys WHERE key = :key", key=key) == []
     await shop.http.post("/_faults/release", json={})
     await request
@@ -170,7 +173,13 @@ async def test_the_library_itself_retries_past_a_conflict(shop: Shop) -> None:
     assert (await patient.v1.checkout.sessions.create_async(params)).status == "open"
 
 
-async def until_holding(shop: Shop, rule_id: int, count: int = 1) -> None:
-    async with asyncio.timeout(10):
-        while (await shop.rule(rule_id))["holding"] < count:
-            await asyncio.sleep(0.01)
+async def test_a_key_is_forgotten_after_24_hours_and_not_before(shop: Shop) -> None:
+    old, young = new_key(), new_key()
+    first = {key: (await shop.create(key, metadata={})).id for key in (old, young)}
+    async with shop.engine.begin() as connection:
+        age = "UPDATE payments.idempotency_keys SET created_at = now() - CAST(:age AS interval) WHERE key = :key"
+        await connection.execute(text(age), {"key": old, "age": timedelta(hours=24, seconds=1)})
+        await connection.execute(text(age), {"key": young, "age": timedelta(hours=23, minutes=59)})
+        await prune(connection)
+    assert (await shop.create(young, metadata={})).id == first[young]
+    assert (await shop.create(old, metadata={})).id != first[old]

@@ -51,9 +51,7 @@ async def test_a_session_past_its_time_cannot_be_paid_even_before_the_clock_swep
     session = await shop.create()
     rule = await shop.plant("pay.before", "hold", match={"session_id": session.id})
     payment = asyncio.create_task(shop.pay(session.id))
-    async with asyncio.timeout(10):
-        while not (await shop.rule(rule))["holding"]:
-            await asyncio.sleep(0.01)
+    await shop.until_holding(rule)
     async with shop.engine.begin() as connection:
         await connection.execute(
             text("UPDATE payments.sessions SET expires_at = now() WHERE id = :id"), {"id": session.id}

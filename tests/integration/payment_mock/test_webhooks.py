@@ -1,14 +1,16 @@
 """Events on their way to the shop: signed, at least once, at once, and never lost."""
 
 import asyncio
-import time
+import itertools
 
+import httpx
 import pytest
 import stripe
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.integration.payment_mock.conftest import Shop, shop_at
-from tests.integration.payment_mock.serving import SECRET, Receiver, in_process, serve
+from tests.integration.payment_mock.serving import SECRET, Receiver, eventually, in_process, serve
+from tests.support.databases import DatabaseServer
 
 
 async def test_a_payment_is_announced_with_a_signature_the_library_accepts(shop: Shop, receiver: Receiver) -> None:
@@ -24,12 +26,19 @@ async def test_a_payment_is_announced_with_a_signature_the_library_accepts(shop:
         stripe.Webhook.construct_event(posted.body + b" ", posted.signature, SECRET)
 
 
-async def test_the_first_delivery_does_not_wait_for_a_poll(shop: Shop, receiver: Receiver) -> None:
-    session = await shop.create()
-    before = time.time()
-    await shop.pay(session.id)
-    [posted] = await receiver.wait_for(session.id)
-    assert posted.at - before < 0.15, "slower than the poll interval of 0.2 s allows"
+async def test_neither_the_first_delivery_nor_a_repeat_waits_for_a_poll(
+    database_server: DatabaseServer, receiver: Receiver
+) -> None:
+    async with (
+        database_server.empty() as database_url,
+        in_process(database_url, receiver.url, PAYMENT_POLL_INTERVAL=3600) as url,
+        httpx.AsyncClient(base_url=url) as client,
+    ):
+        made = await client.post("/api/create_payment_session", json=guide_session())
+        answers = iter([500, 500])
+        receiver.answer = lambda _: next(answers, 200)
+        await client.post("/api/submit_payment", json={"session_id": made.json()["session_id"]})
+        await receiver.wait_for(made.json()["session_id"], 3)
 
 
 async def test_each_outcome_sends_its_event(shop: Shop, receiver: Receiver) -> None:
@@ -54,8 +63,8 @@ async def test_a_refused_delivery_is_repeated_until_it_is_answered_2xx(shop: Sho
     paid = await shop.paid()
     posts = await receiver.wait_for(paid.id, 4)
     assert {post.body for post in posts} == {posts[0].body}, "a repeat is the same event"
-    waits = [after.at - before.at for before, after in zip(posts, posts[1:], strict=False)]
-    assert all(0.08 <= wait <= 2 for wait in waits), waits
+    waits = [after.at - before.at for before, after in itertools.pairwise(posts)]
+    assert all(wait >= 0.08 for wait in waits), waits
     await until_quiet(shop, paid.id)
     [row] = await shop.rows(
         "SELECT d.attempts, d.status FROM payments.deliveries d JOIN payments.events e ON e.id = d.event_id "
@@ -79,8 +88,8 @@ async def test_a_redirect_is_not_followed(shop: Shop, receiver: Receiver) -> Non
 async def test_a_slow_endpoint_does_not_hold_up_payments(shop: Shop, receiver: Receiver) -> None:
     receiver.gate = asyncio.Event()
     sessions = [await shop.create() for _ in range(40)]
-    async with asyncio.timeout(8):
-        assert set([await shop.pay(session.id) for session in sessions]) == {204}
+    async with asyncio.timeout(60):
+        assert {await shop.pay(session.id) for session in sessions} == {204}
     receiver.gate.set()
     for session in sessions:
         await receiver.wait_for(session.id)
@@ -149,9 +158,12 @@ def guide_session(**changes: object) -> dict[str, object]:
 
 async def until_quiet(shop: Shop, session_id: str) -> None:
     """Until every delivery about the session is recorded as done."""
-    async with asyncio.timeout(10):
-        while await shop.rows(
+
+    async def quiet() -> bool:
+        return not await shop.rows(
             "SELECT 1 FROM payments.deliveries d JOIN payments.events e ON e.id = d.event_id "
-            "WHERE e.session_id = :id AND d.status = 'pending'", id=session_id,
-        ):  # fmt: skip
-            await asyncio.sleep(0.02)
+            "WHERE e.session_id = :id AND d.status = 'pending'",
+            id=session_id,
+        )
+
+    await eventually(quiet)

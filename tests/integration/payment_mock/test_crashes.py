@@ -1,0 +1,195 @@
+"""kill -9 of the service as a process of its own, PostgreSQL that is not there, and settings that are wrong."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import stripe
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from tests.integration.payment_mock.conftest import shop_at
+from tests.integration.payment_mock.serving import (
+    Process,
+    Receiver,
+    free_port,
+    serve,
+    start_process,
+    until_ready,
+)
+from tests.support.databases import DatabaseServer
+
+
+@pytest.fixture(scope="module")
+async def crash_database_url(database_server: DatabaseServer) -> AsyncIterator[str]:
+    """A database of their own: another live process would deliver what a killed one left behind."""
+    async with database_server.empty() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+async def crash_engine(crash_database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_async_engine(crash_database_url.replace("postgresql://", "postgresql+asyncpg://"))
+    yield engine
+    await engine.dispose()
+
+
+@contextlib.asynccontextmanager
+async def running(database_url: str, port: int, webhook_url: str) -> AsyncIterator[Process]:
+    process = await start_process(database_url, port, webhook_url)
+    try:
+        await until_ready(process.url)
+        yield process
+    finally:
+        await process.kill()
+
+
+async def test_an_event_survives_kill_9_between_commit_and_delivery(
+    crash_database_url: str, crash_engine: AsyncEngine
+) -> None:
+    port, closed, receiver = free_port(), free_port(), Receiver()
+    async with running(crash_database_url, port, f"http://127.0.0.1:{closed}") as first:
+        async with shop_at(first.url, crash_engine) as shop:
+            paid = await shop.paid()
+        await first.kill()
+    async with serve(receiver, closed), running(crash_database_url, port, f"http://127.0.0.1:{closed}"):
+        [posted] = await receiver.wait_for(paid.id)
+    assert posted.type == "checkout.session.completed"
+
+
+async def test_an_event_whose_delivery_was_cut_by_kill_9_is_sent_again(
+    crash_database_url: str, crash_engine: AsyncEngine
+) -> None:
+    port, receiver = free_port(), Receiver(gate=asyncio.Event())
+    async with serve(receiver) as url:
+        async with running(crash_database_url, port, url) as first:
+            async with shop_at(first.url, crash_engine) as shop:
+                paid = await shop.paid()
+            await receiver.wait_for(paid.id)
+            await first.kill()
+        assert receiver.gate is not None
+        receiver.gate.set()
+        # Sooner than the dead process's lease of 20 s runs out: the wait is limited to half of it.
+        async with running(crash_database_url, port, url):
+            posts = await receiver.wait_for(paid.id, 2)
+    assert posts[0].body == posts[1].body
+
+
+async def test_a_key_of_a_killed_process_is_not_stuck_and_nothing_of_it_remains(
+    crash_database_url: str, crash_engine: AsyncEngine
+) -> None:
+    port = free_port()
+    key = f"killed-{port}"
+    async with (
+        running(crash_database_url, port, "http://127.0.0.1:9") as first,
+        shop_at(first.url, crash_engine) as shop,
+    ):
+        rule = await shop.plant("create.before", "hold", match={"client_reference_id": key})
+        request = asyncio.create_task(shop.create(key, client_reference_id=key, metadata={}))
+        await shop.until_holding(rule)
+        await first.kill()
+        with pytest.raises(stripe.APIConnectionError):
+            await request
+    async with (
+        running(crash_database_url, port, "http://127.0.0.1:9") as second,
+        shop_at(second.url, crash_engine) as shop,
+    ):
+        created = await shop.create(key, client_reference_id=key, metadata={})
+        rows = await shop.rows("SELECT id FROM payments.sessions WHERE client_reference_id = :key", key=key)
+        await shop.http.delete("/_faults")
+    assert [row.id for row in rows] == [created.id]
+
+
+async def test_a_rule_outlives_the_process_and_so_does_its_count(
+    crash_database_url: str, crash_engine: AsyncEngine
+) -> None:
+    port = free_port()
+    async with (
+        running(crash_database_url, port, "http://127.0.0.1:9") as first,
+        shop_at(first.url, crash_engine) as shop,
+    ):
+        session = await shop.create()
+        match = {"session_id": session.id}
+        rule = await shop.plant("retrieve.before", "error", status=503, times=2, match=match)
+        assert (await shop.http.get(f"/v1/checkout/sessions/{session.id}")).status_code == 503
+    async with (
+        running(crash_database_url, port, "http://127.0.0.1:9") as second,
+        shop_at(second.url, crash_engine) as shop,
+    ):
+        statuses = [(await shop.http.get(f"/v1/checkout/sessions/{session.id}")).status_code for _ in range(2)]
+        assert statuses == [503, 200]
+        assert (await shop.rule(rule))["fired"] == 2
+        await shop.http.delete("/_faults")
+
+
+async def test_a_start_on_a_migrated_database_does_not_wait_for_alembic(crash_database_url: str) -> None:
+    async with running(crash_database_url, free_port(), "http://127.0.0.1:9"):
+        pass  # migrated from here on
+    script = (
+        "import asyncio, sys\n"
+        "from payment_mock.database import Database\n"
+        "from payment_mock.settings import load_settings\n"
+        "asyncio.run(Database(load_settings()).prepare())\n"
+        "sys.exit('alembic' in sys.modules)\n"
+    )
+    started = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, env={"PATH": os.environ["PATH"], "DATABASE_URL": crash_database_url}
+    )
+    assert await started.wait() == 0
+
+
+async def test_without_its_database_it_lives_says_503_and_becomes_ready_when_it_appears(
+    database_server: DatabaseServer,
+) -> None:
+    async with database_server.empty() as url:
+        name = url.rpartition("/")[2]
+        missing = url.replace(name, f"{name}_later")
+        process = await start_process(missing, free_port(), "http://127.0.0.1:9")
+        try:
+            await until_ready(process.url, "/livez")
+            async with httpx.AsyncClient(base_url=process.url) as client:
+                assert (await client.get("/readyz")).status_code == 503
+                key = {"authorization": "Bearer sk_test_checkout_development"}
+                answer = await client.get("/v1/checkout/sessions/cs_test_x", headers=key)
+                assert (answer.status_code, answer.json()["error"]["type"]) == (503, "api_error")
+            await database_server._execute(f"CREATE DATABASE {name}_later")
+            await until_ready(process.url)
+        finally:
+            await process.kill()
+            await database_server._execute(f"DROP DATABASE IF EXISTS {name}_later WITH (FORCE)")
+
+
+async def test_two_processes_that_start_at_once_migrate_once(database_server: DatabaseServer) -> None:
+    async with database_server.empty() as url:
+        both = [await start_process(url, free_port(), "http://127.0.0.1:9") for _ in range(2)]
+        try:
+            await asyncio.gather(*(until_ready(process.url) for process in both))
+        finally:
+            await asyncio.gather(*(process.kill() for process in both))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CHECKOUT_ENV", "production"),
+        ("CHECKOUT_PAYMENT_PORT", "70000"),
+        ("STRIPE_SECRET_KEY", "sk_live_abc"),
+        ("STRIPE_WEBHOOK_SECRET", " , "),
+        ("PAYMENT_WEBHOOK_URL", "localhost/hook"),
+        ("DATABASE_URL", "mysql://localhost/x"),
+    ],
+)
+async def test_a_wrong_setting_ends_the_start_with_its_name(name: str, value: str) -> None:
+    environment = {name: value} if name != "DATABASE_URL" else {}
+    url = value if name == "DATABASE_URL" else "postgresql://u:hidden@127.0.0.1:1/x"
+    process = await asyncio.create_subprocess_exec(
+        "env", "-i", f"DATABASE_URL={url}", *(f"{key}={setting}" for key, setting in environment.items()),
+        sys.executable, "-m", "payment_mock", stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, said = await process.communicate()
+    assert process.returncode == 2
+    assert name in said.decode()
+    assert "hidden" not in said.decode()

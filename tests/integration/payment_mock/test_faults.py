@@ -1,0 +1,328 @@
+"""The control plane: each fault does what it says, as often as it says, and is counted."""
+
+import asyncio
+import time
+from typing import Any
+
+import httpx
+import pytest
+import stripe
+
+from tests.integration.payment_mock.conftest import Shop
+from tests.integration.payment_mock.serving import SECRET, Receiver, eventually
+
+
+async def get(shop: Shop, session_id: str) -> httpx.Response:
+    return await shop.http.get(f"/v1/checkout/sessions/{session_id}")
+
+
+async def sessions_of(shop: Shop, reference: str) -> list[Any]:
+    return await shop.rows("SELECT id FROM payments.sessions WHERE client_reference_id = :r", r=reference)
+
+
+async def call(shop: Shop, operation: str, session: Any, **options: Any) -> httpx.Response:
+    """One raw request of an API operation about a (paid, for a refund) session."""
+    path = "/v1/checkout/sessions"
+    match operation:
+        case "create":
+            data = {
+                "mode": "payment",
+                "success_url": "http://localhost/s",
+                "client_reference_id": session.client_reference_id,
+                "line_items[0][price_data][currency]": "usd",
+                "line_items[0][price_data][unit_amount]": "100",
+                "line_items[0][price_data][product_data][name]": "Pen",
+                "line_items[0][quantity]": "1",
+            }
+            return await shop.http.post(path, data=data, **options)
+        case "retrieve":
+            return await get(shop, session.id)
+        case "list":
+            return await shop.http.get(path)
+        case "expire":
+            return await shop.http.post(f"{path}/{session.id}/expire")
+        case "pay":
+            return await shop.http.post("/api/submit_payment", data={"session_id": session.id})
+    return await shop.http.post("/v1/refunds", data={"payment_intent": session.payment_intent})
+
+
+@pytest.mark.parametrize("operation", ["create", "retrieve", "list", "expire", "refund", "pay"])
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_every_operation_can_fail_before_and_after_its_commit(shop: Shop, operation: str, when: str) -> None:
+    reference = f"fault-{operation}-{when}-{time.time()}"
+    session = await (shop.paid if operation == "refund" else shop.create)(client_reference_id=reference)
+    rule = await shop.plant(f"{operation}.{when}", "error", status=503)
+    failed = await call(shop, operation, session)
+    assert (failed.status_code, failed.json()["error"]["type"]) == (503, "api_error")
+    committed = {
+        "create": len(await shop.rows("SELECT 1 FROM payments.sessions WHERE client_reference_id = :r", r=reference))
+        > 1,
+        "expire": (await shop.retrieve(session.id)).status == "expired",
+        "pay": (await shop.retrieve(session.id)).payment_status == "paid",
+        "refund": ("refund", 2450) in await shop.ledger(session.id),
+    }.get(operation, when == "after")
+    assert committed is (when == "after")
+    assert (await shop.rule(rule))["fired"] == 1
+    assert (await call(shop, operation, session)).status_code in (200, 204, 400)
+
+
+@pytest.mark.parametrize(("status", "raised"), [(429, stripe.RateLimitError), (500, stripe.APIError)])
+async def test_the_library_sees_the_error_classes_of_stripe(shop: Shop, status: int, raised: type) -> None:
+    await shop.plant("create.before", "error", status=status)
+    with pytest.raises(raised) as error:
+        await shop.create()
+    assert error.value.http_status == status
+
+
+async def test_a_dropped_reply_leaves_the_effect_and_its_answer_under_the_key(shop: Shop) -> None:
+    await shop.plant("create.after", "drop")
+    with pytest.raises(stripe.APIConnectionError):
+        await shop.create("dropped", client_reference_id="dropped", metadata={})
+    again = await shop.create("dropped", client_reference_id="dropped", metadata={})
+    assert [row.id for row in await sessions_of(shop, "dropped")] == [again.id]
+
+
+async def test_a_sticky_error_can_hide_a_session_that_was_made(shop: Shop) -> None:
+    await shop.plant("create.after", "sticky_error")
+    for _ in range(2):
+        with pytest.raises(stripe.APIError):
+            await shop.create("sticky", client_reference_id="sticky", metadata={})
+    listed = await shop.sessions.list_async({"limit": 5})
+    assert [session.client_reference_id for session in listed.data].count("sticky") == 1
+
+
+async def test_create_can_be_committed_long_after_its_client_gave_up(shop: Shop) -> None:
+    early = await shop.create(client_reference_id="late")
+    rule = await shop.plant("create.before", "delay", delay_seconds=0.5)
+    with pytest.raises(httpx.ReadTimeout):
+        await call(shop, "create", early, timeout=0.2)
+    assert len(await sessions_of(shop, "late")) == 1
+
+    async def committed() -> bool:
+        return len(await sessions_of(shop, "late")) == 2
+
+    await eventually(committed)
+    assert (await shop.rule(rule))["fired"] == 1
+
+
+async def test_replies_can_be_redirects_huge_or_broken(shop: Shop) -> None:
+    session = await shop.create()
+    await shop.plant("retrieve.after", "redirect")
+    assert (await get(shop, session.id)).status_code == 302
+    await shop.plant("retrieve.after", "broken_body")
+    broken = await get(shop, session.id)
+    assert broken.headers["content-type"] == "application/json"
+    with pytest.raises(ValueError):
+        broken.json()
+    await shop.plant("retrieve.after", "huge_body")
+    read = 0
+    async with shop.http.stream("GET", f"/v1/checkout/sessions/{session.id}") as answer:
+        assert "content-length" not in answer.headers
+        async for chunk in answer.aiter_raw():
+            read += len(chunk)
+            if read > 10_000_000:
+                break
+    assert read > 10_000_000
+
+
+async def test_a_rule_fires_as_often_as_it_says_even_under_a_hundred_requests(shop: Shop) -> None:
+    session = await shop.create()
+    rule = await shop.plant("retrieve.before", "error", status=500, times=7)
+    answers = await asyncio.gather(*(get(shop, session.id) for _ in range(100)))
+    assert [answer.status_code for answer in answers].count(500) == 7
+    assert (await shop.rule(rule))["fired"] == 7
+
+
+async def test_a_rule_fires_only_where_it_matches(shop: Shop) -> None:
+    target = await shop.create(metadata={"order_id": "the-one"})
+    other = await shop.create(metadata={"order_id": "another"})
+    await shop.plant("retrieve.before", "error", times=None, match={"order_id": "the-one"})
+    assert (await get(shop, other.id)).status_code == 200
+    assert (await get(shop, target.id)).status_code == 500
+    await shop.http.delete("/_faults")
+    assert (await get(shop, target.id)).status_code == 200
+
+
+async def test_a_payment_can_be_declined(shop: Shop, receiver: Receiver) -> None:
+    session = await shop.create()
+    await shop.plant("pay.before", "decline")
+    answer = await call(shop, "pay", session)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (402, "card_declined")
+    assert (await shop.retrieve(session.id)).status == "open"
+    assert await shop.pay(session.id) == 204
+
+
+async def test_a_session_can_be_complete_but_unpaid_and_be_paid_later(shop: Shop, receiver: Receiver) -> None:
+    session = await shop.create()
+    await shop.plant("pay.before", "complete_unpaid")
+    assert await shop.pay(session.id) == 204
+    [posted] = await receiver.wait_for(session.id)
+    about = posted.event["data"]["object"]
+    assert (about["status"], about["payment_status"]) == ("complete", "unpaid")
+    assert await shop.ledger(session.id) == []
+    await shop.http.post("/_faults/pay", json={"session_id": session.id, "force": True})
+    await receiver.wait_for(session.id, type_="checkout.session.async_payment_succeeded")
+    assert await shop.ledger(session.id) == [("charge", 2450)]
+
+
+async def test_late_money_reaches_an_expired_session_only_when_forced(shop: Shop, receiver: Receiver) -> None:
+    session = await shop.create()
+    await shop.sessions.expire_async(session.id)
+    refused = await shop.http.post("/_faults/pay", json={"session_id": session.id})
+    assert (refused.json()["paid"], refused.json()["status"]) == (False, "expired")
+    forced = await shop.http.post("/_faults/pay", json={"session_id": session.id, "force": True})
+    assert forced.json()["paid"] is True
+    await receiver.wait_for(session.id, type_="checkout.session.completed")
+    assert (await shop.retrieve(session.id)).payment_status == "paid"
+    assert await shop.ledger(session.id) == [("charge", 2450)]
+
+
+async def test_a_payment_can_be_made_at_an_exact_moment(shop: Shop) -> None:
+    session = await shop.create()
+    at = time.time() + 0.3
+    answer = await shop.http.post("/_faults/pay", json={"session_id": session.id, "at": at})
+    assert answer.json()["paid"] is True
+    assert 0 <= answer.json()["at"] - at < 5
+
+
+async def test_a_payment_can_be_held_until_the_sessions_deadline(shop: Shop) -> None:
+    pay_by = int(time.time()) + 2
+    session = await shop.create(metadata={"pay_by": str(pay_by)})
+    await shop.plant("pay.before", "until_deadline", delay_seconds=-0.2)
+    assert await shop.pay(session.id) == 204
+    assert time.time() - pay_by > -0.25
+
+
+async def test_payment_and_expiry_held_at_their_barriers_race_when_let_go(shop: Shop) -> None:
+    session = await shop.create()
+    rules = [await shop.plant(f"{operation}.before", "hold") for operation in ("pay", "expire")]
+    racing = [asyncio.create_task(call(shop, operation, session)) for operation in ("pay", "expire")]
+    for rule in rules:
+        await shop.until_holding(rule)
+    released = await shop.http.post("/_faults/release", json={})
+    assert released.json() == {"released": 2}
+    paid, expired = [answer.status_code for answer in await asyncio.gather(*racing)]
+    assert (paid, expired) in {(204, 400), (409, 200)}
+
+
+async def test_the_webhook_can_arrive_before_create_replies(shop: Shop, receiver: Receiver) -> None:
+    await shop.plant("create.after", "pay")
+    session = await shop.create()
+    assert session.status == "open", "create still answers with what it created"
+    assert [posted.type for posted in receiver.about(session.id)] == ["checkout.session.completed"]
+    assert (await shop.retrieve(session.id)).payment_status == "paid"
+
+
+async def test_a_session_can_be_reported_with_another_amount_currency_or_order(shop: Shop) -> None:
+    session = await shop.create()
+    wrong = {"amount_total": 1, "currency": "eur", "metadata.order_id": "another"}
+    await shop.plant("report", "override", set=wrong, match={"session_id": session.id})
+    reported = await shop.retrieve(session.id)
+    assert (reported.amount_total, reported.currency, reported.metadata["order_id"]) == (1, "eur", "another")
+    assert (await shop.retrieve(session.id)).amount_total == 2450
+
+
+async def test_a_session_can_really_be_created_with_another_amount(shop: Shop) -> None:
+    await shop.plant("create.before", "alter", set={"amount_total": 1})
+    session = await shop.create()
+    assert session.amount_total == 1
+    await shop.pay(session.id)
+    assert await shop.ledger(session.id) == [("charge", 1)]
+
+
+async def test_a_webhook_can_be_lost(shop: Shop, receiver: Receiver) -> None:
+    lost, marker = await shop.create(), await shop.create()
+    await shop.plant("webhook", "lose", match={"session_id": lost.id})
+    await shop.pay(lost.id)
+    await shop.pay(marker.id)
+    await receiver.wait_for(marker.id)
+    await asyncio.sleep(0.5)
+    assert receiver.about(lost.id) == []
+
+
+async def test_a_webhook_can_be_delayed_or_duplicated(shop: Shop, receiver: Receiver) -> None:
+    slow, often = await shop.create(), await shop.create()
+    await shop.plant("webhook", "delay", delay_seconds=0.6, match={"session_id": slow.id})
+    await shop.plant("webhook", "duplicate", copies=3, match={"session_id": often.id})
+    before = time.time()
+    await shop.pay(slow.id)
+    await shop.pay(often.id)
+    [posted] = await receiver.wait_for(slow.id)
+    assert posted.at - before >= 0.6
+    copies = await receiver.wait_for(often.id, 4)
+    assert len({copy.body for copy in copies}) == 1
+
+
+async def test_webhooks_can_be_reordered(shop: Shop, receiver: Receiver) -> None:
+    first, second = await shop.create(), await shop.create()
+    await shop.plant("webhook", "reorder", match={"session_id": first.id})
+    await shop.pay(first.id)
+    await shop.pay(second.id)
+    await receiver.wait_for(first.id)
+    order = [posted.session_id for posted in receiver.received if posted.session_id in (first.id, second.id)]
+    assert order == [second.id, first.id]
+
+
+async def test_a_forged_webhook_does_not_verify_and_the_genuine_one_follows(shop: Shop, receiver: Receiver) -> None:
+    session = await shop.create()
+    await shop.plant("webhook", "forge", match={"session_id": session.id})
+    await shop.pay(session.id)
+    forged, genuine = await receiver.wait_for(session.id, 2)
+    with pytest.raises(stripe.SignatureVerificationError):
+        stripe.Webhook.construct_event(forged.body, forged.signature, SECRET)
+    assert stripe.Webhook.construct_event(genuine.body, genuine.signature, SECRET)
+
+
+@pytest.mark.parametrize("signed", ["right", "wrong", "none", "stale", "future", "altered"])
+async def test_an_event_of_ones_own_is_sent_signed_as_asked(shop: Shop, receiver: Receiver, signed: str) -> None:
+    session = await shop.create()
+    sent = await shop.http.post(
+        "/_faults/webhooks", json={"session_id": session.id, "signed": signed, "data": {"payment_status": "paid"}}
+    )
+    assert sent.json()["statuses"] == [200]
+    [posted] = await receiver.wait_for(session.id)
+    assert posted.event["data"]["object"]["payment_status"] == "paid"
+    stamp = int(dict(part.split("=", 1) for part in posted.signature.split(",") if part).get("t", "0"))
+    assert {"stale": stamp < time.time() - 300, "future": stamp > time.time() + 299}.get(signed, True)
+    if signed in ("right", "future"):  # the library does not look into the future; a shop should
+        assert stripe.Webhook.construct_event(posted.body, posted.signature, SECRET)
+    else:
+        with pytest.raises(stripe.SignatureVerificationError):
+            stripe.Webhook.construct_event(posted.body, posted.signature, SECRET)
+
+
+async def test_a_flood_of_one_event_and_a_body_of_ones_own_can_be_sent(shop: Shop, receiver: Receiver) -> None:
+    session = await shop.create()
+    sent = await shop.http.post(
+        "/_faults/webhooks", json={"session_id": session.id, "copies": 50, "event_id": "evt_flood"}
+    )
+    assert sent.json()["statuses"] == [200] * 50
+    assert {posted.event["id"] for posted in receiver.about(session.id)} == {"evt_flood"}
+    await shop.http.post("/_faults/webhooks", json={"body": f'{{"truncated": "{session.id}'})
+    assert receiver.received[-1].body.endswith(session.id.encode())
+
+
+async def test_a_recorded_event_can_be_sent_again_days_later(shop: Shop, receiver: Receiver) -> None:
+    paid = await shop.paid()
+    [posted] = await receiver.wait_for(paid.id)
+    answer = await shop.http.post(f"/_faults/webhooks/{posted.event['id']}/resend")
+    assert answer.json() == {"queued": True}
+    posts = await receiver.wait_for(paid.id, 2)
+    assert posts[0].body == posts[1].body
+    assert (await shop.http.post("/_faults/webhooks/evt_none/resend")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"point": "create.later", "action": "error"},
+        {"point": "retrieve.before", "action": "decline"},
+        {"point": "webhook", "action": "lose", "times": 0},
+        {"point": "report", "action": "override", "set": {"id": "x"}},
+        {"point": "report", "action": "override", "set": {"amount_total": "1"}},
+        {"point": "create.before", "action": "delay", "delay_seconds": -1},
+        {"point": "create.before", "action": "error", "match": {"colour": "red"}},
+    ],
+)
+async def test_a_rule_that_could_never_work_is_refused(shop: Shop, rule: dict[str, Any]) -> None:
+    assert (await shop.http.put("/_faults", json=rule)).status_code == 422
