@@ -48,6 +48,10 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(
         SecretStr("postgresql://checkout:checkout@127.0.0.1:5433/checkout"), alias="DATABASE_URL"
     )
+    # Asked for by `python -m db setup` only (`db.roles`): each process is given its own as DATABASE_URL.
+    gateway_database_url: SecretStr | None = Field(None, alias="CHECKOUT_GATEWAY_DATABASE_URL")
+    worker_database_url: SecretStr | None = Field(None, alias="CHECKOUT_WORKER_DATABASE_URL")
+    payment_database_url: SecretStr | None = Field(None, alias="CHECKOUT_PAYMENT_DATABASE_URL")
     database_pool_size: int = Field(8, ge=1, le=200, alias="CHECKOUT_DATABASE_POOL_SIZE")
 
     stripe_secret_key: SecretStr = Field(SecretStr(DEVELOPMENT_STRIPE_KEY), alias="STRIPE_SECRET_KEY")
@@ -101,10 +105,17 @@ class Settings(BaseSettings):
         """`new:base64,old:base64`: the first encrypts what Temporal stores, all decrypt. None: not encrypted."""
         return parse_payload_keys(value) if isinstance(value, str) else value
 
-    @field_validator("database_url")
+    @field_validator("gateway_database_url", "worker_database_url", "payment_database_url", mode="before")
     @classmethod
-    def _postgres_only(cls, value: SecretStr) -> SecretStr:
-        if not value.get_secret_value().startswith(("postgresql://", "postgres://", "postgresql+asyncpg://")):
+    def _empty_is_unset(cls, value: Any) -> Any:
+        return None if value == "" else value
+
+    @field_validator("database_url", "gateway_database_url", "worker_database_url", "payment_database_url")
+    @classmethod
+    def _postgres_only(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(
+            ("postgresql://", "postgres://", "postgresql+asyncpg://")
+        ):
             raise ValueError("must be a PostgreSQL address: postgresql://user:password@host:port/database")
         return value
 

@@ -1,4 +1,4 @@
-"""`python -m db setup | migrate | seed`: prepare the database that `DATABASE_URL` names."""
+"""`python -m db setup | migrate | seed | roles`: prepare the database that `DATABASE_URL` names."""
 
 import argparse
 import asyncio
@@ -9,6 +9,7 @@ from checkout.errors import SettingsError
 from checkout.logs import configure_logging
 from checkout.settings import load_settings
 from db.engine import create_engine
+from db.roles import grant_roles, roles_of
 from db.setup import migrate, seed
 
 logger = logging.getLogger("db")
@@ -23,13 +24,16 @@ async def _run(action: str) -> None:
             logger.info("Database schema is up to date")
         if action in ("setup", "seed"):
             logger.info("Catalogue seeded, %d products added", await seed(engine))
+        if action in ("setup", "roles") and (roles := roles_of(settings)):
+            await grant_roles(engine, roles)
+            logger.info("Roles have their rights: %s", ", ".join(role.name for role in roles))
     finally:
         await engine.dispose()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m db", description=__doc__)
-    parser.add_argument("action", choices=("setup", "migrate", "seed"), help="setup = migrate, then seed")
+    parser.add_argument("action", choices=("setup", "migrate", "seed", "roles"), help="setup = all three")
     arguments = parser.parse_args()
     configure_logging()
     try:

@@ -96,14 +96,8 @@ _PRODUCTS = text("""
       FROM shop.products ORDER BY position, sku
 """)
 _KNOWN = text("SELECT sku, currency FROM shop.products WHERE sku = ANY(CAST(:skus AS text[]))")
-_RESTOCK = text("""
-    WITH restocked AS (
-        UPDATE shop.products SET on_hand = on_hand + :quantity WHERE sku = :sku RETURNING sku, on_hand
-    ), moved AS (
-        INSERT INTO shop.stock_movements (sku, delta, cause) SELECT sku, :quantity, 'restock' FROM restocked
-    )
-    SELECT on_hand FROM restocked
-""")
+# A function, because the gateway's role may call it and otherwise change no stock (`db.roles`).
+_RESTOCK = text("SELECT shop.restock(:sku, :quantity)")
 _SEED = text("""
     WITH added AS (
         INSERT INTO shop.products (sku, name, description, image, unit_amount, currency, on_hand, position)

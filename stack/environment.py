@@ -7,7 +7,9 @@ from pathlib import Path
 from checkout.settings import DEVELOPMENT_STRIPE_KEY
 from stack.config import StackConfig
 
-_NOT_FOR_THE_PROVIDER = ("CHECKOUT_ADMIN_TOKEN", "TEMPORAL_")
+_NOT_FOR_THE_PROVIDER = ("CHECKOUT_ADMIN_TOKEN", "CHECKOUT_PAYLOAD_", "TEMPORAL_")
+# Parts with a database role of their own (`db.roles`), and the setting that tells the set-up of it.
+ROLE_VARIABLES = {part: f"CHECKOUT_{part.upper()}_DATABASE_URL" for part in ("gateway", "worker", "payment")}
 _PROJECT = Path(__file__).resolve().parents[1]
 
 
@@ -18,6 +20,8 @@ class Credentials:
     database_url: str = field(repr=False)
     admin_token: str = field(repr=False)
     webhook_secret: str = field(repr=False)
+    role_urls: Mapping[str, str] = field(repr=False, default_factory=dict)
+    """By part: how it logs in to the database. A part that is missing uses `database_url`, the owner's."""
 
 
 def urls(config: StackConfig) -> dict[str, str]:
@@ -31,10 +35,13 @@ def urls(config: StackConfig) -> dict[str, str]:
     }
 
 
-def python_environment(config: StackConfig, credentials: Credentials) -> dict[str, str]:
-    """For the gateway, the worker, the payment service, the set-up, and whoever wants to talk to them."""
+def python_environment(config: StackConfig, credentials: Credentials, part: str = "") -> dict[str, str]:
+    """For the gateway, the worker, the payment service, the set-up, and whoever wants to talk to them.
+
+    A part with a role of its own learns that role's address and no other; the set-up learns all, to make them.
+    """
     env = {
-        **config.base_env,
+        **{name: value for name, value in config.base_env.items() if name not in ROLE_VARIABLES.values()},
         "PYTHONUNBUFFERED": "1",
         "CHECKOUT_DATA_DIR": str(config.data_dir),
         "CHECKOUT_API_PORT": str(config.api_port),
@@ -44,10 +51,12 @@ def python_environment(config: StackConfig, credentials: Credentials) -> dict[st
         "CHECKOUT_TEMPORAL_UI_PORT": str(config.temporal_ui_port),
         "CHECKOUT_POSTGRES_PORT": str(config.postgres_port),
         "CHECKOUT_ADMIN_TOKEN": credentials.admin_token,
-        "DATABASE_URL": credentials.database_url,
+        "DATABASE_URL": credentials.role_urls.get(part, credentials.database_url),
         "STRIPE_WEBHOOK_SECRET": credentials.webhook_secret,
         "STRIPE_SECRET_KEY": config.stripe_secret_key or DEVELOPMENT_STRIPE_KEY,
     }
+    if part == "setup":
+        env |= {ROLE_VARIABLES[role]: url for role, url in credentials.role_urls.items()}
     if (_PROJECT / "pyproject.toml").exists():  # a working copy: importable from every directory
         env["PYTHONPATH"] = _joined(str(_PROJECT), env.get("PYTHONPATH", ""))
     if config.stripe_api_base is not None:
@@ -67,7 +76,7 @@ def python_environment(config: StackConfig, credentials: Credentials) -> dict[st
 
 def payment_environment(config: StackConfig, credentials: Credentials) -> dict[str, str]:
     """For the payment service: what a third party knows. No operator token, no Temporal."""
-    env = python_environment(config, credentials)
+    env = python_environment(config, credentials, "payment")
     return {name: value for name, value in env.items() if not name.startswith(_NOT_FOR_THE_PROVIDER)}
 
 

@@ -73,7 +73,16 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        return f"postgresql://{USER}:{quote(self.password, safe='')}@127.0.0.1:{self.port}/{DATABASE}"
+        """As the owner of everything."""
+        return self._url(USER, self.password)
+
+    def url_of(self, role: str) -> str:
+        """As a role with few rights, made by the set-up (`db.roles`); its password is kept like the owner's."""
+        kept = self.data_dir / "secrets" / f"{role}-password"
+        return self._url(role, read_or_create_secret(kept, lambda: secrets.token_urlsafe(24)))
+
+    def _url(self, user: str, password: str) -> str:
+        return f"postgresql://{user}:{quote(password, safe='')}@127.0.0.1:{self.port}/{DATABASE}"
 
     def part(self, env: dict[str, str]) -> Part:
         """The server as a part. Raises `StackError` when PostgreSQL cannot run here."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from stack import parts, preflight
 from stack.config import StackConfig
-from stack.environment import Credentials, python_environment, urls
+from stack.environment import ROLE_VARIABLES, Credentials, python_environment, urls
 from stack.errors import PartFailed
 from stack.files import read_or_create_secret
 from stack.keeper import Keeper
@@ -135,7 +135,17 @@ class Stack:
         hook = config.webhook_secret or read_or_create_secret(
             kept / "webhook-secret", lambda: f"whsec_{secrets.token_urlsafe(24)}"
         )
-        return Credentials(database_url, token, hook)
+        return Credentials(database_url, token, hook, self._role_urls())
+
+    def _role_urls(self) -> dict[str, str]:
+        """A database role a part. In the embedded PostgreSQL always; in another one, those that its owner set."""
+        config = self.config
+        if config.database_url is not None:
+            given = {part: config.base_env.get(variable) for part, variable in ROLE_VARIABLES.items()}
+            return {part: url for part, url in given.items() if url}
+        if "setup" not in config.running:
+            return {}
+        return {part: parts.cluster(config).url_of(f"checkout_{part}") for part in ROLE_VARIABLES}
 
     def _write_state(self) -> None:
         if self._supervisor is None:

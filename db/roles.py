@@ -1,0 +1,213 @@
+"""Least privilege: a database role for each process, with exactly the rights that its work takes.
+
+    gateway   reads the shop and, for the audit, the payment ledger; brings goods in by `shop.restock`. Writes nothing.
+    worker    opens and moves orders, reserves and returns stock. Deletes nothing, alters no schema.
+    payment   owns the schema `payments` and sees nothing of the shop.
+
+The user of `DATABASE_URL` at set-up owns the shop's schema, and no serving process needs it. Set-up makes the roles
+named in `CHECKOUT_GATEWAY_DATABASE_URL` and its siblings if it may (a superuser, or CREATEROLE as managed PostgreSQL
+gives), else it only grants, to roles that somebody else has made. Each process then gets its own address as
+`DATABASE_URL`, and no other. Run again and again, it leaves the same rights, and takes away any other.
+"""
+
+import base64
+import hashlib
+import hmac
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from checkout.errors import SettingsError
+from checkout.settings import Settings
+
+_LOCK = 0x5EED_0001E5
+_SCRAM_ROUNDS = 4096
+
+# After "REVOKE ALL". Column lists where only some columns are ever written.
+_GRANTS: Mapping[str, tuple[str, ...]] = {
+    "gateway": (
+        "GRANT USAGE ON SCHEMA shop TO {role}",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA shop TO {role}",
+        "GRANT EXECUTE ON FUNCTION shop.restock(text, bigint) TO {role}",
+    ),
+    "worker": (
+        "GRANT USAGE ON SCHEMA shop TO {role}",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA shop TO {role}",
+        "GRANT UPDATE (on_hand) ON shop.products TO {role}",
+        "GRANT INSERT ON shop.orders, shop.order_lines, shop.reservations, shop.stock_movements, shop.order_events"
+        " TO {role}",
+        "GRANT UPDATE (status, reason, payment_session_id, payment_url, simulator_url, payment_intent_id, fulfilled_at,"
+        " dispatch_due_at, event_count) ON shop.orders TO {role}",
+        "GRANT UPDATE (state) ON shop.reservations TO {role}",
+    ),
+    "payment": (),
+}
+_TABLES_OF_PAYMENTS = text("""
+    SELECT format(CASE c.relkind WHEN 'S' THEN 'ALTER SEQUENCE payments.%I OWNER TO '
+                                 ELSE 'ALTER TABLE payments.%I OWNER TO ' END, c.relname)
+      FROM pg_class c WHERE c.relnamespace = to_regnamespace('payments') AND c.relkind IN ('r', 'p', 'v', 'S')
+       AND c.relowner <> to_regrole(:role)::oid
+       AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype IN ('a', 'i'))
+    UNION ALL
+    SELECT 'ALTER FUNCTION ' || p.oid::regprocedure || ' OWNER TO '
+      FROM pg_proc p WHERE p.pronamespace = to_regnamespace('payments') AND p.proowner <> to_regrole(:role)::oid
+""")
+
+
+@dataclass(frozen=True)
+class Role:
+    """`name` as it logs in. `variable` is the setting that names it."""
+
+    kind: str
+    name: str
+    password: str = field(repr=False)
+    url: str = field(repr=False)
+    variable: str
+
+
+def roles_of(settings: Settings) -> list[Role]:
+    """The roles that the settings ask for. Raises `SettingsError` when one is the owner, or two are one."""
+    given = {
+        "payment": settings.payment_database_url,
+        "gateway": settings.gateway_database_url,
+        "worker": settings.worker_database_url,
+    }
+    owner = urlsplit(settings.database_url.get_secret_value()).username or ""
+    taken = {unquote(owner): "DATABASE_URL"}
+    roles = []
+    for kind, url in given.items():
+        if url is None:
+            continue
+        variable = f"CHECKOUT_{kind.upper()}_DATABASE_URL"
+        parts = urlsplit(url.get_secret_value())
+        role = Role(kind, unquote(parts.username or ""), unquote(parts.password or ""), parts.geturl(), variable)
+        if role.name in taken:
+            raise SettingsError(f"{variable}: must log in as a role of its own, not as that of {taken[role.name]}")
+        if not role.name or not role.password.isascii():
+            raise SettingsError(f"{variable}: must name a user, with a password of ASCII characters")
+        taken[role.name] = variable
+        roles.append(role)
+    return roles
+
+
+async def grant_roles(engine: AsyncEngine, roles: list[Role]) -> None:
+    """Make the roles that cannot log in yet, and give each its rights. Raises `SettingsError` when it may not."""
+    missing = [role for role in roles if not await _can_log_in(role)]
+    async with engine.begin() as connection:
+        # Sets-up that run at once would trip over each other's changes of the same catalogue rows.
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        for role in roles:
+            if role in missing:
+                await _create(connection, role)
+            await _check_powerless(connection, role)
+        for role in roles:
+            await _grant(connection, role, next((each.name for each in roles if each.kind == "gateway"), None))
+
+
+async def _can_log_in(role: Role) -> bool:
+    """Whether the server knows the role by its password. Being let into the database is another question."""
+    try:
+        connection = await asyncpg.connect(role.url.replace("postgresql+asyncpg://", "postgresql://", 1), timeout=5)
+    except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError):
+        return False
+    except asyncpg.InsufficientPrivilegeError:
+        return True
+    except asyncpg.InvalidCatalogNameError as error:
+        raise SettingsError(f"{role.variable}: {error}") from error
+    await connection.close()
+    return True
+
+
+async def _create(connection: AsyncConnection, role: Role) -> None:
+    name = await _quoted(connection, role.name)
+    exists = await connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :name"), {"name": role.name})
+    try:
+        async with connection.begin_nested():
+            if not exists:
+                await connection.exec_driver_sql(f"CREATE ROLE {name} LOGIN")
+            # A verifier instead of the password: then no log of the server can hold it.
+            await connection.exec_driver_sql(f"ALTER ROLE {name} LOGIN PASSWORD '{_scram_verifier(role.password)}'")
+    except ProgrammingError as error:
+        raise SettingsError(
+            f"{role.variable}: {role.name!r} cannot log in, and the user of DATABASE_URL may not make or change it. "
+            "Create the role with this password, or give that user CREATEROLE."
+        ) from error
+
+
+async def _check_powerless(connection: AsyncConnection, role: Role) -> None:
+    """A role that may do anything anyway would make a mockery of what it is granted."""
+    powers = await connection.scalar(
+        text(
+            "SELECT rolsuper OR rolcreaterole OR rolbypassrls OR pg_has_role(rolname, CURRENT_USER, 'MEMBER')"
+            " FROM pg_roles WHERE rolname = :name"
+        ),
+        {"name": role.name},
+    )
+    if powers is not False:
+        raise SettingsError(f"{role.variable}: {role.name!r} has rights beyond its own (superuser, CREATEROLE, owner)")
+
+
+async def _grant(connection: AsyncConnection, role: Role, gateway: str | None) -> None:
+    name = await _quoted(connection, role.name)
+    database = await _quoted(connection, str(await connection.scalar(text("SELECT current_database()"))))
+    for statement in (
+        f"REVOKE ALL ON DATABASE {database} FROM {name}",
+        f"GRANT CONNECT ON DATABASE {database} TO {name}",
+        f"REVOKE ALL ON SCHEMA shop FROM {name}",
+        f"REVOKE ALL ON ALL TABLES IN SCHEMA shop FROM {name}",
+        f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA shop FROM {name}",
+        f"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA shop FROM {name}",
+        *(grant.format(role=name) for grant in _GRANTS[role.kind]),
+    ):
+        await connection.exec_driver_sql(statement)
+    if role.kind == "payment":
+        await _give_payments(connection, role.name, name)
+    if role.kind == "gateway" and await connection.scalar(text("SELECT to_regnamespace('payments') IS NOT NULL")):
+        await _let_audit(connection, await _quoted(connection, str(gateway)))
+
+
+async def _give_payments(connection: AsyncConnection, role: str, name: str) -> None:
+    """Let the payment service own its schema, also one that was made before it had a role of its own."""
+    if not await connection.scalar(text("SELECT rolsuper FROM pg_roles WHERE rolname = CURRENT_USER")):
+        await connection.exec_driver_sql(f"GRANT {name} TO CURRENT_USER")
+    await connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS payments AUTHORIZATION {name}")
+    await connection.exec_driver_sql(f"ALTER SCHEMA payments OWNER TO {name}")
+    for (statement,) in (await connection.execute(_TABLES_OF_PAYMENTS, {"role": name})).all():
+        await connection.exec_driver_sql(statement + name)
+
+
+async def _let_audit(connection: AsyncConnection, gateway: str) -> None:
+    """The auditor compares both ledgers: it may read the payment service's, and the tables still to come there."""
+    owner = await _quoted(
+        connection,
+        str(
+            await connection.scalar(
+                text("SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'payments'")
+            )
+        ),
+    )
+    await connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA payments TO {gateway}")
+    await connection.exec_driver_sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA payments TO {gateway}")
+    await connection.exec_driver_sql(
+        f"ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA payments GRANT SELECT ON TABLES TO {gateway}"
+    )
+
+
+async def _quoted(connection: AsyncConnection, name: str) -> str:
+    return str(await connection.scalar(text("SELECT quote_ident(:name)"), {"name": name}))
+
+
+def _scram_verifier(password: str) -> str:
+    """What PostgreSQL stores of a password (RFC 5803, RFC 7677): `SCRAM-SHA-256$rounds:salt$stored:server`."""
+    salt = os.urandom(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, _SCRAM_ROUNDS)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    encoded = [base64.b64encode(part).decode() for part in (salt, stored, server)]
+    return f"SCRAM-SHA-256${_SCRAM_ROUNDS}:{encoded[0]}${encoded[1]}:{encoded[2]}"

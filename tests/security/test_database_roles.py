@@ -1,0 +1,158 @@
+"""Each process can do in the database what its work takes, and nothing else, even when all its code is hostile."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from stack import parts
+from stack.stack import Stack
+
+DENIED = asyncpg.InsufficientPrivilegeError
+
+
+def url_of(stack: Stack, part: str) -> str:
+    return parts.cluster(stack.config).url_of(f"checkout_{part}")
+
+
+@asynccontextmanager
+async def session(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection whose work is rolled back."""
+    connection = await asyncpg.connect(url)
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        yield connection
+    finally:
+        await transaction.rollback()
+        await connection.close()
+
+
+async def test_every_process_of_the_stack_is_logged_in_as_its_own_role(guarded: Stack) -> None:
+    async with session(guarded.database_url) as owner:
+        rows = await owner.fetch(
+            "SELECT DISTINCT application_name, usename FROM pg_stat_activity WHERE datname = current_database()"
+            " AND pid <> pg_backend_pid()"
+        )
+    logged_in = {row["application_name"]: row["usename"] for row in rows}
+    assert logged_in["checkout-gateway"] == "checkout_gateway"
+    assert logged_in["checkout-worker"] == "checkout_worker"
+    assert logged_in["payment_mock"] == "checkout_payment"
+
+
+async def test_no_process_knows_another_ones_password(guarded: Stack) -> None:
+    built = {part.name: part.env for part in parts.build(guarded.config, guarded._known)}
+    passwords = {part: urlsplit(url_of(guarded, part)).password for part in ("gateway", "worker", "payment")}
+    passwords["owner"] = urlsplit(guarded.database_url).password
+    for part in ("gateway", "worker", "payment"):
+        others = [password for name, password in passwords.items() if name != part]
+        known = [name for name, value in built[part].items() if any(str(other) in value for other in others)]
+        assert known == [], part
+
+
+FOR_NOBODY = [
+    "UPDATE shop.products SET unit_amount = 1",
+    "INSERT INTO shop.products (sku, name, unit_amount, currency, on_hand) VALUES ('x', 'x', 1, 'usd', 1)",
+    "UPDATE shop.orders SET amount_total = 1",
+    "UPDATE shop.orders SET email = 'x@example.com'",
+    "UPDATE shop.order_events SET kind = 'paid'",
+    "UPDATE shop.stock_movements SET delta = 1",
+    "DELETE FROM shop.orders",
+    "DELETE FROM shop.reservations",
+    "DELETE FROM shop.stock_movements",
+    "TRUNCATE shop.order_events",
+    "ALTER TABLE shop.orders DISABLE TRIGGER guard_order",
+    "ALTER TABLE shop.products DROP CONSTRAINT products_on_hand_check",
+    "SET session_replication_role = replica",
+    "DROP TABLE shop.order_events",
+    "CREATE TABLE shop.mine (x int)",
+    "CREATE TABLE public.mine (x int)",
+    "CREATE SCHEMA mine",
+    "CREATE OR REPLACE FUNCTION shop.guard_order() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+    "UPDATE payments.ledger SET amount = 1",
+    "UPDATE payments.sessions SET status = 'complete'",
+    "SET ROLE checkout",
+    "CREATE ROLE mine SUPERUSER",
+    "COPY shop.products TO PROGRAM 'cat'",
+    "SELECT pg_read_file('/etc/passwd')",
+    "SELECT rolpassword FROM pg_authid",
+]
+FOR_THE_WORKER = [
+    "UPDATE shop.products SET on_hand = on_hand + 1",
+    "UPDATE shop.orders SET status = 'fulfilled'",
+    "UPDATE shop.reservations SET state = 'released'",
+    "INSERT INTO shop.stock_movements (sku, delta, cause) VALUES ('pen', 5, 'restock')",
+    "INSERT INTO shop.order_events (order_id, seq, kind) VALUES ('x', 1, 'paid')",
+    "SELECT 1 FROM shop.products FOR UPDATE",
+]
+
+
+@pytest.mark.parametrize("statement", [*FOR_NOBODY, *FOR_THE_WORKER, "SET ROLE checkout_worker"])
+async def test_the_gateway_changes_neither_stock_nor_orders_nor_payments(guarded: Stack, statement: str) -> None:
+    async with session(url_of(guarded, "gateway")) as connection:
+        with pytest.raises(DENIED):
+            await connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "statement", [*FOR_NOBODY, "SELECT * FROM payments.ledger", "SELECT shop.restock('pen', 1)", "SET ROLE postgres"]
+)
+async def test_the_worker_neither_deletes_nor_alters_nor_sees_the_payment_ledger(
+    guarded: Stack, statement: str
+) -> None:
+    async with session(url_of(guarded, "worker")) as connection:
+        with pytest.raises((DENIED, asyncpg.InvalidParameterValueError, asyncpg.UndefinedObjectError)):
+            await connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT email FROM shop.orders",
+        "SELECT * FROM shop.products",
+        "SELECT shop.restock('pen', 1)",
+        "CREATE SCHEMA mine",
+        "CREATE TABLE public.mine (x int)",
+        "SET ROLE checkout_gateway",
+        *FOR_THE_WORKER,
+    ],
+)
+async def test_the_payment_service_sees_nothing_of_the_shop(guarded: Stack, statement: str) -> None:
+    async with session(url_of(guarded, "payment")) as connection:
+        with pytest.raises(DENIED):
+            await connection.execute(statement)
+
+
+async def test_the_gateway_brings_goods_in_and_takes_none_out(guarded: Stack) -> None:
+    async with session(url_of(guarded, "gateway")) as connection:
+        before = await connection.fetchval("SELECT on_hand FROM shop.products WHERE sku = 'pen'")
+        assert await connection.fetchval("SELECT shop.restock('pen', 3)") == before + 3
+        assert await connection.fetchval("SELECT shop.restock('no-such-sku', 3)") is None
+        moved = "SELECT delta, cause FROM shop.stock_movements ORDER BY id DESC LIMIT 1"
+        assert tuple(await connection.fetchrow(moved)) == (3, "restock")
+    for absurd in ("-1", "0", "1000001", "NULL"):
+        async with session(url_of(guarded, "gateway")) as connection:
+            with pytest.raises(asyncpg.CheckViolationError):
+                await connection.fetchval(f"SELECT shop.restock('pen', {absurd})")
+
+
+async def test_restock_cannot_be_tricked_into_another_table_of_that_name(guarded: Stack) -> None:
+    """PostgreSQL, "Writing SECURITY DEFINER Functions Safely": the caller's search path must not matter."""
+    async with session(url_of(guarded, "gateway")) as connection:
+        await connection.execute("SET search_path = pg_temp, shop")
+        before = await connection.fetchval("SELECT on_hand FROM shop.products WHERE sku = 'pen'")
+        assert await connection.fetchval("SELECT shop.restock('pen', 1)") == before + 1
+    async with session(guarded.database_url) as owner:
+        config = await owner.fetchval("SELECT proconfig::text FROM pg_proc WHERE proname = 'restock'")
+    assert "search_path=pg_catalog, pg_temp" in config
+
+
+async def test_the_auditor_may_read_the_payment_ledger_and_its_future_tables(guarded: Stack) -> None:
+    async with session(guarded.database_url) as owner:
+        await owner.execute("SET ROLE checkout_payment")
+        await owner.execute("CREATE TABLE payments.made_later (x int)")
+        assert await owner.fetchval("SELECT has_table_privilege('checkout_gateway', 'payments.made_later', 'SELECT')")
+    async with session(url_of(guarded, "gateway")) as connection:
+        assert await connection.fetchval("SELECT count(*) >= 0 FROM payments.ledger")
