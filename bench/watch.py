@@ -20,14 +20,16 @@ CHANNEL = "order_events"
 GOOD = frozenset({"fulfilled", "dispatched"})
 ENDED = GOOD | {"cancelled", "rejected", "refunded"}
 _POLL_EVERY = 0.2  # seconds
-_SILENT_AFTER, _LOOK_EVERY, _LOOKS_AT_ONCE = 5.0, 1.0, 10
+_LOOK_EVERY, _LOOKS_AT_ONCE = 1.0, 10
 
 
 class Watch:
     """`await watch.ended(order_id, patience)` answers with the status an order ended in."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, silent_after: float = 5.0) -> None:
+        """`silent_after`: seconds without a word after which an order is asked for by itself."""
         self._target = target
+        self._silent_after = silent_after
         self._waiting: dict[str, tuple[asyncio.Future[str], float]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._connection: Any = None
@@ -85,7 +87,7 @@ class Watch:
         async with Connection(self._target.gateway_url) as gateway:
             while True:
                 await asyncio.sleep(_LOOK_EVERY)
-                before = time.monotonic() - _SILENT_AFTER
+                before = time.monotonic() - self._silent_after
                 silent = [order_id for order_id, (_, since) in self._waiting.items() if since < before]
                 for order_id in silent[:_LOOKS_AT_ONCE]:
                     with suppress(HTTPFailed, ValueError, KeyError):

@@ -4,7 +4,7 @@ import re
 
 import typer
 
-_ITEM = re.compile(r"(?P<sku>[^:\s]+)(?::(?P<quantity>[0-9]{1,9}))?", re.ASCII)
+_ITEM = re.compile(r"(?P<sku>[^:\s]+)(?::(?P<quantity>[0-9]{1,9}))?")
 
 
 def parse_cart(items: list[str]) -> list[dict[str, object]]:

@@ -86,14 +86,16 @@ async def test_an_answer_that_ends_too_early_is_not_asked_for_twice() -> None:
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal requests
-        requests += 1
-        await request_of(reader)
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+        for answer in (b"0\r\n\r\n", b"10\r\n\r\nhalf"):
+            await request_of(reader)
+            requests += 1
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: " + answer)
 
     async with serving(script) as url, Connection(url) as connection:
+        await connection.request("GET", "/")
         with pytest.raises(HTTPFailed):
             await connection.request("POST", "/")
-    assert requests == 1
+    assert requests == 2
 
 
 @pytest.mark.parametrize(
@@ -107,6 +109,19 @@ async def test_what_is_not_an_answer_is_a_failure(answer: bytes) -> None:
 
     async with serving(script) as url, Connection(url) as connection:
         with pytest.raises(HTTPFailed):
+            await connection.request("GET", "/")
+
+
+async def test_a_body_that_would_fill_the_memory_is_not_read() -> None:
+    size = 3 << 20
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
+        await reader.read()
+
+    async with serving(script) as url, Connection(url) as connection:
+        with pytest.raises(HTTPFailed, match=str(size)):
             await connection.request("GET", "/")
 
 

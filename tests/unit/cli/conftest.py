@@ -94,6 +94,7 @@ class Scripted:
         return [(head, body) for verb, where, head, body in self.requests if (verb, where) == (method, path)]
 
     def close(self) -> None:
+        """Stop listening. May be called twice, and while a request is answered."""
         self._server.shutdown()
         self._server.server_close()
 

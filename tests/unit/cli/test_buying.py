@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -63,6 +64,15 @@ def test_a_lost_reply_is_asked_for_again_under_the_same_key(checkout: Checkout, 
     assert checkout("buy", "--json").exit_code == 0
     keys = {headers["Idempotency-Key"] for headers, _ in shop.sent("POST", "/checkout")}
     assert (len(keys), len(shop.requests)) == (1, 2)
+
+
+def test_a_shop_that_goes_away_in_between_is_waited_for(checkout: Checkout, shop: Scripted) -> None:
+    """It was there, so it may come back: unlike one that never answered, this is "not yet", not "nobody"."""
+    shop.plan("POST", "/checkout", 503, {"title": "Away"}, Retry_After="0.5")
+    threading.Timer(0.3, shop.close).start()
+    result = checkout("buy", "--key", "k8", "--timeout", "1.2")
+    assert result.exit_code == 1
+    assert "--key k8" in result.stderr
 
 
 def test_when_patience_ends_the_key_to_go_on_with_is_named(checkout: Checkout, shop: Scripted) -> None:
@@ -149,6 +159,13 @@ def test_a_declined_card_is_a_no_and_leaves_the_order_open(checkout: Checkout, s
     result = checkout("pay", ORDER_ID, "--decline", "--json")
     assert result.exit_code == 1
     assert json.loads(result.stdout) == {"declined": True, "order": order()}
+
+
+def test_what_can_no_longer_be_paid_cannot_be_declined_either(checkout: Checkout, shop: Scripted) -> None:
+    shop.plan("GET", f"/orders/{ORDER_ID}", 200, order())
+    shop.plan("POST", f"/payment/{SESSION_ID}/decline", 409, {})
+    result = checkout("pay", ORDER_ID, "--decline", "--json")
+    assert (result.exit_code, json.loads(result.stdout)["ok"]) == (1, False)
 
 
 def test_the_operator_token_goes_to_the_operator_s_calls_only(checkout: Checkout, shop: Scripted) -> None:

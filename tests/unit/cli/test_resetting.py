@@ -54,7 +54,8 @@ def test_it_asks_and_a_y_is_a_yes(checkout: Checkout, data: Path) -> None:
 
 
 def test_json_without_yes_cannot_be_asked_and_deletes_nothing(checkout: Checkout, data: Path) -> None:
-    assert checkout("reset", "--json").exit_code == 1
+    result = checkout("reset", "--json", input="y\n")
+    assert (result.exit_code, json.loads(result.stdout)["ok"]) == (1, False)
     assert (data / "temporal.db").exists()
 
 
@@ -81,6 +82,7 @@ def test_a_data_directory_that_is_a_link_is_refused(checkout: Checkout, data: Pa
     (tmp_path / "link").symlink_to(data)
     result = checkout("reset", "--yes", CHECKOUT_DATA_DIR=str(tmp_path / "link"))
     assert (result.exit_code, (data / "temporal.db").exists()) == (1, True)
+    assert "is a symbolic link" in result.stderr
 
 
 def test_a_directory_we_did_not_make_is_refused(checkout: Checkout, precious: Path) -> None:

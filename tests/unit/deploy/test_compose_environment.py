@@ -71,6 +71,14 @@ def test_the_payment_service_agrees_with_the_shop_and_finds_its_webhook(ours: Se
     assert "CHECKOUT_ADMIN_TOKEN" not in payment
 
 
+def test_every_role_is_asked_for_the_password_it_was_given(services: Services) -> None:
+    given = services["postgres"]["environment"]
+    assert given["SHOP_DB_PASSWORD"] in services["gateway"]["environment"]["DATABASE_URL"]
+    assert given["TEMPORAL_DB_PASSWORD"] == services["temporal-schema"]["environment"]["SQL_PASSWORD"]
+    assert given["TEMPORAL_DB_PASSWORD"] == services["temporal"]["environment"]["POSTGRES_PWD"]
+    assert len(set(given.values())) == len(given)
+
+
 def test_a_published_port_moves_the_links_with_it(render: Callable[..., dict[str, Any]]) -> None:
     ports = {
         "CHECKOUT_API_PORT": "9082",

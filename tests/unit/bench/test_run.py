@@ -1,0 +1,144 @@
+"""The load generator against a small shop that keeps its promises only as far as each test wants."""
+
+import asyncio
+import itertools
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import pytest
+
+from bench.run import run_load
+from bench.stats import Tally
+from bench.target import Load, Target
+from bench.watch import Watch, plain_database_url
+
+Answer = tuple[int, object, dict[str, str]]
+
+
+class SmallShop:
+    """Gateway and payment service in one: paid is fulfilled. `before` may answer a Buy in the shop's place."""
+
+    def __init__(self) -> None:
+        self.status: dict[str, str] = {}
+        self.keys: list[str] = []
+        self.calls: Counter[str] = Counter()
+        self.before: Callable[[str], Answer | None] = lambda key: None
+        self.paid_becomes = "fulfilled"
+        self.is_listed = True
+        self.delay = 0.0
+
+    def answer(self, method: str, path: str, body: bytes) -> Answer:
+        where = urlsplit(path).path
+        self.calls[f"{method} {where.split('/')[1]}"] += 1
+        if where.startswith("/checkout/"):
+            key = where.rpartition("/")[2]
+            self.keys.append(key)
+            if (instead := self.before(key)) is not None:
+                return instead
+            self.status[f"ord_{key}"] = "awaiting_payment"
+            return 200, {"order_id": f"ord_{key}", "session_id": f"cs_{key}"}, {}
+        if where == "/api/submit_payment":
+            self.status["ord_" + body.decode().removeprefix("session_id=cs_")] = self.paid_becomes
+            return 204, None, {}
+        if where == "/admin/orders":
+            wanted = path.rpartition("status=")[2].split("&")[0]
+            found = [order for order, status in self.status.items() if status == wanted and self.is_listed]
+            return 200, {"orders": [{"order_id": order} for order in found]}, {}
+        return 200, {"status": self.status[where.rpartition("/")[2]]}, {}
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Target]:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while head := await reader.readline():
+                method, path, _ = head.decode().split()
+                headers = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                body = await reader.readexactly(int(headers.partition("content-length:")[2].split("\r\n")[0]))
+                await asyncio.sleep(self.delay)
+                status, document, more = self.answer(method, path, body)
+                payload = b"" if document is None else json.dumps(document).encode()
+                lines = [f"HTTP/1.1 {status} X", *(f"{name}: {value}" for name, value in more.items())]
+                writer.write("\r\n".join([*lines, f"Content-Length: {len(payload)}", "", ""]).encode() + payload)
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield Target(url, url, admin_token="token")
+        server.close()
+
+
+async def run(shop: SmallShop, load: Load, silent_after: float = 5.0) -> Tally:
+    async with shop.open() as target, Watch(target, silent_after) as watch:
+        return await run_load(target, load, watch)
+
+
+async def test_every_checkout_is_bought_paid_and_heard_of_once() -> None:
+    shop = SmallShop()
+    tally = await run(shop, Load(clients=4, checkouts=20))
+    assert (len(tally.fulfilled), len(set(shop.keys)), tally.errors) == (20, 20, Counter())
+    assert sorted(tally.order_ids) == sorted(shop.status)
+    assert all(answer <= end for answer, end in zip(sorted(tally.answered), sorted(tally.fulfilled), strict=True))
+
+
+async def test_one_observer_looks_for_all_clients() -> None:
+    shop = SmallShop()
+    await run(shop, Load(clients=30, checkouts=60))
+    assert shop.calls["GET admin"] <= 10
+    assert shop.calls["GET orders"] == 0
+
+
+async def test_not_yet_is_asked_again_under_the_same_key_and_counted() -> None:
+    shop = SmallShop()
+    times = itertools.count()
+    shop.before = lambda key: (202, {}, {"Retry-After": "0.1"}) if next(times) < 2 else None
+    tally = await run(shop, Load(clients=1, checkouts=1))
+    assert (tally.retries, len(tally.fulfilled), len(set(shop.keys)), len(shop.keys)) == (2, 1, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [((409, {"code": "out-of-stock"}, {}), "buy: HTTP 409 out-of-stock"), ((500, ["?"], {}), "buy: HTTP 500")],
+)
+async def test_a_refusal_is_counted_by_its_kind_and_not_repeated(answer: Answer, kind: str) -> None:
+    shop = SmallShop()
+    shop.before = lambda key: answer
+    tally = await run(shop, Load(clients=2, checkouts=3))
+    assert (tally.errors, len(shop.keys), tally.throughput) == (Counter({kind: 3}), 3, 0.0)
+
+
+async def test_paid_and_cancelled_is_an_error() -> None:
+    shop = SmallShop()
+    shop.paid_becomes = "cancelled"
+    shop.is_listed = False
+    tally = await run(shop, Load(clients=1, checkouts=1), silent_after=0.1)
+    assert tally.errors == Counter({"paid: order cancelled": 1})
+
+
+async def test_an_order_that_nobody_hears_of_is_asked_for_by_itself() -> None:
+    shop = SmallShop()
+    shop.is_listed = False
+    tally = await run(shop, Load(clients=1, checkouts=1), silent_after=0.1)
+    assert (len(tally.fulfilled), shop.calls["GET orders"]) == (1, 1)
+
+
+async def test_patience_ends() -> None:
+    shop = SmallShop()
+    shop.paid_becomes = "awaiting_payment"
+    tally = await run(shop, Load(clients=1, checkouts=1, patience=0.5))
+    assert tally.errors == Counter({"paid: not fulfilled in time": 1})
+
+
+async def test_at_a_rate_latency_counts_from_when_the_customer_came() -> None:
+    """One slow clerk, ten customers a second: the queue's waiting is the customers', not nobody's."""
+    shop = SmallShop()
+    shop.delay = 0.1  # each request
+    tally = await run(shop, Load(clients=1, checkouts=5, rate=10))
+    assert max(tally.answered) > 0.5
+    assert min(tally.answered) < 0.3
+
+
+def test_sqlalchemy_s_address_is_made_the_driver_s() -> None:
+    address = "postgresql+asyncpg://user:p%40ss@127.0.0.1:5433/checkout"
+    assert plain_database_url(address) == "postgresql://user:p%40ss@127.0.0.1:5433/checkout"
