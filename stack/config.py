@@ -1,7 +1,7 @@
 """What a stack consists of and where: one frozen object, made from the settings or for a test."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from checkout.settings import DEVELOPMENT_STRIPE_KEY, Settings
 from stack.errors import StackError
+from stack.part import Part
 from stack.ports import free_ports
 
 PARTS = ("postgres", "temporal", "setup", "payment", "worker", "gateway")
@@ -18,6 +19,10 @@ PARTS = ("postgres", "temporal", "setup", "payment", "worker", "gateway")
 _OWN_TEMPORAL = ("TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE", "TEMPORAL_API_KEY")
 # What a test must not take over from whoever runs it.
 _OURS = ("CHECKOUT_", "STRIPE_", "TEMPORAL_", "PAYMENT_", "DATABASE_URL")
+
+
+def _unchanged(part: Part) -> Part:
+    return part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +53,8 @@ class StackConfig:
     """The environment to begin with."""
     extra_env: Mapping[str, str] = field(repr=False, default_factory=dict)
     """Set last, for every Python part: `{"CHECKOUT_PAYMENT_TIMEOUT": "2"}`."""
+    adapt: Callable[[Part], Part] = field(repr=False, default=_unchanged)
+    """Has the last word on each part: a test puts a proxy between two of them here."""
     cwd: Path | None = None
     fsync: bool = True
     """False: PostgreSQL may lose data in a power cut. Killing processes loses nothing either way."""

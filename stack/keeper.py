@@ -19,7 +19,6 @@ from stack.process import Child
 from stack.screen import Screen
 
 RESTART_DELAYS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # seconds; the last one repeats
-STEADY_AFTER = 20.0  # seconds of answering after which earlier deaths are forgotten
 LOOP_AT = 4  # deaths in a row that are called a crash loop
 FIRST_ATTEMPTS = 3  # deaths before it was ever ready that end the attempt to start
 _ASK_FIRST, _ASK_LAST = 0.02, 0.2  # seconds between two questions whether it is ready, growing
@@ -121,7 +120,7 @@ class Keeper:
                     return
             if self.part.once:
                 return
-            deaths = 1 if self._was_ready and time.monotonic() - started > STEADY_AFTER else deaths + 1
+            deaths = 1 if self._was_ready and time.monotonic() - started > self.part.steady_after else deaths + 1
             if not self._was_ready and deaths >= FIRST_ATTEMPTS:
                 failure.set_exception(PartFailed(self._with_tail(f"{self.part.name} does not start: it {what}")))
                 return

@@ -34,7 +34,7 @@ def build(config: StackConfig, credentials: Credentials) -> list[Part]:
             config, credentials, "gateway", "api", needs=("setup", "temporal"), port=config.api_port
         ),
     }
-    return [makers[name]() for name in config.running]
+    return [config.adapt(makers[name]()) for name in config.running]
 
 
 def cluster(config: StackConfig) -> Cluster:
