@@ -10,6 +10,11 @@ from api.checkouts import Checkouts
 from api.events import OrderEventHub
 from api.limits import Limits
 from api.metrics import MetricsMiddleware
+from api.origin import SameOrigin
+from api.pages import assets, storefront
+from api.pages import errors as error_pages
+from api.pages import order as order_pages
+from api.pages.security import SecurityHeaders
 from api.routes import admin, checkout, orders, probes, webhook
 from api.state import Gateway
 from checkout.settings import Settings
@@ -49,10 +54,15 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
+    app.add_middleware(SameOrigin, public_url=settings.public_url)
     app.add_middleware(MetricsMiddleware)
+    app.add_middleware(SecurityHeaders)
     problems.install(app)
+    error_pages.install(app, settings)
     openapi.install(app)
     for router in (checkout.router, orders.router, webhook.router, admin.router, probes.router):
+        app.include_router(router)
+    for router in (storefront.router, order_pages.router, assets.router):
         app.include_router(router)
     if settings.payload_keys:
         app.include_router(codec_server.create_router(settings))

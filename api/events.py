@@ -1,6 +1,9 @@
 """Order events as they happen: one PostgreSQL LISTEN for the whole process, however many streams are open.
 
-A notification is only a hint to read the table again; so a lost one costs `HEARTBEAT` seconds, never an event.
+A notification is only a hint to read the table again, and PostgreSQL loses none as long as the connection lives; when
+it is lost, everybody reads again once it is back. A waiting stream costs no connection and no query. Reads for streams
+take at most `READERS` of the pool's connections, so that a thousand browsers that reconnect after a restart queue up
+behind each other and not in front of a checkout.
 """
 
 import asyncio
@@ -8,9 +11,12 @@ import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import asyncpg
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.views import OrderEvent, order_events_after
@@ -18,58 +24,108 @@ from db.views import OrderEvent, order_events_after
 logger = logging.getLogger("api")
 
 CHANNEL = "order_events"
-HEARTBEAT = 15.0
+PROBE_INTERVAL = 15.0  # seconds between two looks whether the listening connection still lives
 RECONNECT_PAUSE = 1.0
+READERS = 2
+READ_ATTEMPT_PAUSE = 1.0
+BACKLOG = 1000  # notifications a follower of all orders may lag behind before its stream ends
 LAST_KINDS = {"dispatched", "rejected", "cancelled", "refunded"}
 
 
+@dataclass(frozen=True)
+class Notice:
+    """Something happened to some order. `at` is when this process heard of it."""
+
+    order_id: str
+    seq: int
+    kind: str
+    at: datetime
+
+
 class OrderEventHub:
-    """`async with` listens; `stream` yields an order's events from a sequence number on."""
+    """`async with` listens; `stream` yields an order's events from a sequence number on, `follow` all orders' news."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._followers: set[asyncio.Queue[Notice | None]] = set()
+        self._reading = asyncio.Semaphore(READERS)
         self._listener: asyncio.Task[None] | None = None
+        self._is_closing = False
 
     async def __aenter__(self) -> "OrderEventHub":
         self._listener = asyncio.create_task(self._listen())
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self.close()
         if self._listener is not None:
             self._listener.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._listener
-        self._wake_all()
 
-    async def stream(self, order_id: str, after: int) -> AsyncIterator[OrderEvent | None]:
-        """The order's events with `seq > after`, then new ones; None as a heartbeat. Ends with the order's last."""
+    def close(self) -> None:
+        """End every stream, so that a stopping process need not wait for them; their clients connect anew."""
+        self._is_closing = True
+        self._wake_all()
+        for queue in self._followers:
+            _push(queue, None)
+
+    @property
+    def open_streams(self) -> int:
+        return sum(map(len, self._waiting.values())) + len(self._followers)
+
+    async def read(self, order_id: str, after: int) -> list[OrderEvent]:
+        """The order's events with `seq > after`, in turn with the other streams' reads."""
+        async with self._reading, self._engine.connect() as connection:
+            return await order_events_after(connection, order_id, after)
+
+    async def stream(self, order_id: str, after: int) -> AsyncIterator[OrderEvent]:
+        """The order's events with `seq > after`, then new ones. Ends after the order's last.
+
+        A stream that resumes behind an end waits for what may still come: a refund.
+        """
         news = asyncio.Event()
         self._waiting[order_id].add(news)
         try:
-            while True:
+            while not self._is_closing:
                 news.clear()
-                async with self._engine.connect() as connection:
-                    events = await order_events_after(connection, order_id, after)
+                events = await self._read_patiently(order_id, after)
                 for event in events:
                     after = event.seq
                     yield event
                 if events and events[-1].kind in LAST_KINDS:
                     return
-                try:
-                    await asyncio.wait_for(news.wait(), HEARTBEAT)
-                except TimeoutError:
-                    yield None
+                await news.wait()
         finally:
             self._waiting[order_id].discard(news)
             if not self._waiting[order_id]:
                 del self._waiting[order_id]
 
+    async def follow(self) -> AsyncIterator[Notice]:
+        """What happens to any order from now on. Ends for a reader who lags too far behind."""
+        queue: asyncio.Queue[Notice | None] = asyncio.Queue(BACKLOG)
+        self._followers.add(queue)
+        try:
+            while not self._is_closing and (notice := await queue.get()) is not None:
+                yield notice
+        finally:
+            self._followers.discard(queue)
+
+    async def _read_patiently(self, order_id: str, after: int) -> list[OrderEvent]:
+        """An open stream outlives an absence of PostgreSQL."""
+        while not self._is_closing:
+            try:
+                return await self.read(order_id, after)
+            except (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+                await asyncio.sleep(READ_ATTEMPT_PAUSE)
+        return []
+
     async def _listen(self) -> None:
         while True:
             try:
                 await self._listen_once()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
                 logger.warning("Order events are delayed, PostgreSQL is away: %s", type(error).__name__)
             await asyncio.sleep(RECONNECT_PAUSE)
 
@@ -86,17 +142,32 @@ class OrderEventHub:
             self._wake_all()
             while not closed.is_set():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(closed.wait(), HEARTBEAT)
+                    await asyncio.wait_for(closed.wait(), PROBE_INTERVAL)
                 await driver.execute("SELECT 1")
         finally:
             driver.terminate()
 
     def _heard(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
-        order_id = str(payload).split(":", 1)[0]
+        order_id, _, rest = str(payload).partition(":")
         for news in self._waiting.get(order_id, ()):
             news.set()
+        if self._followers:
+            seq, _, kind = rest.partition(":")
+            notice = Notice(order_id, int(seq), kind, datetime.now(UTC))
+            for queue in self._followers:
+                _push(queue, notice)
 
     def _wake_all(self) -> None:
         for waiting in self._waiting.values():
             for news in waiting:
                 news.set()
+
+
+def _push(queue: "asyncio.Queue[Notice | None]", notice: Notice | None) -> None:
+    """Never wait for a slow reader: one who lags too far behind is told to begin anew."""
+    try:
+        queue.put_nowait(notice)
+    except asyncio.QueueFull:
+        while not queue.empty():
+            queue.get_nowait()
+        queue.put_nowait(None)

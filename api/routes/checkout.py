@@ -10,6 +10,8 @@ from starlette.responses import Response
 from api import answers
 from api.checkouts import Buy
 from api.limits import read_body
+from api.pages.errors import waiting_page
+from api.pages.rendering import wants_page
 from api.problems import Problem, invalid_fields
 from api.schemas import CheckoutAnswer, CheckoutPending, CheckoutRequest, ProblemOut
 from api.state import Gateway, GatewayDependency
@@ -88,8 +90,9 @@ async def _buy(request: Request, gateway: Gateway, path_key: str | None) -> Resp
     is_form = _is_form(request, body)
     form = _parse_form(body) if is_form else {}
     key = _key(request, path_key, form.pop("key", None))
-    cart = _cart(form if is_form else body)
     checkout_key = key or new_checkout_key()
+    request.state.form = form | {"key": checkout_key}  # for a page that tells what went wrong: the cart is kept
+    cart = _cart(form if is_form else body)
     headers = {"Idempotency-Key": checkout_key, "Cache-Control": "no-store"}
     wish = Buy(checkout_key, cart.lines(), cart.email, client)
     async with gateway.limits.reservation(client):
@@ -101,6 +104,8 @@ async def _buy(request: Request, gateway: Gateway, path_key: str | None) -> Resp
     if outcome.is_replay:
         headers["Idempotent-Replayed"] = "true"
     if outcome.order is None:
+        if is_form and wants_page(request):
+            return waiting_page(request, gateway.settings, headers)
         return answers.pending_response(checkout_key, headers)
     return answers.checkout_response(
         outcome.order, accept=request.headers.get("accept", ""), is_form=is_form, headers=headers
@@ -142,13 +147,19 @@ def _parse_form(body: bytes) -> dict[str, Any]:
         if len(skus) != len(quantities):
             raise Problem(422, "invalid-request", "The request is not valid", "sku and quantity must come in pairs")
         # A form knows only text: digits are a number here, anything else is left to be refused by name.
+        pairs = list(zip(skus, quantities, strict=True))
+        # The shop's form names every product: those left at 0 are not wanted, unless that leaves nothing.
+        wanted = [(sku, quantity) for sku, quantity in pairs if quantity.strip() not in ("", "0")] or pairs
         form["items"] = [
-            {"sku": sku, "quantity": int(quantity) if quantity.isascii() and quantity.isdigit() else quantity}
-            for sku, quantity in zip(skus, quantities, strict=True)
+            {"sku": sku, "quantity": int(quantity) if _is_number(quantity) else quantity} for sku, quantity in wanted
         ]
     if form.get("email") == "":
         del form["email"]
     return form
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20
 
 
 def _cart(source: bytes | dict[str, Any]) -> CheckoutRequest:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Depends, Header, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -27,6 +27,7 @@ router = APIRouter()
 _SIGNAL_TIMEOUT = timedelta(seconds=3)
 _CANCEL_WAIT = 5.0  # seconds for the settlement to show
 _MAX_SEQ = 2**31 - 1
+_RETRY = 1000  # milliseconds until a browser connects again
 
 
 @router.get("/products", tags=["catalogue"], response_model=ProductList)
@@ -47,21 +48,34 @@ async def order(order_id: str, gateway: GatewayDependency) -> OrderOut:
     return order_out(row)
 
 
-@router.get("/orders/{order_id}/events", tags=["orders"], response_class=EventSourceResponse)
-async def order_events(
+async def _resume_point(
     order_id: str,
     gateway: GatewayDependency,
     last_event_id: Annotated[str | None, Header()] = None,
+    after: Annotated[
+        int, Query(ge=0, le=_MAX_SEQ, description="Begin after this event; a resumed stream knows better")
+    ] = 0,
+) -> int:
+    """Where a stream begins. Raises `OrderNotFound` before it does: an order has a first event or does not exist."""
+    if last_event_id and last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 12:
+        after = min(int(last_event_id), _MAX_SEQ)
+    if not await gateway.events.read(order_id, 0):
+        raise OrderNotFound
+    return after
+
+
+@router.get("/orders/{order_id}/events", tags=["orders"], response_class=EventSourceResponse)
+async def order_events(
+    order_id: str, gateway: GatewayDependency, after: Annotated[int, Depends(_resume_point)]
 ) -> AsyncIterable[ServerSentEvent]:
-    """The timeline live. Resume after the last event seen with `Last-Event-ID`; ends with the order."""
-    await _find(gateway, order_id)
-    after = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else 0
-    async for event in gateway.events.stream(order_id, min(after, _MAX_SEQ)):
-        if event is None:
-            yield ServerSentEvent(comment="still here")
-        else:
-            data = TimelineEvent(seq=event.seq, kind=event.kind, at=event.at, data=event.data)
-            yield ServerSentEvent(event=event.kind, id=str(event.seq), data=data)
+    """The timeline live. Resume after the last event seen with `Last-Event-ID`; ends with the order.
+
+    A stream that resumes after the end stays open for what may still come, a refund.
+    """
+    yield ServerSentEvent(comment="live", retry=_RETRY)
+    async for event in gateway.events.stream(order_id, after):
+        data = TimelineEvent(seq=event.seq, kind=event.kind, at=event.at, data=event.data)
+        yield ServerSentEvent(event=event.kind, id=str(event.seq), data=data)
 
 
 @router.post("/orders/{order_id}/cancel", tags=["orders"], response_model=CancelAnswer)

@@ -1,0 +1,68 @@
+"""Style sheets, scripts and pictures, held in memory: a handful of small files, addressed by their content.
+
+`/static/shop.css?v=<hash>` never changes and may be kept for ever. Without the right hash (a script's import, say) a
+browser asks whether its copy is still good, so that a page never mixes two versions.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+
+from fastapi import APIRouter, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+router = APIRouter(include_in_schema=False)
+
+_FOLDER = Path(__file__).parent / "static"
+_MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+# A picture opened by itself is a document: it may style itself, and do nothing else.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+
+
+@dataclass(frozen=True)
+class Asset:
+    content: bytes
+    media_type: str
+    version: str
+
+
+@cache
+def assets() -> MappingProxyType[str, Asset]:
+    """Every file under `static/`, by its path there."""
+    found = {}
+    for path in sorted(_FOLDER.rglob("*")):
+        if path.suffix in _MEDIA_TYPES:
+            content = path.read_bytes()
+            version = hashlib.sha256(content).hexdigest()[:12]
+            found[path.relative_to(_FOLDER).as_posix()] = Asset(content, _MEDIA_TYPES[path.suffix], version)
+    return MappingProxyType(found)
+
+
+def asset_url(name: str) -> str:
+    """Raises `KeyError` for a file that is not there: a template's mistake."""
+    return f"/static/{name}?v={assets()[name].version}"
+
+
+def picture_url(image: str) -> str:
+    """A product's picture: ours with its version; any other address as the catalogue has it."""
+    name = image.removeprefix("/static/")
+    return asset_url(name) if image.startswith("/static/") and name in assets() else image
+
+
+@router.get("/static/{name:path}")
+async def static(name: str, request: Request, v: str = "") -> Response:
+    asset = assets().get(name)
+    if asset is None:
+        raise HTTPException(404, "There is no such file")
+    age = "public, max-age=31536000, immutable" if v == asset.version else "no-cache"
+    headers = {
+        "ETag": f'"{asset.version}"',
+        "Cache-Control": age,
+        "Content-Security-Policy": _POLICY,
+    }
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    return Response(asset.content, headers=headers, media_type=asset.media_type)

@@ -1,0 +1,45 @@
+// Small helpers of every page.
+export const find = (selector, within = document) => within.querySelector(selector);
+export const findAll = (selector, within = document) => [...within.querySelectorAll(selector)];
+
+/** An element from its parts; text only ever as text. `make("a", {href: "/"}, "Shop")` */
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name, value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/** Minor units as text. How many digits a currency has, the server says with its products (`data-digits`). */
+export function money(amount, currency, digits = digitsOf(currency)) {
+  const options = { style: "currency", currency, minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return new Intl.NumberFormat("en-US", options).format(amount / 10 ** digits);
+}
+
+function digitsOf(currency) {
+  const told = find(`[data-currency="${CSS.escape(currency)}"][data-digits]`)?.dataset.digits;
+  return told ? Number(told) : new Intl.NumberFormat("en-US", { style: "currency", currency }).resolvedOptions().maximumFractionDigits;
+}
+
+/** Seconds as 4:05 or 1:04:05. */
+export function span(seconds) {
+  const left = Math.max(0, Math.ceil(seconds));
+  const two = (value) => String(value).padStart(2, "0");
+  const [hours, minutes] = [Math.floor(left / 3600), Math.floor(left / 60) % 60];
+  return `${hours ? `${hours}:${two(minutes)}` : minutes}:${two(left % 60)}`;
+}
+
+/** Show instants in the reader's own time; those of today without the day. */
+export function localise(within = document) {
+  const clock = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
+  const [short, long] = [clock, { day: "numeric", month: "short", ...clock }].map((style) => new Intl.DateTimeFormat(undefined, style));
+  const today = new Date().toDateString();
+  for (const time of findAll("time[datetime]", within)) {
+    const at = new Date(time.dateTime);
+    if (!Number.isNaN(at.getTime())) time.textContent = (at.toDateString() === today ? short : long).format(at);
+  }
+}
