@@ -1,6 +1,6 @@
 """The supervisor with tiny stand-in parts: real processes, each a line of Python."""
 
-# ruff: noqa: ASYNC110, ASYNC240 - tests look at files and foreign processes, which nobody announces
+# ruff: noqa: ASYNC110 - tests look at files and foreign processes, which nobody announces
 
 import asyncio
 import os
@@ -186,6 +186,13 @@ async def test_stopping_leaves_no_process_behind_not_even_stubborn_ones_and_thei
         assert alive(grandchild)
     assert not alive(child)
     await until_gone(grandchild)
+
+
+async def test_what_a_part_leaves_behind_when_it_ends_is_ended_too(tmp_path: Path) -> None:
+    leaves = "import subprocess; print(subprocess.Popen(['sleep', '600'], stdout=2).pid, flush=True)"
+    async with supervised(tmp_path, part("setup", leaves, once=True)) as (_, notes):
+        await notes.until(lambda: bool(notes.lines))
+        await until_gone(int(notes.lines[0].split()[-1]))
 
 
 async def test_a_frozen_part_can_still_be_stopped_politely(tmp_path: Path) -> None:

@@ -201,6 +201,15 @@ async def test_a_taken_port_names_the_setting_and_who_holds_it(place: Path) -> N
     assert not (place / "stack.json").exists()
 
 
+async def test_after_a_crash_the_ports_get_a_moment_to_become_free(place: Path) -> None:
+    config = StackConfig.for_tests(place, parts=("postgres",))
+    with socket.create_server(("127.0.0.1", config.postgres_port)) as taken:
+        with pytest.raises(PortTaken):
+            await preflight.check_ports(config, after_crash=False)
+        asyncio.get_running_loop().call_later(0.3, taken.close)
+        await preflight.check_ports(config, after_crash=True)
+
+
 async def test_two_parts_on_one_port_are_refused(place: Path) -> None:
     port = free_ports(1)[0]
     config = StackConfig.for_tests(place, parts=SERVERS, temporal_port=port, postgres_port=port)
