@@ -15,6 +15,7 @@ from api.pages import assets, storefront
 from api.pages import errors as error_pages
 from api.pages import order as order_pages
 from api.pages.security import SecurityHeaders
+from api.paths import CleanPaths
 from api.routes import admin, checkout, orders, probes, webhook
 from api.state import Gateway
 from checkout.settings import Settings
@@ -54,6 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
+    app.add_middleware(CleanPaths)
     app.add_middleware(SameOrigin, public_url=settings.public_url)
     app.add_middleware(MetricsMiddleware)
     app.add_middleware(SecurityHeaders)

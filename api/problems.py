@@ -60,6 +60,11 @@ def unavailable(detail: str) -> Problem:
     return Problem(503, "unavailable", "Not available at the moment", detail, headers={"Retry-After": str(RETRY_AFTER)})
 
 
+def order_not_found() -> Problem:
+    """The same for every id that is no order of ours, whatever it looks like."""
+    return Problem(404, "order-not-found", "There is no such order")
+
+
 def invalid(errors: list[dict[str, str]]) -> Problem:
     """422 with every field that is wrong: `errors` is a list of `{field, message}`."""
     detail = "; ".join(f"{error['field']}: {error['message']}" for error in errors)
@@ -98,8 +103,8 @@ def install(app: FastAPI) -> None:
         return Problem(400, error.code, "Not a checkout key", str(error)).response()
 
     @app.exception_handler(OrderNotFound)
-    async def order_not_found(_: Request, __: OrderNotFound) -> JSONResponse:
-        return Problem(404, "order-not-found", "There is no such order").response()
+    async def unknown_order(_: Request, __: OrderNotFound) -> JSONResponse:
+        return order_not_found().response()
 
     @app.exception_handler(ProductNotFound)
     async def product_not_found(_: Request, error: ProductNotFound) -> JSONResponse:
@@ -111,7 +116,9 @@ def install(app: FastAPI) -> None:
         return answer.response()
 
     async def away(request: Request, error: Exception) -> JSONResponse:
-        logger.warning("%s %s: %s: %s", request.method, request.url.path, type(error).__name__, error)
+        if _is_unfit_for_text(error):
+            return Problem(400, "invalid-text", "The request holds characters that no text can").response()
+        logger.warning("%s %s: %s", request.method, _route(request), _brief(error))
         return unavailable("Nothing was lost; sending the same request again is safe.").response()
 
     for kind in (SQLAlchemyError, PoolTimeoutError, PostgresError, InterfaceError, RPCError, OSError, TimeoutError):
@@ -119,5 +126,22 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
-        logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        logger.error("%s %s failed", request.method, _route(request), exc_info=error)
         return Problem(500, "internal-error", "Something went wrong on our side").response()
+
+
+def _is_unfit_for_text(error: Exception) -> bool:
+    """SQLSTATE 22021: what was sent holds a NUL, which PostgreSQL's text cannot."""
+    cause = getattr(error, "orig", None) or error
+    return getattr(cause, "sqlstate", None) == "22021" or "unsupported Unicode" in str(cause)[:200]
+
+
+def _route(request: Request) -> str:
+    """The route's pattern, for the log: keys and order ids are permissions and belong in no log."""
+    return str(getattr(request.scope.get("route"), "path", "unmatched"))
+
+
+def _brief(error: Exception) -> str:
+    """An error without its SQL, whose parameters may be personal data (SQLAlchemy quotes them), in one line."""
+    cause = getattr(error, "orig", None) or error
+    return f"{type(cause).__name__}: {' '.join(str(cause).split())[:300]}"

@@ -1,5 +1,6 @@
 """`POST /checkout`: press Buy."""
 
+import json
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -166,8 +167,24 @@ def _cart(source: bytes | dict[str, Any]) -> CheckoutRequest:
     try:
         if isinstance(source, dict):
             return CheckoutRequest.model_validate(source)
-        return CheckoutRequest.model_validate_json(source) if source.strip() else CheckoutRequest()
+        if not source.strip():
+            return CheckoutRequest()
+        cart = CheckoutRequest.model_validate_json(source)
+        # RFC 7493 (I-JSON) forbids repeated names: readers differ on which one counts, and a cart has one meaning.
+        json.loads(source, object_pairs_hook=_refuse_repeats)
+        return cart
+    except RepeatedName:
+        raise Problem(400, "malformed-json", "The body is not valid JSON", "A name occurs twice") from None
     except ValidationError as error:
         if any(item["type"] == "json_invalid" for item in error.errors()):
             raise Problem(400, "malformed-json", "The body is not valid JSON") from None
         raise invalid_fields(error) from None
+
+
+class RepeatedName(Exception):
+    """A JSON object says something twice."""
+
+
+def _refuse_repeats(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise RepeatedName

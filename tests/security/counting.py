@@ -1,0 +1,22 @@
+"""How much there is: what must not change when something was refused."""
+
+import asyncpg
+
+from checkout.settings import load_settings
+from checkout.temporal import connect
+from stack.stack import Stack
+
+_TABLES = ("products", "orders", "order_lines", "reservations", "stock_movements", "order_events")
+
+
+async def counts(stack: Stack) -> dict[str, int]:
+    """Rows by table, pieces on hand, and the workflows that customers and events have started."""
+    connection = await asyncpg.connect(stack.database_url)
+    try:
+        rows = {name: await connection.fetchval(f"SELECT count(*) FROM shop.{name}") for name in _TABLES}
+        rows["on_hand"] = await connection.fetchval("SELECT sum(on_hand)::bigint FROM shop.products")
+    finally:
+        await connection.close()
+    client = await connect(load_settings(CHECKOUT_TEMPORAL_PORT=str(stack.config.temporal_port)))
+    started = await client.count_workflows("WorkflowType IN ('CheckoutWorkflow', 'SettlementWorkflow')")
+    return rows | {"workflows": started.count}
