@@ -40,6 +40,7 @@ class Keeper:
         self._was_ready = False
         self._why_not = "it has not been asked yet"
         self._stopping = False
+        self._ready_at: float | None = None
 
     @property
     def pid(self) -> int | None:
@@ -109,7 +110,7 @@ class Keeper:
     async def _keep(self, failure: asyncio.Future[None]) -> None:
         deaths = 0
         while True:
-            started = time.monotonic()
+            self._ready_at = None
             try:
                 what = await self._run_once()
             except (StackError, OSError) as error:
@@ -120,7 +121,7 @@ class Keeper:
                     return
             if self.part.once:
                 return
-            deaths = 1 if self._was_ready and time.monotonic() - started > self.part.steady_after else deaths + 1
+            deaths = 1 if self._answered_for() > self.part.steady_after else deaths + 1
             if not self._was_ready and deaths >= FIRST_ATTEMPTS:
                 failure.set_exception(PartFailed(self._with_tail(f"{self.part.name} does not start: it {what}")))
                 return
@@ -164,9 +165,14 @@ class Keeper:
 
     def _is_ready(self, child: Child) -> None:
         self._was_ready = True
+        self._ready_at = time.monotonic()
         self._ready.set()
         self._screen.ready(self.part.name, time.monotonic() - child.started_at)
         self._on_change()
+
+    def _answered_for(self) -> float:
+        """Seconds from when the present run was ready until now; 0 if it never was."""
+        return 0.0 if self._ready_at is None else time.monotonic() - self._ready_at
 
     def _on_line(self, line: str) -> None:
         self._log.write(line)

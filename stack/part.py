@@ -44,7 +44,7 @@ class Part:
     once: bool = False
     """A task, not a service: ready when it has ended with exit code 0, and never restarted."""
     ready_within: float = 60.0
-    steady_after: float = 20.0
+    steady_after: float = 5.0
     """How long it must have answered for earlier deaths to be forgotten."""
     stop_signal: signal.Signals = signal.SIGTERM
     stop_within: float = 10.0

@@ -283,3 +283,15 @@ asyncio.run(main())
     process.kill()
     await process.wait()
     await until_gone(child)
+
+
+async def test_a_part_that_worked_for_a_while_before_each_death_is_no_crash_loop(tmp_path: Path) -> None:
+    port = free_ports(1)[0]
+    async with supervised(tmp_path, server("web", port, steady_after=0.05)) as (supervisor, notes):
+        keeper = supervisor.keepers["web"]
+        for _ in range(5):
+            await asyncio.sleep(0.1)  # it works for a while
+            await keeper.kill(signal.SIGKILL)
+            await keeper.wait_ready(5)
+        assert keeper.restarts == 5
+        assert set(notes.troubles) == {"web was killed by SIGKILL; starting it again at once"}
