@@ -38,7 +38,7 @@ class Watch:
     async def __aenter__(self) -> "Watch":
         if self._target.database_url:
             with suppress(OSError, TimeoutError):
-                self._connection = await _listen(self._target.database_url, self._heard)
+                self._connection = await _listen(self._target.database_url, self.heard)
                 self.by = "listen"
         if self._connection is None:
             self._tasks.append(asyncio.create_task(self._poll()))
@@ -64,7 +64,8 @@ class Watch:
     def forget(self, order_id: str) -> None:
         self._waiting.pop(order_id, None)
 
-    def _heard(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+    def heard(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+        """A notification, as asyncpg delivers it."""
         order_id, _, kind = str(payload).split(":", 2)
         self._ended(order_id, kind)
 

@@ -28,6 +28,7 @@ class SmallShop:
         self.before: Callable[[str], Answer | None] = lambda key: None
         self.paid_becomes = "fulfilled"
         self.is_listed = True
+        self.notify: Callable[[str], None] = lambda order_id: None
         self.delay = 0.0
 
     def answer(self, method: str, path: str, body: bytes) -> Answer:
@@ -41,7 +42,9 @@ class SmallShop:
             self.status[f"ord_{key}"] = "awaiting_payment"
             return 200, {"order_id": f"ord_{key}", "session_id": f"cs_{key}"}, {}
         if where == "/api/submit_payment":
-            self.status["ord_" + body.decode().removeprefix("session_id=cs_")] = self.paid_becomes
+            order_id = "ord_" + body.decode().removeprefix("session_id=cs_")
+            self.status[order_id] = self.paid_becomes
+            self.notify(order_id)
             return 204, None, {}
         if where == "/admin/orders":
             wanted = path.rpartition("status=")[2].split("&")[0]
@@ -121,6 +124,24 @@ async def test_an_order_that_nobody_hears_of_is_asked_for_by_itself() -> None:
     shop.is_listed = False
     tally = await run(shop, Load(clients=1, checkouts=1), silent_after=0.1)
     assert (len(tally.fulfilled), shop.calls["GET orders"]) == (1, 1)
+
+
+async def test_one_that_takes_its_time_is_not_asked_for_before_it_is_silent_for_long() -> None:
+    shop = SmallShop()
+    shop.is_listed = False
+    asyncio.get_running_loop().call_later(1.4, setattr, shop, "is_listed", True)
+    tally = await run(shop, Load(clients=1, checkouts=1), silent_after=60)
+    assert (len(tally.fulfilled), shop.calls["GET orders"]) == (1, 0)
+
+
+async def test_an_end_that_comes_with_the_payment_s_answer_is_heard() -> None:
+    """As fast as a notification can be: before the client reads that it has paid."""
+    shop = SmallShop()
+    shop.is_listed = False
+    async with shop.open() as target, Watch(target, silent_after=60) as watch:
+        shop.notify = lambda order_id: watch.heard(None, 0, "order_events", f"{order_id}:4:fulfilled")
+        tally = await run_load(target, Load(clients=2, checkouts=6, patience=2), watch)
+    assert (len(tally.fulfilled), tally.errors) == (6, Counter())
 
 
 async def test_patience_ends() -> None:

@@ -68,7 +68,7 @@ def test_a_lost_reply_is_asked_for_again_under_the_same_key(checkout: Checkout, 
 
 def test_a_shop_that_goes_away_in_between_is_waited_for(checkout: Checkout, shop: Scripted) -> None:
     """It was there, so it may come back: unlike one that never answered, this is "not yet", not "nobody"."""
-    shop.plan("POST", "/checkout", 503, {"title": "Away"}, Retry_After="0.5")
+    shop.plan("POST", "/checkout", 503, {"title": "Away"}, Retry_After="0.5", Connection="close")
     threading.Timer(0.3, shop.close).start()
     result = checkout("buy", "--key", "k8", "--timeout", "1.2")
     assert result.exit_code == 1
