@@ -7,8 +7,9 @@ from fastapi import FastAPI
 
 from api import codec_server, openapi, problems
 from api.checkouts import Checkouts
+from api.console import setup as console
 from api.events import OrderEventHub
-from api.limits import Limits
+from api.limits import BoundedBodies, Limits
 from api.metrics import MetricsMiddleware
 from api.origin import SameOrigin
 from api.pages import assets, storefront
@@ -55,6 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
+    app.add_middleware(BoundedBodies)
     app.add_middleware(CleanPaths)
     app.add_middleware(SameOrigin, public_url=settings.public_url)
     app.add_middleware(MetricsMiddleware)
@@ -66,6 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router)
     for router in (storefront.router, order_pages.router, assets.router):
         app.include_router(router)
+    console.install(app, settings)
     if settings.payload_keys:
         app.include_router(codec_server.create_router(settings))
     return app

@@ -23,12 +23,11 @@ from starlette.responses import Response
 from temporalio.api.common.v1 import Payload, Payloads
 
 from api.auth import OperatorDependency, is_operator_token
-from api.limits import read_body
+from api.limits import MAX_CODEC_BYTES, read_body
 from api.problems import Problem
 from checkout.codec import EncryptingCodec, PayloadKeyMissing
 from checkout.settings import Settings
 
-MAX_BODY = 4 * 1024 * 1024  # Temporal's own limit on one message
 COOKIE = "checkout_codec"
 COOKIE_SECONDS = 12 * 3600
 # All that Temporal's UI 2.54 sends.
@@ -50,7 +49,7 @@ def create_router(settings: Settings) -> APIRouter:
         headers = _cors(request, ui) | {"Cache-Control": "no-store"}
         try:
             _check_operator(request, settings)
-            payloads = _parse(await read_body(request, MAX_BODY))
+            payloads = _parse(await read_body(request, MAX_CODEC_BYTES))
         except Problem as problem:
             problem.headers |= headers
             raise

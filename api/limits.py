@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager
 
 from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import Problem
 from checkout.settings import Settings
@@ -20,6 +22,8 @@ from db.views import count_open_orders
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_WEBHOOK_BYTES = 512 * 1024
+MAX_CODEC_BYTES = 4 * 1024 * 1024  # Temporal's own limit on one message
+_MAX_BYTES_BELOW = {"/payment_webhook": MAX_WEBHOOK_BYTES, "/codec/": MAX_CODEC_BYTES}
 _MAX_CLIENTS = 10_000
 
 
@@ -35,6 +39,32 @@ async def read_body(request: Request, limit: int = MAX_BODY_BYTES) -> bytes:
         else:
             return bytes(body)
     raise Problem(413, "body-too-large", "The body is too large", f"At most {limit} bytes")
+
+
+class BoundedBodies:
+    """No request's body is longer than its route may read. FastAPI reads a model's body whole, before it asks who sent
+    it: without this, anybody could fill the memory through an operator's endpoint."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path = scope["path"]
+        limit = next((most for begin, most in _MAX_BYTES_BELOW.items() if path.startswith(begin)), MAX_BODY_BYTES)
+        read = 0
+
+        async def bounded() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > limit:
+                raise HTTPException(413, "The body is too large")
+            return message
+
+        await self._app(scope, bounded, send)
 
 
 class Limits:

@@ -112,7 +112,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> JSONResponse:
-        answer = Problem(error.status_code, f"http-{error.status_code}", str(error.detail), headers=error.headers)
+        code = "body-too-large" if error.status_code == 413 else f"http-{error.status_code}"
+        answer = Problem(error.status_code, code, str(error.detail), headers=error.headers)
         return answer.response()
 
     async def away(request: Request, error: Exception) -> JSONResponse:

@@ -8,7 +8,8 @@ import pytest
 from google.protobuf import json_format
 from temporalio.api.common.v1 import Payload, Payloads
 
-from api.codec_server import COOKIE, MAX_BODY
+from api.codec_server import COOKIE
+from api.limits import MAX_CODEC_BYTES
 from checkout.codec import EncryptingCodec
 from checkout.payload_keys import parse_payload_keys
 from stack.stack import Stack
@@ -115,7 +116,7 @@ async def test_the_ui_learns_that_it_is_not_let_in(client: httpx.AsyncClient, gu
         (b"\xff\xfe", 400),
         (b"[" * 100_000, 400),
         (b'{"payloads":' * 2_000, 400),
-        (b" " * (MAX_BODY + 1), 413),
+        (b" " * (MAX_CODEC_BYTES + 1), 413),
         (b"{}", 200),
     ],
     ids=lambda value: repr(value)[:30],
