@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -16,16 +17,9 @@ def from_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
     def make(**variables: str) -> StackConfig:
         monkeypatch.chdir(tmp_path)
-        for name in (
-            "DATABASE_URL",
-            "STRIPE_SECRET_KEY",
-            "STRIPE_API_BASE",
-            "STRIPE_WEBHOOK_SECRET",
-            "CHECKOUT_ADMIN_TOKEN",
-            "CHECKOUT_API_PORT",
-            "CHECKOUT_DATA_DIR",
-        ):
-            monkeypatch.delenv(name, raising=False)
+        for name in list(os.environ):
+            if name.startswith(("CHECKOUT_", "STRIPE_", "TEMPORAL_", "DATABASE_URL")):
+                monkeypatch.delenv(name)
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         return StackConfig.from_settings(load_settings(), variables)
