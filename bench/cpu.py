@@ -47,23 +47,43 @@ def cpu_seconds(pids: dict[str, int], proc: Path = Path("/proc")) -> dict[str, f
     return result
 
 
+def machine_seconds(proc: Path = Path("/proc")) -> tuple[float, float] | None:
+    """CPU seconds of the whole machine so far: (at work, in all). None where `/proc/stat` is not."""
+    try:
+        line = (proc / "stat").read_text().splitlines()[0].split()
+    except (OSError, IndexError):
+        return None
+    # user nice system idle iowait irq softirq steal; a guest's time is part of user's already
+    ticks = [int(field) for field in line[1:9]]
+    per_second = os.sysconf("SC_CLK_TCK")
+    return (sum(ticks) - ticks[3] - ticks[4]) / per_second, sum(ticks) / per_second
+
+
 class CpuMeter:
     """The difference between two moments, for the parts of a stack and for this process (`client`)."""
 
-    def __init__(self, pids: dict[str, int]) -> None:
-        self._pids = pids
+    def __init__(self, pids: dict[str, int], proc: Path = Path("/proc")) -> None:
+        self._pids, self._proc = pids, proc
         self._before: dict[str, float] = {}
         self._own_before = 0.0
+        self._machine_before: tuple[float, float] | None = None
+        self.others: float | None = None
+        """After `stop`: which share of the machine's CPU everybody else took meanwhile, 0 to 1."""
 
     def start(self) -> None:
-        self._before = cpu_seconds(self._pids)
+        self._before = cpu_seconds(self._pids, self._proc)
         self._own_before = time.process_time()
+        self._machine_before = machine_seconds(self._proc)
 
     def stop(self) -> dict[str, float]:
         """CPU seconds spent since `start`, by part. A part that died in between is left out: its ticks are gone."""
         spent = {}
-        for name, now in cpu_seconds(self._pids).items():
+        for name, now in cpu_seconds(self._pids, self._proc).items():
             if name in self._before and now >= self._before[name]:
                 spent[name] = now - self._before[name]
         spent["client"] = time.process_time() - self._own_before
+        machine = machine_seconds(self._proc)
+        if machine is not None and self._machine_before is not None and len(spent) == len(self._pids) + 1:
+            busy, whole = (now - before for now, before in zip(machine, self._machine_before, strict=True))
+            self.others = max(0.0, busy - sum(spent.values())) / whole if whole > 0 else None
         return spent

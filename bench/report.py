@@ -9,6 +9,8 @@ from rich.text import Text
 Json = dict[str, Any]
 AIM_THROUGHPUT = 12.0
 """Paid checkouts a second with 30 clients."""
+NOISY = 0.05
+"""The share of the machine's CPU that others may take before a measurement is called disturbed."""
 AIM_ANSWER = 0.100
 """Seconds to the answer with one client."""
 
@@ -33,6 +35,11 @@ def render(report: Json) -> RenderableType:
     if report["retries"]:
         notes.append(f"{report['retries']} times told to ask again")
     parts += ["", Text(", ".join(notes), style="dim")]
+    if (report["others_cpu_share"] or 0) > NOISY:
+        share = f"{report['others_cpu_share']:.0%}"
+        parts.append(
+            Text(f"Others took {share} of this machine's CPU meanwhile: measure again in quiet.", style="yellow")
+        )
     for kind, count in sorted(report["errors"].items(), key=lambda item: -item[1]):
         parts.append(Text(f"{count} times {kind}", style="red"))
     parts.append(_verdict(report))

@@ -109,6 +109,7 @@ async def test_the_benchmark_pays_hears_and_audits(checkout: Checkout) -> None:
     ].keys()
     assert 0 < report["buy_to_answer"]["p50"] <= report["buy_to_fulfilled"]["p50"] <= report["seconds"]
     assert report["history_events"] > 5
+    assert 0 <= report["others_cpu_share"] <= 1
     assert report["transactions_per_checkout"] > 1
     assert report["audit"]["ok"] is True
 

@@ -42,3 +42,23 @@ def test_work_of_a_child_is_seen_while_it_lives_and_after() -> None:
     spent = meter.stop()
     assert spent["me"] >= 0.2
     assert spent["client"] < spent["me"]
+
+
+def test_what_others_took_is_the_machine_s_work_less_ours(tmp_path: Path) -> None:
+    process(tmp_path, 10, 1)
+    (tmp_path / "stat").write_text("cpu  0 0 0 0 0 0 0 0 0 0\ncpu0 9 9 9 9\n")
+    meter = CpuMeter({"worker": 10}, tmp_path)
+    meter.start()
+    process(tmp_path, 10, 1, ticks=(3 * TICKS, 0, 0, 0))
+    busy = [2 * TICKS, TICKS, TICKS, 10 * TICKS, 4 * TICKS, 0, TICKS, TICKS, 2 * TICKS, 0]  # 6 s of work, 20 in all
+    (tmp_path / "stat").write_text(f"cpu  {' '.join(map(str, busy))}\n")
+    assert meter.stop()["worker"] == 3.0
+    assert meter.others == pytest.approx(3 / 20, abs=0.01)
+
+
+def test_without_every_part_s_share_nobody_knows_what_others_took(tmp_path: Path) -> None:
+    (tmp_path / "stat").write_text("cpu  0 0 0 0 0 0 0 0 0 0\n")
+    meter = CpuMeter({"died": 10}, tmp_path)
+    meter.start()
+    meter.stop()
+    assert meter.others is None
