@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from worker.policies import FINAL_ERRORS, StepPolicy
@@ -35,7 +35,7 @@ async def run_step(
         return await workflow.execute_local_activity_method(
             activity, argument, start_to_close_timeout=policy.quick, retry_policy=_ONCE, summary=summary
         )
-    except ActivityError as error:
+    except FailureError as error:
         _raise_if_final(error)
     try:
         return await workflow.execute_activity_method(
@@ -50,7 +50,10 @@ async def run_step(
         raise
 
 
-def _raise_if_final(error: ActivityError) -> None:
-    cause = error.cause
+def _raise_if_final(error: FailureError) -> None:
+    if is_cancelled_exception(error):
+        raise error
+    # A regular activity's failure comes wrapped, a local one's bare.
+    cause = error.cause if isinstance(error, ActivityError) else error
     if isinstance(cause, ApplicationError) and cause.type in FINAL_ERRORS:
         raise StepFailed(cause.type, cause.message) from error

@@ -6,8 +6,9 @@ each answer.
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from checkout.contracts import PaymentSession, SessionState, SessionStatus
 from checkout.errors import PaymentRefused, PaymentUnreachable
@@ -26,7 +27,7 @@ class FakeProvider:
     lose_reply: dict[str, Callable[[], None]] = field(default_factory=dict)
     on_expire: Callable[[str], None] | None = None
     created: asyncio.Event = field(default_factory=asyncio.Event)
-    _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     async def create_session(self, request: SessionRequest) -> PaymentSession:
         self._begin("create")
@@ -78,13 +79,12 @@ class FakeProvider:
 
     def force_pay(self, session_id: str, **changes: object) -> SessionState:
         """Money arrives whatever the session's state, as a provider's error would have it."""
-        state = replace(
-            self._state(session_id),
-            status=SessionStatus.COMPLETE,
-            paid=True,
-            payment_intent_id=f"pi_{session_id}",
-            **changes,  # type: ignore[arg-type]
-        )
+        paid: dict[str, Any] = {
+            "status": SessionStatus.COMPLETE,
+            "paid": True,
+            "payment_intent_id": f"pi_{session_id}",
+        }
+        state = replace(self._state(session_id), **(paid | changes))
         self.sessions[session_id] = state
         return state
 

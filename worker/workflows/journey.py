@@ -41,15 +41,19 @@ class OrderJourney:
         self._has_news = False
         self._closing: Reason | None = None
 
+    # Anyone with access to Temporal can send a signal with anything in it; the SDK fails the workflow task for ever if
+    # a handler cannot take it. So both handlers take whatever comes, and look at it themselves.
+
     @workflow.signal
-    def payment_event(self, event_id: str) -> None:
+    def payment_event(self, event_id: str = "", *_unexpected: object) -> None:
         """The provider has news. Only the event's id: what it is, the provider is asked. Repeats are dropped."""
-        if event_id not in self._event_ids and len(self._event_ids) < policies.MAX_EVENTS_PER_RUN:
+        is_known = not isinstance(event_id, str) or event_id in self._event_ids
+        if not is_known and len(self._event_ids) < policies.MAX_EVENTS_PER_RUN:
             self._event_ids.add(event_id)
             self._has_news = True
 
     @workflow.signal
-    def cancel(self) -> None:
+    def cancel(self, *_unexpected: object) -> None:
         """The customer gives up. Money that has already come wins."""
         self._closing = self._closing or Reason.CUSTOMER
 

@@ -1,0 +1,143 @@
+"""Act on a checkout under test: as customer, as payment service, as operator."""
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
+
+from checkout.contracts import (
+    CartLine,
+    CheckoutInput,
+    CheckoutResult,
+    Order,
+    PaymentSessionView,
+    SessionProgress,
+    SettlementInput,
+)
+from checkout.fingerprint import cart_fingerprint
+from checkout.ids import dispatch_workflow_id, settlement_workflow_id
+from checkout.temporal import SEARCH_ATTRIBUTES
+from db import orders
+from db.audit import Finding, audit_ledgers
+from tests.support.eventually import eventually
+from tests.support.provider import FakeProvider
+from worker.workflows.checkout import CheckoutWorkflow
+from worker.workflows.settlement import SettlementWorkflow
+
+PEN = [CartLine("pen", 1)]
+Handle = WorkflowHandle[CheckoutWorkflow, CheckoutResult]
+
+
+class Lab:
+    """`timeout` is the payment timeout in (skipped) seconds."""
+
+    def __init__(self, environment: WorkflowEnvironment, engine: AsyncEngine, provider: FakeProvider) -> None:
+        self.environment, self.client = environment, environment.client
+        self.engine, self.provider = engine, provider
+        self.task_queue = f"test-{uuid.uuid4()}"
+
+    @staticmethod
+    async def register_search_attributes(client: Client) -> None:
+        await client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(
+                search_attributes={key.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD for key in SEARCH_ATTRIBUTES},
+                namespace=client.namespace,
+            )
+        )
+
+    async def start(
+        self, *, key: str | None = None, lines: list[CartLine] | None = None, timeout: float = 900.0
+    ) -> Handle:
+        lines = lines or PEN
+        key = key or f"key-{uuid.uuid4()}"
+        return await self.client.start_workflow(
+            CheckoutWorkflow.run,
+            CheckoutInput(key, lines, cart_fingerprint(lines, None), timeout),
+            id=key,
+            task_queue=self.task_queue,
+            task_timeout=timedelta(seconds=10),
+        )
+
+    async def settle(self, session_id: str | None, order_id: str | None = None) -> CheckoutResult | None:
+        """What a webhook without a running checkout, or the sweep, sets going."""
+        return await self.client.execute_workflow(
+            SettlementWorkflow.run,
+            SettlementInput(session_id, order_id),
+            id=settlement_workflow_id(session_id or str(order_id)),
+            task_queue=self.task_queue,
+        )
+
+    async def view(self, handle: Handle) -> PaymentSessionView:
+        return await handle.query(CheckoutWorkflow.payment_session)
+
+    async def ready(self, handle: Handle) -> Order:
+        """The order, once its session can be paid or it is closed. In real time: nothing is skipped."""
+
+        async def look() -> Order | None:
+            view = await self.view(handle)
+            return None if view.progress is SessionProgress.OPENING else view.order
+
+        order = await eventually(look, what="the session")
+        assert order is not None
+        return order
+
+    async def opened(self, **start: Any) -> tuple[Handle, Order, str]:
+        """A checkout that waits for its payment: handle, order and session id."""
+        handle = await self.start(**start)
+        order = await self.ready(handle)
+        assert order.session is not None
+        return handle, order, order.session.session_id
+
+    async def tell(self, handle: Handle, event_id: str | None = None) -> None:
+        """The webhook: the provider has news."""
+        await handle.signal(CheckoutWorkflow.payment_event, event_id or f"evt_{uuid.uuid4()}")
+
+    async def paid(self, **start: Any) -> tuple[Handle, Order, str]:
+        """A checkout that was paid and has ended."""
+        handle, order, session_id = await self.opened(**start)
+        self.provider.pay(session_id)
+        await self.tell(handle)
+        await handle.result()
+        return handle, order, session_id
+
+    async def dispatched(self, order_id: str) -> None:
+        """Wait until the parcel has arrived, in real time."""
+        handle = self.client.get_workflow_handle(dispatch_workflow_id(order_id))
+
+        async def has_ended() -> bool:
+            return (await handle.describe()).status is WorkflowExecutionStatus.COMPLETED
+
+        await eventually(has_ended, what="the dispatch")
+
+    async def order(self, order_id: str) -> Order:
+        async with self.engine.connect() as connection:
+            return await orders.get_order(connection, order_id)
+
+    async def view_order(self, checkout_key: str) -> Order:
+        """The order under a key."""
+        async with self.engine.connect() as connection:
+            order = await orders.find_by_key(connection, checkout_key)
+        assert order is not None
+        return order
+
+    async def on_hand(self, sku: str = "pen") -> int:
+        async with self.engine.connect() as connection:
+            statement = text("SELECT on_hand FROM shop.products WHERE sku = :sku")
+            return int((await connection.execute(statement, {"sku": sku})).scalar_one())
+
+    async def kinds(self, order_id: str) -> list[str]:
+        """The order's timeline."""
+        async with self.engine.connect() as connection:
+            statement = text("SELECT kind FROM shop.order_events WHERE order_id = :id ORDER BY seq")
+            return [str(row[0]) for row in await connection.execute(statement, {"id": order_id})]
+
+    async def violations(self) -> list[Finding]:
+        """What the auditor finds in the shop's own ledger."""
+        async with self.engine.connect() as connection:
+            return [finding for finding in await audit_ledgers(connection, timedelta(0)) if finding.violations]

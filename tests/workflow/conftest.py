@@ -1,0 +1,41 @@
+"""The workflows on Temporal's time-skipping server, over a real PostgreSQL, with the payment service in memory."""
+
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.testing import WorkflowEnvironment
+
+from checkout.temporal import data_converter
+from tests.support.lab import Lab
+from tests.support.provider import FakeProvider
+from worker.app import Dependencies, create_worker
+
+
+@pytest.fixture
+async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
+    binary = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
+    assert binary, "temporal-test-server is missing: install requirements-dev.lock (`make test` does)"
+    environment = await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=binary, data_converter=data_converter()
+    )
+    async with environment:
+        await Lab.register_search_attributes(environment.client)
+        yield environment
+
+
+@pytest.fixture
+def provider() -> FakeProvider:
+    return FakeProvider()
+
+
+@pytest.fixture
+async def lab(time_skipping: WorkflowEnvironment, engine: AsyncEngine, provider: FakeProvider) -> AsyncIterator[Lab]:
+    """A running worker and the means to act as customer, provider and operator."""
+    lab = Lab(time_skipping, engine, provider)
+    dependencies = Dependencies(engine, provider, time_skipping.client, dispatch_duration=1.0)
+    async with create_worker(dependencies, task_queue=lab.task_queue):
+        yield lab

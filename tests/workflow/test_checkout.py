@@ -1,0 +1,325 @@
+"""Every branch of the checkout's story."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import text
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.exceptions import CancelledError
+
+from checkout.contracts import CartLine, OrderStatus, Reason, SessionProgress, SessionStatus
+from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnreachable
+from tests.support.eventually import eventually
+from tests.support.lab import Lab
+from tests.support.provider import FakeProvider, always, times
+from worker import policies
+from worker.workflows.checkout import CheckoutWorkflow
+
+
+@pytest.fixture(autouse=True)
+async def _ledgers_stay_right(lab: Lab) -> AsyncIterator[None]:
+    """Whatever a test does: the auditor has nothing to say afterwards."""
+    yield
+    assert await lab.violations() == []
+
+
+async def test_a_paid_checkout_is_fulfilled_and_then_dispatched(lab: Lab) -> None:
+    handle, order, _ = await lab.paid()
+    assert (await handle.result()).status is OrderStatus.FULFILLED
+    assert await lab.on_hand() == 99_999
+    await lab.dispatched(order.order_id)
+    assert await lab.kinds(order.order_id) == ["reserved", "awaiting_payment", "paid", "fulfilled", "dispatched"]
+
+
+async def test_the_query_tells_the_session_while_it_waits_and_after_the_end(lab: Lab) -> None:
+    handle, order, session_id = await lab.paid()
+    view = await lab.view(handle)
+    assert (view.progress, view.order and view.order.session) == (SessionProgress.READY, order.session)
+    assert session_id.startswith("cs_fake")
+
+
+async def test_a_declined_card_is_not_the_end_and_a_later_payment_counts(lab: Lab) -> None:
+    handle, order, session_id = await lab.opened()
+    await lab.tell(handle, "evt_declined")
+    await eventually(lambda: "retrieve" in lab.provider.calls)
+    assert (await lab.order(order.order_id)).status is OrderStatus.AWAITING_PAYMENT
+    lab.provider.pay(session_id)
+    await lab.tell(handle, "evt_paid")
+    assert (await handle.result()).status is OrderStatus.FULFILLED
+
+
+async def test_without_payment_the_deadline_closes_the_session_and_returns_the_stock(lab: Lab) -> None:
+    handle, _, session_id = await lab.opened()
+    result = await handle.result()
+    assert (result.status, result.reason) == (OrderStatus.CANCELLED, Reason.TIMEOUT)
+    assert lab.provider.sessions[session_id].status is SessionStatus.EXPIRED
+    assert await lab.on_hand() == 100_000
+
+
+async def test_a_payment_whose_webhook_never_comes_is_found_at_the_deadline(lab: Lab) -> None:
+    handle, order, session_id = await lab.opened()
+    lab.provider.pay(session_id)
+    assert (await handle.result()).status is OrderStatus.FULFILLED
+    assert lab.provider.charges_of(order.order_id) == 1
+
+
+async def test_a_payment_in_the_race_with_the_deadline_wins_over_it(lab: Lab) -> None:
+    """It comes between the deadline and the expiry: the provider says "already complete", and that decides."""
+    handle, order, _ = await lab.opened()
+    lab.provider.on_expire = lambda session: None if lab.provider.sessions[session].paid else _pay(lab, session)
+    assert (await handle.result()).status is OrderStatus.FULFILLED
+    assert lab.provider.charges_of(order.order_id) == 1
+
+
+def _pay(lab: Lab, session_id: str) -> None:
+    lab.provider.pay(session_id)
+
+
+async def test_a_customer_who_cancels_gets_the_session_closed_before_the_stock_returns(lab: Lab) -> None:
+    handle, _, session_id = await lab.opened()
+    stock_when_expired: list[SessionStatus] = []
+    lab.provider.on_expire = lambda session: stock_when_expired.append(lab.provider.sessions[session].status)
+    await handle.signal(CheckoutWorkflow.cancel)
+    result = await handle.result()
+    assert (result.status, result.reason) == (OrderStatus.CANCELLED, Reason.CUSTOMER)
+    assert stock_when_expired == [SessionStatus.OPEN]
+    assert lab.provider.sessions[session_id].status is SessionStatus.EXPIRED
+    assert await lab.on_hand() == 100_000
+
+
+async def test_a_cancel_after_the_payment_changes_nothing(lab: Lab) -> None:
+    handle, _, session_id = await lab.opened()
+    lab.provider.pay(session_id)
+    await handle.signal(CheckoutWorkflow.cancel)
+    assert (await handle.result()).status is OrderStatus.FULFILLED
+
+
+async def test_a_session_closed_at_the_provider_ends_the_order_at_once(lab: Lab) -> None:
+    handle, _, session_id = await lab.opened()
+    await lab.provider.expire_session(session_id)
+    await lab.tell(handle)
+    result = await handle.result()
+    assert (result.status, result.reason) == (OrderStatus.CANCELLED, Reason.CUSTOMER)
+
+
+async def test_out_of_stock_is_told_and_asks_the_provider_for_nothing(lab: Lab) -> None:
+    handle = await lab.start(lines=[CartLine("limited-print", 11)])
+    result = await handle.result()
+    assert (result.status, result.reason) == (OrderStatus.REJECTED, Reason.OUT_OF_STOCK)
+    view = await lab.view(handle)
+    assert view.progress is SessionProgress.CLOSED
+    assert view.order is not None
+    assert view.order.missing_skus == ["limited-print"]
+    assert lab.provider.calls == []
+
+
+async def test_a_provider_that_is_away_is_asked_until_it_answers(lab: Lab) -> None:
+    lab.provider.fail["create"] = times(4)
+    handle, order, _ = await lab.opened()
+    assert lab.provider.calls.count("create") == 5
+    assert await lab.on_hand() == 99_999
+    await handle.signal(CheckoutWorkflow.cancel)
+    assert (await handle.result()).order_id == order.order_id
+
+
+async def test_a_lost_reply_to_the_session_request_leaves_one_session(lab: Lab) -> None:
+    lab.provider.lose_reply["create"] = times(2)
+    handle, _, session_id = await lab.opened()
+    assert list(lab.provider.sessions) == [session_id]
+    lab.provider.pay(session_id)
+    await lab.tell(handle)
+    assert (await handle.result()).status is OrderStatus.FULFILLED
+
+
+@pytest.mark.parametrize("error", [PaymentRefused("400"), PaymentStuck("500, replayed")])
+async def test_a_provider_that_refuses_for_good_ends_the_checkout_and_returns_the_stock(
+    lab: Lab, error: Exception
+) -> None:
+    lab.provider.fail["create"] = always(error)
+    handle = await lab.start()
+    result = await handle.result()
+    assert (result.status, result.reason) == (OrderStatus.REJECTED, Reason.PAYMENT_UNAVAILABLE)
+    assert await lab.on_hand() == 100_000
+    assert "find" in lab.provider.calls
+
+
+@pytest.mark.parametrize("error", [PaymentRefused("400"), PaymentStuck("500, replayed")])
+async def test_a_session_that_exists_in_spite_of_the_refusal_is_found_and_used(lab: Lab, error: Exception) -> None:
+    lab.provider.lose_reply["create"] = always(error)
+    handle, _, session_id = await lab.opened()
+    lab.provider.pay(session_id)
+    await lab.tell(handle)
+    assert (await handle.result()).status is OrderStatus.FULFILLED
+
+
+@pytest.mark.parametrize("operation", ["retrieve", "expire"])
+async def test_while_the_provider_does_not_say_what_became_of_the_session_the_stock_is_kept(
+    lab: Lab, operation: str
+) -> None:
+    away = True
+    seen: list[int] = []
+
+    def fail() -> None:
+        seen.append(1)
+        if away:
+            raise PaymentUnreachable("away")
+
+    lab.provider.fail[operation] = fail
+    handle, order, _ = await lab.opened(timeout=2.0 if operation == "expire" else 900.0)
+    if operation == "retrieve":
+        await lab.tell(handle)
+    await eventually(lambda: len(seen) >= 3)
+    assert (await lab.order(order.order_id)).status is OrderStatus.AWAITING_PAYMENT
+    assert await lab.on_hand() == 99_999
+    away = False
+    assert (await handle.result()).status is OrderStatus.CANCELLED
+    assert await lab.on_hand() == 100_000
+
+
+async def test_a_provider_that_refuses_to_speak_of_the_session_is_asked_again_later(lab: Lab) -> None:
+    lab.provider.fail["retrieve"] = times(3, PaymentRefused("401 wrong key"))
+    handle, _, session_id = await lab.opened()
+    lab.provider.pay(session_id)
+    await lab.tell(handle)
+    assert (await handle.result()).status is OrderStatus.FULFILLED
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"amount_total": 1}, {"amount_total": 100_000}, {"currency": "eur"}, {"order_id": "ord_another"}],
+)
+async def test_a_payment_that_is_not_the_one_agreed_is_given_back(lab: Lab, changes: dict[str, object]) -> None:
+    handle, _, session_id = await lab.opened()
+    lab.provider.pay(session_id, **changes)
+    await lab.tell(handle)
+    result = await handle.result()
+    assert (result.status, result.reason) == (OrderStatus.REFUNDED, Reason.PAYMENT_MISMATCH)
+    assert lab.provider.refunded == [f"pi_{session_id}"]
+    assert await lab.on_hand() == 100_000
+
+
+async def test_complete_but_unpaid_ships_nothing_and_ends_at_the_deadline(lab: Lab) -> None:
+    handle, order, session_id = await lab.opened()
+    lab.provider.force_pay(session_id, paid=False)
+    await lab.tell(handle)
+    await eventually(lambda: "retrieve" in lab.provider.calls)
+    assert (await lab.order(order.order_id)).status is OrderStatus.AWAITING_PAYMENT
+    result = await handle.result()
+    assert (result.status, result.reason) == (OrderStatus.CANCELLED, Reason.TIMEOUT)
+
+
+async def test_paid_and_impossible_to_fulfil_is_refunded_once(lab: Lab) -> None:
+    handle, _, session_id = await lab.opened(lines=[CartLine("limited-print", 4)])
+    async with lab.engine.begin() as connection:
+        # Somebody takes the reservation away and sells the stock elsewhere.
+        await connection.execute(text("DELETE FROM shop.reservations"))
+        await connection.execute(text("UPDATE shop.products SET on_hand = 0 WHERE sku = 'limited-print'"))
+        await connection.execute(text("DELETE FROM shop.stock_movements WHERE sku = 'limited-print'"))
+    lab.provider.pay(session_id)
+    await lab.tell(handle)
+    result = await handle.result()
+    assert (result.status, result.reason) == (OrderStatus.REFUNDED, Reason.CANNOT_FULFIL)
+    assert lab.provider.refunded == [f"pi_{session_id}"]
+
+
+async def test_duplicate_and_foreign_events_fulfil_once(lab: Lab) -> None:
+    handle, order, session_id = await lab.opened()
+    for _ in range(3):
+        await lab.tell(handle, "evt_foreign")
+    lab.provider.pay(session_id)
+    await asyncio.gather(*(lab.tell(handle, "evt_same") for _ in range(20)))
+    assert (await handle.result()).status is OrderStatus.FULFILLED
+    assert (await lab.kinds(order.order_id)).count("fulfilled") == 1
+
+
+async def test_signals_that_cannot_be_decoded_or_are_unknown_do_not_stop_the_checkout(lab: Lab) -> None:
+    handle, _, session_id = await lab.opened()
+    await handle.signal("payment_event", {"not": ["an", "id"]})
+    await handle.signal("payment_event", args=["one", "too many"])
+    await handle.signal("nonsense", 1)
+    lab.provider.pay(session_id)
+    await lab.tell(handle)
+    assert (await handle.result()).status is OrderStatus.FULFILLED
+
+
+async def test_a_flood_of_events_continues_as_new_and_loses_nothing(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The limit, not the code: 500 signals would say the same more slowly.
+    monkeypatch.setattr(policies, "MAX_EVENTS_PER_RUN", 5)
+    handle, order, session_id = await lab.opened()
+    for number in range(12):
+        await lab.tell(handle, f"evt_{number}")
+        await eventually(lambda seen=number: lab.provider.calls.count("retrieve") > seen)
+    lab.provider.pay(session_id)
+    await lab.tell(handle, "evt_paid")
+    assert (await handle.result()).status is OrderStatus.FULFILLED
+    latest = await lab.client.get_workflow_handle(handle.id).describe()
+    assert latest.run_id != handle.first_execution_run_id
+    assert list(lab.provider.sessions) == [session_id]
+    assert await lab.kinds(order.order_id) == ["reserved", "awaiting_payment", "paid", "fulfilled"]
+
+
+async def test_cancelled_in_the_ui_while_it_waits_settles_and_then_shows_as_cancelled(lab: Lab) -> None:
+    handle, order, session_id = await lab.opened()
+    await handle.cancel()
+    with pytest.raises(WorkflowFailureError) as failure:
+        await handle.result()
+    assert isinstance(failure.value.cause, CancelledError)
+    ended = await lab.order(order.order_id)
+    assert (ended.status, ended.reason) == (OrderStatus.CANCELLED, Reason.OPERATOR)
+    assert lab.provider.sessions[session_id].status is SessionStatus.EXPIRED
+    assert await lab.on_hand() == 100_000
+
+
+async def test_cancelled_in_the_ui_after_the_payment_fulfils_and_completes(lab: Lab) -> None:
+    handle, _, session_id = await lab.opened()
+    lab.provider.pay(session_id)
+    await handle.cancel()
+    assert (await handle.result()).status is OrderStatus.FULFILLED
+    assert (await handle.describe()).status is WorkflowExecutionStatus.COMPLETED
+
+
+async def test_cancelled_in_the_ui_while_the_session_is_being_opened_leaves_no_payable_session(lab: Lab) -> None:
+    lab.provider.fail["create"] = times(3)
+    handle = await lab.start()
+    await eventually(lambda: "create" in lab.provider.calls)
+    await handle.cancel()
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+    assert [state.status for state in lab.provider.sessions.values()] == [SessionStatus.EXPIRED]
+    assert await lab.on_hand() == 100_000
+
+
+async def test_a_second_run_of_a_key_finds_the_order_and_goes_on_with_it(lab: Lab) -> None:
+    handle, order, session_id = await lab.opened(key="again")
+    await handle.terminate()
+    second = await lab.start(key="again")
+    assert (await lab.ready(second)).order_id == order.order_id
+    lab.provider.pay(session_id)
+    await lab.tell(second)
+    assert (await second.result()).status is OrderStatus.FULFILLED
+    assert list(lab.provider.sessions) == [session_id]
+
+
+async def test_a_second_run_with_another_cart_touches_nothing(lab: Lab) -> None:
+    handle, order, _ = await lab.opened(key="reused")
+    await handle.terminate()
+    second = await lab.start(key="reused", lines=[CartLine("notebook", 3)])
+    with pytest.raises(WorkflowFailureError):
+        await second.result()
+    assert (await lab.order(order.order_id)).status is OrderStatus.AWAITING_PAYMENT
+    await lab.settle(None, order.order_id)
+
+
+async def test_the_search_attributes_follow_the_order(lab: Lab) -> None:
+    handle, order, _ = await lab.paid()
+    description = await handle.describe()
+    shown = {pair.key.name: pair.value for pair in description.typed_search_attributes}
+    assert shown == {"CheckoutStatus": "fulfilled", "OrderId": order.order_id}
+
+
+def test_the_fake_provider_refuses_to_pay_a_closed_session() -> None:
+    """The tests above rest on it."""
+    provider = FakeProvider()
+    with pytest.raises(PaymentRefused):
+        provider.pay("cs_unknown")
