@@ -6,6 +6,7 @@ import sys
 import uvicorn
 
 from api.app import create_app
+from api.server import Server, raise_file_limit
 from checkout import failpoints
 from checkout.errors import SettingsError
 from checkout.logs import configure_logging
@@ -20,16 +21,19 @@ def main() -> int:
         return 2
     configure_logging(settings.log_format)
     failpoints.enable(settings.failpoints)
-    server = uvicorn.Server(
+    raise_file_limit()
+    app = create_app(settings)
+    server = Server(
         uvicorn.Config(
-            create_app(settings),
+            app,
             host=settings.api_host,
             port=settings.api_port,
             access_log=False,
             log_config=None,
             server_header=False,
             timeout_graceful_shutdown=3,
-        )
+        ),
+        app,
     )
     server.run()
     return 0 if server.started else 1

@@ -1,11 +1,13 @@
-"""For operators, with the token: orders, restock, refund, audit."""
+"""For operators, with the token: orders and their events, restock, refund, audit."""
 
 import base64
 import binascii
+from collections.abc import AsyncIterable
 from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
@@ -87,6 +89,14 @@ async def refund(order_id: str, gateway: GatewayDependency) -> OrderOut:
     if row is None:
         raise OrderNotFound
     return order_out(row)
+
+
+@router.get("/events", response_class=EventSourceResponse)
+async def order_events(gateway: GatewayDependency) -> AsyncIterable[ServerSentEvent]:
+    """What happens to any order, from now on: `{order_id, seq, kind, at}`, named by its kind."""
+    yield ServerSentEvent(comment="live", retry=1000)
+    async for notice in gateway.events.follow():
+        yield ServerSentEvent(event=notice.kind, data=notice)
 
 
 @router.get("/audit", response_model=AuditOut)

@@ -1,0 +1,98 @@
+"""What an operator wants to know at a glance: what is stuck, how orders end, what is left, how long paying takes."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+# Three statements, for each has an index of its own (`orders_live`, `orders_to_dispatch`).
+_STUCK = text("""
+    WITH stuck AS (
+        (SELECT id, status, amount_total, currency, created_at, expires_at AS since, 'unsettled' AS why
+           FROM shop.orders WHERE status = 'awaiting_payment' AND expires_at < :late
+          ORDER BY created_at LIMIT :limit)
+        UNION ALL
+        (SELECT id, status, amount_total, currency, created_at, created_at, 'no_session'
+           FROM shop.orders WHERE status = 'pending' AND created_at < :late
+          ORDER BY created_at LIMIT :limit)
+        UNION ALL
+        (SELECT id, status, amount_total, currency, created_at, dispatch_due_at, 'undispatched'
+           FROM shop.orders WHERE status = 'fulfilled' AND dispatch_due_at < :late
+          ORDER BY dispatch_due_at LIMIT :limit)
+    )
+    SELECT *, clock_timestamp() - since AS age FROM stuck ORDER BY since LIMIT :limit
+""")
+_OUTCOMES = text("""
+    SELECT date_bin(CAST(:step AS interval), created_at, CAST(:until AS timestamptz)) AS bucket, status,
+           count(*) AS orders
+      FROM shop.orders WHERE created_at >= :since AND created_at < :until GROUP BY 1, 2
+""")
+_STOCK = text("""
+    SELECT p.sku, p.name, p.image, p.unit_amount, p.currency, p.on_hand,
+           coalesce(sum(r.quantity) FILTER (WHERE r.state = 'held'), 0)::bigint AS held,
+           coalesce(sum(r.quantity) FILTER (WHERE r.state = 'consumed'), 0)::bigint AS sold
+      FROM shop.products p LEFT JOIN shop.reservations r ON r.sku = p.sku AND r.state IN ('held', 'consumed')
+     GROUP BY p.sku ORDER BY p.position, p.sku
+""")
+_TIME_TO_PAY = text("""
+    WITH paid AS (
+        SELECT extract(epoch FROM fulfilled_at - created_at) AS seconds FROM shop.orders
+         WHERE created_at >= :since AND fulfilled_at IS NOT NULL
+    )
+    SELECT width_bucket(seconds, CAST(:bounds AS numeric[])) AS bucket, count(*) AS orders,
+           (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) FROM paid) AS median,
+           (SELECT percentile_cont(0.9) WITHIN GROUP (ORDER BY seconds) FROM paid) AS ninth
+      FROM paid GROUP BY 1
+""")
+_FIGURES = text("""
+    SELECT count(*) AS orders,
+           count(*) FILTER (WHERE status IN ('fulfilled', 'dispatched')) AS kept,
+           count(*) FILTER (WHERE status IN ('pending', 'awaiting_payment')) AS live,
+           count(*) FILTER (WHERE status = 'refunded') AS refunded
+      FROM shop.orders WHERE created_at >= :since
+""")
+_TAKINGS = text("""
+    SELECT currency, sum(amount_total)::bigint AS amount FROM shop.orders
+     WHERE created_at >= :since AND status IN ('fulfilled', 'dispatched') GROUP BY currency ORDER BY 2 DESC
+""")
+_INSIDE = text("""
+    SELECT o.email, o.payment_intent_id, o.updated_at,
+           (SELECT json_agg(json_build_object('sku', r.sku, 'quantity', r.quantity, 'state', r.state) ORDER BY r.sku)
+              FROM shop.reservations r WHERE r.order_id = o.id) AS reservations
+      FROM shop.orders o WHERE o.id = :order_id
+""")
+
+
+async def stuck_orders(connection: AsyncConnection, grace: timedelta, limit: int = 20) -> list[Row[Any]]:
+    """Orders that should have moved on for `grace`, longest first: `why` is unsettled, no_session or undispatched."""
+    late = datetime.now(UTC) - grace
+    return list(await connection.execute(_STUCK, {"late": late, "limit": limit}))
+
+
+async def outcomes_over_time(
+    connection: AsyncConnection, since: datetime, until: datetime, step: timedelta
+) -> list[Row[Any]]:
+    """`(bucket, status, orders)`; buckets of `step` end at `until`."""
+    return list(await connection.execute(_OUTCOMES, {"since": since, "until": until, "step": step}))
+
+
+async def stock_levels(connection: AsyncConnection) -> list[Row[Any]]:
+    """For each product what is on hand, held for live orders, and sold."""
+    return list(await connection.execute(_STOCK))
+
+
+async def time_to_pay(connection: AsyncConnection, since: datetime, bounds: list[float]) -> list[Row[Any]]:
+    """How many orders took how long from Buy to paid: `bucket` counts the bounds (seconds) that are not above."""
+    return list(await connection.execute(_TIME_TO_PAY, {"since": since, "bounds": bounds}))
+
+
+async def figures(connection: AsyncConnection, since: datetime) -> tuple[Row[Any], list[Row[Any]]]:
+    """Counts of orders since then, and what was taken by currency (minor units)."""
+    counts = (await connection.execute(_FIGURES, {"since": since})).one()
+    return counts, list(await connection.execute(_TAKINGS, {"since": since}))
+
+
+async def order_inside(connection: AsyncConnection, order_id: str) -> Row[Any] | None:
+    """What only an operator sees of an order: email, payment, reservations."""
+    return (await connection.execute(_INSIDE, {"order_id": order_id})).one_or_none()
