@@ -7,6 +7,7 @@ provider sends again. Sources: Stripe, "Check the webhook signatures" and "Best 
 
 import json
 import logging
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ logger = logging.getLogger("api")
 TOLERANCE = 300  # seconds, both ways; Stripe's default for the past
 SIGNAL_TIMEOUT = timedelta(seconds=3)
 _SESSION_EVENTS = "checkout.session."
-_MAX_ID = 255
+# They become workflow ids and addresses: no NUL, no half of a surrogate pair, no slash.
+_ID = re.compile(r"[A-Za-z0-9_.:-]{1,255}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,12 @@ def parse(payload: bytes) -> SessionEvent | None:
     try:
         event: Any = json.loads(payload)
         event_id, kind, subject = event["id"], event["type"], event["data"]["object"]
-        if not (isinstance(event_id, str) and isinstance(kind, str) and len(event_id) <= _MAX_ID):
+        if not (_is_id(event_id) and isinstance(kind, str)):
             raise TypeError
         if not kind.startswith(_SESSION_EVENTS):
             return None
         session_id = subject["id"]
-        if not isinstance(session_id, str) or not 0 < len(session_id) <= _MAX_ID:
+        if not _is_id(session_id):
             raise TypeError
         return SessionEvent(event_id, kind, session_id, _checkout_key(subject.get("client_reference_id")))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -145,6 +147,10 @@ async def _is_settled(event: SessionEvent, engine: AsyncEngine) -> bool:
     if event.type == "checkout.session.expired":
         return order.status in (OrderStatus.CANCELLED, OrderStatus.REFUNDED)
     return order.status in (OrderStatus.FULFILLED, OrderStatus.DISPATCHED)
+
+
+def _is_id(text: object) -> bool:
+    return isinstance(text, str) and bool(_ID.fullmatch(text))
 
 
 def _checkout_key(text: object) -> str | None:
