@@ -1,6 +1,7 @@
 """A shop and a payment service that are real over HTTP and scripted behind it."""
 
 import json
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -123,3 +124,11 @@ def checkout(shop: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         return CliRunner().invoke(app, list(arguments), input=input, env={**environment, **more})
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have settings of their own; they are not what is tested."""
+    for name in list(os.environ):
+        if name.startswith(("CHECKOUT_", "STRIPE_", "PAYMENT_", "TEMPORAL_", "DATABASE_URL")):
+            monkeypatch.delenv(name)

@@ -1,5 +1,6 @@
 """The compose file as compose reads it: parsed, and with `${VAR:-default}` and `${VAR:?message}` filled."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -76,3 +77,11 @@ def services(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def ours(services: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """The services that run our own image."""
     return {name: service for name, service in services.items() if "build" in service}
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have settings of their own; they are not what is tested."""
+    for name in list(os.environ):
+        if name.startswith(("CHECKOUT_", "STRIPE_", "PAYMENT_", "TEMPORAL_", "DATABASE_URL")):
+            monkeypatch.delenv(name)
