@@ -127,14 +127,16 @@ class OrderEventHub:
                 await self._listen_once()
             except (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
                 logger.warning("Order events are delayed, PostgreSQL is away: %s", type(error).__name__)
+            except Exception:  # a listener that dies in silence leaves every stream waiting
+                logger.exception("Order events are delayed")
             await asyncio.sleep(RECONNECT_PAUSE)
 
     async def _listen_once(self) -> None:
         closed = asyncio.Event()
         # A connection of its own, outside the pool: it stays checked out for the life of the process.
         raw = await self._engine.raw_connection()
+        driver = cast(Any, raw.driver_connection)  # before it is detached: afterwards nobody knows it
         raw.detach()
-        driver = cast(Any, raw.driver_connection)
         try:
             driver.add_termination_listener(lambda _: closed.set())
             await driver.add_listener(CHANNEL, self._heard)
