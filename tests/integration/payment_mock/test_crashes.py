@@ -11,6 +11,7 @@ import pytest
 import stripe
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from payment_mock.migrate import migrate
 from tests.integration.payment_mock.conftest import shop_at
 from tests.integration.payment_mock.serving import (
     Process,
@@ -162,13 +163,11 @@ async def test_without_its_database_it_lives_says_503_and_becomes_ready_when_it_
             await database_server._execute(f"DROP DATABASE IF EXISTS {name}_later WITH (FORCE)")
 
 
-async def test_two_processes_that_start_at_once_migrate_once(database_server: DatabaseServer) -> None:
+async def test_those_that_migrate_at_once_wait_for_each_other(database_server: DatabaseServer) -> None:
     async with database_server.empty() as url:
-        both = [await start_process(url, free_port(), "http://127.0.0.1:9") for _ in range(2)]
-        try:
-            await asyncio.gather(*(until_ready(process.url) for process in both))
-        finally:
-            await asyncio.gather(*(process.kill() for process in both))
+        engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://"))
+        await asyncio.gather(*(migrate(engine) for _ in range(4)))
+        await engine.dispose()
 
 
 @pytest.mark.parametrize(

@@ -63,9 +63,11 @@ async def test_a_declined_card_leads_back_to_the_open_page(shop: Shop, token: st
     assert answer.status_code == 402
     assert message in answer.text
     assert "location" not in answer.headers
-    assert (await shop.retrieve(session_id)).status == "open"
+    declined = await shop.retrieve(session_id)
+    assert declined.status == "open"
     paid = await shop.http.post(f"/payment/{session_id}/pay", data={"payment_method": "pm_card_visa"})
     assert paid.status_code == 303
+    assert (await shop.retrieve(session_id)).payment_intent == declined.payment_intent, "one intent, two attempts"
 
 
 async def test_an_unknown_token_pays_nothing(shop: Shop) -> None:

@@ -6,8 +6,11 @@ import itertools
 import httpx
 import pytest
 import stripe
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from payment_mock.migrate import migrate
+from payment_mock.store.deliveries import claim
 from tests.integration.payment_mock.conftest import Shop, shop_at
 from tests.integration.payment_mock.serving import SECRET, Receiver, eventually, in_process, serve
 from tests.support.databases import DatabaseServer
@@ -145,6 +148,29 @@ async def test_two_processes_share_one_outbox(
             await receiver.wait_for(session.id)
             await until_quiet(shop, session.id)
     assert all(len(receiver.about(session.id)) == 1 for session in sessions)
+
+
+async def test_two_that_claim_at_once_get_different_deliveries_and_do_not_wait(database_server: DatabaseServer) -> None:
+    async with database_server.empty() as url:
+        engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://"))
+        await migrate(engine)
+        async with engine.begin() as connection:
+            await connection.execute(
+                text(
+                    "INSERT INTO payments.events (id, type, payload) VALUES ('evt_1', 't', '{}'), ('evt_2', 't', '{}')"
+                )
+            )
+            await connection.execute(
+                text(
+                    "INSERT INTO payments.deliveries (event_id, next_attempt_at) SELECT id, now() FROM payments.events"
+                )
+            )
+        async with asyncio.timeout(5), engine.begin() as one, engine.begin() as other:
+            claimed = [*await claim(one, 1), *await claim(other, 1)]
+        assert {delivery.event_id for delivery in claimed} == {"evt_1", "evt_2"}
+        async with engine.begin() as later:
+            assert await claim(later, 10) == [], "both are leased"
+        await engine.dispose()
 
 
 def guide_session(**changes: object) -> dict[str, object]:
