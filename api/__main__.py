@@ -31,6 +31,9 @@ def main() -> int:
             access_log=False,
             log_config=None,
             server_header=False,
+            # Otherwise uvicorn believes X-Forwarded-For of whoever comes from 127.0.0.1.
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=settings.trusted_proxies,
             timeout_graceful_shutdown=3,
         ),
         app,

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import secrets
 import time
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -82,13 +83,22 @@ class Checkouts:
         self._known_currency: dict[str, str] = {}
 
     @around(Step.BUY)
-    async def buy(self, buy: Buy, *, is_new_key: bool) -> Outcome:
-        """Start or join the checkout and wait for its session. Raises `Problem` for a cart that cannot be bought."""
+    async def buy(
+        self, buy: Buy, *, is_new_key: bool, admission: AbstractAsyncContextManager[None] | None = None
+    ) -> Outcome:
+        """Start or join the checkout and wait for its session. Raises `Problem` for a cart that cannot be bought.
+
+        `admission` is entered only for a key without an order: who repeats a key reserves nothing more.
+        """
         fingerprint = cart_fingerprint(buy.lines, buy.email)
         existing = None if is_new_key else await self._find(buy.checkout_key)
         if existing is not None:
             return Outcome(await self._resume(existing, fingerprint), is_replay=True)
         await self._check_cart(buy.lines)
+        async with admission or nullcontext():
+            return await self._begin(buy, fingerprint)
+
+    async def _begin(self, buy: Buy, fingerprint: str) -> Outcome:
         request_id = secrets.token_hex(8)
         handle = await self._start(buy, fingerprint, request_id)
         view = await self._poll(handle)

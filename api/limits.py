@@ -1,11 +1,13 @@
 """Bounds on what one client may ask for: body size, requests a minute, reservations open at once.
 
-A client is its address, kept only as a keyed hash. The counts live in the process: several gateways each allow the
-rate, while open reservations are counted in the database, for all of them.
+A client is its address (`X-Forwarded-For` counts only from `CHECKOUT_TRUSTED_PROXIES`), kept only as a keyed hash. The
+counts live in the process: several gateways each allow the rate, while open reservations are counted in the database,
+for all of them.
 """
 
 import hashlib
 import hmac
+import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
@@ -82,7 +84,7 @@ class Limits:
         """Who asks, as a hash that tells nothing outside this service; None when nothing is counted."""
         if not (self._per_minute or self._reservations) or request.client is None:
             return None
-        return hmac.new(self._secret, request.client.host.encode(), hashlib.sha256).hexdigest()[:32]
+        return hmac.new(self._secret, _network(request.client.host).encode(), hashlib.sha256).hexdigest()[:32]
 
     def take(self, client: str | None) -> None:
         """Count one request. Raises a 429 `Problem` when the client's bucket is empty."""
@@ -115,6 +117,19 @@ class Limits:
             self._starting[client] -= 1
             if not self._starting[client]:
                 del self._starting[client]
+
+
+def _network(host: str) -> str:
+    """The address; of an IPv6 one the /64, which is the least that one customer of a provider has (RFC 6177)."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
 
 
 def _too_many(title: str, seconds: float) -> Problem:

@@ -86,6 +86,8 @@ class Settings(BaseSettings):
     # Where tests arm failures (checkout.failpoints). Absent, and refused in production: nothing can be armed.
     failpoints: Path | None = Field(None, alias="CHECKOUT_FAILPOINTS")
 
+    trusted_proxies: str = Field("", alias="CHECKOUT_TRUSTED_PROXIES")
+
     log_format: str = Field("text", pattern="^(text|json)$", alias="CHECKOUT_LOG_FORMAT")
 
     @field_validator("stripe_webhook_secrets", mode="before")

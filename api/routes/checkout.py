@@ -96,12 +96,13 @@ async def _buy(request: Request, gateway: Gateway, path_key: str | None) -> Resp
     cart = _cart(form if is_form else body)
     headers = {"Idempotency-Key": checkout_key, "Cache-Control": "no-store"}
     wish = Buy(checkout_key, cart.lines(), cart.email, client)
-    async with gateway.limits.reservation(client):
-        try:
-            outcome = await gateway.checkouts.buy(wish, is_new_key=key is None)
-        except Problem as problem:
-            problem.headers |= headers
-            raise
+    try:
+        outcome = await gateway.checkouts.buy(
+            wish, is_new_key=key is None, admission=gateway.limits.reservation(client)
+        )
+    except Problem as problem:
+        problem.headers |= headers
+        raise
     if outcome.is_replay:
         headers["Idempotent-Replayed"] = "true"
     if outcome.order is None:
