@@ -1,0 +1,80 @@
+"""`make record-histories`: run every scenario on a real Temporal server and keep its history.
+
+A history, once released, is evidence: it is how a checkout looks that may be waiting somewhere. So files that exist
+are kept, unless `--overwrite` says that no such checkout can exist any more.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+from temporalio.testing import WorkflowEnvironment
+
+from checkout.temporal import data_converter
+from db.engine import create_engine
+from stack.testing import running_stack
+from tests.replay.scenarios import SCENARIOS
+from tests.support.lab import Lab
+from tests.support.provider import FakeProvider
+from worker.app import Dependencies, create_worker
+
+HISTORIES = Path(__file__).parent / "histories"
+
+
+def path_of(scenario: str) -> Path:
+    return HISTORIES / f"{scenario}.json"
+
+
+@asynccontextmanager
+async def servers() -> AsyncIterator[tuple[Client, AsyncEngine]]:
+    async with running_stack("postgres", "setup", "temporal") as stack:
+        # No name of this machine goes into the histories.
+        client = await Client.connect(stack.urls["temporal"], data_converter=data_converter(), identity="recorder")
+        engine = create_engine(stack.database_url)
+        try:
+            yield client, engine
+        finally:
+            await engine.dispose()
+
+
+async def record(names: list[str]) -> None:
+    HISTORIES.mkdir(exist_ok=True)
+    async with servers() as (client, engine):
+        for name in names:
+            provider = FakeProvider()
+            lab = Lab(WorkflowEnvironment.from_client(client), engine, provider)
+            dependencies = Dependencies(engine, provider, client, dispatch_duration=0.5)
+            async with create_worker(dependencies, task_queue=lab.task_queue):
+                workflow_id = await SCENARIOS[name](lab)
+                history = await client.get_workflow_handle(workflow_id).fetch_history()
+            path_of(name).write_text(history.to_json() + "\n")
+            print(f"{name}: {len(history.events)} events", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make record-histories", description=__doc__)
+    parser.add_argument("scenario", nargs="*", help=f"any of: {', '.join(SCENARIOS)} (default: those not yet kept)")
+    parser.add_argument("--overwrite", action="store_true", help="record those again that are kept already")
+    arguments = parser.parse_args()
+    unknown = set(arguments.scenario) - set(SCENARIOS)
+    if unknown:
+        parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
+    names = [n for n in arguments.scenario or SCENARIOS if arguments.overwrite or not path_of(n).exists()]
+    if not names:
+        print("Every scenario is kept already; --overwrite records them again.")
+        return 0
+    asyncio.run(record(names))
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # the SDK's runtime may abort while the interpreter is torn down

@@ -1,0 +1,173 @@
+"""The stories whose histories are kept. Each drives a real checkout on a real server to its end."""
+
+from collections.abc import Awaitable, Callable
+
+from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.common import WorkflowIDReusePolicy
+
+from checkout.contracts import CartLine, RefundOrderInput, SettlementInput
+from checkout.errors import PaymentRefused
+from checkout.ids import SWEEP_WORKFLOW_ID, dispatch_workflow_id, refund_workflow_id, settlement_workflow_id
+from tests.support.eventually import eventually
+from tests.support.lab import Lab
+from tests.support.provider import always, times
+from worker.workflows.checkout import CheckoutWorkflow
+from worker.workflows.refund import RefundWorkflow
+from worker.workflows.settlement import SettlementWorkflow
+from worker.workflows.sweep import SweepWorkflow
+
+AnyHandle = WorkflowHandle[object, object]
+Scenario = Callable[[Lab], Awaitable[str]]
+
+
+async def paid(lab: Lab) -> str:
+    return (await lab.paid())[0].id
+
+
+async def paid_with_two_lines(lab: Lab) -> str:
+    return (await lab.paid(lines=[CartLine("pen", 2), CartLine("notebook", 1)]))[0].id
+
+
+async def declined_then_paid(lab: Lab) -> str:
+    handle, _, session_id = await lab.opened()
+    await lab.tell(handle, "evt_declined")
+    await eventually(lambda: "retrieve" in lab.provider.calls)
+    lab.provider.pay(session_id)
+    await lab.tell(handle, "evt_paid")
+    await handle.result()
+    return handle.id
+
+
+async def cancelled_by_the_customer(lab: Lab) -> str:
+    handle, _, _ = await lab.opened()
+    await handle.signal(CheckoutWorkflow.cancel)
+    await handle.result()
+    return handle.id
+
+
+async def timed_out(lab: Lab) -> str:
+    handle, _, _ = await lab.opened(timeout=1)
+    await handle.result()
+    return handle.id
+
+
+async def paid_in_the_race_with_the_timeout(lab: Lab) -> str:
+    handle, _, session_id = await lab.opened(timeout=1)
+    lab.provider.pay(session_id)
+    await handle.result()
+    return handle.id
+
+
+async def out_of_stock(lab: Lab) -> str:
+    handle = await lab.start(lines=[CartLine("limited-print", 99)])
+    await handle.result()
+    return handle.id
+
+
+async def session_refused(lab: Lab) -> str:
+    lab.provider.fail["create"] = always(PaymentRefused("400"))
+    handle = await lab.start()
+    await handle.result()
+    return handle.id
+
+
+async def provider_away_and_back(lab: Lab) -> str:
+    lab.provider.fail |= {operation: times(3) for operation in ("create", "retrieve")}
+    return (await lab.paid())[0].id
+
+
+async def mismatch_refunded(lab: Lab) -> str:
+    handle, _, session_id = await lab.opened()
+    lab.provider.pay(session_id, amount_total=1)
+    await lab.tell(handle)
+    await handle.result()
+    return handle.id
+
+
+async def cancelled_in_the_ui(lab: Lab) -> str:
+    handle, _, _ = await lab.opened()
+    await handle.cancel()
+    try:
+        await handle.result()
+    except WorkflowFailureError:
+        return handle.id
+    raise AssertionError("a cancellation that is granted shows as cancelled")
+
+
+async def waiting_for_payment(lab: Lab) -> str:
+    """Not ended: as a checkout looks that waits while new code is deployed."""
+    handle, _, _ = await lab.opened()
+    return handle.id
+
+
+async def _settlement(lab: Lab, session_id: str) -> str:
+    workflow_id = settlement_workflow_id(session_id)
+    await lab.client.execute_workflow(
+        SettlementWorkflow.run,
+        SettlementInput(session_id),
+        id=workflow_id,
+        task_queue=lab.task_queue,
+        start_signal="payment_event",
+        start_signal_args=["evt_late"],
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+    )
+    return workflow_id
+
+
+async def settlement_of_late_money(lab: Lab) -> str:
+    handle, _, session_id = await lab.opened()
+    await handle.signal(CheckoutWorkflow.cancel)
+    await handle.result()
+    lab.provider.force_pay(session_id)
+    return await _settlement(lab, session_id)
+
+
+async def settlement_of_an_orphan(lab: Lab) -> str:
+    handle, _, session_id = await lab.opened()
+    await handle.terminate()
+    lab.provider.pay(session_id)
+    return await _settlement(lab, session_id)
+
+
+async def dispatch(lab: Lab) -> str:
+    _, order, _ = await lab.paid()
+    await lab.dispatched(order.order_id)
+    return dispatch_workflow_id(order.order_id)
+
+
+async def refund(lab: Lab) -> str:
+    _, order, _ = await lab.paid()
+    workflow_id = refund_workflow_id(order.order_id)
+    await lab.client.execute_workflow(
+        RefundWorkflow.run, RefundOrderInput(order.order_id), id=workflow_id, task_queue=lab.task_queue
+    )
+    return workflow_id
+
+
+async def sweep(lab: Lab) -> str:
+    await lab.client.execute_workflow(SweepWorkflow.run, id=SWEEP_WORKFLOW_ID, task_queue=lab.task_queue)
+    return SWEEP_WORKFLOW_ID
+
+
+SCENARIOS: dict[str, Scenario] = {
+    scenario.__name__: scenario
+    for scenario in (
+        paid,
+        paid_with_two_lines,
+        declined_then_paid,
+        cancelled_by_the_customer,
+        timed_out,
+        paid_in_the_race_with_the_timeout,
+        out_of_stock,
+        session_refused,
+        provider_away_and_back,
+        mismatch_refunded,
+        cancelled_in_the_ui,
+        waiting_for_payment,
+        settlement_of_late_money,
+        settlement_of_an_orphan,
+        dispatch,
+        refund,
+        sweep,
+    )
+}
