@@ -33,8 +33,9 @@ class Database:
             settings.asyncpg_url,
             isolation_level="AUTOCOMMIT",
             pool_size=settings.database_pool_size,
-            # Held requests (fault barriers) keep a connection each; ordinary ones must not starve behind them.
-            max_overflow=32,
+            # Held requests (fault barriers) keep a connection each; ordinary ones must not starve behind them. But a
+            # connection beyond the pool's size is opened and closed for one request, which costs ten times the request.
+            max_overflow=20,
             pool_timeout=10,
             # A ping would cost every request a round trip; without it a restarted server costs one request a 503.
             pool_pre_ping=False,

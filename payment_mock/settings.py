@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(
         SecretStr("postgresql://checkout:checkout@127.0.0.1:5433/checkout"), alias="DATABASE_URL"
     )
-    database_pool_size: int = Field(6, ge=1, le=200, alias="PAYMENT_DATABASE_POOL_SIZE")
+    database_pool_size: int = Field(20, ge=1, le=200, alias="PAYMENT_DATABASE_POOL_SIZE")
 
     host: str = Field("127.0.0.1", alias="CHECKOUT_PAYMENT_HOST")
     port: Port = Field(8086, alias="CHECKOUT_PAYMENT_PORT")
