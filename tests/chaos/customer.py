@@ -90,6 +90,16 @@ class Customer:
             self.seen.append("cancelled")
         return answer.status_code == 200
 
+    async def shop(self) -> None:
+        """Buy, pay, and wait for the parcel to leave."""
+        if not (await self.buy() and await self.pay()):
+            raise Violated("expected a session that can be paid")
+        await self.until("dispatched")
+
+    def move_to(self, gateway: str) -> None:
+        """From now on at another gateway: the one used so far is closed."""
+        self._gateway = gateway
+
     async def look(self) -> dict[str, Any]:
         """The order page."""
         answer = await self._insist(lambda: self._world.http.get(f"{self._gateway}/orders/{self.order_id}"))

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.service import RPCError, RPCStatusCode
 
 from checkout.failpoints import Step
@@ -181,6 +183,25 @@ async def terminate(world: World, workflow_id: str) -> bool:
             raise
         return False
     return True
+
+
+async def forget(world: World, workflow_id: str) -> None:
+    """Delete a workflow and its history, as Temporal itself does after its retention."""
+    handle = world.temporal.get_workflow_handle(workflow_id)
+    execution = WorkflowExecution(workflow_id=workflow_id)
+    request = DeleteWorkflowExecutionRequest(namespace=world.temporal.namespace, workflow_execution=execution)
+    await world.temporal.workflow_service.delete_workflow_execution(request)
+
+    async def is_gone() -> bool | None:
+        try:
+            await handle.describe(rpc_timeout=timedelta(seconds=5))
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return True
+            raise
+        return None
+
+    await eventually(is_gone, 60, f"{workflow_id} is not forgotten")
 
 
 async def _movements(world: World) -> int:

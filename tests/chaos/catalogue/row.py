@@ -1,0 +1,40 @@
+"""A row of the catalogue, and how it is run: quiet afterwards, the audit clean, every customer's memory consistent."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from tests.chaos.journeys import Trip
+from tests.chaos.matrix import Result
+from tests.chaos.world import Violated, World
+
+
+@dataclass(frozen=True)
+class Row:
+    """`group` is the chapter; the name is the coroutine's, as a sentence."""
+
+    group: str
+    run: Callable[[Trip], Awaitable[str]]
+
+    def __str__(self) -> str:
+        return f"{self.group}: {self.run.__name__.replace('_', ' ')}"
+
+
+async def run_row(world: World, row: Row, hasty: str) -> Result:
+    """Raises `Violated` or `Void` when the fault is not survived, or did not happen."""
+    trip = Trip(world, hasty)
+    try:
+        outcome = await row.run(trip)
+        await world.settled()
+        await world.quiet()
+        await trip.check()
+    finally:
+        world.disarm()
+        await world.settled()
+        await world.http.delete(f"{world.payment}/_faults")
+    return Result(str(row), row.group, outcome)
+
+
+def expect(condition: object, what: str) -> None:
+    """Raises `Violated` that says what was expected."""
+    if not condition:
+        raise Violated(f"expected {what}")
