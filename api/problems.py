@@ -24,6 +24,13 @@ logger = logging.getLogger("api")
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds
+# Starlette answers a bug outside of all middleware, so this answer brings its headers along.
+_STRICT = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
 
 
 class Problem(Exception):
@@ -128,7 +135,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
         logger.error("%s %s failed", request.method, _route(request), exc_info=error)
-        return Problem(500, "internal-error", "Something went wrong on our side").response()
+        return Problem(500, "internal-error", "Something went wrong on our side", headers=_STRICT).response()
 
 
 def _is_unfit_for_text(error: Exception) -> bool:

@@ -9,6 +9,8 @@ _ALWAYS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
+    # What may be kept says so itself; an order, a key or a list of orders must not lie in anybody's cache.
+    (b"cache-control", b"no-store"),
 ]
 _NOT_A_PAGE = [(b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")]
 
@@ -23,8 +25,8 @@ class SecurityHeaders:
                 headers = message["headers"]
                 names = {name for name, _ in headers}
                 is_page = any(name == b"content-type" and value.startswith(b"text/html") for name, value in headers)
-                has_policy = b"content-security-policy" in names
-                message["headers"] = [*headers, *_ALWAYS, *([] if has_policy or is_page else _NOT_A_PAGE)]
+                ours = [*_ALWAYS, *([] if is_page else _NOT_A_PAGE)]
+                message["headers"] = [*headers, *(header for header in ours if header[0] not in names)]
             await send(message)
 
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)

@@ -1,0 +1,258 @@
+"""Canaries: marked secrets go in wherever a customer or an operator can put them; then everything stored is searched.
+
+Histories as exported and as they lie on Temporal's disk, every table, every log, the metrics. Each search is shown to
+work by something that must be found.
+"""
+
+import asyncio
+import base64
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import httpx
+import pytest
+from google.protobuf.message import Message
+from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
+from temporalio.client import Client
+
+from checkout.codec import ENCODING
+from stack import parts
+from stack.stack import Stack
+from tests.security.conftest import PAYLOAD_KEYS
+
+CARD = "4000002500003155"
+LOGS = ("gateway", "worker", "payment", "setup", "postgres", "temporal")
+
+
+@dataclass(frozen=True)
+class Trail:
+    """What was done, and what of it must be found or must not."""
+
+    mark: str
+    email: str
+    keys: list[str]
+    order_ids: list[str]
+
+
+@pytest.fixture(scope="session")
+async def trail(guarded: Stack) -> Trail:
+    """A paid, a cancelled, a refused and a refunded checkout, and everything a customer may get wrong."""
+    mark = secrets.token_hex(6)
+    made = Trail(mark, f"ada.{mark}@canary.example", [], [])
+    operator = {"Authorization": f"Bearer {guarded.admin_token}"}
+    async with (
+        httpx.AsyncClient(base_url=guarded.urls["gateway"], timeout=20) as shop,
+        httpx.AsyncClient(base_url=guarded.urls["payment"], timeout=20) as payment,
+    ):
+        for end in ("pay", "cancel", "refund", "refuse"):
+            key = f"canary-{end}-{mark}"
+            if end == "refuse":
+                rule = {
+                    "point": "create.before",
+                    "action": "error",
+                    "status": 400,
+                    "match": {"client_reference_id": key},
+                }
+                (await payment.put("/_faults", json=rule)).raise_for_status()
+            answer = await shop.post(f"/checkout/{key}", json={"email": made.email})
+            order = answer.json()
+            made.keys.append(key)
+            made.order_ids.append(order["order_id"])
+            if end in ("pay", "refund"):
+                wrong = {"payment_method": CARD, "card_number": CARD}
+                await payment.post(f"/payment/{order['session_id']}/pay", data=wrong)
+                await payment.post("/api/submit_payment", data={"session_id": order["session_id"]})
+            if end == "cancel":
+                await shop.post(f"/orders/{order['order_id']}/cancel")
+        for body in (
+            {"card": CARD, "email": made.email},
+            {"email": f"{made.email} {CARD}"},
+            {"items": [{"sku": CARD}]},
+        ):
+            await shop.post("/checkout", json=body)
+        await shop.post("/checkout", data={"sku": "pen", "quantity": "x", "email": made.email})
+        await shop.get("/admin/orders", params={"q": made.email}, headers=operator)
+        await shop.get("/admin/orders", headers={"Authorization": f"Bearer wrong-{mark}"})
+        await shop.post("/payment_webhook", content=made.email.encode(), headers={"Stripe-Signature": f"t=1,v1={mark}"})
+        await ended(shop, made.order_ids)
+        (await shop.post(f"/admin/orders/{made.order_ids[2]}/refund", headers=operator)).raise_for_status()
+    return made
+
+
+async def ended(shop: httpx.AsyncClient, order_ids: list[str]) -> None:
+    for _ in range(200):
+        states = [(await shop.get(f"/orders/{each}")).json()["status"] for each in order_ids]
+        if not {"pending", "awaiting_payment", "fulfilled"} & set(states):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(states)
+
+
+def secrets_of(guarded: Stack) -> dict[str, str]:
+    """What no store, no log and no answer may hold."""
+    cluster = parts.cluster(guarded.config)
+    database = {
+        f"password of {name}": str(urlsplit(url).password)
+        for name, url in (
+            ("owner", cluster.url),
+            *((part, cluster.url_of(f"checkout_{part}")) for part in ("gateway", "worker", "payment")),
+        )
+    }
+    return database | {
+        "operator token": guarded.admin_token,
+        "webhook secret": guarded.webhook_secret,
+        "provider's key": guarded.env["STRIPE_SECRET_KEY"],
+        "payload key": PAYLOAD_KEYS.partition(":")[2],
+        "card number": CARD,
+    }
+
+
+def found_in(content: bytes, wanted: dict[str, str]) -> list[str]:
+    """Names of what occurs, as it is or in base64 at any alignment (a history's JSON holds payloads so)."""
+    hits = []
+    for name, value in wanted.items():
+        raw = value.encode()
+        forms = [raw] + [base64.b64encode(b"\0" * shift + raw)[4:-4] for shift in range(3)]
+        if any(form in content for form in forms):
+            hits.append(name)
+    return hits
+
+
+def stored_by_temporal(data_dir: Path) -> bytes:
+    """The development server's SQLite file with its journal, as they lie there."""
+    return b"".join(file.read_bytes() for file in sorted(data_dir.rglob("temporal.db*")))
+
+
+def messages(root: Message, inside: str = "") -> Iterator[tuple[str, Message]]:
+    """Every message below, with the names of the fields that lead to it."""
+    yield inside, root
+    for field, value in root.ListFields():
+        if field.type != field.TYPE_MESSAGE:
+            continue
+        path = f"{inside}.{field.name}"
+        if field.message_type.GetOptions().map_entry:
+            values = [value[key] for key in value]
+        else:
+            values = list(value) if field.is_repeated else [value]
+        for each in values:
+            if isinstance(each, Message):
+                yield from messages(each, path)
+
+
+async def histories(temporal: Client, trail: Trail) -> dict[str, Any]:
+    ids = [*trail.keys, *(f"dispatch/{each}" for each in trail.order_ids), f"refund/{trail.order_ids[2]}"]
+    exported = {}
+    async for execution in temporal.list_workflows():
+        if execution.id in ids or execution.id.startswith("settle:"):
+            exported[execution.id] = await temporal.get_workflow_handle(execution.id).fetch_history()
+    return exported
+
+
+async def test_no_history_shows_an_email_or_a_secret(guarded: Stack, temporal: Client, trail: Trail) -> None:
+    exported = await histories(temporal, trail)
+    assert set(trail.keys) <= set(exported)
+    assert f"refund/{trail.order_ids[2]}" in exported
+    for workflow_id, history in exported.items():
+        wanted = secrets_of(guarded) | {"email": trail.email, "mark": f"ada.{trail.mark}"}
+        assert found_in(history.to_json().encode(), wanted) == [], workflow_id
+
+
+async def test_every_payload_but_search_attributes_and_the_sdks_markers_is_encrypted(
+    temporal: Client, trail: Trail
+) -> None:
+    seen: dict[str, int] = {}
+    for history in (await histories(temporal, trail)).values():
+        for event in history.events:
+            for path, message in messages(event):
+                if isinstance(message, Payload):
+                    kind = path.split(".")[1] if len(path.split(".")) > 1 else path
+                    if "search_attributes" in path or (
+                        kind == "marker_recorded_event_attributes" and b"seq" in message.data
+                    ):
+                        assert trail.email.encode() not in message.data
+                        continue
+                    assert message.metadata.get("encoding") == ENCODING, (path, message)
+                    seen[kind] = seen.get(kind, 0) + 1
+    assert seen["workflow_execution_started_event_attributes"] >= 5
+    assert seen["marker_recorded_event_attributes"] >= 10
+    assert seen["user_metadata"] >= 5, "summaries are payloads too"
+
+
+async def test_no_failure_in_a_history_says_why(temporal: Client, trail: Trail) -> None:
+    failures = [
+        message
+        for history in (await histories(temporal, trail)).values()
+        for event in history.events
+        for _, message in messages(event)
+        if isinstance(message, Failure)
+    ]
+    assert failures, "the refused payment session must have left one"
+    # "UnhandledCommand" is Temporal's own: news came while a workflow task was under way.
+    assert {failure.message for failure in failures} - {"UnhandledCommand"} == {"Encoded failure"}
+    assert {failure.stack_trace for failure in failures} == {""}
+
+
+async def test_an_operator_reads_all_of_it_with_the_key(temporal: Client, trail: Trail) -> None:
+    """Otherwise the searches above would also pass on empty histories."""
+    started = (await temporal.get_workflow_handle(trail.keys[0]).fetch_history()).events[0]
+    given = started.workflow_execution_started_event_attributes.input.payloads
+    (checkout,) = await temporal.data_converter.decode(given)
+    assert checkout["email"] == trail.email
+    refused = await temporal.get_workflow_handle(trail.keys[3]).fetch_history()
+    causes = [message for event in refused.events for _, message in messages(event) if isinstance(message, Failure)]
+    error = await temporal.data_converter.decode_failure(causes[0])
+    assert "The payment service answered 400" in f"{error} {error.__cause__}"
+
+
+async def test_nothing_of_it_lies_on_temporals_disk(guarded: Stack, trail: Trail) -> None:
+    content = await asyncio.to_thread(stored_by_temporal, guarded.config.data_dir)
+    assert found_in(content, {"key": trail.keys[0]}) == ["key"], "the search works: workflow ids are there"
+    assert found_in(content, secrets_of(guarded) | {"email": trail.email}) == []
+
+
+async def test_the_database_holds_an_email_in_one_column_and_no_secret_at_all(guarded: Stack, trail: Trail) -> None:
+    wanted = secrets_of(guarded) | {"email": trail.email}
+    hits = set()
+    connection = await asyncpg.connect(guarded.database_url)
+    try:
+        tables = await connection.fetch(
+            "SELECT table_schema, table_name, column_name FROM information_schema.columns"
+            " WHERE table_schema IN ('shop', 'payments')"
+        )
+        for schema, table, column in tables:
+            rows = await connection.fetch(f'SELECT "{column}"::text FROM {schema}.{table} WHERE "{column}" IS NOT NULL')
+            content = "\n".join(row[0] for row in rows).encode()
+            # bytea is shown as hexadecimal digits.
+            content += b"".join(bytes.fromhex(row[0][2:]) for row in rows if row[0].startswith("\\x"))
+            hits |= {(name, schema, f"{table}.{column}") for name in found_in(content, wanted)}
+    finally:
+        await connection.close()
+    assert {hit for hit in hits if hit[1] == "shop"} == {("email", "shop", "orders.email")}
+    assert {hit[0] for hit in hits if hit[1] == "payments"} <= {"email"}, "the provider writes the receipt"
+
+
+async def test_no_log_and_no_metric_tells_who_bought_or_how_to_get_in(
+    client: httpx.AsyncClient, guarded: Stack, trail: Trail
+) -> None:
+    wanted = secrets_of(guarded) | {"email": trail.email, "name": f"ada.{trail.mark}", "token": f"wrong-{trail.mark}"}
+    for part in LOGS:
+        assert found_in(guarded.log(part).encode(), wanted) == [], part
+    assert trail.keys[0] in guarded.log("gateway"), "the guide's line names the key: the search works"
+    metrics = (await client.get("/metrics")).content
+    ids = {each: each for each in (*trail.keys, *trail.order_ids)}
+    assert b"/orders/{order_id}" in metrics
+    assert found_in(metrics, wanted | ids) == []
+
+
+async def test_no_problem_repeats_what_was_sent(client: httpx.AsyncClient, trail: Trail) -> None:
+    for body in ({"card": CARD}, {"email": f"{trail.email} {CARD}"}, {"items": [{"sku": CARD, "quantity": CARD}]}):
+        answer = await client.post("/checkout", json=body)
+        assert answer.status_code == 422
+        assert CARD not in answer.text or answer.json()["errors"][0]["message"] == f"there is no product {CARD}"
+        assert trail.email not in answer.text
