@@ -3,18 +3,20 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 Value = TypeVar("Value")
 
 PAUSE = 0.02
 
 
-async def eventually(
-    look: Callable[[], Value | Awaitable[Value]], *, within: float = 20.0, what: str = "the condition"
-) -> Value:
+@overload
+async def eventually(look: Callable[[], Awaitable[Value | None]], *, within: float = ..., what: str = ...) -> Value: ...
+@overload
+async def eventually(look: Callable[[], bool], *, within: float = ..., what: str = ...) -> bool: ...
+async def eventually(look: Callable[[], Any], *, within: float = 20.0, what: str = "the condition") -> Any:
     """The first true answer of `look`, asked again and again. Raises `AssertionError` after `within` seconds."""
-    answer: Value | None = None
+    answer: Any = None
     try:
         async with asyncio.timeout(within):
             while True:

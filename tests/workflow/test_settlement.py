@@ -66,6 +66,15 @@ async def test_an_orphaned_order_that_was_paid_is_fulfilled(lab: Lab) -> None:
     assert (await lab.order(order_id)).status is OrderStatus.DISPATCHED
 
 
+async def test_an_orphan_that_was_paid_before_is_fulfilled_without_waiting_for_another_event(lab: Lab) -> None:
+    order_id, session_id = await orphaned(lab)
+    lab.provider.pay(session_id)
+    with lab.environment.auto_time_skipping_disabled():
+        result = await lab.settle(None, order_id)
+    assert result is not None
+    assert result.status is OrderStatus.FULFILLED
+
+
 async def test_an_orphaned_order_that_nobody_pays_ends_at_its_deadline(lab: Lab) -> None:
     order_id, session_id = await orphaned(lab)
     result = await lab.settle(session_id, order_id)

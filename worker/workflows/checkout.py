@@ -35,6 +35,8 @@ class CheckoutWorkflow(OrderJourney):
         await self._open_order()
         if self.order.status is OrderStatus.PENDING:
             await self.open_payment_session()
+        else:
+            self.look_first()
         await self.await_payment()
         self.tell_outcome()
         await self.start_dispatch()

@@ -98,6 +98,10 @@ class OrderJourney:
             workflow.logger.warning("No payment session for order %s: %s", self.order.order_id, error)
             await self._release(OrderStatus.REJECTED, Reason.PAYMENT_UNAVAILABLE)
 
+    def look_first(self) -> None:
+        """Nobody listened for a while: ask the provider before waiting for it to speak."""
+        self._has_news = True
+
     async def await_payment(self) -> None:
         """Wait for news, a wish to cancel or the deadline, and settle; again, until the order is decided."""
         while self.order.status.is_live:

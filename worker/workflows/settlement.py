@@ -45,6 +45,7 @@ class SettlementWorkflow(OrderJourney):
         if order is None:
             return None
         if self.order.status.is_live:
+            self.look_first()
             await self.await_payment()
             self.tell_outcome()
             await self.start_dispatch()

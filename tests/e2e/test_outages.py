@@ -1,0 +1,146 @@
+"""Parts that are away or killed in the middle of a checkout: what the customer is told, and how the order ends."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from temporalio.client import Client
+
+from checkout.temporal import data_converter
+from stack.config import StackConfig
+from stack.stack import Stack
+from tests.support.eventually import eventually
+from tests.support.shop import Shop
+
+RECOVERY = 30.0  # seconds; how fast it really is, the chaos campaign measures
+
+
+@pytest.fixture(scope="module")
+async def fragile(scratch: Path) -> AsyncIterator[Stack]:
+    """A stack of this module's own, to be broken."""
+    settings = {
+        "CHECKOUT_DISPATCH_DURATION": "1",
+        "CHECKOUT_SWEEP_INTERVAL": "2",
+        "CHECKOUT_SWEEP_GRACE": "3",
+        "CHECKOUT_SESSION_WAIT": "3",
+    }
+    async with Stack(StackConfig.for_tests(scratch / "fragile", extra_env=settings)) as stack:
+        yield stack
+
+
+@pytest.fixture
+async def shop(fragile: Stack) -> AsyncIterator[Shop]:
+    async with Shop(fragile) as shop:
+        yield shop
+
+
+async def test_without_a_worker_the_checkout_waits_and_the_key_resumes_it(shop: Shop) -> None:
+    await shop.stack.stop_part("worker")
+    key = shop.key()
+    answer = await shop.post(key)
+    assert (answer.status_code, answer.headers["retry-after"].isdigit()) == (202, True)
+    await shop.stack.start_part("worker")
+
+    async def resumed() -> bool:
+        return (await shop.post(key)).status_code == 200
+
+    await eventually(resumed, within=RECOVERY)
+
+
+@pytest.mark.parametrize("part", ["temporal", "postgres"])
+async def test_while_a_server_is_away_the_answer_is_503_and_the_same_key_works_afterwards(
+    shop: Shop, part: str
+) -> None:
+    await shop.stack.stop_part(part)
+    key = shop.key()
+    answer = await shop.post(key)
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert answer.headers["retry-after"].isdigit()
+    assert (await shop.http.get("/readyz")).status_code == 503
+    await shop.stack.start_part(part)
+
+    async def works() -> bool:
+        return (await shop.post(key)).status_code == 200
+
+    await eventually(works, within=RECOVERY)
+
+
+async def test_a_webhook_that_finds_temporal_away_is_sent_again(shop: Shop) -> None:
+    body = await shop.buy()
+    await shop.stack.stop_part("temporal")
+    assert (await shop.payment.pay(body["session_id"])).status_code == 204
+    assert await shop.payment.send_webhook(session_id=body["session_id"]) == [503]
+    await shop.stack.start_part("temporal")
+    await shop.until(body["order_id"], "fulfilled", "dispatched", within=RECOVERY)
+
+
+@pytest.mark.parametrize("part", ["worker", "gateway", "payment", "temporal", "postgres"])
+@pytest.mark.parametrize("moment", ["while it is opened", "while it is paid"])
+async def test_a_kill_at_any_moment_loses_nothing(shop: Shop, part: str, moment: str) -> None:
+    key = shop.key()
+    if moment == "while it is opened":
+        await asyncio.gather(shop.post(key), shop.stack.kill(part), return_exceptions=True)
+    body = await _buy_patiently(shop, key)
+    if moment == "while it is paid":
+        await asyncio.gather(_pay_patiently(shop, body["session_id"]), shop.stack.kill(part))
+    await _pay_patiently(shop, body["session_id"])
+    await _until_fulfilled(shop, body["order_id"])
+    assert shop.stack.restarts[part] >= 1
+    assert (await shop.post(key)).json() == body
+
+
+async def _buy_patiently(shop: Shop, key: str) -> dict[str, object]:
+    """As a client that was cut off does: the same key again until there is an answer."""
+
+    async def answer() -> dict[str, object] | None:
+        try:
+            response = await shop.post(key)
+        except httpx.HTTPError:
+            return None
+        assert response.status_code in (200, 202, 503), response.text
+        return dict(response.json()) if response.status_code == 200 else None
+
+    body = await eventually(answer, within=RECOVERY, what="an answer to Buy")
+    assert body is not None
+    return body
+
+
+async def _pay_patiently(shop: Shop, session_id: object) -> None:
+    async def is_paid() -> bool:
+        try:
+            return (await shop.payment.pay(str(session_id))).status_code == 204
+        except httpx.HTTPError:
+            return False
+
+    await eventually(is_paid, within=RECOVERY, what="the payment")
+
+
+async def _until_fulfilled(shop: Shop, order_id: object) -> None:
+    async def is_fulfilled() -> bool:
+        try:
+            answer = await shop.http.get(f"/orders/{order_id}")
+        except httpx.HTTPError:
+            return False
+        return answer.status_code == 200 and answer.json()["status"] in ("fulfilled", "dispatched")
+
+    await eventually(is_fulfilled, within=RECOVERY, what="the fulfilment")
+
+
+async def test_an_order_whose_workflow_was_terminated_is_settled_by_the_sweep(shop: Shop) -> None:
+    body = await shop.buy()
+    client = await Client.connect(shop.stack.urls["temporal"], data_converter=data_converter())
+    await client.get_workflow_handle(body["checkout_key"]).terminate("by hand")
+    await shop.payment.fault("webhook", "lose", times=None)
+    await shop.payment.pay(body["session_id"])
+    await shop.until(body["order_id"], "fulfilled", "dispatched", within=RECOVERY)
+
+
+async def test_after_all_this_the_ledgers_are_right(shop: Shop) -> None:
+    await shop.payment.reset()
+
+    async def is_clean() -> bool:
+        return await shop.is_clean()
+
+    await eventually(is_clean, within=RECOVERY, what="a clean audit")

@@ -1,0 +1,80 @@
+"""A customer and an operator over HTTP, against the running stack."""
+
+import secrets
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from stack.stack import Stack
+from tests.support.eventually import eventually
+from tests.support.payment import PaymentService
+
+
+class Shop:
+    """`async with`: the gateway and the payment service of a stack, without faults."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.http = httpx.AsyncClient(base_url=stack.urls["gateway"], timeout=30)
+        self.payment = PaymentService(stack.urls["payment"])
+
+    async def __aenter__(self) -> Self:
+        await self.payment.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.payment.__aexit__(kind, error, trace)
+        await self.http.aclose()
+
+    @property
+    def operator(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.stack.admin_token}"}
+
+    @staticmethod
+    def key() -> str:
+        return f"t-{secrets.token_hex(8)}"
+
+    async def post(self, key: str | None = None, *, sku: str = "pen", quantity: int = 1, **more: Any) -> httpx.Response:
+        path = "/checkout" if key is None else f"/checkout/{key}"
+        return await self.http.post(path, json={"items": [{"sku": sku, "quantity": quantity}]}, **more)
+
+    async def buy(self, key: str | None = None, *, sku: str = "pen", quantity: int = 1) -> dict[str, Any]:
+        answer = await self.post(key, sku=sku, quantity=quantity)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    async def order(self, order_id: str) -> dict[str, Any]:
+        answer = await self.http.get(f"/orders/{order_id}")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    async def until(self, order_id: str, *statuses: str, within: float = 20.0) -> dict[str, Any]:
+        """The order, once it has one of the statuses."""
+
+        async def look() -> dict[str, Any] | None:
+            order = await self.order(order_id)
+            return order if order["status"] in statuses else None
+
+        order = await eventually(look, within=within, what=f"order {order_id} being {' or '.join(statuses)}")
+        assert order is not None
+        return order
+
+    async def available(self, sku: str) -> int:
+        products = (await self.http.get("/products")).json()["products"]
+        return int(next(product["available"] for product in products if product["sku"] == sku))
+
+    async def restock(self, sku: str, quantity: int) -> None:
+        body = {"sku": sku, "quantity": quantity}
+        (await self.http.post("/admin/restock", json=body, headers=self.operator)).raise_for_status()
+
+    async def audit(self) -> dict[str, Any]:
+        """The auditor's verdict, without any grace: the system must be quiet."""
+        answer = await self.http.get("/admin/audit", params={"grace": 0}, headers=self.operator)
+        answer.raise_for_status()
+        return dict(answer.json())
+
+    async def is_clean(self) -> bool:
+        return bool((await self.audit())["ok"])
