@@ -32,6 +32,9 @@ COOKIE = "checkout_codec"
 COOKIE_SECONDS = 12 * 3600
 # All that Temporal's UI 2.54 sends.
 _ALLOWED_HEADERS = "content-type, x-namespace, authorization, authorization-extras"
+_PAYLOAD = {"type": "object", "properties": {"metadata": {"type": "object"}, "data": {"type": "string"}}}
+_PAYLOADS = {"type": "object", "properties": {"payloads": {"type": "array", "items": _PAYLOAD}}}
+_REQUEST = {"requestBody": {"required": True, "content": {"application/json": {"schema": _PAYLOADS}}}}
 
 
 def create_router(settings: Settings) -> APIRouter:
@@ -44,7 +47,7 @@ def create_router(settings: Settings) -> APIRouter:
     async def preflight(request: Request) -> Response:
         return Response(status_code=204, headers=_cors(request, ui) | {"Access-Control-Max-Age": "600"})
 
-    @router.post("/decode", summary="Decrypt payloads of a history, for Temporal's UI")
+    @router.post("/decode", summary="Decrypt payloads of a history, for Temporal's UI", openapi_extra=_REQUEST)
     async def decode(request: Request) -> Response:
         headers = _cors(request, ui) | {"Cache-Control": "no-store"}
         try:

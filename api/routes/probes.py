@@ -14,7 +14,7 @@ from api.state import GatewayDependency
 router = APIRouter(tags=["probes"])
 
 
-@router.get("/livez")
+@router.get("/livez", response_class=PlainTextResponse)
 async def livez() -> PlainTextResponse:
     """The process answers."""
     return PlainTextResponse("ok\n")
@@ -32,6 +32,6 @@ async def readyz(gateway: GatewayDependency) -> JSONResponse:
     return JSONResponse({"status": "ready"})
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics() -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

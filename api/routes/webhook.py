@@ -10,7 +10,21 @@ from api.state import GatewayDependency
 router = APIRouter(tags=["payment service"])
 
 
-@router.post("/payment_webhook", summary="Take a signed event")
+_REQUEST = {
+    "parameters": [
+        {
+            "name": "Stripe-Signature",
+            "in": "header",
+            "required": True,
+            "schema": {"type": "string"},
+            "description": "`t=<unix seconds>,v1=<HMAC-SHA256>`, several `v1` while secrets are rotated.",
+        }
+    ],
+    "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
+}
+
+
+@router.post("/payment_webhook", summary="Take a signed event", openapi_extra=_REQUEST)
 async def payment_webhook(request: Request, gateway: GatewayDependency) -> JSONResponse:
     """200 once the event is safely with Temporal; 400 for a bad signature; 503 to have it sent again."""
     payload = await read_body(request, MAX_WEBHOOK_BYTES)

@@ -47,6 +47,7 @@ GATEWAY = {
     "GET /admin/orders": OPERATOR,
     "POST /admin/orders/{order_id}/refund": OPERATOR,
     "GET /admin/audit": OPERATOR,
+    "GET /admin/events": OPERATOR,
     "GET /admin": CONSOLE,
     "GET /admin/console/orders": CONSOLE,
     "GET /admin/console/orders/{order_id}": CONSOLE,

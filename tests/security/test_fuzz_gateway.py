@@ -1,0 +1,91 @@
+"""Schemathesis reads the gateway's own description and sends what it allows, and what it does not.
+
+Nothing may end in a 5xx, and every answer must be one that the description declares: its status, its content type, its
+headers and its shape. Seeded (`derandomize`): the same requests in every run. More of them with `FUZZ_EXAMPLES=500`.
+"""
+
+import asyncio
+import os
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from stack.stack import Stack
+
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+ROUTES = [
+    "POST /checkout",
+    "POST /checkout/{key}",
+    "GET /products",
+    "GET /orders/{order_id}",
+    "GET /orders/{order_id}/events",
+    "POST /orders/{order_id}/cancel",
+    "POST /payment_webhook",
+    "POST /admin/restock",
+    "GET /admin/orders",
+    "POST /admin/orders/{order_id}/refund",
+    "GET /admin/audit",
+    "GET /livez",
+    "GET /readyz",
+    "GET /metrics",
+    "POST /codec/decode",
+    "POST /codec/session",
+]
+ENDLESS = {"GET /admin/events"}  # a stream of what happens to any order, which ends with its reader
+
+
+@pytest.fixture(scope="module")
+async def description(guarded: Stack) -> Any:
+    return await asyncio.to_thread(schemathesis.openapi.from_url, f"{guarded.urls['gateway']}/openapi.json")
+
+
+async def test_every_described_route_is_fuzzed(description: Any) -> None:
+    found = [result.ok() for result in description.get_all_operations()]
+    assert {f"{operation.method.upper()} {operation.path}" for operation in found} == set(ROUTES) | ENDLESS
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["allowed", "not-allowed"])
+@pytest.mark.parametrize("route", ROUTES)
+async def test_no_request_breaks_a_route_and_every_answer_is_declared(
+    guarded: Stack, description: Any, route: str, mode: GenerationMode
+) -> None:
+    method, _, path = route.partition(" ")
+    operation = description[path][method]
+    headers = {"Authorization": f"Bearer {guarded.admin_token}"} if "/admin" in path or "/codec" in path else {}
+    strategy = operation.as_strategy(generation_mode=mode)
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=strategy)
+    def fuzz(case: Any) -> None:
+        case.call_and_validate(headers=headers, checks=CHECKS, timeout=15)
+
+    # In a thread: the stack's supervisor works in this event loop.
+    try:
+        await asyncio.to_thread(fuzz)
+    except Unsatisfiable:
+        pytest.skip("nothing of it could be wrong")
