@@ -132,6 +132,13 @@ def install(app: FastAPI) -> None:
     for kind in (SQLAlchemyError, PoolTimeoutError, PostgresError, InterfaceError, RPCError, OSError, TimeoutError):
         app.add_exception_handler(kind, away)
 
+    @app.exception_handler(RuntimeError)
+    async def maybe_away(request: Request, error: RuntimeError) -> JSONResponse:
+        # A gateway that has never reached Temporal yet gets this from the SDK, and no RPCError.
+        if not str(error).startswith("Failed client connect"):
+            raise error
+        return await away(request, error)
+
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
         logger.error("%s %s failed", request.method, _route(request), exc_info=error)
