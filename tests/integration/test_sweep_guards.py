@@ -1,0 +1,72 @@
+"""The safety net: what nobody looks after is found, and what somebody looks after is left alone."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.testing import ActivityEnvironment
+
+from checkout.contracts import OrderStatus, SweepResult
+from checkout.ids import settlement_workflow_id
+from db import orders
+from stack.config import StackConfig
+from stack.stack import Stack
+from tests.integration.test_open_order import awaiting
+from tests.support.rig import Rig, rig
+from worker.activities.sweep import SweepActivities
+
+
+@pytest.fixture(scope="module")
+async def temporal_server(scratch: Path) -> AsyncIterator[Stack]:
+    async with Stack(StackConfig.for_tests(scratch / "sweep-guards", parts=("temporal",))) as stack:
+        yield stack
+
+
+@pytest.fixture
+async def shop(database_url: str, engine: AsyncEngine, temporal_server: Stack) -> AsyncIterator[Rig]:
+    async with rig(database_url, engine, temporal_server) as shop:
+        yield shop
+
+
+async def sweep(shop: Rig, grace: float = 0.0) -> SweepResult:
+    activities = SweepActivities(shop.engine, shop.temporal, grace=grace)
+    return await ActivityEnvironment().run(activities.sweep_orders)
+
+
+async def test_a_paid_order_whose_workflow_was_terminated_is_fulfilled(shop: Rig) -> None:
+    key, order_id, session_id = await shop.bought()
+    await shop.temporal.get_workflow_handle(key).terminate()
+    shop.provider.pay(session_id)
+    assert (await sweep(shop)).settlements_started == 1
+    # At once, not at the order's deadline in a quarter of an hour: the event went down with the workflow.
+    await shop.until(order_id, OrderStatus.FULFILLED, OrderStatus.DISPATCHED)
+
+
+async def test_an_order_that_is_looked_after_is_left_alone(shop: Rig) -> None:
+    _, _, session_id = await shop.bought()
+    result = await sweep(shop)
+    assert (result.live_orders, result.settlements_started) == (1, 0)
+    assert not await shop.is_known(settlement_workflow_id(session_id))
+
+
+async def test_an_order_that_a_settlement_looks_after_is_left_alone(shop: Rig) -> None:
+    key, _, _ = await shop.bought()
+    await shop.temporal.get_workflow_handle(key).terminate()
+    assert (await sweep(shop)).settlements_started == 1
+    assert (await sweep(shop)).settlements_started == 0
+
+
+async def test_an_order_as_young_as_the_grace_is_left_alone(shop: Rig) -> None:
+    key, _, _ = await shop.bought()
+    await shop.temporal.get_workflow_handle(key).terminate()
+    assert (await sweep(shop, grace=60)).live_orders == 0
+
+
+async def test_a_parcel_that_no_workflow_looks_after_arrives_all_the_same(shop: Rig) -> None:
+    order = await awaiting(shop.engine, "parcel")
+    async with shop.engine.begin() as connection:
+        await orders.fulfil_order(connection, order.order_id, "pi_1", timedelta(0))
+    assert (await sweep(shop)).dispatches_started == 1
+    await shop.until(order.order_id, OrderStatus.DISPATCHED)

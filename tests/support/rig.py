@@ -1,0 +1,123 @@
+"""Gateway, worker and a payment service in memory, all in this process, over a real PostgreSQL and a real Temporal.
+
+What the whole stack would take ten seconds to start, this has in two: for tests of the gateway's and the sweep's
+guards, which planted bugs run again and again (`tests/mutants`).
+"""
+
+import hashlib
+import hmac
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from api.app import create_app
+from checkout.contracts import Order, OrderStatus
+from checkout.settings import Settings, load_settings
+from checkout.temporal import connect
+from db import orders
+from stack.stack import Stack
+from tests.support.eventually import eventually
+from tests.support.provider import FakeProvider
+from worker.app import Dependencies, create_worker
+
+SECRET = "whsec_of_the_rig"
+TOKEN = "operator-of-the-rig"
+
+
+@dataclass
+class Rig:
+    settings: Settings
+    engine: AsyncEngine
+    temporal: Client
+    http: httpx.AsyncClient
+    provider: FakeProvider = field(default_factory=FakeProvider)
+
+    async def buy(self, key: str | None = None, **cart: Any) -> httpx.Response:
+        path = f"/checkout/{key}" if key else "/checkout"
+        return await self.http.post(path, json=cart) if cart else await self.http.post(path)
+
+    async def bought(self) -> tuple[str, str, str]:
+        """A checkout that waits for its payment: key, order id, session id."""
+        answer = await self.buy()
+        assert answer.status_code == 200, answer.text
+        body = answer.json()
+        return body["checkout_key"], body["order_id"], body["session_id"]
+
+    async def tell(self, session_id: str, key: str | None = None) -> httpx.Response:
+        """A signed webhook: the session is complete."""
+        subject = {"id": session_id, "object": "checkout.session", "client_reference_id": key}
+        event = {"id": f"evt_{secrets.token_hex(8)}", "type": "checkout.session.completed", "data": {"object": subject}}
+        body = json.dumps(event).encode()
+        return await self.http.post(
+            "/payment_webhook", content=body, headers={"Stripe-Signature": signature(body, SECRET)}
+        )
+
+    async def order(self, order_id: str) -> Order:
+        async with self.engine.connect() as connection:
+            return await orders.get_order(connection, order_id)
+
+    async def until(self, order_id: str, *statuses: OrderStatus) -> Order:
+        async def look() -> Order | None:
+            order = await self.order(order_id)
+            return order if order.status in statuses else None
+
+        order = await eventually(look, what=f"the order being {' or '.join(statuses)}")
+        assert order is not None
+        return order
+
+    async def is_known(self, workflow_id: str) -> bool:
+        """Whether Temporal has ever heard of the workflow, as far as it remembers."""
+        try:
+            await self.temporal.get_workflow_handle(workflow_id).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return True
+
+
+def signature(body: bytes, secret: str, at: float | None = None) -> str:
+    """Stripe's header over the body; `at` is unix seconds, by default now."""
+    stamp = int(time.time() if at is None else at)
+    return f"t={stamp},v1={hmac.new(secret.encode(), b'%d.%b' % (stamp, body), hashlib.sha256).hexdigest()}"
+
+
+def settings_for(database_url: str, temporal_port: int, **changes: Any) -> Settings:
+    ours = {
+        "DATABASE_URL": database_url,
+        "CHECKOUT_TEMPORAL_PORT": temporal_port,
+        "CHECKOUT_ADMIN_TOKEN": TOKEN,
+        "STRIPE_WEBHOOK_SECRET": SECRET,
+    }
+    return load_settings(**(ours | changes))
+
+
+@asynccontextmanager
+async def gateway(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """The gateway in this process; a bug of its own shows as 500, as it would to a customer."""
+    app = create_app(settings)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://gateway", timeout=20) as client,
+    ):
+        yield client
+
+
+@asynccontextmanager
+async def rig(database_url: str, engine: AsyncEngine, stack: Stack) -> AsyncIterator[Rig]:
+    """`stack` needs to run no more than Temporal. The sweep has no grace here, and a parcel takes 0.2 s."""
+    settings = settings_for(database_url, stack.config.temporal_port)
+    temporal, provider = await connect(settings), FakeProvider()
+    dependencies = Dependencies(engine, provider, temporal, dispatch_duration=0.2, sweep_grace=0.0)
+    async with create_worker(dependencies), gateway(settings) as http:
+        yield Rig(settings, engine, temporal, http, provider)
