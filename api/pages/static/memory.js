@@ -22,7 +22,8 @@ function write(name, value) {
 /** `{items: {sku: quantity}, email}` */
 export const readCart = () => {
   const cart = read(CART);
-  return { items: { ...cart?.items }, email: typeof cart?.email === "string" ? cart.email : "" };
+  const sound = Object.entries(cart?.items ?? {}).filter(([, quantity]) => Number.isInteger(quantity) && quantity > 0 && quantity < 100);
+  return { items: Object.fromEntries(sound), email: typeof cart?.email === "string" ? cart.email : "" };
 };
 export const writeCart = (cart) => write(CART, cart);
 

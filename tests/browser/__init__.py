@@ -1,0 +1,1 @@
+"""Real Chromium drives the real pages of a running stack."""

@@ -1,0 +1,149 @@
+"""From the shelf to the order's page, with everything a hasty customer does on the way. Never a second order."""
+
+import asyncio
+
+from playwright.async_api import expect
+
+from stack.stack import Stack
+from tests.browser.conftest import Visit
+from tests.browser.visitor import NETWORK, Shop, Visitor
+
+PAID = "Paid, and being packed"
+SENT = "On its way to you"
+
+
+async def test_a_customer_buys_pays_and_sees_the_order_arrive(visitor: Visitor, shop: Shop) -> None:
+    await visitor.fill_cart("Pen", "Notebook")
+    await expect(visitor.press).to_have_text("Buy for $14.50")
+    await visitor.press.click()
+    await visitor.at_payment()
+    await visitor.pay()
+    await visitor.sees(SENT)
+    steps = visitor.page.locator(".steps li.done h3")
+    await expect(steps).to_have_count(5)
+    assert [order["status"] for order in await shop.orders()] == ["dispatched"]
+    await visitor.open()
+    await expect(visitor.page.locator("#empty")).to_be_visible()
+
+
+async def test_a_double_click_makes_one_order(visitor: Visitor, shop: Shop) -> None:
+    await visitor.fill_cart("Pen")
+    await visitor.press.dblclick()
+    await visitor.at_payment()
+    assert len(await shop.orders()) == 1
+
+
+async def test_a_reload_while_the_order_is_made_and_while_it_is_paid_makes_one_order(
+    visitor: Visitor, shop: Shop
+) -> None:
+    await visitor.fill_cart("Pen")
+    # The answer is lost on its way: the key is all that this browser has.
+    await visitor.page.route("**/checkout/*", lambda route: asyncio.sleep(60))
+    await visitor.press.click()
+    await expect(visitor.page.locator("#going")).to_contain_text("Setting your things aside")
+    await visitor.page.unroute("**/checkout/*")
+    await visitor.page.reload()
+    session = await visitor.at_payment()
+    await visitor.page.reload()
+    await visitor.open()
+    await expect(visitor.page.locator("#waiting")).to_contain_text("not paid yet")
+    await visitor.press.click()
+    assert await visitor.at_payment() == session
+    assert len(await shop.orders()) == 1
+
+
+async def test_back_from_the_payment_and_after_paying_makes_no_second_order(visitor: Visitor, shop: Shop) -> None:
+    await visitor.fill_cart("Pen")
+    await visitor.press.click()
+    session = await visitor.at_payment()
+    await visitor.page.go_back()
+    await expect(visitor.page.locator("#waiting")).to_contain_text("not paid yet")
+    await visitor.press.click()
+    assert await visitor.at_payment() == session
+    await visitor.pay()
+    await visitor.sees(SENT)
+    await visitor.page.go_back()  # to the payment page, which says that it is paid
+    await expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Payment complete")
+    assert len(await shop.orders()) == 1
+
+
+async def test_two_tabs_share_the_cart_and_the_order(visitor: Visitor, shop: Shop) -> None:
+    await visitor.fill_cart("Pen")
+    other = Visitor(shop, visitor.context, await visitor.context.new_page())
+    await other.open()
+    await expect(other.press).to_have_text("Buy for $10.00")
+    await other.page.get_by_role("button", name="Add Notebook to the cart").click()
+    await expect(visitor.press).to_have_text("Buy for $14.50")
+    await asyncio.gather(visitor.press.click(), other.press.click())
+    assert await visitor.at_payment() == await other.at_payment()
+    assert len(await shop.orders()) == 1
+
+
+async def test_another_cart_while_an_order_is_unpaid_is_explained_and_can_replace_it(
+    visitor: Visitor, shop: Shop
+) -> None:
+    await visitor.fill_cart("Pen")
+    await visitor.press.click()
+    first = await visitor.at_payment()
+    await visitor.open()
+    await visitor.page.get_by_role("button", name="Add Notebook to the cart").click()
+    await visitor.press.click()
+    await expect(visitor.page.locator("#trouble")).to_contain_text("It holds Pen")
+    await visitor.page.get_by_role("button", name="Cancel it, buy this cart").click()
+    assert await visitor.at_payment() != first
+    assert sorted(order["status"] for order in await shop.orders()) == ["awaiting_payment", "cancelled"]
+
+
+async def test_too_little_stock_is_named_and_the_cart_kept(visitor: Visitor, shop: Shop) -> None:
+    visitor.expected_complaints.append(NETWORK)
+    await visitor.fill_cart("Pen", "Limited print")
+    held = await shop.buy({"limited-print": 10})
+    try:
+        await visitor.press.click()
+        await expect(visitor.page.locator("#trouble")).to_contain_text("Not enough left: Limited print")
+        await expect(visitor.page.locator("#lines")).to_contain_text("Sold out")
+        await visitor.page.get_by_role("button", name="Leave it out").click()
+        await visitor.press.click()
+        await visitor.at_payment()
+    finally:
+        await shop.client.post(f"{shop.url}/orders/{held['order_id']}/cancel")
+
+
+async def test_the_shop_away_is_said_and_the_same_key_tried_again(visitor: Visitor, shop: Shop, stack: Stack) -> None:
+    visitor.expected_complaints.append(NETWORK)
+    await visitor.fill_cart("Pen")
+    await stack.stop_part("gateway")
+    try:
+        await visitor.press.click()
+        await expect(visitor.page.locator("#going")).to_contain_text("cannot be reached")
+    finally:
+        await stack.start_part("gateway")
+    await visitor.at_payment()
+    assert len(await shop.orders()) == 1
+
+
+async def test_without_script_the_shop_sells_all_the_same(visit: Visit, shop: Shop) -> None:
+    visitor = await visit(java_script_enabled=False)
+    await visitor.open()
+    await visitor.page.get_by_label("Quantity of Pen", exact=True).fill("2")
+    await visitor.page.get_by_label("Email").fill(shop.email)
+    await visitor.press.click()
+    await visitor.at_payment()
+    await visitor.page.get_by_role("button", name="Pay $20.00").click()
+    await visitor.page.wait_for_url("**/orders/*/view*")
+    assert await visitor.page.locator("#headline").text_content() in (PAID, SENT)
+
+
+async def test_without_script_an_error_is_a_page_that_keeps_the_cart(visit: Visit, shop: Shop) -> None:
+    visitor = await visit(java_script_enabled=False)
+    visitor.expected_complaints.append(NETWORK)
+    await visitor.open()
+    held = await shop.buy({"limited-print": 10})
+    try:
+        await visitor.page.get_by_label("Quantity of Limited print").fill("1")
+        await visitor.press.click()
+        await expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Not enough is left")
+        await visitor.page.get_by_role("link", name="Change the cart").click()
+        await expect(visitor.page.get_by_label("Quantity of Limited print")).to_have_value("1")
+    finally:
+        await shop.client.post(f"{shop.url}/orders/{held['order_id']}/cancel")
