@@ -130,7 +130,9 @@ async def start_settlement(
 async def _signal(event: SessionEvent, client: Client) -> bool:
     handle = client.get_workflow_handle(str(event.checkout_key))
     try:
-        await handle.signal(CheckoutWorkflow.payment_event, event.event_id, rpc_timeout=SIGNAL_TIMEOUT)
+        await handle.signal(
+            CheckoutWorkflow.payment_event, args=[event.event_id, event.session_id], rpc_timeout=SIGNAL_TIMEOUT
+        )
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return False

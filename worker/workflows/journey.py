@@ -22,8 +22,9 @@ with workflow.unsafe.imports_passed_through():
         ReleaseInput,
         SessionState,
         SessionStatus,
+        SettlementInput,
     )
-    from checkout.ids import dispatch_workflow_id
+    from checkout.ids import dispatch_workflow_id, settlement_workflow_id
     from checkout.temporal import CHECKOUT_STATUS, ORDER_ID
     from worker import policies
     from worker.activities.orders import OrderActivities
@@ -38,6 +39,8 @@ class OrderJourney:
     def __init__(self) -> None:
         self._order: Order | None = None
         self._event_ids: set[str] = set()
+        self._sessions_heard_of: set[str] = set()
+        self._handed_on: set[str] = set()
         self._has_news = False
         self._closing: Reason | None = None
 
@@ -45,12 +48,14 @@ class OrderJourney:
     # a handler cannot take it. So both handlers take whatever comes, and look at it themselves.
 
     @workflow.signal
-    def payment_event(self, event_id: str = "", *_unexpected: object) -> None:
-        """The provider has news. Only the event's id: what it is, the provider is asked. Repeats are dropped."""
+    def payment_event(self, event_id: str = "", session_id: str = "", *_unexpected: object) -> None:
+        """The provider has news of a session. What it is, the provider is asked. Repeats are dropped."""
         is_known = not isinstance(event_id, str) or event_id in self._event_ids
         if not is_known and len(self._event_ids) < policies.MAX_EVENTS_PER_RUN:
             self._event_ids.add(event_id)
             self._has_news = True
+            if isinstance(session_id, str) and session_id:
+                self._sessions_heard_of.add(session_id)
 
     @workflow.signal
     def cancel(self, *_unexpected: object) -> None:
@@ -105,6 +110,7 @@ class OrderJourney:
     async def await_payment(self) -> None:
         """Wait for news, a wish to cancel or the deadline, and settle; again, until the order is decided."""
         while self.order.status.is_live:
+            await self.hand_on_other_sessions()
             if self._is_run_long_enough:
                 self.start_over()
             await self._wait()
@@ -114,6 +120,22 @@ class OrderJourney:
                 workflow.logger.error("Order %s needs attention, its stock is kept: %s", self.order.order_id, error)
                 await workflow.sleep(policies.REFUSED_PAUSE, summary="The payment service refuses to answer")
                 self._has_news = True
+
+    async def hand_on_other_sessions(self) -> None:
+        """Have sessions settled that carry this key and are not the order's own: what was paid there goes back."""
+        own = {self.order.session.session_id} if self.order.session else set()
+        while others := self._sessions_heard_of - self._handed_on - own:
+            session_id = min(others)
+            self._handed_on.add(session_id)
+            with contextlib.suppress(WorkflowAlreadyStartedError):
+                await workflow.start_child_workflow(
+                    "SettlementWorkflow",  # by name: it is a journey itself, and imports this module
+                    SettlementInput(session_id=session_id),
+                    id=settlement_workflow_id(session_id),
+                    parent_close_policy=ParentClosePolicy.ABANDON,
+                    task_timeout=policies.WORKFLOW_TASK_TIMEOUT,
+                    static_summary="A payment under this key that is not the order's own",
+                )
 
     def start_over(self) -> None:
         """Continue as new. The order and its session are in the database: the next run finds them and goes on."""
