@@ -8,7 +8,8 @@ from tests.browser.visitor import Shop, Visitor
 
 WEIGHT = 100_000  # bytes, everything a page loads
 PAINT = 300  # milliseconds to the first contentful paint
-TRIES = 8
+TRIES = 6
+BUSY = 4
 SCRIPT = "<img src=x onerror=alert(1)><script>alert(2)</script>'\"{{7*7}}"
 
 
@@ -25,8 +26,14 @@ async def addresses(shop: Shop) -> dict[str, str]:
     }
 
 
-async def test_every_page_is_light_and_painted_at_once(visit: Visit, addresses: dict[str, str]) -> None:
-    """Each by a browser that has never been here. Noise only ever adds to a paint: the best of a few tries counts."""
+async def test_every_page_is_light_and_painted_at_once(visit: Visit, shop: Shop, addresses: dict[str, str]) -> None:
+    """Each by a browser that has never been here. Noise only ever adds to a paint: the best of a few tries counts.
+
+    On a machine busy with something else even one word takes long to paint; then a page may take that word's time
+    `BUSY` times over.
+    """
+    word = min([(await _measure(await visit(), f"{shop.url}/livez"))[0] for _ in range(3)])
+    allowed = max(PAINT, BUSY * word)
     operator = await visit()
     await operator.sign_in()
     cookies = [{**cookie} for cookie in await operator.context.cookies()]
@@ -37,11 +44,11 @@ async def test_every_page_is_light_and_painted_at_once(visit: Visit, addresses: 
             visitor = await visit(storage_state={"cookies": cookies, "origins": []})
             paint, weight = await _measure(visitor, address)
             best = min(best, paint)
-            if best <= PAINT:
+            if best <= allowed:
                 break
         measured[name] = (round(best), weight)
-    print("\nfirst paint (ms) and weight (bytes):", measured)
-    assert {name: found for name, found in measured.items() if found[0] > PAINT or found[1] > WEIGHT} == {}
+    print(f"\nfirst paint (ms; one word: {word:.0f}) and weight (bytes):", measured)
+    assert {name: found for name, found in measured.items() if found[0] > allowed or found[1] > WEIGHT} == {}
 
 
 async def _measure(visitor: Visitor, address: str) -> tuple[float, int]:
