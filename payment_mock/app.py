@@ -7,14 +7,15 @@ from contextlib import asynccontextmanager
 
 import httpx
 from fastapi import FastAPI, Request
+from sqlalchemy.exc import DBAPIError
 from starlette.responses import Response
 
 from payment_mock import housekeeping
-from payment_mock.database import Database, is_unreachable
+from payment_mock.database import Database
 from payment_mock.domain import errors, wire
 from payment_mock.faults.plane import Faults
 from payment_mock.faults.replies import FaultReply
-from payment_mock.http import error_response
+from payment_mock.http import error_response, of_database
 from payment_mock.outbox.deliverer import Outbox
 from payment_mock.routes import faults as faults_routes
 from payment_mock.routes import guide, hosted, probes, stripe_payments, stripe_sessions
@@ -38,6 +39,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(errors.StripeError, _render)
     app.add_exception_handler(Declined, _render)
     app.add_exception_handler(FaultReply, _render)
+    app.add_exception_handler(DBAPIError, _render_known)
     app.add_exception_handler(Exception, _render)
     return app
 
@@ -79,6 +81,13 @@ async def _background(service: Service) -> None:
         raise
 
 
+async def _render_known(_: Request, error: Exception) -> Response:
+    """A database that is away, or refuses a value, is no bug: no traceback, and the connection stays open."""
+    if (known := of_database(error)) is None:
+        raise error
+    return error_response(known)
+
+
 async def _render(_: Request, error: Exception) -> Response:
     """Errors of the routes that are not Stripe's, in Stripe's error objects."""
     if isinstance(error, errors.StripeError):
@@ -88,7 +97,7 @@ async def _render(_: Request, error: Exception) -> Response:
     if isinstance(error, Declined):
         message = wire.decline_message(error.code)
         return error_response(errors.card_declined(error.code, message, ""))
-    if is_unreachable(error):
-        return error_response(errors.api_error(503, "The database is not reachable; try again."))
+    if (known := of_database(error)) is not None:
+        return error_response(known)
     # A bug: uvicorn logs the traceback, the client learns nothing of it.
     return error_response(errors.api_error(500))

@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+import asyncpg
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
@@ -95,3 +96,11 @@ def brief(error: BaseException) -> str:
     """An error in one line, for the log."""
     lines = str(getattr(error, "orig", None) or error).splitlines()
     return lines[0][:200] if lines else type(error).__name__
+
+
+def is_unfit(error: BaseException) -> bool:
+    """Whether PostgreSQL cannot hold a value: a NUL, half of a surrogate pair, a number out of range (class 22)."""
+    if not isinstance(error, DBAPIError):
+        return False
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    return state.startswith("22") or isinstance(getattr(error.orig, "__cause__", None), asyncpg.DataError)

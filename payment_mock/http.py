@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
-from payment_mock.database import is_unreachable
+from payment_mock.database import is_unfit, is_unreachable
 from payment_mock.domain import errors, form, ids, wire
 from payment_mock.faults.replies import FaultReply
 from payment_mock.service import Answer, Service
@@ -34,9 +34,9 @@ def stripe_endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]
         except FaultReply as fault:
             response = fault.response()
         except Exception as error:
-            if not is_unreachable(error):
+            if (known := of_database(error)) is None:
                 raise
-            response = error_response(errors.api_error(503, "The database is not reachable; try again."))
+            response = error_response(known)
         response.headers["request-id"] = request.state.request_id
         response.headers["stripe-version"] = wire.API_VERSION
         if (key := request.headers.get("idempotency-key")) and key.isascii() and key.isprintable():
@@ -44,6 +44,15 @@ def stripe_endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]
         return response
 
     return endpoint
+
+
+def of_database(error: Exception) -> errors.StripeError | None:
+    """What the database's refusal means to a client; None for a bug."""
+    if is_unfit(error):
+        return errors.invalid_request("Invalid string or number: it cannot be stored.")
+    if is_unreachable(error):
+        return errors.api_error(503, "The database is not reachable; try again.")
+    return None
 
 
 def error_response(error: errors.StripeError) -> Response:

@@ -132,7 +132,7 @@ async def _session_id(request: Request) -> str:
     if body.startswith(b"{"):
         try:
             value = json.loads(body).get("session_id")
-        except ValueError:
+        except (ValueError, RecursionError):
             raise errors.invalid_request("The request body is not valid JSON.") from None
     else:
         value = form.parse(body).get("session_id")

@@ -16,12 +16,11 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from payment_mock import provider
-from payment_mock.database import is_unreachable
 from payment_mock.domain import errors, form, wire
 from payment_mock.domain.session import Session
 from payment_mock.domain.urls import fill_in
 from payment_mock.faults.replies import FaultReply
-from payment_mock.http import error_response, read_body
+from payment_mock.http import error_response, of_database, read_body
 from payment_mock.routes.money import money
 from payment_mock.service import Declined, Service
 
@@ -111,9 +110,9 @@ def _guarded(handler: Any) -> Any:
         except FaultReply as fault:
             return fault.response()
         except Exception as error:
-            if not is_unreachable(error):
+            if (known := of_database(error)) is None:
                 raise
-            return error_response(errors.api_error(503, "The database is not reachable; try again."))
+            return _unknown() if known.status == 400 else error_response(known)
         return response
 
     return endpoint
