@@ -23,11 +23,12 @@ from db.engine import create_engine
 from worker.app import Dependencies, create_worker
 from worker.health import HealthServer
 from worker.payments.stripe_adapter import StripeProvider
-from worker.schedule import ensure_sweep
+from worker.schedule import ensure_sweep, has_sweep
 
 logger = logging.getLogger("worker")
 
 _RETRY_PAUSE = 0.3
+_SCHEDULE_PAUSE = 2.0
 
 
 @contextlib.asynccontextmanager
@@ -77,14 +78,16 @@ async def _run(settings: Settings) -> None:
 
 
 async def _keep_sweeping(client: Client, interval: float) -> None:
+    """Set the sweep's schedule, and again whenever it is gone: Temporal may lose all it knew, PostgreSQL does not."""
+    is_set = False
     while True:
         try:
-            await ensure_sweep(client, interval)
+            if not is_set or not await has_sweep(client):
+                await ensure_sweep(client, interval)
+            is_set = True
         except RPCError as error:
             logger.warning("The sweep's schedule cannot be set yet: %s", error)
-            await asyncio.sleep(2)
-        else:
-            return
+        await asyncio.sleep(interval if is_set else _SCHEDULE_PAUSE)
 
 
 def main() -> int:

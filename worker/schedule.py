@@ -14,6 +14,7 @@ from temporalio.client import (
     ScheduleUpdate,
     ScheduleUpdateInput,
 )
+from temporalio.service import RPCError, RPCStatusCode
 
 from checkout.ids import SWEEP_SCHEDULE_ID, SWEEP_WORKFLOW_ID, TASK_QUEUE
 from worker import policies
@@ -33,6 +34,17 @@ def _schedule(interval: float) -> Schedule:
         # A sweep that is still running is doing the work already; missed ones are made up for by the next.
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(seconds=60)),
     )
+
+
+async def has_sweep(client: Client) -> bool:
+    """Whether the schedule is there."""
+    try:
+        await client.get_schedule_handle(SWEEP_SCHEDULE_ID).describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return True
 
 
 async def ensure_sweep(client: Client, interval: float) -> None:

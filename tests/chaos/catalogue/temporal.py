@@ -111,15 +111,19 @@ async def killed_while_customers_are_on_their_way(trip: Trip) -> str:
 async def emptied_of_everything_it_knew(trip: Trip) -> str:
     """The file is gone: PostgreSQL alone must be enough to bring every order to its end."""
     world = trip.world
-    paying, leaving = trip.customer(), trip.customer(gateway=trip.hasty)
-    await asyncio.gather(paying.buy(), leaving.buy())
-    await world.stack.stop_part("temporal")
-    for file in world.stack.config.data_dir.glob("temporal.db*"):
-        file.unlink()
-    await paying.pay()
-    await world.stack.start_part("temporal")
-    world.note("temporal emptied")
-    ends = [await paying.until("dispatched"), await leaving.until("cancelled")]
+    async with world.another("gateway", "patient-gateway", CHECKOUT_PAYMENT_TIMEOUT="8") as patient:
+        paying, leaving = trip.customer(), trip.customer(gateway=patient)
+        await asyncio.gather(paying.buy(), leaving.buy())
+        await world.stack.stop_part("temporal")
+        files = list((world.stack.config.data_dir / "temporal").glob("*"))
+        for file in files:
+            file.unlink()
+        await paying.pay()
+        await world.stack.start_part("temporal")
+        leaving.move_to(world.gateway)
+        expect(files and (await leaving.look())["status"] == "awaiting_payment", "orders that nobody looks after")
+        world.note("temporal emptied")
+        ends = [await paying.until("dispatched"), await leaving.until("cancelled")]
     return ", ".join(str(order["status"]) for order in ends)
 
 

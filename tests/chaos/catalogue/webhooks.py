@@ -85,7 +85,11 @@ async def redelivered_when_temporal_has_forgotten_the_checkout(trip: Trip) -> st
     await pay(trip)
     customer = trip.customers[-1]
     await forget(trip.world, customer.key)
-    rows = await trip.world.query("SELECT id FROM payments.events WHERE session_id = $1", customer.session_id)
+    rows = await trip.world.query(
+        "SELECT e.id FROM payments.events e JOIN payments.deliveries d ON d.event_id = e.id"
+        " WHERE e.session_id = $1 AND d.status = 'delivered'",
+        customer.session_id,
+    )
     for (event_id,) in rows:
         (await trip.world.http.post(f"{trip.world.payment}/_faults/webhooks/{event_id}/resend")).raise_for_status()
     expect(rows, "an event to send again")
