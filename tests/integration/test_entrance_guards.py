@@ -42,8 +42,9 @@ def test_a_signature_within_the_tolerance_is_taken(seconds: float) -> None:
 
 @pytest.mark.parametrize("quantity", ["1.0", "1.5", "true", '"1"', "0", "-1", "100", "2147483648", "null"])
 def test_only_a_whole_number_from_1_to_99_is_a_quantity(quantity: str) -> None:
+    assert CheckoutRequest.model_validate_json('{"items": [{"sku": "pen", "quantity": 99}]}')
     with pytest.raises(ValidationError):
-        CheckoutRequest.model_validate_json(f'{{{{"items": [{{{{"sku": "pen", "quantity": {quantity}}}}}]}}}}')
+        CheckoutRequest.model_validate_json(f'{{"items": [{{"sku": "pen", "quantity": {quantity}}}]}}')
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_a_cart_with_a_price_of_its_own_or_a_product_twice_or_too_many_is_refuse
 @pytest.mark.parametrize("quantity", ["0", "-5", "1.5", "true", "1000001"])
 def test_a_restock_only_adds(quantity: str) -> None:
     with pytest.raises(ValidationError):
-        RestockRequest.model_validate_json(f'{{{{"sku": "pen", "quantity": {quantity}}}}}')
+        RestockRequest.model_validate_json(f'{{"sku": "pen", "quantity": {quantity}}}')
 
 
 def test_an_event_whose_key_is_another_workflows_name_reaches_no_workflow() -> None:

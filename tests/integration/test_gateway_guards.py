@@ -8,9 +8,18 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client, Interceptor, OutboundInterceptor, StartWorkflowInput, WorkflowHandle
+from temporalio.client import (
+    Client,
+    Interceptor,
+    OutboundInterceptor,
+    SignalWorkflowInput,
+    StartWorkflowInput,
+    WorkflowHandle,
+)
+from temporalio.service import RPCError, RPCStatusCode
 
 from api.checkouts import Buy, Checkouts
+from api.webhooks import SessionEvent, deliver
 from checkout.contracts import CartLine, OpenOrderInput, OrderStatus, PaymentSession, Reason, SessionStatus
 from checkout.fingerprint import cart_fingerprint
 from checkout.ids import settlement_workflow_id
@@ -112,6 +121,28 @@ async def test_an_event_while_temporal_is_away_is_503_so_that_it_is_sent_again(d
             lonely = Rig(shop.settings, shop.engine, shop.temporal, cut_off)
             assert (await lonely.tell(session_id, key)).status_code == 503
             assert (await lonely.tell("cs_unknown")).status_code == 503
+
+
+class _Away(Interceptor):
+    """A Temporal that takes nothing."""
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
+        class Refuse(OutboundInterceptor):
+            async def signal_workflow(self, input: SignalWorkflowInput) -> None:
+                raise RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
+
+        return Refuse(next)
+
+
+async def test_an_event_that_temporal_does_not_take_is_an_error_so_that_it_is_sent_again(shop: Rig) -> None:
+    """`api.problems` makes a 503 of it."""
+    key, _, session_id = await shop.bought()
+    options = shop.temporal.config()
+    options["interceptors"] = [_Away()]
+    with pytest.raises(RPCError):
+        await deliver(
+            SessionEvent("evt_1", "checkout.session.completed", session_id, key), Client(**options), shop.engine
+        )
 
 
 async def test_a_paid_checkout_is_fulfilled_by_the_event_alone(shop: Rig) -> None:

@@ -1,0 +1,98 @@
+"""The Stripe adapter against the payment service in this process: what it must never get wrong (planted bugs)."""
+
+import secrets
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import httpx
+import pytest
+
+from checkout.contracts import SessionStatus
+from checkout.errors import PaymentStuck, PaymentUnreachable
+from checkout.settings import load_settings
+from tests.integration.payment_mock.serving import KEY, in_process
+from tests.support.databases import DatabaseServer
+from worker.payments.port import SessionLine, SessionRequest
+from worker.payments.stripe_adapter import StripeProvider
+
+
+class Service:
+    """The payment service, its customer and its tables."""
+
+    def __init__(self, url: str, database_url: str, http: httpx.AsyncClient) -> None:
+        self.provider = StripeProvider(load_settings(STRIPE_API_BASE=url, STRIPE_SECRET_KEY=KEY))
+        self.http = http
+        self._database_url = database_url
+
+    async def fault(self, point: str, action: str, **more: object) -> None:
+        (await self.http.put("/_faults", json={"point": point, "action": action, **more})).raise_for_status()
+
+    async def pay(self, session_id: str) -> None:
+        (await self.http.post("/api/submit_payment", data={"session_id": session_id})).raise_for_status()
+
+    async def count(self, statement: str) -> int:
+        connection = await asyncpg.connect(self._database_url)
+        try:
+            return int(await connection.fetchval(statement))
+        finally:
+            await connection.close()
+
+
+@pytest.fixture
+async def service(database_server: DatabaseServer) -> AsyncIterator[Service]:
+    async with (
+        database_server.empty() as database_url,
+        in_process(database_url, "http://127.0.0.1:9/payment_webhook") as url,
+        httpx.AsyncClient(base_url=url, timeout=20) as http,
+    ):
+        yield Service(url, database_url, http)
+
+
+def request() -> SessionRequest:
+    now = datetime.now(UTC)
+    lines = [SessionLine("Pen", 2, 1000)]
+    return SessionRequest(f"ord_{secrets.token_hex(8)}", "key-1", "usd", lines, now, now + timedelta(minutes=15))
+
+
+async def test_every_attempt_for_an_order_gets_the_same_session(service: Service) -> None:
+    wanted = request()
+    await service.fault("create.after", "drop")
+    with pytest.raises(PaymentUnreachable):
+        await service.provider.create_session(wanted)
+    assert await service.provider.create_session(wanted) == await service.provider.create_session(wanted)
+    assert await service.count("SELECT count(*) FROM payments.sessions") == 1
+
+
+async def test_every_attempt_of_a_refund_carries_the_same_key(service: Service) -> None:
+    session = await service.provider.create_session(request())
+    await service.pay(session.session_id)
+    intent = (await service.provider.retrieve_session(session.session_id)).payment_intent_id
+    assert intent is not None
+    for _ in range(2):
+        await service.provider.refund(intent)
+    assert await service.count("SELECT count(*) FROM payments.refunds") == 1
+    assert await service.count("SELECT count(*) FROM payments.idempotency_keys WHERE endpoint LIKE '%refund%'") == 1
+
+
+async def test_complete_is_not_paid(service: Service) -> None:
+    session = await service.provider.create_session(request())
+    await service.fault("pay.before", "complete_unpaid")
+    await service.pay(session.session_id)
+    state = await service.provider.retrieve_session(session.session_id)
+    assert (state.status, state.paid) == (SessionStatus.COMPLETE, False)
+
+
+async def test_expiring_what_is_paid_says_so(service: Service) -> None:
+    session = await service.provider.create_session(request())
+    await service.pay(session.session_id)
+    assert (await service.provider.expire_session(session.session_id)).paid
+
+
+async def test_a_stored_error_is_told_from_a_passing_one(service: Service) -> None:
+    wanted = request()
+    await service.fault("create.before", "sticky_error", status=500)
+    with pytest.raises(PaymentUnreachable):
+        await service.provider.create_session(wanted)
+    with pytest.raises(PaymentStuck):
+        await service.provider.create_session(wanted)
