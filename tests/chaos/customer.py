@@ -90,6 +90,13 @@ class Customer:
             self.seen.append("cancelled")
         return answer.status_code == 200
 
+    async def ask_for_refund(self) -> None:
+        """The operator gives the money back, trying again until it is done."""
+        url = f"{self._gateway}/admin/orders/{self.order_id}/refund"
+        answer = await self._insist(lambda: self._world.http.post(url, headers=self._world.operator, timeout=15))
+        if answer.status_code != 200:
+            raise Violated(f"the refund was answered {answer.status_code}: {answer.text}")
+
     async def shop(self) -> None:
         """Buy, pay, and wait for the parcel to leave."""
         if not (await self.buy() and await self.pay()):
