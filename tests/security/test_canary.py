@@ -136,7 +136,7 @@ def messages(root: Message, inside: str = "") -> Iterator[tuple[str, Message]]:
         if field.type != field.TYPE_MESSAGE:
             continue
         path = f"{inside}.{field.name}"
-        if field.message_type.GetOptions().map_entry:
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
             values = [value[key] for key in value]
         else:
             values = list(value) if field.is_repeated else [value]

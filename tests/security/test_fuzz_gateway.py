@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
 
 from stack.stack import Stack
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "15"))
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

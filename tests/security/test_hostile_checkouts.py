@@ -136,7 +136,7 @@ async def test_a_key_outside_the_alphabet_is_refused_and_not_repeated(client: ht
 
 @pytest.mark.parametrize("key", ["", "a b", "a,b", "ä", "settle:x", "dispatch/ord_1", '""', '"a', "a" * 201])
 async def test_so_is_one_in_the_header(client: httpx.AsyncClient, key: str) -> None:
-    answer = await client.post("/checkout", headers={"Idempotency-Key": key.encode("latin-1")})
+    answer = await client.post("/checkout", headers={b"Idempotency-Key": key.encode("latin-1")})
     refused(answer, 400)
 
 

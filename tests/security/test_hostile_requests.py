@@ -84,7 +84,7 @@ async def test_sql_in_any_parameter_is_only_text(
             for name in ("status", "q", "after", "limit")
         ],
         await client.get("/admin/audit", params={"grace": text}, headers=operator),
-        await client.get("/orders/ord_x/events", headers={"Last-Event-ID": text.encode("utf-8", "replace")[:200]})
+        await client.get("/orders/ord_x/events", headers={b"Last-Event-ID": text.encode("utf-8", "replace")[:200]})
         if "\x00" not in text
         else await client.get("/orders/%00/events"),
     ]

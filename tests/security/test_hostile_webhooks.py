@@ -45,7 +45,8 @@ def encoded(value: Any) -> bytes:
 
 
 async def send(client: httpx.AsyncClient, body: bytes, signature: str | bytes | None) -> httpx.Response:
-    headers = {} if signature is None else {"Stripe-Signature": signature}
+    signed_as = signature.encode() if isinstance(signature, str) else signature
+    headers = {} if signed_as is None else {b"Stripe-Signature": signed_as}
     return await client.post("/payment_webhook", content=body, headers=headers)
 
 
@@ -177,7 +178,7 @@ PATHS = [("id",), ("type",), ("data",), ("data", "object"), ("data", "object", "
 PATHS += [("data", "object", "client_reference_id"), ("data", "object", "payment_status"), ("api_version",)]
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(path=st.sampled_from(PATHS), value=JSON, remove=st.booleans(), at=st.integers(-200, 200))
 async def test_a_mutated_event_under_a_valid_signature_is_taken_or_refused(
     client: httpx.AsyncClient, guarded: Stack, path: tuple[str, ...], value: Any, remove: bool, at: int

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from api import auth
 from api.app import create_app
+from api.auth import is_operator_token
 from checkout.settings import load_settings
 from payment_mock.app import create_app as create_payment_app
 from payment_mock.settings import load_settings as load_payment_settings
@@ -180,7 +180,8 @@ async def test_an_operators_route_answers_401_to_everybody_else_and_always_the_s
     answers = []
     for headers in WRONG:
         filled = {
-            name: value.replace("{token}", guarded.admin_token).encode("latin-1") for name, value in headers.items()
+            name.encode(): value.replace("{token}", guarded.admin_token).encode("latin-1")
+            for name, value in headers.items()
         }
         for query in ("", f"?token={guarded.admin_token}", f"?access_token={guarded.admin_token}"):
             body = {"sku": "pen", "quantity": 1}
@@ -221,9 +222,9 @@ def test_the_token_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch)
         compared.append((given, expected))
         return False
 
-    monkeypatch.setattr(auth.hmac, "compare_digest", spy)
+    monkeypatch.setattr("api.auth.hmac.compare_digest", spy)
     settings = load_settings()
-    assert not auth.is_operator_token(settings, settings.admin_token.get_secret_value())
+    assert not is_operator_token(settings, settings.admin_token.get_secret_value())
     assert len(compared) == 1
 
 
