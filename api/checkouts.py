@@ -39,6 +39,7 @@ from checkout.ids import TASK_QUEUE
 from checkout.settings import Settings
 from checkout.temporal import CHECKOUT_STATUS
 from db import inventory, orders
+from db.engine import autocommit
 from worker.policies import WORKFLOW_TASK_TIMEOUT
 from worker.workflows.checkout import CheckoutWorkflow
 
@@ -79,7 +80,7 @@ class Checkouts:
     """Wants a pool of connections and a Temporal client for the life of the process."""
 
     def __init__(self, engine: AsyncEngine, client: Client, settings: Settings) -> None:
-        self._engine, self._client, self._settings = engine, client, settings
+        self._reads, self._client, self._settings = autocommit(engine), client, settings
         self._known_currency: dict[str, str] = {}
 
     @around(Step.BUY)
@@ -124,14 +125,14 @@ class Checkouts:
         return order if order.session or order.status is not OrderStatus.PENDING else None
 
     async def _find(self, checkout_key: str) -> Order | None:
-        async with self._engine.connect() as connection:
+        async with self._reads.connect() as connection:
             return await orders.find_by_key(connection, checkout_key)
 
     async def _check_cart(self, lines: list[CartLine]) -> None:
         """Every SKU exists and all are sold in one currency. A SKU never vanishes, so known ones are remembered."""
         unknown = [line.sku for line in lines if line.sku not in self._known_currency]
         if unknown:
-            async with self._engine.connect() as connection:
+            async with self._reads.connect() as connection:
                 self._known_currency |= await inventory.known_products(connection, unknown)
         errors = [
             {"field": f"items[{index}].sku", "message": f"there is no product {line.sku}"}

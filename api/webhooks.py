@@ -26,6 +26,7 @@ from checkout.errors import InvalidKey
 from checkout.failpoints import Step, around
 from checkout.ids import TASK_QUEUE, parse_checkout_key, settlement_workflow_id
 from db import orders
+from db.engine import autocommit
 from worker.policies import WORKFLOW_TASK_TIMEOUT
 from worker.workflows.checkout import CheckoutWorkflow
 from worker.workflows.settlement import SettlementWorkflow
@@ -142,7 +143,7 @@ async def _signal(event: SessionEvent, client: Client) -> bool:
 
 async def _is_settled(event: SessionEvent, engine: AsyncEngine) -> bool:
     """Whether the order has already taken note of what the event tells, so that there is nothing to look at."""
-    async with engine.connect() as connection:
+    async with autocommit(engine).connect() as connection:
         order = await orders.find_by_session(connection, event.session_id)
     if order is None:
         return False

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 
+import uvloop
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
@@ -37,6 +38,8 @@ async def _engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
         settings.database_url.get_secret_value(),
         pool_size=settings.database_pool_size,
         application_name="checkout-worker",
+        # A connection that died is found by the step that uses it, and every step is tried again.
+        pre_ping=False,
     )
     try:
         # Open the first connection before the first customer pays for it; activities retry if it cannot be had.
@@ -98,7 +101,7 @@ def main() -> int:
         return 2
     configure_logging(settings.log_format)
     failpoints.enable(settings.failpoints)
-    asyncio.run(_run(settings))
+    uvloop.run(_run(settings))
     return 0
 
 

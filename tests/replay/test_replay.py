@@ -14,7 +14,7 @@ from checkout.contracts import CheckoutInput, CheckoutResult
 from checkout.temporal import data_converter
 from tests.replay.record import HISTORIES, path_of
 from tests.replay.scenarios import SCENARIOS
-from worker.app import WORKFLOWS, workflow_runner
+from worker.app import WORKFLOWS, sandbox
 from worker.workflows.checkout import CheckoutWorkflow
 
 RECORDED = sorted(HISTORIES.glob("*.json"))
@@ -25,7 +25,7 @@ def load(path: Path) -> WorkflowHistory:
 
 
 def replayer(*workflows: type) -> Replayer:
-    return Replayer(workflows=list(workflows), data_converter=data_converter(), workflow_runner=workflow_runner())
+    return Replayer(workflows=list(workflows), data_converter=data_converter(), workflow_runner=sandbox())
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)

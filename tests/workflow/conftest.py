@@ -12,7 +12,7 @@ from temporalio.testing import WorkflowEnvironment
 from checkout.temporal import data_converter
 from tests.support.lab import Lab
 from tests.support.provider import FakeProvider
-from worker.app import Dependencies, create_worker
+from worker.app import Dependencies, create_worker, sandbox
 
 
 @pytest.fixture
@@ -37,5 +37,5 @@ async def lab(time_skipping: WorkflowEnvironment, engine: AsyncEngine, provider:
     """A running worker and the means to act as customer, provider and operator."""
     lab = Lab(time_skipping, engine, provider)
     dependencies = Dependencies(engine, provider, time_skipping.client, dispatch_duration=1.0)
-    async with create_worker(dependencies, task_queue=lab.task_queue):
+    async with create_worker(dependencies, task_queue=lab.task_queue, workflow_runner=sandbox()):
         yield lab

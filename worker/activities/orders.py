@@ -16,14 +16,14 @@ from checkout.contracts import (
 )
 from checkout.failpoints import Step, around
 from db import orders
-from db.engine import transaction
+from db.engine import autocommit, transaction
 
 
 class OrderActivities:
     """Opening, fulfilling, releasing and dispatching orders. `dispatch_duration` in seconds."""
 
     def __init__(self, engine: AsyncEngine, *, dispatch_duration: float) -> None:
-        self._engine = engine
+        self._engine, self._reads = engine, autocommit(engine)
         self._dispatch_duration = timedelta(seconds=dispatch_duration)
 
     @activity.defn
@@ -35,7 +35,7 @@ class OrderActivities:
     @activity.defn
     @around(Step.FIND_ORDER)
     async def find_order(self, request: FindOrderInput) -> Order | None:
-        async with self._engine.connect() as connection:
+        async with self._reads.connect() as connection:
             return await orders.find_by_id(connection, request.order_id)
 
     @activity.defn

@@ -10,7 +10,7 @@ from checkout.contracts import Order, OrderStatus, PaymentSession, RefundInput, 
 from checkout.errors import PaymentRefused, PaymentStuck
 from checkout.failpoints import Step
 from db import orders
-from db.engine import transaction
+from db.engine import autocommit, transaction
 from worker.payments.port import PaymentProvider, SessionLine, SessionRequest
 
 # Stripe forgets idempotency keys after 24 hours ("Idempotent requests"): an older order is looked up first.
@@ -25,7 +25,7 @@ _LINES = text("""
 
 class PaymentActivities:
     def __init__(self, engine: AsyncEngine, provider: PaymentProvider) -> None:
-        self._engine = engine
+        self._engine, self._reads = engine, autocommit(engine)
         self._provider = provider
 
     @activity.defn
@@ -80,7 +80,7 @@ class PaymentActivities:
             return found
 
     async def _session_request(self, order: Order) -> SessionRequest:
-        async with self._engine.connect() as connection:
+        async with self._reads.connect() as connection:
             rows = (await connection.execute(_LINES, {"order_id": order.order_id})).all()
         return SessionRequest(
             order_id=order.order_id,
