@@ -4,9 +4,10 @@ How to set it, in the UI's "Codec Server" dialog (the glasses, top right), or fo
 `temporal server start-dev --ui-codec-endpoint http://localhost:8082/codec`:
 
 - endpoint: the gateway's address followed by `/codec`; "Include cross-origin credentials": on;
-- who may decode: an operator. The browser shows it by a cookie that `POST /codec/session` gives for the operator token
-  (HttpOnly, SameSite=Strict: gateway and UI must be one site, as two ports of localhost or two names of one domain
-  are). A UI behind a proxy that sends `Authorization: Bearer <operator token>` ("Pass access token") needs no cookie.
+- who may decode: an operator. The browser shows it by a cookie that signing in at `/admin` gives, or
+  `POST /codec/session` for the operator token (HttpOnly, SameSite=Strict: gateway and UI must be one site, as two
+  ports of localhost or two names of one domain are). A UI behind a proxy that sends `Authorization: Bearer <operator
+  token>` ("Pass access token") needs no cookie.
 
 Only pages of `CHECKOUT_TEMPORAL_UI_URL` may read the answer (CORS, Fetch Standard 3.2), and only decoding is offered:
 nobody gets a payload of his own making encrypted. A payload that cannot be decrypted comes back as it was.
@@ -62,18 +63,23 @@ def create_router(settings: Settings) -> APIRouter:
     @router.post("/session", status_code=204, summary="Let this browser decode", response_class=Response)
     async def session(_: OperatorDependency) -> Response:
         response = Response(status_code=204)
-        response.set_cookie(
-            COOKIE,
-            _cookie(settings, int(time.time()) + COOKIE_SECONDS),
-            max_age=COOKIE_SECONDS,
-            path="/codec",
-            httponly=True,
-            samesite="strict",
-            secure=settings.public_url.startswith("https://"),
-        )
+        let_in(response, settings)
         return response
 
     return router
+
+
+def let_in(response: Response, settings: Settings) -> None:
+    """Give an operator's browser the cookie. Signing in to the console does it too."""
+    response.set_cookie(
+        COOKIE,
+        _cookie(settings, int(time.time()) + COOKIE_SECONDS),
+        max_age=COOKIE_SECONDS,
+        path="/codec",
+        httponly=True,
+        samesite="strict",
+        secure=settings.public_url.startswith("https://"),
+    )
 
 
 def _check_operator(request: Request, settings: Settings) -> None:

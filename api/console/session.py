@@ -17,6 +17,7 @@ from urllib.parse import parse_qs
 from fastapi import Depends, Request
 from starlette.responses import Response
 
+from api import codec_server
 from api.limits import read_body
 from api.problems import Problem
 from api.state import GatewayDependency
@@ -62,10 +63,13 @@ def open_session(response: Response, settings: Settings) -> None:
         samesite="strict",
         secure=settings.public_url.startswith("https://"),
     )
+    if settings.payload_keys:
+        codec_server.let_in(response, settings)
 
 
 def close_session(response: Response, settings: Settings) -> None:
     response.delete_cookie(cookie_name(settings), path=PATH, httponly=True, samesite="strict")
+    response.delete_cookie(codec_server.COOKIE, path="/codec", httponly=True, samesite="strict")
 
 
 def find_session(request: Request, settings: Settings) -> Session | None:

@@ -1,5 +1,6 @@
 """`POST /codec/decode`: Temporal's UI reads encrypted payloads through the gateway, and nobody else does."""
 
+import re
 import time
 from typing import Any
 
@@ -67,6 +68,20 @@ async def test_a_browser_that_an_operator_let_in_decodes_with_its_cookie(
     assert operator["Authorization"].split()[1] not in let_in.headers["set-cookie"]
     answer = await client.post("/codec/decode", content=body(sealed()))
     assert opened(answer) == [PLAIN]
+
+
+async def test_signing_in_to_the_console_lets_the_browser_decode_and_signing_out_ends_it(
+    client: httpx.AsyncClient, guarded: Stack
+) -> None:
+    ours = {"Origin": str(client.base_url).rstrip("/")}
+    signed_in = await client.post("/admin/login", data={"token": guarded.admin_token}, headers=ours)
+    assert signed_in.status_code == 303
+    assert COOKIE in signed_in.cookies
+    assert opened(await client.post("/codec/decode", content=body(sealed()))) == [PLAIN]
+    csrf = re.search(r'name="csrf" value="([^"]+)"', (await client.get("/admin/console/stock")).text)
+    assert csrf is not None
+    ended = await client.post("/admin/logout", data={"csrf": csrf[1]}, headers=ours)
+    assert any(name.startswith(f'{COOKIE}=""') for name in ended.headers.get_list("set-cookie"))
 
 
 async def test_a_session_ends_with_its_time_and_cannot_be_prolonged(

@@ -180,6 +180,31 @@ async def test_coming_back_with_a_forged_address_leads_nowhere_else(client: http
         assert answer.headers["location"].startswith(f"/orders/{order['order_id']}/view")
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "/admin@evil.example",
+        "javascript:alert(1)",
+        "/%0d%0aLocation:%20https://evil.example",
+        "/admin\r\nX: y",
+        "/\t/evil.example",
+        "http:evil.example",
+    ],
+)
+async def test_signing_in_leads_into_the_console_and_nowhere_else(
+    client: httpx.AsyncClient, guarded: Stack, target: str
+) -> None:
+    answer = await client.post("/admin/login", data={"token": guarded.admin_token, "next": target})
+    assert answer.status_code == 303
+    location = urlsplit(answer.headers["location"])
+    assert (location.scheme, location.netloc) == ("", "")
+    assert location.path == "/admin" or location.path.startswith("/admin/")
+
+
 async def test_the_host_header_makes_no_address(client: httpx.AsyncClient) -> None:
     """OWASP, "Host header injection": links come from the settings."""
     headers = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "gopher"}

@@ -58,7 +58,7 @@ GATEWAY = {
     "POST /admin/console/orders/{order_id}/settle": CONSOLE,
     "POST /admin/console/orders/{order_id}/resend": CONSOLE,
     "POST /admin/console/restock": CONSOLE,
-    "POST /admin/logout": "anyone: it ends the caller's own session",
+    "POST /admin/logout": CONSOLE,
     "GET /admin/login": ANYONE,
     "POST /admin/login": SIGN_IN,
     "POST /admin/console/processes/{name}/kill": DEVELOPMENT,
