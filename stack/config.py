@@ -68,6 +68,12 @@ class StackConfig:
         def secret(name: str) -> str | None:
             return getattr(settings, name).get_secret_value() if name in given else None
 
+        # From `.env` too: the set-up makes these roles, and each part is to use its own.
+        roles = {
+            f"CHECKOUT_{part.upper()}_DATABASE_URL": address.get_secret_value()
+            for part in ("gateway", "worker", "payment")
+            if (address := getattr(settings, f"{part}_database_url")) is not None
+        }
         hooks = [one.get_secret_value() for one in settings.stripe_webhook_secrets]
         return cls(
             data_dir=settings.data_dir,
@@ -84,7 +90,7 @@ class StackConfig:
             webhook_secret=",".join(hooks) if "stripe_webhook_secrets" in given else None,
             admin_token=secret("admin_token"),
             public_url=settings.public_url_setting,
-            base_env=environ,
+            base_env={**environ, **roles},
         )
 
     @classmethod

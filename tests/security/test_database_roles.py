@@ -7,7 +7,10 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
+from checkout.settings import load_settings
 from stack import parts
+from stack.config import StackConfig
+from stack.environment import Credentials, python_environment
 from stack.stack import Stack
 
 DENIED = asyncpg.InsufficientPrivilegeError
@@ -156,3 +159,18 @@ async def test_the_auditor_may_read_the_payment_ledger_and_its_future_tables(gua
         assert await owner.fetchval("SELECT has_table_privilege('checkout_gateway', 'payments.made_later', 'SELECT')")
     async with session(url_of(guarded, "gateway")) as connection:
         assert await connection.fetchval("SELECT count(*) >= 0 FROM payments.ledger")
+
+
+def test_roles_in_a_database_of_ones_own_reach_their_processes_and_no_other() -> None:
+    """Set in the environment or in `.env`: the settings know both."""
+    own = "postgresql://owner:pw-of-owner@db.example/shop"
+    given = {part: f"postgresql://{part}:pw-of-{part}@db.example/shop" for part in ("gateway", "worker", "payment")}
+    variables = {f"CHECKOUT_{part.upper()}_DATABASE_URL": url for part, url in given.items()}
+    config = StackConfig.from_settings(load_settings(DATABASE_URL=own, **variables), environ={})
+    credentials = Credentials(own, "token", "whsec", Stack(config)._role_urls())
+    for part in given:
+        env = python_environment(config, credentials, part)
+        assert [value for value in env.values() if "pw-of-" in value] == [given[part]]
+    set_up = python_environment(config, credentials, "setup")
+    assert set_up["DATABASE_URL"] == own
+    assert variables.items() <= set_up.items()
