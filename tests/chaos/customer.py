@@ -13,7 +13,7 @@ from tests.chaos.world import Violated, World, eventually
 
 ENDS = frozenset({"dispatched", "rejected", "cancelled", "refunded"})
 # What an order may be once a customer has seen the status on the left.
-_AFTER = {
+AFTER = {
     "pending": frozenset(
         {"pending", "awaiting_payment", "fulfilled", "dispatched", "rejected", "cancelled", "refunded"}
     ),
@@ -135,7 +135,7 @@ class Customer:
             raise Violated(f"key {self.key} has several answers: {set(self.answers)}")
         order = await self.look()
         for before, after in zip(self.seen, self.seen[1:], strict=False):
-            if after not in _AFTER[before]:
+            if after not in AFTER[before]:
                 raise Violated(f"order {self.order_id} was {before} and then {after}")
         if self.has_paid and order["status"] not in ("fulfilled", "dispatched", "refunded"):
             raise Violated(f"order {self.order_id} was paid and is {order['status']}")

@@ -63,7 +63,7 @@ def cells() -> Iterator[Cell]:
                 yield Cell(step, boundary, action)
 
 
-async def run_cell(world: World, cell: Cell, hasty: str) -> Result:
+async def run_cell(cell: Cell, world: World, hasty: str) -> Result:
     """Raises `Violated` or `Void` when the cell is not survived, or was never hurt."""
     if cell.action is Action.FREEZE and cell.process is Process.WORKER:
         # A second worker takes over while the first one is frozen: when it thaws, it is a zombie.

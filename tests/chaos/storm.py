@@ -201,8 +201,7 @@ class Storm:
             case "half_close":
                 proxy.half_close(to=self._random.choice(("client", "server")))
             case "cut":
-                side = self._random.choice(("client", "server"))
-                proxy.cut_after(self._random.randint(0, 2000), to=side)
+                proxy.cut_after(self._random.randint(0, 2000), to=self._random.choice(("client", "server")))
             case "delay":
                 proxy.delay(self._random.uniform(0.01, 0.5))
         await asyncio.sleep(self._random.uniform(0.2, 4))

@@ -19,7 +19,7 @@ class Row:
         return f"{self.group}: {self.run.__name__.replace('_', ' ')}"
 
 
-async def run_row(world: World, row: Row, hasty: str) -> Result:
+async def run_row(row: Row, world: World, hasty: str) -> Result:
     """Raises `Violated` or `Void` when the fault is not survived, or did not happen."""
     trip = Trip(world, hasty)
     try:
