@@ -61,7 +61,7 @@ check: $(VENV)/.dev ## Lint, format, types, layers, locks
 
 .PHONY: chaos
 chaos: $(VENV)/.dev ## Break everything for a while, then audit
-	$(PY) -m pytest tests/chaos $(ARGS)
+	$(PY) -m tests.chaos $(ARGS)
 
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure checkouts a second, here, against the peers
