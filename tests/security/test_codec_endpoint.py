@@ -9,10 +9,11 @@ import pytest
 from google.protobuf import json_format
 from temporalio.api.common.v1 import Payload, Payloads
 
-from api.codec_server import COOKIE
+from api.codec_server import COOKIE, _cookie
 from api.limits import MAX_CODEC_BYTES
 from checkout.codec import EncryptingCodec
 from checkout.payload_keys import parse_payload_keys
+from checkout.settings import Settings
 from stack.stack import Stack
 from tests.security.conftest import PAYLOAD_KEYS, Gateway
 
@@ -85,12 +86,13 @@ async def test_signing_in_to_the_console_lets_the_browser_decode_and_signing_out
 
 
 async def test_a_session_ends_with_its_time_and_cannot_be_prolonged(
-    client: httpx.AsyncClient, operator: dict[str, str]
+    client: httpx.AsyncClient, operator: dict[str, str], settings: Settings
 ) -> None:
     let_in = await client.post("/codec/session", headers=operator)
     expiry, _, mac = let_in.cookies[COOKIE].partition(".")
     client.cookies.clear()
-    for changed in (f"{int(expiry) + 1}.{mac}", f"{int(time.time()) - 1}.{mac}", f"0{expiry}.{mac}"):
+    over = _cookie(settings, int(time.time()) - 1)
+    for changed in (f"{int(expiry) + 1}.{mac}", over, f"0{expiry}.{mac}"):
         answer = await client.post("/codec/decode", content=body(sealed()), headers={"Cookie": f"{COOKIE}={changed}"})
         assert answer.status_code == 401, changed
 
