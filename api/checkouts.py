@@ -82,6 +82,7 @@ class Checkouts:
     def __init__(self, engine: AsyncEngine, client: Client, settings: Settings) -> None:
         self._reads, self._client, self._settings = autocommit(engine), client, settings
         self._known_currency: dict[str, str] = {}
+        self._polls: dict[str, asyncio.Future[PaymentSessionView | None]] = {}
 
     @around(Step.BUY)
     async def buy(
@@ -188,6 +189,19 @@ class Checkouts:
         )
 
     async def _poll(self, handle: WorkflowHandle[CheckoutWorkflow, CheckoutResult]) -> PaymentSessionView | None:
+        """The checkout's session, or None when the wait is over. Who waits for the same key waits for the same poll.
+
+        Two queries that meet a workflow's first task delay each other: Temporal answers the second a second later.
+        """
+        poll = self._polls.get(handle.id)
+        if poll is None:
+            poll = self._polls[handle.id] = asyncio.ensure_future(self._query_until_ready(handle))
+            poll.add_done_callback(lambda _: self._polls.pop(handle.id, None))
+        return await asyncio.shield(poll)
+
+    async def _query_until_ready(
+        self, handle: WorkflowHandle[CheckoutWorkflow, CheckoutResult]
+    ) -> PaymentSessionView | None:
         """Query until the session is ready or will never be; None when the wait is over before that."""
         deadline = time.monotonic() + self._settings.session_wait
         pause = FIRST_PAUSE
