@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from temporalio.service import RPCError
 
+from checkout.codec import PayloadKeyMissing
 from checkout.errors import InvalidKey, OrderNotFound
 from db.inventory import ProductNotFound
 
@@ -129,7 +130,16 @@ def install(app: FastAPI) -> None:
         logger.warning("%s %s: %s", request.method, _route(request), _brief(error))
         return unavailable("Nothing was lost; sending the same request again is safe.").response()
 
-    for kind in (SQLAlchemyError, PoolTimeoutError, PostgresError, InterfaceError, RPCError, OSError, TimeoutError):
+    for kind in (
+        PayloadKeyMissing,
+        SQLAlchemyError,
+        PoolTimeoutError,
+        PostgresError,
+        InterfaceError,
+        RPCError,
+        OSError,
+        TimeoutError,
+    ):
         app.add_exception_handler(kind, away)
 
     @app.exception_handler(RuntimeError)

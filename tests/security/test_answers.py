@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from api.app import create_app
+from checkout.codec import PayloadKeyMissing
 from stack.stack import Stack
 from tests.security.conftest import Gateway, settings_of
 
@@ -107,6 +108,23 @@ async def test_a_bug_is_told_without_its_traceback(guarded: Stack, caplog: pytes
     assert answer.json().keys() == {"type", "title", "status", "code"}
     assert "hunter2" not in answer.text
     assert "hunter2" in caplog.text, "whoever runs it must see why"
+
+
+async def test_a_key_that_is_not_deployed_yet_is_an_outage_and_the_log_says_which(
+    guarded: Stack, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = create_app(settings_of(guarded))
+
+    @app.get("/encrypted")
+    async def encrypted() -> None:
+        raise PayloadKeyMissing("CHECKOUT_PAYLOAD_KEYS holds no key '2026-12'")
+
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        answer = await client.get("/encrypted")
+    assert answer.status_code == 503
+    assert "2026-12" not in answer.text
+    assert "CHECKOUT_PAYLOAD_KEYS holds no key '2026-12'" in caplog.text
 
 
 async def test_a_products_fields_cannot_become_script_in_json(client: httpx.AsyncClient) -> None:
