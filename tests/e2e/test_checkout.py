@@ -97,7 +97,7 @@ async def _delete(client: Client, workflow_id: str) -> None:
             return True
         return False
 
-    await eventually(is_gone, what="the deletion")
+    await eventually(is_gone, within=60, what="the deletion")
 
 
 async def test_a_double_click_of_fifty_gets_one_order_and_one_answer(shop: Shop) -> None:
