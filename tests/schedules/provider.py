@@ -1,0 +1,97 @@
+"""The payment service in memory, with a ledger and with faults that fire a few times and say that they did."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from checkout.contracts import PaymentSession, SessionState, SessionStatus
+from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnreachable
+from tests.support.provider import FakeProvider
+from worker.payments.port import SessionRequest
+
+OPERATIONS = ("create", "retrieve", "expire", "refund")
+_TIMES = 2  # how often a planted fault fires: once for the local attempt, once for the regular one
+
+
+@dataclass
+class LedgerProvider(FakeProvider):
+    """`charges` and `refunds` by payment: amounts in minor units. `faults` counts what really fired."""
+
+    charges: dict[str, list[int]] = field(default_factory=dict)
+    refunds: dict[str, list[int]] = field(default_factory=dict)
+    payer: dict[str, str] = field(default_factory=dict)
+    faults: Counter[str] = field(default_factory=Counter)
+    sticky: set[str] = field(default_factory=set)
+    sticky_next: str | None = None
+
+    def reset(self) -> None:
+        """A new schedule: nothing of the last one is left."""
+        for kept in (self.sessions, self.by_order, self.fail, self.lose_reply, self.charges, self.refunds, self.payer):
+            kept.clear()
+        self.refunded.clear()
+        self.calls.clear()
+        self.sticky.clear()
+        self.heal()
+
+    def heal(self) -> None:
+        """No more faults; what is stuck stays stuck, as Stripe's stored answers do."""
+        self.fail.clear()
+        self.lose_reply.clear()
+        self.on_expire = None
+        self.sticky_next = None
+
+    async def create_session(self, request: SessionRequest) -> PaymentSession:
+        if request.order_id in self.sticky:
+            self.calls.append("create")
+            raise PaymentStuck("500, replayed")
+        if self.sticky_next is not None:
+            with_effect, self.sticky_next = self.sticky_next == "effect", None
+            if with_effect:
+                await super().create_session(request)
+            self.sticky.add(request.order_id)
+            self.faults["sticky_500"] += 1
+            raise PaymentUnreachable("500")
+        return await super().create_session(request)
+
+    async def refund(self, payment_intent_id: str) -> None:
+        before = len(self.refunded)
+        try:
+            await super().refund(payment_intent_id)
+        finally:
+            if len(self.refunded) > before:
+                amount = self.charges[payment_intent_id][0]
+                self.refunds.setdefault(payment_intent_id, []).append(amount)
+
+    def force_pay(self, session_id: str, **changes: object) -> SessionState:
+        state = super().force_pay(session_id, **changes)
+        if state.paid:
+            intent = str(state.payment_intent_id)
+            self.charges.setdefault(intent, []).append(state.amount_total)
+            self.payer[intent] = session_id
+        return state
+
+    def open_foreign(self, session_id: str, order_id: str | None, amount: int) -> None:
+        """A session that the shop did not ask for: of no order, or forged for one of its orders."""
+        self.sessions[session_id] = SessionState(session_id, SessionStatus.OPEN, False, amount, "usd", order_id)
+
+    def close(self, session_id: str) -> None:
+        """The customer leaves through the payment page."""
+        self.sessions[session_id] = replace(self.sessions[session_id], status=SessionStatus.EXPIRED)
+
+    def plant(self, where: dict[str, Callable[[], None]], operation: str, name: str, error: Exception) -> None:
+        """The next calls of the operation fail: before the effect in `fail`, after it in `lose_reply`."""
+        left = 1 if isinstance(error, PaymentRefused) else _TIMES
+
+        def fire() -> None:
+            nonlocal left
+            if left > 0:
+                left -= 1
+                self.faults[name] += 1
+                raise error
+
+        where[operation] = fire
+
+    def balance(self, session_id: str) -> int:
+        """What was charged on a session and not given back."""
+        intents = [intent for intent, payer in self.payer.items() if payer == session_id]
+        return sum(sum(self.charges[intent]) - sum(self.refunds.get(intent, [])) for intent in intents)
