@@ -63,6 +63,14 @@ check: $(VENV)/.dev ## Lint, format, types, layers, locks
 chaos: $(VENV)/.dev ## Break everything for a while, then audit
 	$(PY) -m tests.chaos $(ARGS)
 
+.PHONY: schedules
+schedules: $(VENV)/.dev ## Run thousands of random schedules of customers, faults and clocks
+	$(PY) -m tests.schedules $(ARGS)
+
+.PHONY: mutants
+mutants: $(VENV)/.dev ## Plant bugs, one at a time, and see whether the tests catch them
+	$(PY) -m tests.mutants $(ARGS)
+
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure checkouts a second, here, against the peers
 	$(PY) -m stack bench $(ARGS)
@@ -85,7 +93,7 @@ record-histories: $(VENV)/.dev ## Record workflow histories for the replay tests
 
 .PHONY: screenshots
 screenshots: $(VENV)/.dev ## Take the pictures of the pages anew
-	$(PY) -m tests.e2e.screenshots $(ARGS)
+	$(PY) -m tests.browser.screenshots $(ARGS)
 
 .PHONY: clean
 clean: ## Delete caches and .venv; the data in var/ stays

@@ -68,6 +68,7 @@ class Settings(BaseSettings):
     postgres_port: Port = Field(5433, alias="CHECKOUT_POSTGRES_PORT")
     worker_host: str = Field("127.0.0.1", alias="CHECKOUT_WORKER_HOST")
     worker_port: Port = Field(8083, alias="CHECKOUT_WORKER_PORT")
+    worker_metrics: str | None = Field(None, pattern=r"^[^:]+:\d{1,5}$", alias="CHECKOUT_WORKER_METRICS")
     public_url_setting: str | None = Field(None, alias="CHECKOUT_PUBLIC_URL")
     temporal_ui_url_setting: str | None = Field(None, alias="CHECKOUT_TEMPORAL_UI_URL")
 

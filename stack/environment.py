@@ -66,6 +66,8 @@ def python_environment(config: StackConfig, credentials: Credentials, part: str 
     if config.uses_mock:
         env["PAYMENT_PUBLIC_URL"] = f"http://localhost:{config.payment_port}"
         env["PAYMENT_WEBHOOK_URL"] = f"http://127.0.0.1:{config.api_port}/payment_webhook"
+        # On one machine everything is back within seconds: an event need not wait half a minute for its next attempt.
+        env["PAYMENT_WEBHOOK_RETRY_CAP"] = "5"
     if not config.own_temporal:
         # The user's own default profile (a file in the home directory) is not about this server.
         env["TEMPORAL_CONFIG_FILE"] = "/dev/null"

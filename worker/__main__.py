@@ -19,7 +19,7 @@ from checkout.errors import SettingsError
 from checkout.ids import TASK_QUEUE
 from checkout.logs import configure_logging
 from checkout.settings import Settings, load_settings
-from checkout.temporal import connect
+from checkout.temporal import connect, prometheus_runtime
 from db.engine import create_engine
 from worker.app import Dependencies, create_worker
 from worker.health import HealthServer
@@ -56,12 +56,14 @@ async def _run(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    # Temporal's own metrics (task latencies, failures, slots), for Prometheus; off unless asked for.
+    runtime = prometheus_runtime(settings.worker_metrics) if settings.worker_metrics else None
     health = HealthServer(settings.worker_port, settings.worker_host)
     async with health, _engine(settings) as engine:
         client = None
         while client is None and not stop.is_set():
             try:
-                client = await connect(settings)
+                client = await connect(settings, runtime=runtime)
             except RuntimeError as error:
                 logger.warning("Temporal is not there yet, trying again: %s", error)
                 await asyncio.sleep(_RETRY_PAUSE)
