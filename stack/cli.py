@@ -5,6 +5,7 @@ import typer
 from stack.commands.bench import bench
 from stack.commands.buy import buy
 from stack.commands.demo import demo
+from stack.commands.events import events
 from stack.commands.operator import audit, restock
 from stack.commands.orders import orders, status
 from stack.commands.pay import pay
@@ -33,6 +34,7 @@ for command, panel in (
     (pay, "Buy"),
     (status, "Look"),
     (orders, "Look"),
+    (events, "Look"),
     (audit, "Operate"),
     (restock, "Operate"),
     (bench, "Operate"),

@@ -9,7 +9,9 @@ from stack.commands import options
 from stack.commands.output import speaking
 from stack.commands.pay import UNDECIDED
 
-_FOLLOW_EVERY, _WATCH_EVERY = 0.5, 2.0  # seconds
+_FOLLOW_EVERY, _WATCH_EVERY = 0.5, 2.0  # seconds, where no events come
+_LONGEST = 15.0  # seconds between two looks, even where events come
+_SETTLE = 0.2  # seconds to let several orders change before the list is asked for again
 Json = dict[str, Any]
 
 
@@ -34,6 +36,7 @@ def status(
         from stack.commands import render
         from stack.commands.client import Shop
         from stack.commands.locate import locate
+        from stack.commands.news import News, of_order
 
         with Shop(locate(url, token)) as shop:
             order = shop.find_order(reference)
@@ -43,24 +46,29 @@ def status(
                 output.show(render.order(order))
             if not follow:
                 return
-            if not as_json and output.out.is_terminal:
-                from rich.live import Live
+            with News(shop.location, of_order(str(order["order_id"]))) as news:
 
-                with Live(render.order(order), console=output.out, auto_refresh=False) as live:
-                    while not is_over(order):
-                        time.sleep(_FOLLOW_EVERY)
-                        order = shop.order(str(order["order_id"]))
-                        live.update(render.order(order), refresh=True)
-                return
-            while not is_over(order):
-                time.sleep(_FOLLOW_EVERY)
-                before, order = order, shop.order(str(order["order_id"]))
-                if order == before:
-                    continue
-                if as_json:
-                    output.json(order)
-                elif order.get("timeline") != before.get("timeline"):
-                    output.show(render.timeline((order.get("timeline") or [])[len(before["timeline"]) :]))
+                def look_again(order: Json) -> Json:
+                    # The bar of a parcel being packed moves by itself.
+                    news.wait(_FOLLOW_EVERY, _FOLLOW_EVERY if order.get("status") == "fulfilled" else _LONGEST)
+                    return shop.order(str(order["order_id"]))
+
+                if not as_json and output.out.is_terminal:
+                    from rich.live import Live
+
+                    with Live(render.order(order), console=output.out, auto_refresh=False) as live:
+                        while not is_over(order):
+                            order = look_again(order)
+                            live.update(render.order(order), refresh=True)
+                    return
+                while not is_over(order):
+                    before, order = order, look_again(order)
+                    if order == before:
+                        continue
+                    if as_json:
+                        output.json(order)
+                    elif order.get("timeline") != before.get("timeline"):
+                        output.show(render.timeline((order.get("timeline") or [])[len(before["timeline"]) :]))
 
 
 def is_over(order: Json) -> bool:
@@ -76,7 +84,7 @@ def orders(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=500, help="At most so many, newest first.")] = 20,
     query: Annotated[str | None, typer.Option("--query", "-q", help="Part of an order id or of a key.")] = None,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Look again every two seconds.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Stay, and show every change.")] = False,
     url: options.Url = None,
     token: options.Token = None,
     as_json: options.Json = False,
@@ -95,6 +103,7 @@ def orders(
         from stack.commands import render
         from stack.commands.client import Shop
         from stack.commands.locate import locate
+        from stack.commands.news import ALL_ORDERS, News
 
         with Shop(locate(url, token)) as shop:
 
@@ -102,22 +111,29 @@ def orders(
                 return shop.orders(status=status, limit=limit, q=query)
 
             page = look()
-            if as_json:
-                output.json(page)
-                while watch:
-                    time.sleep(_WATCH_EVERY)
-                    before, page = page, look()
-                    if page != before:
-                        output.json(page)
-                return
             if not watch:
+                if as_json:
+                    output.json(page)
+                    return
                 output.show(render.orders(page.get("orders") or []))
                 if page.get("next"):
                     output.note("There are more: raise --limit, or narrow with --status and --query.")
                 return
-            from rich.live import Live
+            with News(shop.location, ALL_ORDERS) as news:
 
-            with Live(render.orders(page.get("orders") or []), console=output.out, auto_refresh=False) as live:
-                while True:
-                    time.sleep(_WATCH_EVERY)
-                    live.update(render.orders(look().get("orders") or []), refresh=True)
+                def look_again() -> Json:
+                    news.wait(_WATCH_EVERY, _LONGEST)
+                    time.sleep(_SETTLE)
+                    return look()
+
+                if as_json:
+                    output.json(page)
+                    while True:
+                        before, page = page, look_again()
+                        if page != before:
+                            output.json(page)
+                from rich.live import Live
+
+                with Live(render.orders(page.get("orders") or []), console=output.out, auto_refresh=False) as live:
+                    while True:
+                        live.update(render.orders(look_again().get("orders") or []), refresh=True)

@@ -98,6 +98,18 @@ def timeline(events: list[Json]) -> Table:
     return table
 
 
+def event(document: Json) -> Text:
+    """One line of `checkout events`; an order's own stream does not repeat its id."""
+    kind = str(document.get("kind"))
+    line = Text(f"{_clock(str(document.get('at')))}  ", style="dim")
+    if document.get("order_id"):
+        line.append(f"{document['order_id']}  ", style="not dim")
+    line.append(kind.replace("_", " "), style=f"not dim {_COLOURS.get(kind, '')}".strip())
+    for name, value in (document.get("data") or {}).items():
+        line.append(f"  {name}={value}")
+    return line
+
+
 def _clock(at: str) -> str:
     """`2026-11-22T11:24:08.123Z` is 11:24:08.123, in UTC as everywhere."""
     return at.partition("T")[2].removesuffix("Z").removesuffix("+00:00")[:12] or at

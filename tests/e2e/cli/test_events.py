@@ -1,0 +1,56 @@
+"""`checkout events` and the streams behind `--watch` and `--follow`."""
+
+import asyncio
+import contextlib
+import json
+import secrets
+import sys
+
+from stack.stack import Stack
+
+from .conftest import Checkout
+
+
+async def test_an_orders_events_come_as_they_happen_and_end_with_it(checkout: Checkout) -> None:
+    key = f"cli-{secrets.token_hex(8)}"
+    await checkout("buy", "--key", key)
+    watching = asyncio.create_task(checkout("events", key, "--json"))
+    await checkout("pay", key)
+    ended = await watching
+    kinds = [json.loads(line)["kind"] for line in ended.stdout.splitlines()]
+    assert (ended.code, kinds) == (0, ["reserved", "awaiting_payment", "paid", "fulfilled", "dispatched"])
+
+
+async def test_all_orders_events_survive_a_gateway_that_is_killed(stack: Stack, checkout: Checkout) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "stack.cli",
+        "events",
+        env=stack.env,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(60):
+            assert b"Waiting for orders" in await process.stderr.readline()
+            await asyncio.sleep(1)  # until it listens
+            await stack.kill("gateway")
+            assert "Reconnecting" in (await process.stderr.readline()).decode()
+            await stack.wait_ready("gateway")
+            await asyncio.sleep(2.5)
+            bought = await checkout("buy", "--json")
+            while bought.json["order_id"].encode() not in (line := await process.stdout.readline()):
+                assert line, "the command has ended"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def test_events_of_no_order_are_a_no_and_without_the_token_refused(checkout: Checkout) -> None:
+    assert (await checkout("events", "ord_" + "0" * 32)).code == 1
+    refused = await checkout("events", "--token", "guess")
+    assert (refused.code, "operator token" in refused.stderr.lower()) == (1, True)
