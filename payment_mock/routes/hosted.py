@@ -25,7 +25,7 @@ from payment_mock.routes.money import money
 from payment_mock.service import Declined, Service
 
 _PACKAGE = Path(__file__).parent.parent
-_STATIC = {"payment.css": "text/css", "payment.js": "text/javascript"}
+_STATIC = {"payment.css": "text/css", "payment.js": "text/javascript", "icon.svg": "image/svg+xml"}
 # The outcome of Stripe's test payment methods (docs.stripe.com/testing).
 TOKENS = {
     "pm_card_visa": None,

@@ -50,7 +50,7 @@ class Visitor:
     context: BrowserContext
     page: Page
     complaints: list[str] = field(default_factory=list)
-    expected_complaints: list[str] = field(default_factory=lambda: ["favicon"])
+    expected_complaints: list[str] = field(default_factory=list)
 
     async def open(self, path: str = "/") -> Page:
         await self.page.goto(self.shop.url + path)

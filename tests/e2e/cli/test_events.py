@@ -14,7 +14,7 @@ from .conftest import Checkout
 async def test_an_orders_events_come_as_they_happen_and_end_with_it(checkout: Checkout) -> None:
     key = f"cli-{secrets.token_hex(8)}"
     await checkout("buy", "--key", key)
-    watching = asyncio.create_task(checkout("events", key, "--json"))
+    watching = asyncio.ensure_future(checkout("events", key, "--json"))
     await checkout("pay", key)
     ended = await watching
     kinds = [json.loads(line)["kind"] for line in ended.stdout.splitlines()]
