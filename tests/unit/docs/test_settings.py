@@ -8,6 +8,8 @@ from checkout.settings import Settings
 from payment_mock.settings import Settings as PaymentSettings
 from tests.unit.docs.markdown import ROOT, document, documents
 
+METRICS_EXAMPLE = "9464"  # has no default: `CHECKOUT_WORKER_METRICS` is off
+
 
 def _settings() -> dict[str, Any]:
     """The default by variable. The payment service shares some variables with the shop; each keeps its one row."""
@@ -51,6 +53,7 @@ def test_the_table_of_ports_is_that_of_the_settings() -> None:
 
 def test_every_address_on_localhost_has_a_port_of_ours() -> None:
     ports = {str(default) for name, default in _settings().items() if name.endswith("_PORT")}
+    ports.add(METRICS_EXAMPLE)
     for each in documents():
         for port in re.findall(r"(?:localhost|127\.0\.0\.1):(\d+)", each.text):
             assert port in ports, f"{each}: {port}"
