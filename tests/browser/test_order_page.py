@@ -1,5 +1,6 @@
 """The order's page lives: by events, by polling, and through a gateway that dies under it."""
 
+import asyncio
 import time
 
 from playwright.async_api import Request, expect
@@ -49,7 +50,8 @@ async def test_the_stream_resumes_behind_the_last_event_seen(shop: Shop) -> None
     order = await shop.buy({"pen": 1})
     address = f"{shop.url}/orders/{order['order_id']}/events"
     seen = []
-    async with shop.client.stream("GET", address, headers={"Last-Event-ID": "1"}) as stream:
+    resume = {"Last-Event-ID": "1"}
+    async with asyncio.timeout(20), shop.client.stream("GET", address, headers=resume) as stream:
         async for line in stream.aiter_lines():
             seen += [line.removeprefix("event: ")] if line.startswith("event: ") else []
             if line.startswith("id: 2"):

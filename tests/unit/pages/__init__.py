@@ -1,0 +1,1 @@
+"""What the pages say, without a browser."""

@@ -1,0 +1,120 @@
+"""Money, the order's story and the console's charts."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from api.console import charts
+from api.pages.money import format_money
+from api.pages.story import tell
+from api.schemas import OrderOut
+from checkout.contracts import OrderStatus, Reason
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+WAY = ["reserved", "awaiting_payment", "paid", "fulfilled", "dispatched"]
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "text"),
+    [
+        (2450, "usd", "$24.50"),
+        (5, "eur", "€0.05"),
+        (1_234_567, "gbp", "£12,345.67"),
+        (500, "jpy", "¥500"),
+        (1500, "bhd", "BHD\u00a01.500"),
+        (-2450, "usd", "-$24.50"),
+        (100, "sek", "SEK\u00a01.00"),
+    ],
+)
+def test_minor_units_are_written_as_the_currency_has_them(amount: int, currency: str, text: str) -> None:
+    assert format_money(amount, currency) == text
+
+
+def _order(status: OrderStatus, kinds: list[str], reason: Reason | None = None, **data: Any) -> OrderOut:
+    timeline = [{"seq": i + 1, "kind": kind, "at": NOW, "data": {}} for i, kind in enumerate(kinds)]
+    timeline[-1]["data"] = data | ({"reason": reason.value} if reason else {})
+    return OrderOut.model_validate(
+        {
+            "order_id": "ord_1",
+            "status": status,
+            "reason": reason,
+            "lines": [{"sku": "pen", "name": "Pen", "quantity": 1, "unit_amount": 1000}],
+            "amount_total": 1000,
+            "currency": "usd",
+            "created_at": NOW,
+            "payment": {"status": "pending", "expires_at": NOW},
+            "dispatch": {"status": "waiting", "progress": 0},
+            "timeline": timeline,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "happened", "states"),
+    [
+        (OrderStatus.PENDING, 1, ["done", "now", "todo", "todo", "todo"]),
+        (OrderStatus.AWAITING_PAYMENT, 2, ["done", "now", "todo", "todo", "todo"]),
+        (OrderStatus.FULFILLED, 4, ["done", "done", "done", "done", "now"]),
+        (OrderStatus.DISPATCHED, 5, ["done"] * 5),
+    ],
+)
+def test_an_order_on_its_way_has_one_step_now_and_the_rest_to_come(
+    status: OrderStatus, happened: int, states: list[str]
+) -> None:
+    assert [step.state for step in tell(_order(status, WAY[:happened])).steps] == states
+
+
+def test_an_order_that_ended_has_no_step_to_come_and_says_why() -> None:
+    story = tell(_order(OrderStatus.CANCELLED, ["reserved", "awaiting_payment", "cancelled"], Reason.TIMEOUT))
+    assert [(step.kind, step.state) for step in story.steps] == [
+        ("reserved", "done"),
+        ("awaiting_payment", "done"),
+        ("cancelled", "failed"),
+    ]
+    assert "The time to pay was over." in story.lead
+    assert story.is_over
+
+
+def test_what_was_out_of_stock_is_named() -> None:
+    story = tell(_order(OrderStatus.REJECTED, ["rejected"], Reason.OUT_OF_STOCK, skus=["pen"]))
+    assert "Not enough left of: Pen." in story.lead
+
+
+@pytest.mark.parametrize("status", [status for status in OrderStatus if status.is_live or status.value == "cancelled"])
+def test_nobody_who_has_not_paid_is_thanked(status: OrderStatus) -> None:
+    story = tell(_order(status, ["reserved"], Reason.CUSTOMER if status is OrderStatus.CANCELLED else None))
+    assert "thank" not in (story.title + story.lead + "".join(step.text for step in story.steps)).lower()
+
+
+@dataclass
+class _Bucket:
+    bucket: datetime
+    status: str
+    orders: int
+
+
+def test_each_order_is_in_the_column_of_its_time_and_none_is_lost() -> None:
+    span = charts.SPANS["hour"]
+    until = charts.whole_step(NOW, span.step)
+    assert until - NOW == span.step
+    rows = [
+        _Bucket(until - span.step, "dispatched", 3),
+        _Bucket(until - span.step, "cancelled", 1),
+        _Bucket(until - span.length, "rejected", 2),
+    ]
+    chart = charts.outcomes(rows, span, until)
+    assert (chart.columns[-1].total, chart.columns[0].total, chart.top) == (4, 2, 5)
+    assert chart.totals == {"kept": 3, "live": 0, "cancelled": 1, "rejected": 2, "refunded": 0}
+    kept, cancelled = chart.columns[-1].parts
+    assert (kept.start, kept.size) == (40, 60)
+    assert cancelled.start + cancelled.size == pytest.approx(kept.start)
+
+
+def test_an_empty_shop_has_charts_too() -> None:
+    span = charts.SPANS["week"]
+    assert charts.outcomes([], span, NOW).top == 1
+    assert charts.pay_times([]).median is None
+    assert len(charts.outcomes([], span, NOW).labelled) == 3
+    assert timedelta(days=6) < span.length <= timedelta(days=7)
