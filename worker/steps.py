@@ -29,14 +29,21 @@ async def run_step(
     argument: Argument,
     policy: StepPolicy,
     summary: str,
+    *,
+    before_waiting: Callable[[], None] | None = None,
 ) -> Result:
-    """The activity's result. Raises `StepFailed` for one of `policies.FINAL_ERRORS`, and nothing else of its own."""
+    """The activity's result. Raises `StepFailed` for one of `policies.FINAL_ERRORS`, and nothing else of its own.
+
+    `before_waiting` is called when the quick try has failed: from now on it may take a while.
+    """
     try:
         return await workflow.execute_local_activity_method(
             activity, argument, start_to_close_timeout=policy.quick, retry_policy=_ONCE, summary=summary
         )
     except FailureError as error:
         _raise_if_final(error)
+    if before_waiting is not None:
+        before_waiting()
     try:
         return await workflow.execute_activity_method(
             activity,

@@ -38,6 +38,7 @@ class OrderJourney:
 
     def __init__(self) -> None:
         self._order: Order | None = None
+        self._shown: OrderStatus | None = None
         self._event_ids: set[str] = set()
         self._sessions_heard_of: set[str] = set()
         self._handed_on: set[str] = set()
@@ -77,16 +78,23 @@ class OrderJourney:
 
     def _see(self, order: Order) -> None:
         """Take note of the order as it now is, and show it in Temporal's UI."""
-        is_new = self._order is None
-        if is_new or self.order.status is not order.status:
-            updates = [CHECKOUT_STATUS.value_set(order.status.value)]
-            if is_new:
-                updates.append(ORDER_ID.value_set(order.order_id))
-            workflow.upsert_search_attributes(updates)
         self._order = order
         because = f" ({order.reason})" if order.reason else ""
         session = f"\n\nsession `{order.session.session_id}`" if order.session else ""
         workflow.set_current_details(f"order `{order.order_id}` **{order.status}**{because}{session}")
+        # A pending order has its session in a moment, and is then shown once instead of twice; unless it has to wait.
+        if order.status is not OrderStatus.PENDING:
+            self._show()
+
+    def _show(self) -> None:
+        """Let the order be found by id and status. Each time costs an event and a write to the visibility store."""
+        if self._shown is self.order.status:
+            return
+        updates = [CHECKOUT_STATUS.value_set(self.order.status.value)]
+        if self._shown is None:
+            updates.append(ORDER_ID.value_set(self.order.order_id))
+        workflow.upsert_search_attributes(updates)
+        self._shown = self.order.status
 
     async def open_payment_session(self) -> None:
         """Have the one session for the order; if the provider will not give it, return the stock."""
@@ -97,6 +105,7 @@ class OrderJourney:
                     self.order,
                     policies.PROVIDER,
                     "Open the payment session",
+                    before_waiting=self._show,
                 )
             )
         except StepFailed as error:
