@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.testing import ActivityEnvironment
 
+import worker.activities.sweep
 from checkout.contracts import OrderStatus, SweepResult
 from checkout.ids import settlement_workflow_id
 from db import orders
@@ -42,6 +43,15 @@ async def test_a_paid_order_whose_workflow_was_terminated_is_fulfilled(shop: Rig
     assert (await sweep(shop)).settlements_started == 1
     # At once, not at the order's deadline in a quarter of an hour: the event went down with the workflow.
     await shop.until(order_id, OrderStatus.FULFILLED, OrderStatus.DISPATCHED)
+
+
+async def test_a_crowd_of_healthy_orders_does_not_hide_an_orphan(shop: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker.activities.sweep, "BATCH", 1)
+    for _ in range(3):
+        await shop.bought()
+    key, _, _ = await shop.bought()
+    await shop.temporal.get_workflow_handle(key).terminate()
+    assert (await sweep(shop)).settlements_started == 1
 
 
 async def test_an_order_that_is_looked_after_is_left_alone(shop: Rig) -> None:

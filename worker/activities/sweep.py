@@ -14,8 +14,11 @@ from checkout.ids import TASK_QUEUE, dispatch_workflow_id, settlement_workflow_i
 from db import orders
 from worker.policies import WORKFLOW_TASK_TIMEOUT
 
-# More are left for the next sweep.
+# How many are handed on in one sweep; the rest is left for the next.
 BATCH = 500
+# How many are looked at. All that can be live, with room: looking at the oldest few only, a crowd of healthy orders
+# would hide an orphan behind them for as long as it lasts.
+MOST_LIVE = 100_000
 
 
 class SweepActivities:
@@ -31,16 +34,19 @@ class SweepActivities:
     async def sweep_orders(self) -> SweepResult:
         """Start a settlement for each live order without a running workflow, and overdue dispatches again."""
         async with self._engine.connect() as connection:
-            live = await orders.live_orders(connection, self._grace, BATCH)
+            live = await orders.live_orders(connection, self._grace, MOST_LIVE)
             overdue = await orders.undispatched_orders(connection, self._grace, BATCH)
         # One listing instead of a question an order. It may lag, so an order it misses is asked for by id.
         running = await self._running_checkouts() if live else set()
         settlements = 0
         for order in live:
+            if order.checkout_key in running or await self._is_looked_after(order):
+                continue
             activity.heartbeat(order.order_id)
-            if order.checkout_key not in running and not await self._is_looked_after(order):
-                await self._settle(order)
-                settlements += 1
+            await self._settle(order)
+            settlements += 1
+            if settlements == BATCH:
+                break
         for order in overdue:
             await self._dispatch(order)
         return SweepResult(len(live), settlements, len(overdue))
