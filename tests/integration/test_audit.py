@@ -1,0 +1,156 @@
+"""The auditor: silent on a healthy shop, and tripped by each planted violation of each invariant.
+
+Most of what is planted here is refused by the tables themselves. So every guard is off while it is planted (triggers,
+foreign keys; constraints are dropped): the auditor must see what a database without guards would let happen.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from api import audit as api_audit
+from checkout.ids import TASK_QUEUE
+from db.audit import CHECKS, MAX_VIOLATIONS, Finding, audit_ledgers, outcomes
+from db.engine import create_engine
+from payment_mock.migrate import migrate as migrate_payments
+from stack.testing import running_stack
+from tests.support.databases import DatabaseServer
+from tests.support.unhealthy_shop import ALLOW_TWO_CHARGES, PLANTED, make_healthy_shop, money, open_order, run
+
+NO_GRACE = timedelta(0)
+
+
+async def verdict(engine: AsyncEngine, grace: timedelta = NO_GRACE) -> dict[int, Finding]:
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="REPEATABLE READ")
+        async with connection.begin():
+            return {finding.number: finding for finding in await audit_ledgers(connection, grace)}
+
+
+def tripped(findings: dict[int, Finding]) -> dict[int, list[str]]:
+    return {number: finding.violations for number, finding in findings.items() if finding.violations}
+
+
+@pytest.fixture(scope="module")
+async def template(database_server: DatabaseServer) -> AsyncIterator[str]:
+    """The name of a database with a healthy shop, one order of every kind: made once, copied for every test."""
+    async with database_server.copy() as url:
+        engine = create_engine(url)
+        await make_healthy_shop(engine)
+        await engine.dispose()
+        yield url.rpartition("/")[2]
+
+
+@pytest.fixture
+async def shop(database_server: DatabaseServer, template: str) -> AsyncIterator[AsyncEngine]:
+    async with database_server.copy(template) as url:
+        engine = create_engine(url)
+        yield engine
+        await engine.dispose()
+
+
+async def test_a_healthy_shop_has_no_findings_and_everything_was_looked_at(shop: AsyncEngine) -> None:
+    findings = await verdict(shop)
+    assert tripped(findings) == {}
+    assert sorted(findings) == list(range(1, 10))
+    assert all(finding.checked > 0 for finding in findings.values())
+    async with shop.connect() as connection:
+        assert await outcomes(connection) == {
+            "awaiting_payment": 1,
+            "cancelled:customer": 1,
+            "dispatched": 1,
+            "refunded:operator": 1,
+            "rejected:out_of_stock": 1,
+        }
+
+
+@pytest.mark.parametrize(("number", "what", "statements"), PLANTED, ids=[f"{n}: {what}" for n, what, _ in PLANTED])
+async def test_it_is_tripped_by(shop: AsyncEngine, number: int, what: str, statements: list[str]) -> None:
+    await run(shop, *statements)
+    assert number in tripped(await verdict(shop)), what
+
+
+def test_something_is_planted_for_every_invariant_of_the_ledgers() -> None:
+    assert {number for number, _, _ in PLANTED} == {check.number for check in CHECKS}
+
+
+async def test_what_is_still_under_way_counts_only_after_its_grace_but_stock_and_double_charges_always(
+    shop: AsyncEngine,
+) -> None:
+    hour = timedelta(hours=1)
+    await run(shop, money("live"))  # paid, the webhook is on its way
+    assert set(tripped(await verdict(shop))) == {2}
+    assert tripped(await verdict(shop, hour)) == {}
+    await run(shop, ALLOW_TWO_CHARGES, money("live"))
+    await run(shop, "UPDATE shop.products SET on_hand = on_hand - 1 WHERE sku = 'pen'")
+    assert set(tripped(await verdict(shop, hour))) == {1, 4}
+
+
+async def test_a_flood_of_violations_is_capped(shop: AsyncEngine) -> None:
+    await run(
+        shop,
+        "INSERT INTO shop.products (sku, name, unit_amount, currency, on_hand)"
+        " SELECT 'bulk-' || n, 'x', 1, 'usd', 1 FROM generate_series(1, 300) n",
+    )
+    assert len(tripped(await verdict(shop))[4]) == MAX_VIOLATIONS
+
+
+async def test_without_the_mocks_ledger_the_money_is_reported_as_not_looked_at(engine: AsyncEngine) -> None:
+    await open_order(engine, "live")
+    findings = await verdict(engine)
+    assert tripped(findings) == {}
+    assert {number: findings[number].checked for number in (1, 2, 5)} == {1: 0, 2: 0, 5: 0}
+
+
+@pytest.fixture(scope="module")
+async def temporal() -> AsyncIterator[Client]:
+    async with running_stack("temporal") as stack:
+        yield await Client.connect(stack.urls["temporal"])
+
+
+async def whole_verdict(engine: AsyncEngine, temporal: Client) -> dict[int, list[str]]:
+    out = await api_audit.audit(engine, temporal, NO_GRACE)
+    assert out.ok is not any(invariant.violations for invariant in out.invariants)
+    return {invariant.number: invariant.violations for invariant in out.invariants if invariant.violations}
+
+
+async def test_a_live_order_that_no_workflow_looks_after_trips_it(shop: AsyncEngine, temporal: Client) -> None:
+    await run(shop, "UPDATE shop.orders SET created_at = now() - interval '1 minute' WHERE checkout_key = 'live'")
+    found = await whole_verdict(shop, temporal)
+    assert list(found) == [10]
+    assert "no workflow looks after it" in found[10][0]
+
+
+@pytest.mark.parametrize("workflow_id", ["live", "settle:cs_live"])
+async def test_a_live_order_with_its_workflow_or_settlement_is_looked_after(
+    shop: AsyncEngine, temporal: Client, workflow_id: str
+) -> None:
+    await run(shop, "UPDATE shop.orders SET created_at = now() - interval '1 minute' WHERE checkout_key = 'live'")
+    handle = await temporal.start_workflow("CheckoutWorkflow", id=workflow_id, task_queue=TASK_QUEUE)
+    try:
+        assert await whole_verdict(shop, temporal) == {}
+    finally:
+        await handle.terminate()
+
+
+async def test_an_ended_order_whose_workflow_runs_on_trips_it(shop: AsyncEngine, temporal: Client) -> None:
+    await run(shop, "UPDATE shop.orders SET updated_at = now() - interval '1 hour' WHERE checkout_key = 'gone'")
+    handle = await temporal.start_workflow("CheckoutWorkflow", id="gone", task_queue=TASK_QUEUE)
+    try:
+        found: dict[int, list[str]] = {}
+        while not found:  # the list of workflows lags behind; pytest's timeout ends this
+            found = await whole_verdict(shop, temporal)
+    finally:
+        await handle.terminate()
+    assert found == {10: ["the order of key gone has ended, its workflow runs on"]}
+
+
+async def test_it_says_how_many_orders_it_saw_so_that_nobody_trusts_an_empty_shop(
+    engine: AsyncEngine, temporal: Client
+) -> None:
+    await migrate_payments(engine)
+    out = await api_audit.audit(engine, temporal, NO_GRACE)
+    assert (out.orders, next(one.checked for one in out.invariants if one.number == 11)) == (0, 0)

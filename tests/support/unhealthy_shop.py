@@ -1,0 +1,207 @@
+"""A healthy shop with an order of every kind, and every way to make it unhealthy that the auditor must see."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from checkout.contracts import CartLine, OpenOrderInput, Order, OrderStatus, PaymentSession, Reason
+from db import orders
+from payment_mock.migrate import migrate as migrate_payments
+
+KEYS = ("live", "sent", "gone", "back", "none")
+"""Of the orders: awaiting payment, dispatched, cancelled, refunded, out of stock."""
+TOTAL = 24_000
+"""Minor units; of all but the last."""
+
+_SESSION = """
+    INSERT INTO payments.sessions (id, status, payment_status, amount_total, currency, line_items, metadata,
+                                   success_url, created_at, expires_at, closed_at, charge)
+    VALUES (:id, :status, :payment_status, :amount, 'usd', '[]',
+            jsonb_build_object('order_id', CAST(:order_id AS text)), '', now(), now(),
+            CASE WHEN :status = 'open' THEN NULL ELSE now() END, :charge)
+"""
+_LEDGER = """
+    INSERT INTO payments.ledger (id, session_id, kind, amount, currency) VALUES (:id, :session, :kind, :amount, 'usd')
+"""
+_EVENT = (
+    "INSERT INTO payments.events (id, type, session_id, payload) VALUES (:event, 'checkout.session.x', :session, '')"
+)
+_DELIVERY = "INSERT INTO payments.deliveries (event_id, status, next_attempt_at) VALUES (:event, 'delivered', now())"
+
+
+async def run(engine: AsyncEngine, *statements: str, **parameters: Any) -> None:
+    """Execute with every trigger and foreign key off."""
+    async with engine.begin() as connection:
+        await connection.execute(text("SET LOCAL session_replication_role = replica"))
+        for statement in statements:
+            used = {name: value for name, value in parameters.items() if f":{name}" in statement}
+            await connection.execute(text(statement), used)
+
+
+async def open_order(engine: AsyncEngine, key: str, quantity: int = 2) -> Order:
+    """An order awaiting payment of session `cs_<key>`, or rejected when there is too little stock."""
+    now = datetime.now(UTC)
+    lines = [CartLine("limited-print", quantity)]
+    request = OpenOrderInput(key, lines, "f" * 64, now, now + timedelta(hours=1))
+    async with engine.begin() as connection:
+        order = await orders.open_order(connection, request)
+    if order.status is not OrderStatus.PENDING:
+        return order
+    async with engine.begin() as connection:
+        return await orders.record_session(connection, order.order_id, PaymentSession(f"cs_{key}", "http://pay"))
+
+
+async def make_healthy_shop(engine: AsyncEngine) -> None:
+    """One order of each of `KEYS`, with its session at the payment service and what was paid there."""
+    await migrate_payments(engine)
+    live, sent, gone, back = [await open_order(engine, key) for key in KEYS[:4]]
+    await open_order(engine, "none", 9)
+    async with engine.begin() as connection:
+        for order in (sent, back):
+            await orders.fulfil_order(connection, order.order_id, f"pi_{order.checkout_key}", timedelta(0))
+        await orders.dispatch_order(connection, sent.order_id)
+        await orders.close_order(
+            connection, gone.order_id, OrderStatus.CANCELLED, Reason.CUSTOMER, closes=[OrderStatus.AWAITING_PAYMENT]
+        )
+        await orders.close_order(
+            connection, back.order_id, OrderStatus.REFUNDED, Reason.OPERATOR, closes=[OrderStatus.FULFILLED]
+        )
+    await _session(engine, live, "open")
+    await _session(engine, sent, "complete", "charge")
+    await _session(engine, gone, "expired")
+    await _session(engine, back, "complete", "charge", "refund")
+
+
+async def _session(engine: AsyncEngine, order: Order, status: str, *money: str) -> None:
+    key = order.checkout_key
+    await run(
+        engine,
+        _SESSION,
+        id=f"cs_{key}",
+        status=status,
+        payment_status="paid" if money else "unpaid",
+        amount=order.amount_total,
+        order_id=order.order_id,
+        charge=f"ch_{key}" if money else None,
+    )
+    for kind in money:
+        await run(engine, _LEDGER, id=f"{kind}_{key}", session=f"cs_{key}", kind=kind, amount=order.amount_total)
+    await run(engine, _EVENT, _DELIVERY, event=f"evt_{key}", session=f"cs_{key}")
+
+
+# Short words for the table below.
+
+
+def _id(key: str) -> str:
+    return f"(SELECT id FROM shop.orders WHERE checkout_key = '{key}')"
+
+
+def _order(key: str, change: str) -> str:
+    return f"UPDATE shop.orders SET {change} WHERE checkout_key = '{key}'"
+
+
+def _reservation(key: str, change: str) -> str:
+    return f"UPDATE shop.reservations SET {change} WHERE order_id = {_id(key)}"
+
+
+def _told(key: str, kind: str) -> str:
+    return f"INSERT INTO shop.order_events (order_id, seq, kind) VALUES ({_id(key)}, 9, '{kind}')"
+
+
+def _untold(key: str, kind: str) -> str:
+    return f"DELETE FROM shop.order_events WHERE kind = '{kind}' AND order_id = {_id(key)}"
+
+
+def _stock(change: str, sku: str = "pen") -> str:
+    return f"UPDATE shop.products SET on_hand = {change} WHERE sku = '{sku}'"
+
+
+def _moved(sku: str, delta: int, cause: str, order: str = "NULL") -> str:
+    return (
+        f"INSERT INTO shop.stock_movements (sku, delta, cause, order_id) VALUES ('{sku}', {delta}, '{cause}', {order})"
+    )
+
+
+def money(key: str, kind: str = "charge", amount: int = TOTAL) -> str:
+    """A line more in the payment service's ledger."""
+    return (
+        "INSERT INTO payments.ledger (id, session_id, kind, amount, currency)"
+        f" VALUES ('more_' || gen_random_uuid(), 'cs_{key}', '{kind}', {amount}, 'usd')"
+    )
+
+
+def _at_provider(key: str, change: str) -> str:
+    return f"UPDATE payments.sessions SET {change} WHERE id = 'cs_{key}'"
+
+
+def _ledger(key: str, change: str) -> str:
+    return f"UPDATE payments.ledger SET {change} WHERE session_id = 'cs_{key}'"
+
+
+ALLOW_TWO_CHARGES = "DROP INDEX payments.one_charge_per_session"
+_LATE = "now() - interval '1 second'"
+_FULFILLED = f"status = 'fulfilled', fulfilled_at = now(), dispatch_due_at = {_LATE}"
+
+PLANTED: list[tuple[int, str, list[str]]] = [
+    (1, "a session charged twice", [ALLOW_TWO_CHARGES, money("sent")]),
+    (
+        1,
+        "two sessions of one order, both charged",
+        [_at_provider("gone", f"metadata = jsonb_build_object('order_id', {_id('sent')})"), money("gone")],
+    ),
+    (2, "a dispatched order that was not charged", ["DELETE FROM payments.ledger WHERE session_id = 'cs_sent'"]),
+    (2, "a cancelled order that was charged", [money("gone")]),
+    (2, "a refunded order whose money was kept", ["DELETE FROM payments.ledger WHERE kind = 'refund'"]),
+    (2, "another amount than agreed", [_ledger("sent", "amount = 1")]),
+    (2, "another currency than agreed", [_ledger("sent", "currency = 'eur'")]),
+    (2, "a refund of an order that was dispatched", [money("sent", "refund")]),
+    (2, "a charge that belongs to no order", [_at_provider("gone", "metadata = '{}'"), money("gone", amount=5)]),
+    (3, "a dispatched order without reservation", [f"DELETE FROM shop.reservations WHERE order_id = {_id('sent')}"]),
+    (3, "a live order whose stock was released", [_reservation("live", "state = 'released'")]),
+    (3, "a live order whose stock was consumed", [_reservation("live", "state = 'consumed'")]),
+    (3, "a cancelled order that still holds stock", [_reservation("gone", "state = 'held'")]),
+    (3, "a refunded order whose stock is consumed", [_reservation("back", "state = 'consumed'")]),
+    (3, "a reservation of less than the line", [_reservation("sent", "quantity = 1")]),
+    (4, "stock that vanished", [_stock("on_hand - 1")]),
+    (4, "stock out of nothing", [_stock("on_hand + 1")]),
+    (
+        4,
+        "stock returned twice",
+        [_stock("on_hand + 2", "limited-print"), _moved("limited-print", 2, "release", _id("gone"))],
+    ),
+    (
+        4,
+        "stock below zero",
+        [
+            "ALTER TABLE shop.products DROP CONSTRAINT products_on_hand_check",
+            _stock("-1"),
+            _moved("pen", -100_001, "restock"),
+        ],
+    ),
+    (5, "a cancelled order that can still be paid", [_at_provider("gone", "status = 'open', closed_at = NULL")]),
+    (
+        5,
+        "a dispatched order that can still be paid",
+        [_at_provider("sent", "status = 'open', payment_status = 'unpaid', charge = NULL, closed_at = NULL")],
+    ),
+    (6, "a live order whose time is up", [_order("live", f"expires_at = {_LATE}")]),
+    (6, "an order that was never dispatched", [_order("sent", _FULFILLED), _untold("sent", "dispatched")]),
+    (6, "an event that was never taken", ["UPDATE payments.deliveries SET status = 'pending'"]),
+    (7, "another session than was told", [_order("sent", "payment_session_id = 'cs_other'")]),
+    (7, "another total than its lines add up to", ["UPDATE shop.order_lines SET unit_amount = 1"]),
+    (
+        7,
+        "two orders under one key",
+        ["ALTER TABLE shop.orders DROP CONSTRAINT orders_checkout_key_key", _order("none", "checkout_key = 'sent'")],
+    ),
+    (8, "fulfilled, and then cancelled", [_order("sent", "status = 'cancelled', reason = 'timeout'")]),
+    (8, "cancelled, and then fulfilled", [_order("gone", _FULFILLED)]),
+    (8, "refunded, and then dispatched", [_order("back", "status = 'dispatched'")]),
+    (8, "an end that its timeline does not tell", [_untold("gone", "cancelled")]),
+    (9, "an order that left its end", [_told("gone", "fulfilled")]),
+    (9, "an order that was refunded twice", [_told("back", "refunded")]),
+    (9, "an order that was fulfilled twice", [_told("sent", "fulfilled")]),
+]
+"""The invariant, what is wrong, and the statements that make it so."""
