@@ -35,6 +35,7 @@ def test_no_diagram_is_empty_or_of_an_unknown_kind() -> None:
     for text in diagrams:
         assert text.split()[0] in DIAGRAMS
         assert len(text.strip().splitlines()) > 3
+        assert ";" not in text, "mermaid ends a statement there"
 
 
 def test_the_orders_states_are_drawn_as_the_trigger_guards_them(architecture: Document) -> None:
