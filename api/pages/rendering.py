@@ -65,7 +65,13 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters |= {"money": format_money, "instant": _instant, "clock": _clock, "thousands": "{:,}".format}
+    environment.filters |= {
+        "money": format_money,
+        "instant": _instant,
+        "clock": _clock,
+        "thousands": "{:,}".format,
+        "ago": _ago,
+    }
     environment.globals |= {"asset": asset_url, "picture": picture_url, "digits": digits}
     return environment
 
@@ -73,6 +79,14 @@ def _environment() -> "Environment":
 def _instant(at: datetime) -> str:
     """For `<time datetime>`: RFC 3339, UTC."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _ago(seconds: float) -> str:
+    """A length of time in its largest unit: `42 s`, `5 min`, `3 h`, `2 d`."""
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _clock(at: datetime) -> str:
