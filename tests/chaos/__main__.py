@@ -16,6 +16,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, help="what happens when, and in which order (default: another each time)")
     parser.add_argument("--minutes", type=float, default=5.0, help="how long the storm lasts (default: 5)")
+    parser.add_argument("--pairs", type=int, default=40, help="how many pairs of failpoints, drawn by the seed")
     parser.add_argument("--samples", type=int, default=10, help="kills of each kind, for the recovery times")
     parser.add_argument("--only", action="append", default=[], help="scenarios or phases whose name contains this")
     parser.add_argument("--list", action="store_true", help="show the scenarios and stop")
@@ -24,7 +25,7 @@ def _arguments() -> argparse.Namespace:
 
 
 async def _run(arguments: argparse.Namespace, seed: int) -> bool:
-    every = scenarios()
+    every = scenarios(seed, arguments.pairs)
     chosen = [one for one in every if not arguments.only or any(text in one.name for text in arguments.only)]
     phases = [one for one in PHASES if not arguments.only or one in arguments.only]
     print(f"seed {seed}; the report will be in {arguments.out}", flush=True)
@@ -48,7 +49,8 @@ async def _run(arguments: argparse.Namespace, seed: int) -> bool:
 def main() -> int:
     arguments = _arguments()
     if arguments.list:
-        print("\n".join(f"{one.group:22} {one.name}" for one in scenarios()))
+        listed = scenarios(arguments.seed or 0, arguments.pairs)
+        print("\n".join(f"{one.group:22} {one.name}" for one in listed))
         return 0
     seed = arguments.seed if arguments.seed is not None else random.randrange(10**6)
     return 0 if asyncio.run(_run(arguments, seed)) else 1

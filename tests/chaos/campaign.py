@@ -17,7 +17,7 @@ from stack.testing import data_dir
 from tests.chaos.catalogue import ROWS
 from tests.chaos.catalogue.row import run_row
 from tests.chaos.journeys import JOURNEY_OF
-from tests.chaos.matrix import Result, cells, run_cell
+from tests.chaos.matrix import Cell, Result, cells, pairs, run_cells
 from tests.chaos.race import race
 from tests.chaos.recovery import TARGETS, measure
 from tests.chaos.report import Report
@@ -37,13 +37,21 @@ class Scenario:
     run: Callable[[World, str], Awaitable[Result]]
 
 
-def scenarios() -> list[Scenario]:
-    """The matrix and the catalogue. Raises `Void` when a step of the registry has no journey that passes it."""
+def scenarios(seed: int = 0, pair_count: int = 0) -> list[Scenario]:
+    """The matrix, pairs of its cells drawn by the seed, and the catalogue.
+
+    Raises `Void` when a step of the registry has no journey that passes it.
+    """
     if missing := STEPS.keys() - JOURNEY_OF.keys():
         raise Void(f"no journey passes {', '.join(missing)}")
-    matrix = [Scenario(str(cell), f"{cell.process} failpoints", partial(run_cell, cell)) for cell in cells()]
+    matrix = [_of_cells(f"{cell.process} failpoints", (cell,)) for cell in cells()]
+    doubled = [_of_cells("Pairs of failpoints", pair) for pair in pairs(seed, pair_count)]
     catalogue = [Scenario(str(row), row.group, partial(run_row, row)) for row in ROWS]
-    return [*matrix, *catalogue]
+    return [*matrix, *doubled, *catalogue]
+
+
+def _of_cells(group: str, chosen: Sequence[Cell]) -> Scenario:
+    return Scenario(" + ".join(map(str, chosen)), group, partial(run_cells, group, chosen))
 
 
 @asynccontextmanager

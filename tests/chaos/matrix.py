@@ -1,16 +1,18 @@
-"""The matrix: every failpoint of the registry x {kill, freeze and thaw, reply lost}.
+"""The matrix: every failpoint of the registry x {kill, freeze and thaw, reply lost}, and pairs of them.
 
 Each cell sends a customer on the journey that passes the failpoint, hurts the process there, and wants the journey to
 end as if nothing had happened, every customer's memory to be consistent, and the audit to be clean.
 """
 
 import asyncio
+import itertools
 import os
+import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from checkout.failpoints import STEPS, Action, Boundary, Process, Step
@@ -20,6 +22,7 @@ from tests.chaos.world import World, eventually
 ACTIONS = (Action.KILL, Action.FREEZE, Action.LOSE)
 # Longer than every limit on a transaction, a workflow task and a local activity (db.engine, worker.policies).
 FREEZE = {Process.WORKER: 7.0, Process.GATEWAY: 3.0}  # seconds
+_FIRES_WITHIN = 60.0  # seconds; the sweep, for one, must come round first
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,6 @@ class Result:
     problem: str | None = None
     recovery: float | None = None
     seconds: float = 0.0
-    faults: dict[str, int] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -63,36 +65,57 @@ def cells() -> Iterator[Cell]:
                 yield Cell(step, boundary, action)
 
 
-async def run_cell(cell: Cell, world: World, hasty: str) -> Result:
-    """Raises `Violated` or `Void` when the cell is not survived, or was never hurt."""
-    if cell.action is Action.FREEZE and cell.process is Process.WORKER:
+def pairs(seed: int, count: int) -> list[tuple[Cell, Cell]]:
+    """So many pairs of cells on one journey, drawn by the seed from the thousands that there are."""
+    every = list(cells())
+    possible = [
+        (first, second)
+        for first, second in itertools.combinations(every, 2)
+        if JOURNEY_OF[first.step] is JOURNEY_OF[second.step]
+        and (first.step, first.boundary) != (second.step, second.boundary)
+    ]
+    return random.Random(seed).sample(possible, count)
+
+
+async def run_cells(group: str, chosen: Sequence[Cell], world: World, hasty: str) -> Result:
+    """Raises `Violated` or `Void` when the cells are not survived, or one of them never hurt."""
+    if any(cell.action is Action.FREEZE and cell.process is Process.WORKER for cell in chosen):
         # A second worker takes over while the first one is frozen: when it thaws, it is a zombie.
         async with world.another("worker", "worker-2"):
-            return await _run(world, cell, hasty)
-    return await _run(world, cell, hasty)
+            return await _run(group, chosen, world, hasty)
+    return await _run(group, chosen, world, hasty)
 
 
-async def _run(world: World, cell: Cell, hasty: str) -> Result:
+async def _run(group: str, chosen: Sequence[Cell], world: World, hasty: str) -> Result:
     trip = Trip(world, hasty)
-    arming = world.arm(cell.step, cell.boundary, cell.action)
-    travelling = asyncio.ensure_future(JOURNEY_OF[cell.step](trip))
+    armings = [world.arm(cell.step, cell.boundary, cell.action) for cell in chosen]
+    travelling = asyncio.ensure_future(JOURNEY_OF[chosen[0].step](trip))
+    hurting = asyncio.gather(*(_hurt(world, cell, arming) for cell, arming in zip(chosen, armings, strict=True)))
     try:
-        firing = await world.fired(arming, within=45)
-        if cell.action is Action.FREEZE:
-            await asyncio.wait([travelling], timeout=FREEZE[cell.process])
-            await asyncio.sleep(max(0.0, firing["at"] + FREEZE[cell.process] - time.time()))
-            os.kill(firing["pid"], signal.SIGCONT)
+        moments = await hurting
         outcome = await travelling
     finally:
         world.disarm()
-        travelling.cancel()
-        with suppress(asyncio.CancelledError, Exception):
-            await travelling
+        for task in (travelling, hurting):
+            task.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await task
     await world.settled()
     await world.quiet()
     await trip.check()
-    moved = await moved_after(world, trip, firing["at"]) if cell.action is Action.KILL else None
-    return Result(str(cell), f"{cell.process} failpoints", outcome, recovery=moved)
+    moved = await moved_after(world, trip, max(moments)) if Action.KILL in {cell.action for cell in chosen} else None
+    return Result(" + ".join(map(str, chosen)), group, outcome, recovery=moved)
+
+
+async def _hurt(world: World, cell: Cell, arming: str) -> float:
+    """Wait for the firing, thaw what it froze, and answer when it fired (unix seconds)."""
+    firing = await world.fired(arming, _FIRES_WITHIN)
+    at = float(firing["at"])
+    if cell.action is Action.FREEZE:
+        await asyncio.sleep(max(0.0, at + FREEZE[cell.process] - time.time()))
+        with suppress(ProcessLookupError):
+            os.kill(firing["pid"], signal.SIGCONT)
+    return at
 
 
 async def moved_after(world: World, trip: Trip, moment: float) -> float | None:

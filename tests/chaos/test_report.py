@@ -1,0 +1,47 @@
+"""The report says what happened, and never calls a failed campaign a good one."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+from tests.chaos.matrix import Result
+from tests.chaos.race import RaceResult
+from tests.chaos.recovery import Recovery
+from tests.chaos.report import Report
+from tests.chaos.storm import StormResult
+
+
+def report() -> Report:
+    return Report(
+        seed=7,
+        machine="a machine",
+        results=[Result("worker x kill", "worker failpoints", "dispatched", seconds=3.0)],
+        recoveries=[Recovery("gateway", [1.0, 2.0, 2.5])],
+        race=RaceResult(0.05, paid=Counter({-5: 3}), closed=Counter({5: 4})),
+        storms=[StormResult(60, 7, 20, Counter({"SIGKILL worker": 2}), Counter({"dispatched": 9}), 5)],
+        faults=Counter({"SIGKILL worker": 3}),
+    )
+
+
+def test_a_good_campaign_is_told_in_figures(tmp_path: Path) -> None:
+    report().write(tmp_path)
+    told = (tmp_path / "report.md").read_text()
+    assert "Nothing was lost." in told
+    assert "| gateway | 3 | 2.00 s | 2.50 s | 3 s | met |" in told
+    assert "7 races" in told
+    assert "dispatched 10" in told
+    assert json.loads((tmp_path / "report.json").read_text())["ok"] is True
+    assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_failed_scenario_a_failed_phase_and_a_missed_target_are_all_told() -> None:
+    bad = report()
+    bad.results.append(Result("gateway y lose", "gateway failpoints", problem="Violated: two charges"))
+    bad.problems.append("the race: Void")
+    bad.recoveries[0].samples.append(9.0)
+    told = bad.markdown()
+    assert not bad.ok
+    assert "2 FAILED" in told
+    assert "**gateway y lose**: Violated: two charges" in told
+    assert "- the race: Void" in told
+    assert "missed" in told
