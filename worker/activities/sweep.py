@@ -80,9 +80,6 @@ class SweepActivities:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             task_timeout=WORKFLOW_TASK_TIMEOUT,
             static_summary=f"Orphaned order {order.order_id}",
-            # Look at the session at once: an event that the lost workflow had taken with it is told nobody else.
-            start_signal="payment_event",
-            start_signal_args=["sweep"],
         )
 
     @around(Step.HAND_TO_DISPATCH)
