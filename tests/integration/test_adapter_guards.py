@@ -1,5 +1,6 @@
 """The Stripe adapter against the payment service in this process: what it must never get wrong (planted bugs)."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -96,3 +97,18 @@ async def test_a_stored_error_is_told_from_a_passing_one(service: Service) -> No
         await service.provider.create_session(wanted)
     with pytest.raises(PaymentStuck):
         await service.provider.create_session(wanted)
+
+
+async def test_of_refunds_at_once_one_is_made_and_the_others_are_told_so(service: Service) -> None:
+    session = await service.provider.create_session(request())
+    await service.pay(session.session_id)
+    intent = (await service.provider.retrieve_session(session.session_id)).payment_intent_id
+
+    async def refund() -> tuple[int, str]:
+        headers = {"Authorization": f"Bearer {KEY}"}
+        answer = await service.http.post("/v1/refunds", data={"payment_intent": intent}, headers=headers)
+        return answer.status_code, answer.json().get("error", {}).get("code", "")
+
+    answers = sorted(await asyncio.gather(*(refund() for _ in range(8))))
+    assert answers == [(200, "")] + [(400, "charge_already_refunded")] * 7
+    assert await service.count("SELECT sum(amount) FROM payments.refunds") == 2000

@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.contracts import CartLine, Order, OrderStatus, PaymentSession, Reason, RefundInput
 from checkout.errors import PaymentRefused
-from db import orders
+from db import inventory, orders
 from db.audit import audit_ledgers
 from tests.integration.test_open_order import awaiting, close, fulfil, on_hand, open_order, scalar
 from tests.support.provider import FakeProvider, always
@@ -150,3 +151,28 @@ async def test_a_refusal_is_believed_only_when_no_session_is_found(engine: Async
     with pytest.raises(PaymentRefused):
         await PaymentActivities(engine, provider).create_payment_session(order)
     assert provider.calls == ["create", "find"]
+
+
+@pytest.mark.parametrize("status", ["pending", "awaiting_payment", "fulfilled", "rejected"])
+async def test_an_end_is_an_end_whatever_a_statement_says(engine: AsyncEngine, status: str) -> None:
+    """The trigger by itself: everything else that could refuse the jump is satisfied."""
+    order = await awaiting(engine, "k")
+    await close(engine, order)
+    with pytest.raises(IntegrityError, match=f"no way from cancelled to {status}"):
+        async with engine.begin() as connection:
+            await connection.execute(
+                text(
+                    "UPDATE shop.orders SET status = :status, fulfilled_at = now(), dispatch_due_at = now(),"
+                    " reason = 'timeout'"
+                ),
+                {"status": status},
+            )
+
+
+async def test_a_restock_in_mid_checkout_adds_to_what_is_left(engine: AsyncEngine) -> None:
+    order = await open_order(engine, "k", CartLine("limited-print", 4))
+    async with engine.begin() as connection:
+        assert await inventory.restock(connection, "limited-print", 5) == 11
+    await close(engine, order)
+    assert await on_hand(engine, "limited-print") == 15
+    assert await violations(engine) == []

@@ -49,7 +49,7 @@ ORDERS = (
         "IF NEW.status <> OLD.status AND (OLD.status",
         "IF FALSE AND (OLD.status",
         breaks="an order could jump to any state",
-        tests=_REFUSES,
+        tests=f"{_GUARDS}::test_an_end_is_an_end_whatever_a_statement_says",
     ),
     mutant(
         "agreed-terms-frozen",
@@ -199,6 +199,6 @@ ORDERS = (
         "UPDATE shop.products SET on_hand = on_hand + added WHERE",
         "UPDATE shop.products SET on_hand = added WHERE",
         breaks="a restock in mid-checkout would overwrite what was sold",
-        tests=f"{_OPEN}::test_restocking_adds_and_leaves_agreed_prices_alone",
+        tests=f"{_GUARDS}::test_a_restock_in_mid_checkout_adds_to_what_is_left",
     ),
 )

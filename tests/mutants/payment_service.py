@@ -68,7 +68,7 @@ PAYMENT_SERVICE = (
         " AND amount_refunded = CAST(:seen AS bigint)",
         "",
         breaks="refunds at once would not see each other",
-        tests=(f"{_MONEY}::test_twenty_full_refunds_at_once_give_the_money_back_once",),
+        tests="tests/integration/test_adapter_guards.py::test_of_refunds_at_once_one_is_made_and_the_others_are_told_so",
     ),
     mutant(
         "repeat-gets-the-stored-answer",

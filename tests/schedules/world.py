@@ -17,6 +17,7 @@ from typing import Any, Self, cast
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.api.testservice.v1 import UnlockTimeSkippingRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
@@ -38,7 +39,8 @@ from worker.workflows.dispatch import DispatchWorkflow
 SESSION_WAIT = 0.6  # seconds, real: how long a click waits for its session
 PAYMENT_TIMEOUT = 900.0  # seconds, skipped
 _PARCEL = timedelta(days=1)
-_STALLED = 5.0  # seconds, real: a clock that has not skipped by then never will
+_STALLED = 0.8  # seconds, real: a clock that has not skipped by then is held by nobody any more
+_RELEASES = 6
 # The database's clock is real, the orders' is skipped far ahead of it: no order is too young for the sweep.
 _NO_GRACE = -1e9
 _EMPTY = (
@@ -103,11 +105,13 @@ class World:
         self.checkouts = Checkouts(self.engine, self.client, self._settings)
 
     async def lose_temporal(self) -> None:
-        """The server and every history in it are gone; database and payment service remain."""
+        """The server and every history in it are gone; database, payment service and the time of day remain."""
+        before = await self.now()
         await self._servers.aclose()
         self._servers = AsyncExitStack()
         self._parcels.clear()
         await self._start()
+        await self.environment.sleep(max((before - await self.now()).total_seconds(), 0.0))
 
     async def reset(self) -> None:
         """A shop without orders, a payment service without sessions, a server on which nothing of the last runs."""
@@ -121,13 +125,23 @@ class World:
                 await connection.execute(text(statement))
 
     async def skip(self, seconds: float) -> None:
-        """Let the clock jump; a clock that stands still costs the server its life."""
+        """Let the clock jump. The test server forgets to release it where a child was started with ABANDON or an
+        activity's workflow was terminated: then it is released here, or at last costs the server its life."""
+        sleep = asyncio.ensure_future(self.environment.sleep(seconds))
         try:
-            async with asyncio.timeout(_STALLED):
-                await self.environment.sleep(seconds)
-        except (TimeoutError, RPCError):
-            self.counts["clock stood still"] += 1
-            await self.lose_temporal()
+            for _ in range(_RELEASES):
+                done, _pending = await asyncio.wait([sleep], timeout=_STALLED)
+                if done:
+                    break
+                self.counts["clock released"] += 1
+                with contextlib.suppress(RPCError):
+                    await self.client.test_service.unlock_time_skipping(UnlockTimeSkippingRequest())
+            if sleep.done() and sleep.exception() is None:
+                return
+        finally:
+            sleep.cancel()
+        self.counts["clock stood still"] += 1
+        await self.lose_temporal()
 
     @staticmethod
     async def breathe(seconds: float) -> None:
@@ -154,11 +168,10 @@ class World:
         self.counts["orphan handed to a settlement"] += result.settlements_started
 
     async def is_running(self, workflow_id: str) -> bool:
-        is_running = False
+        status = None
         with self.forgotten():
-            description = await self.client.get_workflow_handle(workflow_id).describe()
-            is_running = description.status is WorkflowExecutionStatus.RUNNING
-        return is_running
+            status = (await self.client.get_workflow_handle(workflow_id).describe()).status
+        return status is WorkflowExecutionStatus.RUNNING
 
     @staticmethod
     def forgotten() -> contextlib.AbstractContextManager[None]:
