@@ -87,16 +87,24 @@ class Place:
     covers: tuple[str, ...]
 
 
-_BUY_ROUTES = ("POST /checkout", "POST /checkout/{key:path}")
+_BUY = ("POST /checkout", "POST /checkout/{key:path}")
+_CANCEL = ("POST /orders/{order_id}/cancel", "POST /orders/{order_id}/view")
+_EVENT = (
+    "POST /payment_webhook",
+    "POST /admin/console/orders/{order_id}/settle",
+    "POST /admin/console/orders/{order_id}/resend",
+)
+_REFUND = ("POST /admin/orders/{order_id}/refund", "POST /admin/console/orders/{order_id}/refund")
+_RESTOCK = ("POST /admin/restock", "POST /admin/console/restock")
 STEPS: Mapping[Step, Place] = {
-    Step.BUY: Place(Process.GATEWAY, CALL, _BUY_ROUTES),
-    Step.START_CHECKOUT: Place(Process.GATEWAY, CALL, _BUY_ROUTES),
-    Step.TAKE_EVENT: Place(Process.GATEWAY, CALL, ("POST /payment_webhook",)),
-    Step.SIGNAL_PAYMENT: Place(Process.GATEWAY, CALL, ("POST /payment_webhook",)),
-    Step.START_SETTLEMENT: Place(Process.GATEWAY, CALL, ("POST /payment_webhook", "POST /orders/{order_id}/cancel")),
-    Step.ASK_TO_CANCEL: Place(Process.GATEWAY, CALL, ("POST /orders/{order_id}/cancel",)),
-    Step.START_REFUND: Place(Process.GATEWAY, CALL, ("POST /admin/orders/{order_id}/refund",)),
-    Step.RESTOCK: Place(Process.GATEWAY, TRANSACTION, ("POST /admin/restock",)),
+    Step.BUY: Place(Process.GATEWAY, CALL, _BUY),
+    Step.START_CHECKOUT: Place(Process.GATEWAY, CALL, _BUY),
+    Step.TAKE_EVENT: Place(Process.GATEWAY, CALL, _EVENT),
+    Step.SIGNAL_PAYMENT: Place(Process.GATEWAY, CALL, _EVENT),
+    Step.START_SETTLEMENT: Place(Process.GATEWAY, CALL, (*_EVENT, *_CANCEL)),
+    Step.ASK_TO_CANCEL: Place(Process.GATEWAY, CALL, _CANCEL),
+    Step.START_REFUND: Place(Process.GATEWAY, CALL, _REFUND),
+    Step.RESTOCK: Place(Process.GATEWAY, TRANSACTION, _RESTOCK),
     Step.OPEN_ORDER: Place(Process.WORKER, TRANSACTION, ("open_order",)),
     Step.FIND_ORDER: Place(Process.WORKER, CALL, ("find_order",)),
     Step.RECORD_SESSION: Place(Process.WORKER, TRANSACTION, ("create_payment_session",)),
