@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -31,7 +32,7 @@ class Database:
 
     def __init__(self, settings: Settings) -> None:
         self._engine = create_async_engine(
-            settings.asyncpg_url,
+            "postgresql+asyncpg://",
             isolation_level="AUTOCOMMIT",
             pool_size=settings.database_pool_size,
             # Held requests (fault barriers) keep a connection each; ordinary ones must not starve behind them. But a
@@ -42,6 +43,7 @@ class Database:
             pool_pre_ping=False,
             pool_use_lifo=True,
             connect_args={
+                "async_creator_fn": partial(asyncpg.connect, settings.dsn),
                 "timeout": 5,
                 "command_timeout": 30,
                 "server_settings": {"application_name": "payment_mock", "jit": "off"},

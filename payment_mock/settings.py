@@ -104,10 +104,9 @@ class Settings(BaseSettings):
         return tuple(secret.get_secret_value().encode() for secret in self.webhook_secrets)
 
     @cached_property
-    def asyncpg_url(self) -> str:
-        """`DATABASE_URL` for SQLAlchemy's asyncpg dialect (a bare postgresql:// would mean psycopg)."""
-        _, _, rest = self.database_url.get_secret_value().partition("://")
-        return f"postgresql+asyncpg://{rest}"
+    def dsn(self) -> str:
+        """`DATABASE_URL` as asyncpg reads it, `sslmode` and all."""
+        return self.database_url.get_secret_value().replace("postgresql+asyncpg://", "postgresql://", 1)
 
 
 def load_settings(**overrides: Any) -> Settings:

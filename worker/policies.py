@@ -59,6 +59,8 @@ PROVIDER = StepPolicy(timedelta(seconds=4), timedelta(seconds=10), _for_ever(max
 # The provider refuses to speak about a session of ours (a wrong key, say): an operator must look; until then the
 # order keeps its stock, and the provider is asked again this often.
 REFUSED_PAUSE = timedelta(seconds=30)
+# A refund that is refused is tried again for as long as it takes, ever more rarely.
+LONGEST_REFUSED_PAUSE = timedelta(hours=1)
 
 SWEEP_ATTEMPT = timedelta(seconds=20)
 SWEEP_RETRY = RetryPolicy(maximum_attempts=3)

@@ -8,7 +8,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from worker.policies import FINAL_ERRORS, StepPolicy
+    from worker.policies import FINAL_ERRORS, LONGEST_REFUSED_PAUSE, REFUSED_PAUSE, StepPolicy
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -55,6 +55,20 @@ async def run_step(
     except ActivityError as error:
         _raise_if_final(error)
         raise
+
+
+async def insist(
+    activity: Callable[[Any, Argument], Awaitable[Result]], argument: Argument, policy: StepPolicy, summary: str
+) -> Result:
+    """A step that is owed: refused for good, it is tried again, ever more rarely, until somebody mends what is wrong."""
+    pause = REFUSED_PAUSE
+    while True:
+        try:
+            return await run_step(activity, argument, policy, summary)
+        except StepFailed as error:
+            workflow.logger.error("%s: needs attention: %s", summary, error)
+        await workflow.sleep(pause, summary="Refused; waiting for somebody to mend it")
+        pause = min(pause * 2, LONGEST_REFUSED_PAUSE)
 
 
 def _raise_if_final(error: FailureError) -> None:

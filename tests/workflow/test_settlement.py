@@ -7,7 +7,9 @@ import pytest
 from temporalio.client import WorkflowFailureError
 
 from checkout.contracts import CartLine, OrderStatus, Reason, RefundOrderInput, SessionState, SessionStatus
+from checkout.errors import PaymentRefused
 from checkout.ids import refund_workflow_id
+from db import orders
 from tests.support.lab import Lab
 from tests.support.provider import times
 from worker.workflows.checkout import CheckoutWorkflow
@@ -136,6 +138,39 @@ async def test_a_provider_that_is_away_is_asked_until_the_refund_is_made(lab: La
     assert result is not None
     assert result.status is OrderStatus.REFUNDED
     assert lab.provider.refunded == [f"pi_{session_id}"]
+
+
+async def test_a_refund_that_the_provider_refuses_is_asked_for_until_it_is_made(lab: Lab) -> None:
+    """Somebody must mend the key or the account; until then the money is not forgotten."""
+    _, session_id = await cancelled(lab)
+    lab.provider.force_pay(session_id)
+    lab.provider.fail["refund"] = times(3, PaymentRefused("401"))
+    result = await lab.settle(session_id)
+    assert result is not None
+    assert result.status is OrderStatus.REFUNDED
+
+
+async def test_the_refund_of_a_foreign_session_is_not_forgotten_either(lab: Lab) -> None:
+    lab.provider.sessions["cs_foreign"] = SessionState("cs_foreign", SessionStatus.OPEN, False, 500, "usd")
+    lab.provider.pay("cs_foreign")
+    lab.provider.fail["refund"] = times(2, PaymentRefused("401"))
+    assert await lab.settle("cs_foreign") is None
+    assert lab.provider.refunded == ["pi_cs_foreign"]
+
+
+async def test_money_for_an_order_that_another_hand_has_cancelled_is_given_back_though_refused_at_first(
+    lab: Lab,
+) -> None:
+    handle, order, session_id = await lab.opened()
+    async with lab.engine.begin() as connection:
+        await orders.close_order(
+            connection, order.order_id, OrderStatus.CANCELLED, Reason.OPERATOR, closes=[OrderStatus.AWAITING_PAYMENT]
+        )
+    lab.provider.pay(session_id)
+    lab.provider.fail["refund"] = times(2, PaymentRefused("401"))
+    await lab.tell(handle)
+    result = await handle.result()
+    assert (result.status, result.reason) == (OrderStatus.REFUNDED, Reason.LATE_PAYMENT)
 
 
 async def refund(lab: Lab, order_id: str) -> OrderStatus:

@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from worker import policies
     from worker.activities.orders import OrderActivities
     from worker.activities.payments import PaymentActivities
-    from worker.steps import StepFailed, run_step
+    from worker.steps import StepFailed, insist, run_step
     from worker.workflows.dispatch import DispatchWorkflow
 
 
@@ -222,14 +222,12 @@ class OrderJourney:
             )
         )
 
-    async def _refund(self, session: SessionState, reason: Reason) -> None:
+    async def _refund(self, session: SessionState, reason: Reason, *, is_own: bool = True) -> None:
+        """Give the money back, however long the provider refuses: it is owed. `is_own`: and end the order."""
         assert session.payment_intent_id is not None, "a paid session has a payment"
-        refunded = await run_step(
-            PaymentActivities.refund_payment,
-            RefundInput(session.payment_intent_id, reason, self.order.order_id),
-            policies.PROVIDER,
-            "Give the money back",
-        )
+        order_id = self.order.order_id if is_own else None
+        request = RefundInput(session.payment_intent_id, reason, order_id)
+        refunded = await insist(PaymentActivities.refund_payment, request, policies.PROVIDER, "Give the money back")
         if refunded is not None:
             self._see(refunded)
 

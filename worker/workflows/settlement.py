@@ -9,7 +9,6 @@ with workflow.unsafe.imports_passed_through():
         Order,
         OrderStatus,
         Reason,
-        RefundInput,
         SessionState,
         SessionStatus,
         SettlementInput,
@@ -18,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from worker.activities.orders import OrderActivities
     from worker.activities.payments import PaymentActivities
     from worker.shield import shielded
-    from worker.steps import StepFailed, run_step
+    from worker.steps import StepFailed, insist, run_step
     from worker.workflows.journey import OrderJourney
 
 
@@ -88,20 +87,8 @@ class SettlementWorkflow(OrderJourney):
     async def _give_back(self, session: SessionState) -> None:
         """Close a session nobody shall pay; return what was paid all the same, once."""
         if session.status is SessionStatus.OPEN:
-            session = await run_step(
-                PaymentActivities.expire_session,
-                session.session_id,
-                policies.PROVIDER,
-                "Close the payment session",
+            session = await insist(
+                PaymentActivities.expire_session, session.session_id, policies.PROVIDER, "Close the payment session"
             )
-        if not session.paid or session.payment_intent_id is None:
-            return
-        own = self._is_own(session)
-        refunded = await run_step(
-            PaymentActivities.refund_payment,
-            RefundInput(session.payment_intent_id, Reason.LATE_PAYMENT, self.order.order_id if own else None),
-            policies.PROVIDER,
-            "Give the money back",
-        )
-        if refunded is not None:
-            self._see(refunded)
+        if session.paid:
+            await self._refund(session, Reason.LATE_PAYMENT, is_own=self._is_own(session))
