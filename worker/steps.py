@@ -60,7 +60,7 @@ async def run_step(
 async def insist(
     activity: Callable[[Any, Argument], Awaitable[Result]], argument: Argument, policy: StepPolicy, summary: str
 ) -> Result:
-    """A step that is owed: refused for good, it is tried again, ever more rarely, until somebody mends what is wrong."""
+    """A step that is owed: refused for good, it is tried again, ever more rarely, until somebody mends it."""
     pause = REFUSED_PAUSE
     while True:
         try:
