@@ -5,6 +5,7 @@
     ├── InvalidKey               not an idempotency key
     ├── PaymentError
     │   ├── PaymentRefused       the provider says no, and will say no again (4xx)
+    │   │   └── PaymentUnknown   it has no such session or payment (404)
     │   ├── PaymentStuck         the provider repeats a stored 5xx for our idempotency key
     │   └── PaymentUnreachable   no answer, or "try again" (timeout, 409 in flight, 429, 5xx)
     └── OrderNotFound
@@ -35,6 +36,12 @@ class PaymentRefused(PaymentError):
     """Asking again cannot help: an invalid request, a bad key, no such object."""
 
     code = "payment-refused"
+
+
+class PaymentUnknown(PaymentRefused):
+    """The provider has no such session or payment. Unlike a refusal of our key, this says something about it."""
+
+    code = "payment-unknown"
 
 
 class PaymentStuck(PaymentError):

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from temporalio.common import RetryPolicy
 
-from checkout.errors import PaymentRefused, PaymentStuck
+from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnknown
 
 # A worker that dies is missed after this long: the workflow task, with the local activity in it, goes to another.
 WORKFLOW_TASK_TIMEOUT = timedelta(seconds=3)
@@ -25,6 +25,7 @@ MAX_EVENTS_PER_RUN = 500
 # No answer can change these; everything else is asked again.
 FINAL_ERRORS = [
     PaymentRefused.__name__,
+    PaymentUnknown.__name__,
     PaymentStuck.__name__,
     "ProductNotFound",
     "OrderNotFound",

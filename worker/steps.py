@@ -58,14 +58,24 @@ async def run_step(
 
 
 async def insist(
-    activity: Callable[[Any, Argument], Awaitable[Result]], argument: Argument, policy: StepPolicy, summary: str
+    activity: Callable[[Any, Argument], Awaitable[Result]],
+    argument: Argument,
+    policy: StepPolicy,
+    summary: str,
+    *,
+    unless: str | None = None,
 ) -> Result:
-    """A step that is owed: refused for good, it is tried again, ever more rarely, until somebody mends it."""
+    """A step that is owed: refused for good, it is tried again, ever more rarely, until somebody mends it.
+
+    `unless` names the one error that is an answer: it is raised as `StepFailed`.
+    """
     pause = REFUSED_PAUSE
     while True:
         try:
             return await run_step(activity, argument, policy, summary)
         except StepFailed as error:
+            if error.kind == unless:
+                raise
             workflow.logger.error("%s: needs attention: %s", summary, error)
         await workflow.sleep(pause, summary="Refused; waiting for somebody to mend it")
         pause = min(pause * 2, LONGEST_REFUSED_PAUSE)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from checkout.contracts import PaymentSession, SessionState, SessionStatus
-from checkout.errors import PaymentRefused, PaymentUnreachable
+from checkout.errors import PaymentUnknown, PaymentUnreachable
 from worker.payments.port import SessionRequest
 
 
@@ -101,7 +101,7 @@ class FakeProvider:
 
     def _state(self, session_id: str) -> SessionState:
         if session_id not in self.sessions:
-            raise PaymentRefused("no such session")
+            raise PaymentUnknown("no such session")
         return self.sessions[session_id]
 
     def _begin(self, operation: str) -> None:

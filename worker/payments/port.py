@@ -1,8 +1,8 @@
 """The port to the payment service: the five questions we ask it.
 
 Every call is safe to repeat: creating and refunding carry an idempotency key derived from what they are for.
-All raise `PaymentRefused` (asking again cannot help), `PaymentStuck` (the provider replays a stored 5xx) or
-`PaymentUnreachable` (nobody knows; ask again).
+All raise `PaymentRefused` (asking again cannot help; its kind `PaymentUnknown`: there is no such object),
+`PaymentStuck` (the provider replays a stored 5xx) or `PaymentUnreachable` (nobody knows; ask again).
 """
 
 from dataclasses import dataclass

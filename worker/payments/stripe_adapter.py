@@ -12,7 +12,7 @@ import stripe
 from stripe import StripeClient
 
 from checkout.contracts import PaymentSession, SessionState, SessionStatus
-from checkout.errors import PaymentError, PaymentRefused, PaymentStuck, PaymentUnreachable
+from checkout.errors import PaymentError, PaymentRefused, PaymentStuck, PaymentUnknown, PaymentUnreachable
 from checkout.failpoints import Step, around
 from checkout.ids import refund_idempotency_key, session_idempotency_key
 from checkout.settings import Settings
@@ -158,6 +158,8 @@ def _sorted(error: stripe.StripeError) -> PaymentError:
     message = f"The payment service answered {status} ({code})"
     if code == "idempotency_key_in_use" or status in (408, 409, 429):
         return PaymentUnreachable(message)
+    if status == 404:
+        return PaymentUnknown(message)
     if 400 <= status < 500:
         return PaymentRefused(message)
     headers = {name.lower(): value for name, value in (error.headers or {}).items()}

@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
         SessionStatus,
         SettlementInput,
     )
+    from checkout.errors import PaymentUnknown
     from worker import policies
     from worker.activities.orders import OrderActivities
     from worker.activities.payments import PaymentActivities
@@ -59,11 +60,14 @@ class SettlementWorkflow(OrderJourney):
         if session_id is None:
             return None
         try:
-            return await run_step(
+            # Only "there is no such session" is an answer. A refusal (a wrong key, say) is none: money may lie there,
+            # and the event that told of it has been taken.
+            return await insist(
                 PaymentActivities.retrieve_session,
                 session_id,
                 policies.PROVIDER,
                 "Look at the payment session",
+                unless=PaymentUnknown.__name__,
             )
         except StepFailed:
             workflow.logger.warning("The payment service does not know session %s", session_id)
