@@ -4,17 +4,11 @@ from tests.mutants.mutant import Edit, Mutant, mutant
 
 _JOURNEY = "worker/workflows/journey.py"
 _CHECKOUT = "worker/workflows/checkout.py"
-_SETTLEMENT = "worker/workflows/settlement.py"
 _PAYMENTS = "worker/activities/payments.py"
-_ADAPTER = "worker/payments/stripe_adapter.py"
-_SWEEP = "worker/activities/sweep.py"
 
 _STORY = "tests/workflow/test_checkout.py"
-_LATER = "tests/workflow/test_settlement.py"
 _GUARDS = "tests/workflow/test_journey_guards.py"
 _ORDER_GUARDS = "tests/integration/test_order_guards.py"
-_ADAPTER_GUARDS = "tests/integration/test_adapter_guards.py"
-_SWEEP_GUARDS = "tests/integration/test_sweep_guards.py"
 
 _MISMATCH = f"{_STORY}::test_a_payment_that_is_not_the_one_agreed_is_given_back"
 _AGREED = "return (session.order_id, session.amount_total, session.currency) == ("
@@ -52,14 +46,6 @@ JOURNEYS = (
         "        if session.status is SessionStatus.COMPLETE:\n            await self._accept(session)",
         breaks="an unpaid order would ship",
         tests=f"{_STORY}::test_complete_but_unpaid_ships_nothing_and_ends_at_the_deadline",
-    ),
-    mutant(
-        "payment-status-of-the-adapter",
-        _ADAPTER,
-        'paid=session.payment_status == "paid"',
-        'paid=session.status == "complete"',
-        breaks="an unpaid order would ship",
-        tests=f"{_ADAPTER_GUARDS}::test_complete_is_not_paid",
     ),
     mutant(
         "amount-compared",
@@ -134,44 +120,12 @@ JOURNEYS = (
         tests=f"{_STORY}::test_a_provider_that_refuses_for_good_ends_the_checkout_and_returns_the_stock",
     ),
     mutant(
-        "stuck-is-recognised",
-        _ADAPTER,
-        'headers.get("idempotent-replayed") == "true"',
-        'headers.get("idempotent-replayed") == "never"',
-        breaks="a stored 500 would be asked for ever",
-        tests=f"{_ADAPTER_GUARDS}::test_a_stored_error_is_told_from_a_passing_one",
-    ),
-    mutant(
         "old-orders-are-looked-up",
         _PAYMENTS,
         "if datetime.now(UTC) - created_at > IDEMPOTENCY_KEY_LIFETIME:",
         "if False:",
         breaks="after a day the provider has forgotten the key and would open a second session",
         tests=f"{_ORDER_GUARDS}::test_an_order_older_than_the_providers_memory_is_looked_up_before_a_session_is_asked_for",
-    ),
-    mutant(
-        "session-key-derived",
-        _ADAPTER,
-        '{"idempotency_key": session_idempotency_key(request.order_id)}',
-        '{"idempotency_key": session_idempotency_key(request.order_id) + __import__("secrets").token_hex(4)}',
-        breaks="each retry would open another payable session",
-        tests=f"{_ADAPTER_GUARDS}::test_every_attempt_for_an_order_gets_the_same_session",
-    ),
-    mutant(
-        "refund-key-derived",
-        _ADAPTER,
-        '{"idempotency_key": refund_idempotency_key(payment_intent_id)}',
-        '{"idempotency_key": refund_idempotency_key(payment_intent_id) + __import__("secrets").token_hex(4)}',
-        breaks="two refunds at once could both be made",
-        tests=f"{_ADAPTER_GUARDS}::test_every_attempt_of_a_refund_carries_the_same_key",
-    ),
-    mutant(
-        "already-complete-is-an-answer",
-        _ADAPTER,
-        "            return await self.retrieve_session(session_id)\n",
-        "            raise\n",
-        breaks="a payment at the deadline would leave its order stuck",
-        tests=f"{_ADAPTER_GUARDS}::test_expiring_what_is_paid_says_so",
     ),
     mutant(
         "shield",
@@ -244,78 +198,6 @@ JOURNEYS = (
         "if False:",
         breaks="a second run with another cart would take the first one's order over",
         tests=f"{_STORY}::test_a_second_run_with_another_cart_touches_nothing",
-    ),
-    mutant(
-        "settlement-gives-late-money-back",
-        _SETTLEMENT,
-        "        elif session is not None and not self._is_kept:",
-        "        elif False:",
-        breaks="money after the cancel would be kept",
-        tests=f"{_LATER}::test_money_after_the_cancel_is_given_back_once_however_often_it_is_told",
-    ),
-    mutant(
-        "settlement-keeps-what-was-fulfilled",
-        _SETTLEMENT,
-        "        elif session is not None and not self._is_kept:",
-        "        elif session is not None:",
-        breaks="a redelivered event would refund a fulfilled order",
-        tests=f"{_LATER}::test_a_redelivery_for_a_fulfilled_order_changes_nothing",
-    ),
-    mutant(
-        "foreign-session-is-closed",
-        _SETTLEMENT,
-        "        if session is not None and not self._is_own(session):",
-        "        if False:",
-        breaks="a payment of no order would be kept",
-        tests=f"{_LATER}::test_a_session_of_no_order_is_closed_and_its_money_given_back",
-    ),
-    mutant(
-        "second-session-is-not-the-orders",
-        _SETTLEMENT,
-        "self.order.order_id if own else None)",
-        "self.order.order_id)",
-        breaks="refunding a stray payment would end an order that goes well",
-        tests=f"{_LATER}::test_a_second_session_of_a_live_order_is_given_back_and_the_first_goes_on",
-    ),
-    mutant(
-        "orphan-without-session",
-        _SETTLEMENT,
-        "            if order.status is OrderStatus.PENDING:\n                await self.open_payment_session()\n",
-        "            pass\n",
-        breaks="a session whose reply was lost with its workflow would stay payable",
-        tests=f"{_LATER}::test_an_order_orphaned_before_its_session_was_recorded_leaves_none_payable",
-    ),
-    mutant(
-        "sweep-settles",
-        _SWEEP,
-        "            if order.checkout_key in running or await self._is_looked_after(order):",
-        "            if True:",
-        breaks="an order whose workflow was terminated would wait for ever",
-        tests=f"{_SWEEP_GUARDS}::test_a_paid_order_whose_workflow_was_terminated_is_fulfilled",
-    ),
-    mutant(
-        "sweep-leaves-alone",
-        _SWEEP,
-        "            if order.checkout_key in running or await self._is_looked_after(order):",
-        "            if False:",
-        breaks="each order would get a second workflow",
-        tests=f"{_SWEEP_GUARDS}::test_an_order_that_is_looked_after_is_left_alone",
-    ),
-    mutant(
-        "orphan-is-looked-at-first",
-        _SETTLEMENT,
-        "            self.look_first()\n",
-        "",
-        breaks="an orphaned order that was paid would wait for its deadline",
-        tests=f"{_SWEEP_GUARDS}::test_a_paid_order_whose_workflow_was_terminated_is_fulfilled",
-    ),
-    mutant(
-        "sweep-dispatches",
-        _SWEEP,
-        "        for order in overdue:\n            await self._dispatch(order)\n",
-        "",
-        breaks="a parcel whose workflow was terminated would never arrive",
-        tests=f"{_SWEEP_GUARDS}::test_a_parcel_that_no_workflow_looks_after_arrives_all_the_same",
     ),
     Mutant(
         "customer-cancel-heard",

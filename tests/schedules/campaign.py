@@ -18,6 +18,7 @@ from stack.config import StackConfig
 from stack.stack import Stack
 from tests.schedules.actors import Actors, Violated
 from tests.schedules.invariants import check, quiesce
+from tests.schedules.provider import LedgerProvider
 from tests.schedules.steps import WEIGHTS, Schedule, schedules, to_blob, told
 from tests.schedules.world import World
 from tests.support.databases import DatabaseServer
@@ -70,7 +71,8 @@ class Failed(Exception):
 class Stage:
     """`with`: servers, and an event loop that runs while a schedule does. Hypothesis is synchronous."""
 
-    def __init__(self) -> None:
+    def __init__(self, provider: LedgerProvider | None = None) -> None:
+        self._provider = provider or LedgerProvider()
         self._runner = asyncio.Runner()
         self._open = AsyncExitStack()
         self.world: World
@@ -96,7 +98,7 @@ class Stage:
         url = await self._open.enter_async_context(server.copy())
         engine = create_engine(url, pool_size=10, application_name="schedules")
         self._open.push_async_callback(engine.dispose)
-        self.world = await self._open.enter_async_context(World(engine, url))
+        self.world = await self._open.enter_async_context(World(engine, url, self._provider))
 
     def act_out(self, schedule: Schedule) -> None:
         """Raises `Violated`, or whatever else went wrong."""

@@ -64,8 +64,8 @@ class _Sweep(SweepActivities):
 class World:
     """`async with`: ready for schedules. `counts` is what happened over all of them."""
 
-    def __init__(self, engine: AsyncEngine, database_url: str) -> None:
-        self.engine, self.provider = engine, LedgerProvider()
+    def __init__(self, engine: AsyncEngine, database_url: str, provider: LedgerProvider) -> None:
+        self.engine, self.provider = engine, provider
         self.counts: Counter[str] = Counter()
         self._settings = settings_for(database_url, 1, CHECKOUT_SESSION_WAIT=SESSION_WAIT)
         self._servers = AsyncExitStack()

@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from checkout.contracts import OrderStatus, Reason, SessionStatus
+from checkout.errors import PaymentRefused
 from db import orders
 from tests.support.eventually import eventually
 from tests.support.lab import Lab
+from tests.support.provider import times
 from worker.workflows.checkout import CheckoutWorkflow
 
 
@@ -71,3 +73,16 @@ async def test_the_deadline_closes_the_session_while_the_stock_is_still_held(lab
     assert lab.provider.sessions[session_id].status is SessionStatus.COMPLETE
     assert lab.provider.refunded == []
     assert (await lab.kinds(order.order_id))[:4] == ["reserved", "awaiting_payment", "paid", "fulfilled"]
+
+
+async def test_late_money_is_given_back_though_the_first_look_at_it_was_refused(lab: Lab) -> None:
+    """A wrong key at the wrong moment: the event has been taken and will not come again."""
+    handle, order, session_id = await lab.opened()
+    await handle.signal(CheckoutWorkflow.cancel)
+    await handle.result()
+    lab.provider.force_pay(session_id)
+    lab.provider.fail["retrieve"] = times(3, PaymentRefused("401 wrong key"))
+    result = await lab.settle(session_id)
+    assert result is not None
+    assert (result.status, lab.provider.refunded) == (OrderStatus.REFUNDED, [f"pi_{session_id}"])
+    assert (await lab.order(order.order_id)).reason is Reason.LATE_PAYMENT
