@@ -52,12 +52,13 @@ test: $(VENV)/.dev ## Run every check and every test
 	exit $$failed
 
 .PHONY: check
-check: $(VENV)/.dev ## Lint, format, types, layers, locks
+check: $(VENV)/.dev ## Lint, format, types, layers, locks, known vulnerabilities
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
 	$(PY) -m pytest --quiet --no-header tests/unit/stack/test_locks.py
+	$(PY) -m tests.security.audit_dependencies
 
 .PHONY: chaos
 chaos: $(VENV)/.dev ## Break everything for a while, then audit
@@ -72,7 +73,7 @@ mutants: $(VENV)/.dev ## Plant bugs, one at a time, and see whether the tests ca
 	$(PY) -m tests.mutants $(ARGS)
 
 .PHONY: bench
-bench: $(VENV)/.dev ## Measure checkouts a second, here, against the peers
+bench: $(VENV)/.dev ## Measure whole paid checkouts a second
 	$(PY) -m stack bench $(ARGS)
 
 # ---- Maintain ----

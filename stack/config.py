@@ -118,6 +118,11 @@ class StackConfig:
         object.__setattr__(self, "data_dir", self.data_dir.absolute())
 
     @property
+    def encrypts(self) -> bool:
+        """Whether what Temporal stores is encrypted (a key in `.env` alone is found by the parts, not here)."""
+        return bool({**self.base_env, **self.extra_env}.get("CHECKOUT_PAYLOAD_KEYS"))
+
+    @property
     def uses_mock(self) -> bool:
         """Whether the payment service is ours. A key of one's own, or another address, means it is not."""
         if self.stripe_api_base is not None:

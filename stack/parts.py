@@ -22,6 +22,7 @@ def build(config: StackConfig, credentials: Credentials) -> list[Part]:
             ui_port=config.temporal_ui_port,
             http_port=free_ports(1)[0],
             env=server_environment(config),
+            codec_endpoint=f"{urls(config)['gateway']}/codec" if config.encrypts else None,
         ),
         "setup": lambda: _python(config, credentials, "setup", "db", "setup", needs=("postgres",), once=True),
         "payment": lambda: _python(

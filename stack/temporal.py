@@ -17,19 +17,24 @@ _FILE_SETTINGS = ("journal_mode=WAL", "synchronous=NORMAL")
 _DYNAMIC_CONFIG = ("history.transferProcessorMaxPollRPS=200",)
 
 
-def part(*, data_dir: Path, port: int, ui_port: int, http_port: int, env: dict[str, str]) -> Part:
+def part(
+    *, data_dir: Path, port: int, ui_port: int, http_port: int, env: dict[str, str], codec_endpoint: str | None = None
+) -> Part:
     """The server on 127.0.0.1. Raises `ProgramMissing`.
+
+    `codec_endpoint` is where the web UI has encrypted payloads decoded, if they are (`api.codec_server`).
 
     `http_port` is Temporal's HTTP API. Its answer about the namespace is the cheapest proof that the whole
     server works: neither gRPC nor another process is needed to ask.
     """
     pragmas = [word for setting in _FILE_SETTINGS for word in ("--sqlite-pragma", setting)]
     attributes = [word for attribute in SEARCH_ATTRIBUTES for word in ("--search-attribute", attribute)]
+    codec = ["--ui-codec-endpoint", codec_endpoint] if codec_endpoint else []
     dynamic = [word for setting in _DYNAMIC_CONFIG for word in ("--dynamic-config-value", setting)]
     argv = (
         str(program()), "server", "start-dev", "--db-filename", str(data_dir / "temporal" / "temporal.db"),
         "--ip", "127.0.0.1", "--port", str(port), "--ui-port", str(ui_port), "--http-port", str(http_port),
-        "--ui-disable-news-fetch", "--log-level", "warn", *pragmas, *attributes, *dynamic,
+        "--ui-disable-news-fetch", "--log-level", "warn", *pragmas, *attributes, *dynamic, *codec,
     )  # fmt: skip
 
     async def ready() -> None:
