@@ -41,6 +41,7 @@ class CheckoutWorkflow(OrderJourney):
         self.tell_outcome()
         await self.start_dispatch()
         await self.hand_on_other_sessions()
+        await self.look_at_late_news()
         return CheckoutResult(self.order.order_id, self.order.status, self.order.reason)
 
     @workflow.query

@@ -231,6 +231,22 @@ class OrderJourney:
         if refunded is not None:
             self._see(refunded)
 
+    async def look_at_late_news(self) -> None:
+        """An event that came while the order was being closed was taken like any other: money that it tells of, which
+        came after the provider had closed the session, goes back."""
+        while self._has_news and self.order.session is not None and not self._is_kept:
+            self._has_news = False
+            session = await insist(
+                PaymentActivities.retrieve_session, self._session_id, policies.PROVIDER, "Look at the late news"
+            )
+            if session.paid and self.order.status is not OrderStatus.REFUNDED:
+                await self._refund(session, Reason.LATE_PAYMENT)
+
+    @property
+    def _is_kept(self) -> bool:
+        """Whether the order's money is ours to keep."""
+        return self.order.status in (OrderStatus.FULFILLED, OrderStatus.DISPATCHED)
+
     async def start_dispatch(self) -> None:
         """Hand the fulfilled order to a workflow of its own, which outlives this one."""
         if self.order.status is not OrderStatus.FULFILLED or self.order.dispatch_due_at is None:

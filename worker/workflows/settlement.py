@@ -33,6 +33,14 @@ class SettlementWorkflow(OrderJourney):
     @shielded
     async def run(self, settlement: SettlementInput) -> CheckoutResult | None:
         """Take a live order to its end; give back what was paid for anything else. None: no session of ours."""
+        while True:
+            self._has_news = False
+            result = await self._settle_subject(settlement)
+            # An event that came after the look was taken like any other: nobody else will look for it.
+            if not self._has_news:
+                return result
+
+    async def _settle_subject(self, settlement: SettlementInput) -> CheckoutResult | None:
         session = await self._look(settlement.session_id)
         order = await self._find(settlement.order_id or (session.order_id if session else None))
         if order is not None:
@@ -82,11 +90,6 @@ class SettlementWorkflow(OrderJourney):
         """Whether the session is the one that our order recorded."""
         own = self._order.session if self._order else None
         return own is not None and own.session_id == session.session_id
-
-    @property
-    def _is_kept(self) -> bool:
-        """Whether the order's money is ours to keep."""
-        return self.order.status in (OrderStatus.FULFILLED, OrderStatus.DISPATCHED)
 
     async def _give_back(self, session: SessionState) -> None:
         """Close a session nobody shall pay; return what was paid all the same, once."""
