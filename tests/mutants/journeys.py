@@ -199,6 +199,14 @@ JOURNEYS = (
         breaks="a second run with another cart would take the first one's order over",
         tests=f"{_STORY}::test_a_second_run_with_another_cart_touches_nothing",
     ),
+    mutant(
+        "late-news-is-looked-at",
+        _CHECKOUT,
+        "        await self.look_at_late_news()\n",
+        "",
+        breaks="money that comes while the order is being closed would be kept",
+        tests=f"{_GUARDS}::test_money_that_comes_while_the_order_is_being_closed_goes_back_too",
+    ),
     Mutant(
         "customer-cancel-heard",
         (Edit(_JOURNEY, "self._closing = self._closing or Reason.CUSTOMER", "self._has_news = True"),),

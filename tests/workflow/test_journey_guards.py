@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import text
 
 from checkout.contracts import OrderStatus, Reason, SessionStatus
 from checkout.errors import PaymentRefused
@@ -86,3 +87,18 @@ async def test_late_money_is_given_back_though_the_first_look_at_it_was_refused(
     assert result is not None
     assert (result.status, lab.provider.refunded) == (OrderStatus.REFUNDED, [f"pi_{session_id}"])
     assert (await lab.order(order.order_id)).reason is Reason.LATE_PAYMENT
+
+
+async def test_money_that_comes_while_the_order_is_being_closed_goes_back_too(lab: Lab) -> None:
+    """The event is signalled to a checkout that has seen its session expired and is about to end."""
+    handle, _, session_id = await lab.opened()
+    async with lab.engine.begin() as connection:
+        # Holds up the release, between the provider's word and the workflow's end.
+        await connection.execute(text("SELECT 1 FROM shop.products FOR UPDATE"))
+        await handle.signal(CheckoutWorkflow.cancel)
+        await eventually(lambda: lab.provider.sessions[session_id].status is SessionStatus.EXPIRED)
+        lab.provider.force_pay(session_id)
+        await lab.tell(handle)
+    await handle.result()
+    assert (await lab.order((await handle.result()).order_id)).status is OrderStatus.REFUNDED
+    assert lab.provider.refunded == [f"pi_{session_id}"]
