@@ -117,7 +117,7 @@ class Checkouts:
             return order
         if not wait:
             return None
-        handle = self._client.get_workflow_handle_for(CheckoutWorkflow.run, order.checkout_key)
+        handle = self._client.get_workflow_handle(order.checkout_key)
         view = await self._poll(handle)
         if view is not None and view.order is not None:
             return view.order
@@ -163,7 +163,7 @@ class Checkouts:
             # A run with this key has ended. If it left an order, that is the answer (found by the poll's look into
             # the database); if it ended before there was one, a second run may open it: the key is unique there.
             if await self._find(buy.checkout_key) is not None:
-                return self._client.get_workflow_handle_for(CheckoutWorkflow.run, buy.checkout_key)
+                return self._client.get_workflow_handle(buy.checkout_key)
             handle = await self._start_workflow(checkout, WorkflowIDReusePolicy.ALLOW_DUPLICATE)
         logger.info("Checkout workflow started with UUID: %s", buy.checkout_key)
         return handle
