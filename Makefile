@@ -6,6 +6,8 @@ SHELL := /bin/sh
 VENV := .venv
 PY := $(VENV)/bin/python
 ARGS ?=
+# Test processes at once, each with servers of its own. Most tests wait more than they compute.
+WORKERS ?= 3
 
 export PIP_ROOT_USER_ACTION := ignore
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -48,7 +50,7 @@ reset: $(VENV)/.stack ## Delete the data of `make up`
 test: $(VENV)/.dev ## Run every check and every test
 	@failed=0; \
 	$(MAKE) --no-print-directory check || failed=1; \
-	$(PY) -m pytest $(ARGS) || failed=1; \
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile $(ARGS) || failed=1; \
 	exit $$failed
 
 .PHONY: check
