@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -69,7 +70,13 @@ def _many_processes(options: argparse.Namespace) -> int:
             subprocess.Popen([sys.executable, "-m", "tests.schedules", *_share(options, number, share), str(report)])
             for number, (share, report) in enumerate(zip(shares, reports, strict=True))
         ]
-        codes = [child.wait() for child in children]
+        try:
+            codes = [child.wait() for child in children]
+        finally:
+            for child in children:
+                child.terminate()  # they stop their servers
+            for child in children:
+                child.wait()
         counts = sum((Counter(json.loads(report.read_text())) for report in reports if report.exists()), Counter[str]())
     for name, count in sorted(counts.items()):
         print(f"{count:8}  {name}")
@@ -87,6 +94,7 @@ def _many_processes(options: argparse.Namespace) -> int:
 
 def main(arguments: list[str]) -> int:
     options = _parse(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     logging.disable(logging.ERROR)  # thousands of checkouts fail here on purpose, and say so
     if options.replay:
         return _replay(options.replay, options.times)

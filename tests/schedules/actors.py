@@ -128,6 +128,7 @@ class Actors(Surroundings):
 
     async def deliver(self, event: SessionEvent) -> None:
         await deliver(event, self.world.client, self.world.engine)
+        self.taken.append(event)
 
     async def do_deliver(self, step: Step) -> bool:
         """Any of those under way: first come is not first served."""
@@ -145,14 +146,12 @@ class Actors(Surroundings):
         return True
 
     async def do_lose(self, step: Step) -> bool:
-        """Lost for good. Not of money that came too late: of that only the event tells, so it is sent until taken."""
-        for event in self.events:
-            order = await self.world.order_of(event.checkout_key or "-")
-            own = order.session.session_id if order is not None and order.session else None
-            if order is not None and order.status.is_live and event.session_id == own:
-                self.events.remove(event)
-                return True
-        return False
+        """Lost for good. Not what alone tells of some money: that is sent until it is taken."""
+        losable = [event for event in self.events if event.event_id not in self.only_witnesses]
+        if not losable:
+            return False
+        self.events.remove(losable[step.how % len(losable)])
+        return True
 
     async def do_foreign(self, step: Step) -> None:
         """Somebody else's session at the same payment service, paid or still open."""
@@ -160,7 +159,7 @@ class Actors(Surroundings):
         self.provider.open_foreign(session_id, None if step.how % 2 else f"ord_unknown_{self.number}", 700)
         if step.how < 2:
             self.provider.pay(session_id)
-        self._announce(session_id, "completed", f"nobody-{self.number}" if step.who else None)
+        self._announce(session_id, "completed", f"nobody-{self.number}" if step.who else None, only_witness=True)
 
     async def do_forged_order(self, step: Step) -> bool:
         """A paid session that claims to be for one of our orders, which it never was."""
@@ -170,7 +169,8 @@ class Actors(Surroundings):
         session_id = f"cs_forged_{self.number}_{next(self._ids)}"
         self.provider.open_foreign(session_id, order.order_id, order.amount_total)
         self.provider.pay(session_id)
-        self._announce(session_id, "completed", order.checkout_key if step.how % 2 else None)
+        key = order.checkout_key if step.how % 2 else None
+        self._announce(session_id, "completed", key, only_witness=True)
         return True
 
 

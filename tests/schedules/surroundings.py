@@ -36,6 +36,9 @@ class Surroundings:
         self.number = next(_numbers)
         self.customers = [Customer(f"schedule-{self.number}-{who}") for who in range(CUSTOMERS)]
         self.events: list[SessionEvent] = []
+        # Events that are all that tells of some money: of a session closed before, or of none of ours.
+        self.only_witnesses: set[str] = set()
+        self.taken: list[SessionEvent] = []
         self._ids = itertools.count(1)
 
     # ---- what they know ----
@@ -51,9 +54,11 @@ class Surroundings:
         session = self.provider.sessions[order.session.session_id]
         return session.session_id if session.status is status else None
 
-    def _announce(self, session_id: str, kind: str, key: str | None) -> None:
+    def _announce(self, session_id: str, kind: str, key: str | None, *, only_witness: bool = False) -> None:
         """The payment service has an event for the shop. When it arrives, and whether, is another step's business."""
         event_id = f"evt_{self.number}_{next(self._ids)}"
+        if only_witness:
+            self.only_witnesses.add(event_id)
         self.events.append(SessionEvent(event_id, f"checkout.session.{kind}", session_id, key))
 
     # ---- clocks ----
@@ -82,7 +87,10 @@ class Surroundings:
         return await self._at_workflow(step, lambda key: self.world.client.get_workflow_handle(key).cancel())
 
     async def do_terminate(self, step: Step) -> bool:
-        return await self._at_workflow(step, lambda key: self.world.client.get_workflow_handle(key).terminate())
+        if not await self._at_workflow(step, lambda key: self.world.client.get_workflow_handle(key).terminate()):
+            return False
+        self._send_again()
+        return True
 
     async def _at_workflow(self, step: Step, act: Callable[[str], Awaitable[None]]) -> bool:
         key = self.customers[step.who].key
@@ -96,7 +104,14 @@ class Surroundings:
         if step.how:  # a new server costs as much as three schedules: one in four is enough
             return False
         await self.world.lose_temporal()
+        self._send_again()
         return True
+
+    def _send_again(self) -> None:
+        """What Temporal took and lost with a workflow, nothing of ours knows. Of an order still live the sweep finds
+        out; money told by an event alone is the operator's to have sent again (Stripe: "resend")."""
+        self.events += [event for event in self.taken if event.event_id in self.only_witnesses]
+        self.taken.clear()
 
     async def do_restock(self, step: Step) -> None:
         async with self.world.engine.begin() as connection:
@@ -145,7 +160,7 @@ class Surroundings:
             return False
         self.provider.force_pay(session.session_id)
         kind = "completed" if session.status is SessionStatus.EXPIRED else "async_payment_succeeded"
-        self._announce(session.session_id, kind, self.customers[step.who].key)
+        self._announce(session.session_id, kind, self.customers[step.who].key, only_witness=True)
         return True
 
     async def do_pay_at_expiry(self, step: Step) -> None:
