@@ -102,7 +102,7 @@ class StripeProvider:
         return bool(returned >= (intent.amount_received or intent.amount))
 
     def _parameters(self, request: SessionRequest) -> dict[str, Any]:
-        metadata = {"order_id": request.order_id, "pay_by": str(math.ceil(request.pay_by.timestamp()))}
+        metadata = {"order_id": request.order_id, "pay_by": str(math.floor(request.pay_by.timestamp()))}
         created = math.floor(request.created_at.timestamp())
         pay_by = math.ceil(request.pay_by.timestamp())
         parameters: dict[str, Any] = {
