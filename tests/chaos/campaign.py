@@ -122,7 +122,9 @@ class Campaign:
     async def _storm(self, minutes: float, world: World, hasty: str) -> None:
         storm = Storm(world, hasty, seed=self.report.seed, on_progress=self._say)
         self.report.storms.append(await storm.run(minutes * 60))
-        self.report.faults.update(self.report.storms[-1].faults)
+        # Signals are on the world's own list already.
+        told = self.report.storms[-1].faults.items()
+        self.report.faults.update({name: count for name, count in told if not name.startswith("SIG")})
 
     async def _phase(self, name: str, run: Callable[[World, str], Awaitable[None]]) -> None:
         try:

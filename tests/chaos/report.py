@@ -41,7 +41,7 @@ class Report:
         """How often each end occurred, in rows (several ends a row count once each) and storms."""
         counts: Counter[str] = Counter()
         for result in self.results:
-            counts.update(end.split(" ")[-1] if end[:1].isdigit() else end for end in result.outcome.split(", ") if end)
+            counts.update(end for end in result.outcome.split(", ") if end)
         for storm in self.storms:
             counts.update(storm.outcomes)
         return counts

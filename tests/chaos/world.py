@@ -193,7 +193,8 @@ class World:
         """Signal a part's whole process group. Silent when it is dead at the moment."""
         try:
             await (self._extras[part].kill(number) if part in self._extras else self.stack.kill(part, number))
-            self.note(f"{number.name} {part}")
+            if number is not signal.SIGCONT:
+                self.note(f"{number.name} {part}")
         except PartFailed:
             pass
 
@@ -223,8 +224,11 @@ class World:
     async def settled(self) -> None:
         """Every part answers again."""
         self.thaw_all()
-        for proxy in self.proxies.values():
+        for name, proxy in self.proxies.items():
             proxy.pass_through()
+            for kind in proxy.hits:
+                self.note(f"{kind} {name}")
+            proxy.hits.clear()
         for part in PARTS:
             await self.stack.wait_ready(part, 60)
 

@@ -88,7 +88,7 @@ async def forty_buyers_of_ten_units_get_exactly_ten(trip: Trip) -> str:
     lucky = [customer for customer, has in zip(customers, got, strict=True) if has]
     await asyncio.gather(*(customer.pay() for customer in lucky))
     await asyncio.gather(*(customer.until("dispatched") for customer in lucky))
-    return "10 dispatched, 30 out of stock"
+    return "dispatched, rejected:out_of_stock"
 
 
 async def a_gateway_with_a_single_connection_sells_whole_or_not_at_all(trip: Trip) -> str:
