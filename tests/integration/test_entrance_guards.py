@@ -19,11 +19,15 @@ def test_a_signature_of_either_secret_in_rotation_is_taken() -> None:
         verify(BODY, signature(BODY, secret), ["new", "old"])
 
 
-@pytest.mark.parametrize(
-    "header",
-    ["", "t=1", f"t={int(time.time())},v1={'0' * 64}", signature(BODY, "wrong"), signature(BODY + b" ", "right")],
-)
-def test_a_signature_that_does_not_verify_is_refused(header: str) -> None:
+@pytest.mark.parametrize("kind", ["none", "no signature", "zeros", "another secret", "another body"])
+def test_a_signature_that_does_not_verify_is_refused(kind: str) -> None:
+    header = {
+        "none": "",
+        "no signature": "t=1",
+        "zeros": f"t={int(time.time())},v1={'0' * 64}",
+        "another secret": signature(BODY, "wrong"),
+        "another body": signature(BODY + b" ", "right"),
+    }[kind]
     with pytest.raises(Problem) as refusal:
         verify(BODY, header, ["right"])
     assert refusal.value.status == 400

@@ -153,6 +153,7 @@ async def test_a_scheduled_workflow_reads_what_its_schedule_wrote() -> None:
         (text_of(OLD, PayloadKey(OLD.id, NEW.secret)), "two keys with one id"),
         (text_of(OLD, PayloadKey("other", OLD.secret)), "twice under two ids"),
     ],
+    ids=["no colon", "bad id", "no base64", "too short", "not random", "one id twice", "one key twice"],
 )
 def test_a_wrong_key_is_refused_at_start_by_the_variables_name_and_never_shown(value: str, complaint: str) -> None:
     with pytest.raises(SettingsError, match=complaint) as refusal:
