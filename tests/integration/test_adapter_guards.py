@@ -14,6 +14,7 @@ from checkout.errors import PaymentStuck, PaymentUnreachable
 from checkout.settings import load_settings
 from tests.integration.payment_mock.serving import KEY, in_process
 from tests.support.databases import DatabaseServer
+from tests.support.eventually import eventually
 from worker.payments.port import SessionLine, SessionRequest
 from worker.payments.stripe_adapter import StripeProvider
 
@@ -99,16 +100,22 @@ async def test_a_stored_error_is_told_from_a_passing_one(service: Service) -> No
         await service.provider.create_session(wanted)
 
 
-async def test_of_refunds_at_once_one_is_made_and_the_others_are_told_so(service: Service) -> None:
+async def test_of_two_refunds_that_saw_the_same_charge_one_is_made_and_the_other_is_told_so(service: Service) -> None:
     session = await service.provider.create_session(request())
     await service.pay(session.session_id)
     intent = (await service.provider.retrieve_session(session.session_id)).payment_intent_id
+    await service.fault("refund.before", "hold", times=2, delay_seconds=10)
 
     async def refund() -> tuple[int, str]:
         headers = {"Authorization": f"Bearer {KEY}"}
         answer = await service.http.post("/v1/refunds", data={"payment_intent": intent}, headers=headers)
         return answer.status_code, answer.json().get("error", {}).get("code", "")
 
-    answers = sorted(await asyncio.gather(*(refund() for _ in range(8))))
-    assert answers == [(200, "")] + [(400, "charge_already_refunded")] * 7
+    async def both_hold() -> bool:
+        return bool((await service.http.get("/_faults")).json()["rules"][0]["holding"] == 2)
+
+    refunds = [asyncio.create_task(refund()) for _ in range(2)]
+    await eventually(both_hold, what="both refunds at the barrier")
+    await service.http.post("/_faults/release", json={})
+    assert sorted(await asyncio.gather(*refunds)) == [(200, ""), (400, "charge_already_refunded")]
     assert await service.count("SELECT sum(amount) FROM payments.refunds") == 2000

@@ -12,6 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from stack.config import StackConfig
+from stack.stack import Stack
+from tests.mutants.inside import SERVER
 from tests.mutants.mutant import Mutant
 from tests.mutants.nest import TIMED_OUT
 
@@ -39,14 +42,19 @@ class Copy:
     def __init__(self, folder: Path, *, head: bool = False) -> None:
         self.folder, self._head = folder, head
         self._process: asyncio.subprocess.Process | None = None
+        # One server for all runs in this copy: starting it takes longer than most of them.
+        self._postgres = Stack(
+            StackConfig.for_tests(folder.with_name(f"{folder.name}-postgres"), parts=("postgres",), cwd=None)
+        )
 
     async def __aenter__(self) -> Self:
         copy_tree(self.folder, head=self._head)
+        await self._postgres.start()
         environment = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_OURS)}
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.mutants.nest",
             cwd=self.folder,
-            env=environment | {"PYTHONPATH": str(self.folder)},
+            env=environment | {"PYTHONPATH": str(self.folder), SERVER: self._postgres.database_url},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
@@ -63,6 +71,8 @@ class Copy:
             await asyncio.wait_for(self._process.wait(), 20)
         except TimeoutError:
             self._process.kill()
+        finally:
+            await self._postgres.stop()
 
     async def baseline(self, selections: Sequence[str]) -> Verdict:
         """All selections without any bug: green, or nothing that follows means anything."""

@@ -68,7 +68,7 @@ PAYMENT_SERVICE = (
         " AND amount_refunded = CAST(:seen AS bigint)",
         "",
         breaks="refunds at once would not see each other",
-        tests="tests/integration/test_adapter_guards.py::test_of_refunds_at_once_one_is_made_and_the_others_are_told_so",
+        tests="tests/integration/test_adapter_guards.py::test_of_two_refunds_that_saw_the_same_charge_one_is_made_and_the_other_is_told_so",
     ),
     mutant(
         "repeat-gets-the-stored-answer",

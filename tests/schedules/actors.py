@@ -2,6 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 
+from temporalio.service import RPCError
+
 from api.answers import checkout_body
 from api.checkouts import Buy
 from api.problems import Problem
@@ -127,8 +129,14 @@ class Actors(Surroundings):
     # ---- webhooks ----
 
     async def deliver(self, event: SessionEvent) -> None:
-        await deliver(event, self.world.client, self.world.engine)
-        self.taken.append(event)
+        """What the gateway does with a genuine event. Not taken means 503, and then the payment service sends again."""
+        try:
+            await deliver(event, self.world.client, self.world.engine)
+        except RPCError:
+            self.world.counts["event answered 503"] += 1
+            self.events.append(event)
+        else:
+            self.taken.append(event)
 
     async def do_deliver(self, step: Step) -> bool:
         """Any of those under way: first come is not first served."""

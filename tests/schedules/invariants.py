@@ -20,19 +20,23 @@ async def quiesce(world: World, actors: Actors) -> None:
     has not ended by then (6)."""
     world.provider.heal()
     await asyncio.sleep(0)
-    for event in actors.events:
-        await actors.deliver(event)
-    actors.events.clear()
     for _ in range(_ROUNDS):
+        await _deliver_all(actors)
         await _idle(world)
         found = await world.orders()
-        if not any(order.status.is_live for order in found) and not await _running(world, actors):
+        if not (actors.events or any(order.status.is_live for order in found) or await _running(world, actors)):
             break
         await world.sweep()
         await world.skip(PAYMENT_TIMEOUT + 120)
     else:
         raise Violated(f"6: not at an end: {await world.orders()}, running: {await _running(world, actors)}")
     await _deliver_parcels(world)
+
+
+async def _deliver_all(actors: Actors) -> None:
+    under_way, actors.events = actors.events, []
+    for event in under_way:
+        await actors.deliver(event)
 
 
 async def _deliver_parcels(world: World) -> None:
