@@ -10,14 +10,14 @@ import shutil
 import sys
 from collections import Counter
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.api.testservice.v1 import UnlockTimeSkippingRequest
+from temporalio.api.testservice.v1 import LockTimeSkippingRequest, UnlockTimeSkippingRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
@@ -43,6 +43,7 @@ _STALLED = 0.8  # seconds, real: a clock that has not skipped by then is held by
 _RELEASES = 6
 # The database's clock is real, the orders' is skipped far ahead of it: no order is too young for the sweep.
 _NO_GRACE = -1e9
+_FAR_AHEAD = timedelta(days=365)
 _EMPTY = (
     "DELETE FROM shop.order_events",
     "DELETE FROM shop.reservations",
@@ -107,11 +108,14 @@ class World:
     async def lose_temporal(self) -> None:
         """The server and every history in it are gone; database, payment service and the time of day remain."""
         before = await self.now()
+        await self._replace_server()
+        await self.environment.sleep(max((before - await self.now()).total_seconds(), 0.0))
+
+    async def _replace_server(self) -> None:
         await self._servers.aclose()
         self._servers = AsyncExitStack()
         self._parcels.clear()
         await self._start()
-        await self.environment.sleep(max((before - await self.now()).total_seconds(), 0.0))
 
     async def reset(self) -> None:
         """A shop without orders, a payment service without sessions, a server on which nothing of the last runs."""
@@ -120,6 +124,9 @@ class World:
                 await self.client.get_workflow_handle(dispatch_workflow_id(order_id)).terminate()
         self._parcels.clear()
         self.provider.reset()
+        # Before the clock is so far ahead of the database's that no sweep reaches the orders.
+        if await self.now() - datetime.now(UTC) > _FAR_AHEAD:
+            await self._replace_server()
         async with self.engine.begin() as connection:
             for statement in _EMPTY:
                 await connection.execute(text(statement))
@@ -137,11 +144,20 @@ class World:
                 with contextlib.suppress(RPCError):
                     await self.client.test_service.unlock_time_skipping(UnlockTimeSkippingRequest())
             if sleep.done() and sleep.exception() is None:
+                await self._keep_clock()
                 return
         finally:
             sleep.cancel()
         self.counts["clock stood still"] += 1
         await self.lose_temporal()
+
+    async def _keep_clock(self) -> None:
+        """A clock released once too often runs free, and every deadline would be over as soon as it is set."""
+        before = await self.now()
+        await asyncio.sleep(0)
+        if await self.now() - before > timedelta(seconds=2):
+            self.counts["clock ran free"] += 1
+            await self.client.test_service.lock_time_skipping(LockTimeSkippingRequest())
 
     @staticmethod
     async def breathe(seconds: float) -> None:
