@@ -7,7 +7,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 ARGS ?=
 # Test processes at once, each with servers of its own. Most tests wait more than they compute.
-WORKERS ?= 3
+WORKERS ?= 2
 
 export PIP_ROOT_USER_ACTION := ignore
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

@@ -33,6 +33,8 @@ def create_app(settings: Settings) -> FastAPI:
             settings.database_url.get_secret_value(),
             pool_size=settings.database_pool_size,
             application_name="checkout-gateway",
+            # A customer would rather wait a little in a rush than be told to come again.
+            pool_timeout=6.0,
         )
         temporal = await connect(settings, lazy=True)
         try:

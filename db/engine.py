@@ -24,18 +24,24 @@ KEEPALIVE_IDLE = 5
 
 
 def create_engine(
-    database_url: str, *, pool_size: int = 8, application_name: str = "checkout", pre_ping: bool = True
+    database_url: str,
+    *,
+    pool_size: int = 8,
+    application_name: str = "checkout",
+    pre_ping: bool = True,
+    pool_timeout: float = POOL_TIMEOUT,
 ) -> AsyncEngine:
     """An engine on asyncpg, which reads `postgresql://…?sslmode=…&sslrootcert=…` as every PostgreSQL tool does.
 
     `pre_ping` asks a pooled connection for life before it is used: for those who cannot simply try again.
+    `pool_timeout` (seconds) is how long one waits for a connection when all are in use.
     """
     dsn = database_url.replace("postgresql+asyncpg://", "postgresql://", 1)
     return create_async_engine(
         "postgresql+asyncpg://",
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=POOL_TIMEOUT,
+        pool_timeout=pool_timeout,
         pool_pre_ping=pre_ping,
         connect_args={
             "async_creator_fn": partial(asyncpg.connect, dsn),

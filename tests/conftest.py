@@ -42,7 +42,7 @@ async def database_url(database_server: DatabaseServer) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = create_engine(database_url, pool_size=10, application_name="tests")
+    engine = create_engine(database_url, pool_size=10, application_name="tests", pool_timeout=60)
     yield engine
     await engine.dispose()
 

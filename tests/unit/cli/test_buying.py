@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -69,7 +70,14 @@ def test_a_lost_reply_is_asked_for_again_under_the_same_key(checkout: Checkout, 
 def test_a_shop_that_goes_away_in_between_is_waited_for(checkout: Checkout, shop: Scripted) -> None:
     """It was there, so it may come back: unlike one that never answered, this is "not yet", not "nobody"."""
     shop.plan("POST", "/checkout", 503, {"title": "Away"}, Retry_After="0.5", Connection="close")
-    threading.Timer(0.3, shop.close).start()
+
+    def close_once_asked() -> None:
+        while not shop.requests:
+            time.sleep(0.005)
+        time.sleep(0.1)  # the answer leaves first
+        shop.close()
+
+    threading.Thread(target=close_once_asked, daemon=True).start()
     result = checkout("buy", "--key", "k8", "--timeout", "1.2")
     assert result.exit_code == 1
     assert "--key k8" in result.stderr

@@ -96,9 +96,9 @@ def test_the_simulator_refuses_production() -> None:
         load_settings(CHECKOUT_ENV="production")
 
 
-def test_a_bare_postgresql_address_is_spoken_to_with_asyncpg() -> None:
+def test_the_database_address_is_handed_to_asyncpg_as_it_is_and_not_shown() -> None:
     settings = load_settings(DATABASE_URL="postgresql://u:p@h:1/d")
-    assert settings.asyncpg_url == "postgresql+asyncpg://u:p@h:1/d"
+    assert settings.dsn == "postgresql://u:p@h:1/d"
     assert "p@h" not in repr(settings)
 
 
