@@ -125,7 +125,7 @@ class World:
             }
         elif part.name == "payment":
             env["PAYMENT_WEBHOOK_URL"] = f"http://127.0.0.1:{self.proxies['webhook'].port}/payment_webhook"
-        adapted = self._templates[part.name] = replace(part, env=env, steady_after=0.5)
+        adapted = self._templates[part.name] = replace(part, env=env, steady_after=0.0)
         return adapted
 
     # Failpoints
