@@ -35,6 +35,12 @@ class Shop:
             (await self.client.post(f"{self.payment}/api/submit_payment", data=form)).raise_for_status()
         return dict(answer)
 
+    async def take_all(self, sku: str) -> dict[str, Any]:
+        """Leave none of a product that other tests may have bought or not: bring some, then hold every one."""
+        await self.operator("POST", "/admin/restock", json={"sku": sku, "quantity": 1})
+        products = (await self.client.get(f"{self.url}/products")).raise_for_status().json()["products"]
+        return await self.buy({product["sku"]: product["available"] for product in products if product["sku"] == sku})
+
     async def operator(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.token}"}
         answer = await self.client.request(method, self.url + path, headers=headers, **options)

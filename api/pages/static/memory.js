@@ -1,7 +1,14 @@
 // What the browser remembers, shared by all tabs: the cart, and the one checkout that is not over yet.
+//
+// The cart is in localStorage. The checkout is in IndexedDB, because only its transactions hold between tabs: each
+// process of a browser has a copy of localStorage, written through a little later, so two tabs that press Buy at
+// once could both find no checkout there, even one after the other under a lock.
 const CART = "foolscap.cart";
-const CHECKOUT = "foolscap.checkout";
+const BELL = "foolscap.bell"; // rung in localStorage when the checkout has changed: other tabs hear it
+const STORE = "checkout";
+const CURRENT = "current";
 const fallback = new Map(); // where storage is forbidden, this tab remembers by itself
+let opened = null;
 
 function read(name) {
   try {
@@ -14,8 +21,7 @@ function read(name) {
 function write(name, value) {
   fallback.set(name, value);
   try {
-    if (value === null) localStorage.removeItem(name);
-    else localStorage.setItem(name, JSON.stringify(value));
+    localStorage.setItem(name, JSON.stringify(value));
   } catch { /* remembered in this tab only */ }
 }
 
@@ -27,22 +33,63 @@ export const readCart = () => {
 };
 export const writeCart = (cart) => write(CART, cart);
 
-/** `{key, items: [{sku, quantity}], email, order_id?, payment_url?}`, or null */
-export const readCheckout = () => {
-  const checkout = read(CHECKOUT);
-  return typeof checkout?.key === "string" && Array.isArray(checkout.items) ? checkout : null;
-};
-export const writeCheckout = (checkout) => write(CHECKOUT, checkout);
+const database = () =>
+  (opened ??= new Promise((resolve, reject) => {
+    const request = indexedDB.open("foolscap", 1);
+    request.onupgradeneeded = () => request.result.createObjectStore(STORE);
+    request.onsuccess = () => {
+      request.result.onclose = () => (opened = null);
+      resolve(request.result);
+    };
+    request.onerror = () => reject(request.error);
+  }));
 
-/** Forget the checkout, but never one that another tab has begun since. */
-export const endCheckout = (key) => {
-  if (readCheckout()?.key === key) writeCheckout(null);
+/** One transaction, one tab at a time: `decide(checkout)` answers what is kept from now on; null forgets it. */
+async function change(decide) {
+  let [known, kept] = [null, null];
+  try {
+    const transaction = (await database()).transaction(STORE, "readwrite");
+    await new Promise((resolve, reject) => {
+      const store = transaction.objectStore(STORE);
+      const asked = store.get(CURRENT);
+      asked.onsuccess = () => {
+        known = isCheckout(asked.result) ? asked.result : null;
+        kept = decide(known);
+        if (kept === null) store.delete(CURRENT);
+        else if (kept !== known) store.put(kept, CURRENT);
+      };
+      transaction.oncomplete = resolve;
+      transaction.onabort = () => reject(transaction.error);
+    });
+  } catch {
+    opened = null;
+    known = fallback.get(STORE) ?? null;
+    kept = decide(known);
+  }
+  fallback.set(STORE, kept);
+  if (kept !== known) write(BELL, `${Date.now()} ${Math.random()}`);
+  return kept;
+}
+
+const isCheckout = (checkout) => typeof checkout?.key === "string" && Array.isArray(checkout.items);
+
+/** `{key, items: [{sku, quantity}], email, order_id?, payment_url?}`, or null */
+export const readCheckout = () => change((known) => known);
+
+/** This cart's checkout: the one that is under way, or a new one. */
+export const claim = (body) => {
+  const fresh = { key: newKey(), ...body };
+  return change((known) => known ?? fresh);
 };
+
+/** Remember more of the checkout, or forget it; but never touch one that another tab has begun since. */
+export const addToCheckout = (key, more) => change((known) => (known?.key === key ? { ...known, ...more } : known));
+export const endCheckout = (key) => change((known) => (known?.key === key ? null : known));
 
 export const onChange = (whenCart, whenCheckout) =>
   addEventListener("storage", (event) => {
     if (event.key === null || event.key === CART) whenCart();
-    if (event.key === null || event.key === CHECKOUT) whenCheckout();
+    if (event.key === null || event.key === BELL) whenCheckout();
   });
 
 /** The body of a checkout, in one order, so that equal carts are equal texts. */
@@ -56,18 +103,6 @@ export const bodyOf = (cart) => ({
 
 export const isSame = (checkout, body) =>
   JSON.stringify([checkout.items, checkout.email ?? ""]) === JSON.stringify([body.items, body.email ?? ""]);
-
-/** The key of this cart's checkout: the one that is under way, or a new one. One tab at a time. */
-export async function claim(body) {
-  const take = () => {
-    const known = readCheckout();
-    if (known) return known;
-    const checkout = { key: newKey(), ...body };
-    writeCheckout(checkout);
-    return checkout;
-  };
-  return navigator.locks ? navigator.locks.request(CHECKOUT, take) : take();
-}
 
 function newKey() {
   if (crypto.randomUUID) return crypto.randomUUID();

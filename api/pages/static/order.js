@@ -17,13 +17,13 @@ function fresh() {
 }
 
 /** The browser keeps a checkout's key until its order is over, and the cart until it is paid. */
-function forget() {
-  const checkout = readCheckout();
+async function forget() {
+  const checkout = await readCheckout();
   const { status } = order.dataset;
   if (checkout?.order_id !== order.dataset.order || status === "pending" || status === "awaiting_payment") return;
   if ((status === "fulfilled" || status === "dispatched") && isSame(checkout, bodyOf(readCart())))
     writeCart({ items: {}, email: readCart().email });
-  endCheckout(checkout.key);
+  await endCheckout(checkout.key);
 }
 
 function tick() {

@@ -1,6 +1,6 @@
 // The storefront: cart, stock, and Buy. One key a checkout, kept until its order is over; see memory.js.
 import { giveUp, look, press } from "./checkout.js";
-import { bodyOf, claim, endCheckout, isSame, onChange, readCart, readCheckout, writeCart, writeCheckout } from "./memory.js";
+import { addToCheckout, bodyOf, claim, endCheckout, isSame, onChange, readCart, readCheckout, writeCart } from "./memory.js";
 import { find, findAll, make, money } from "./page.js";
 import { showWaiting } from "./waiting.js";
 
@@ -150,7 +150,7 @@ async function buy(checkout) {
     say("Not finished yet", "Pressing Buy goes on where it stopped. It can never make a second order.", "wait");
   } else if (answer.ok) {
     const { order_id, payment_url } = answer.order;
-    writeCheckout({ ...checkout, order_id, payment_url });
+    await addToCheckout(checkout.key, { order_id, payment_url });
     const order = await look(order_id); // a repeat of an old key may answer for an order that is over
     if (order && order.status !== "awaiting_payment" && order.status !== "pending") {
       setUnderWay(null);
@@ -160,7 +160,7 @@ async function buy(checkout) {
       location.assign(payment_url);
     }
   } else {
-    endCheckout(checkout.key);
+    await endCheckout(checkout.key);
     await refreshStock();
     setUnderWay(null);
     explain(answer);
@@ -204,14 +204,14 @@ async function replaceBy(checkout) {
   setUnderWay(null);
   if (gone === null) return say("That order could not be cancelled just now", "Please try again in a moment.");
   if (!gone) return resume();
-  endCheckout(checkout.key);
+  await endCheckout(checkout.key);
   form.requestSubmit();
 }
 
 // ---- coming back: reload, Back, another tab
 
 async function resume({ mayPress = false } = {}) {
-  const checkout = readCheckout();
+  const checkout = await readCheckout();
   if (!checkout) return showWaiting(null);
   if (!checkout.order_id) return mayPress && !underWay ? buy(checkout) : undefined;
   const order = await look(checkout.order_id);
@@ -222,7 +222,7 @@ async function resume({ mayPress = false } = {}) {
       await resume();
       if (gone === null) say("The order could not be cancelled just now", "Please try again in a moment.");
     });
-  endCheckout(checkout.key);
+  await endCheckout(checkout.key);
   showWaiting(null);
   if (order) conclude(checkout, order);
 }
