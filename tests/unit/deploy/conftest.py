@@ -17,8 +17,12 @@ VARIABLE = re.compile(r"\$\{(?P<name>[A-Z_]+)(?::(?P<kind>[-?])(?P<rest>[^{}]*))
 REQUIRED = {
     "POSTGRES_PASSWORD": "postgres-password",
     "SHOP_DB_PASSWORD": "shop-password",
+    "GATEWAY_DB_PASSWORD": "gateway-password",
+    "WORKER_DB_PASSWORD": "worker-password",
+    "PAYMENT_DB_PASSWORD": "payment-password",
     "TEMPORAL_DB_PASSWORD": "temporal-password",
     "CHECKOUT_ADMIN_TOKEN": "an-operator-token-of-our-own",
+    "CHECKOUT_PAYLOAD_KEYS": "k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
 }
 
 
@@ -64,7 +68,7 @@ def render(raw: dict[str, Any]) -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def compose(render: Callable[..., dict[str, Any]]) -> dict[str, Any]:
-    """As compose runs it with the four required values and every default."""
+    """As compose runs it with the required values and every default."""
     return render()
 
 
