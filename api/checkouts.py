@@ -8,7 +8,7 @@ import asyncio
 import logging
 import secrets
 import time
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -86,19 +86,20 @@ class Checkouts:
 
     @around(Step.BUY)
     async def buy(
-        self, buy: Buy, *, is_new_key: bool, admission: AbstractAsyncContextManager[None] | None = None
+        self, buy: Buy, *, is_new_key: bool, admit: Callable[[str | None, str], Awaitable[None]] | None = None
     ) -> Outcome:
         """Start or join the checkout and wait for its session. Raises `Problem` for a cart that cannot be bought.
 
-        `admission` is entered only for a key without an order: who repeats a key reserves nothing more.
+        `admit` is asked, with client and key, only for a key without an order: who repeats one reserves nothing more.
         """
         fingerprint = cart_fingerprint(buy.lines, buy.email)
         existing = None if is_new_key else await self._find(buy.checkout_key)
         if existing is not None:
             return Outcome(await self._resume(existing, fingerprint), is_replay=True)
         await self._check_cart(buy.lines)
-        async with admission or nullcontext():
-            return await self._begin(buy, fingerprint)
+        if admit is not None:
+            await admit(buy.client, buy.checkout_key)
+        return await self._begin(buy, fingerprint)
 
     async def _begin(self, buy: Buy, fingerprint: str) -> Outcome:
         request_id = secrets.token_hex(8)

@@ -2,7 +2,7 @@
 
 A client is its address (`X-Forwarded-For` counts only from `CHECKOUT_TRUSTED_PROXIES`), kept only as a keyed hash. The
 counts live in the process: several gateways each allow the rate, while open reservations are counted in the database,
-for all of them.
+for all of them. Checkouts that have no order yet, because no worker runs, each gateway knows of its own.
 """
 
 import hashlib
@@ -10,8 +10,6 @@ import hmac
 import ipaddress
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -20,13 +18,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import Problem
 from checkout.settings import Settings
-from db.views import count_open_orders
+from db.views import open_orders
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_WEBHOOK_BYTES = 512 * 1024
 MAX_CODEC_BYTES = 4 * 1024 * 1024  # Temporal's own limit on one message
 _MAX_BYTES_BELOW = {"/payment_webhook": MAX_WEBHOOK_BYTES, "/codec/": MAX_CODEC_BYTES}
 _MAX_CLIENTS = 10_000
+_BEGUN_SECONDS = 3600  # how long a checkout that nobody works on counts: its workflow may have been ended by hand
 
 
 async def read_body(request: Request, limit: int = MAX_BODY_BYTES) -> bytes:
@@ -78,7 +77,8 @@ class Limits:
         self._engine = engine
         self._secret = settings.admin_token.get_secret_value().encode()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        self._starting: dict[str, int] = {}
+        # By client, the keys it has begun, in that order, and when: those without an order yet are to reserve still.
+        self._begun: OrderedDict[str, dict[str, float]] = OrderedDict()
 
     def client_of(self, request: Request) -> str | None:
         """Who asks, as a hash that tells nothing outside this service; None when nothing is counted."""
@@ -99,24 +99,37 @@ class Limits:
         if tokens < 1:
             raise _too_many("Too many requests", (1 - tokens) * 60 / self._per_minute)
 
-    @asynccontextmanager
-    async def reservation(self, client: str | None) -> AsyncIterator[None]:
-        """Hold a place among the client's open reservations while its checkout starts. Raises a 429 `Problem`."""
+    async def admit(self, client: str | None, checkout_key: str) -> None:
+        """Count a checkout that is about to begin. Raises a 429 `Problem` when the client has too many open.
+
+        Those that were begun and have no order yet are counted too: a burst cannot slip through between the look and
+        the leap, and nobody hoards while no worker is there to reserve.
+        """
         if client is None or not self._reservations:
-            yield
             return
-        # Those being started are counted too, so that a burst cannot slip through between the look and the leap.
-        starting = self._starting[client] = self._starting.get(client, 0) + 1
+        begun = self._begun.setdefault(client, {})
+        self._begun.move_to_end(client)
+        if len(self._begun) > _MAX_CLIENTS:
+            self._begun.popitem(last=False)
+        now = time.monotonic()
+        for key in [key for key, at in begun.items() if now - at > _BEGUN_SECONDS]:
+            del begun[key]
+        is_known = checkout_key in begun
+        begun.setdefault(checkout_key, now)
+        in_order = list(begun)
+        is_over = True
         try:
             async with self._engine.connect() as connection:
-                is_over = await count_open_orders(connection, client) + starting > self._reservations
-            if is_over:
-                raise _too_many("Too many unpaid checkouts; pay or cancel one first", 30)
-            yield
+                held, with_order = await open_orders(connection, client, in_order)
+            before = [key for key in in_order[: in_order.index(checkout_key) + 1] if key not in with_order]
+            is_over = held + len(before) > self._reservations
         finally:
-            self._starting[client] -= 1
-            if not self._starting[client]:
-                del self._starting[client]
+            if is_over and not is_known:
+                begun.pop(checkout_key, None)
+        for key in with_order:
+            begun.pop(key, None)
+        if is_over and not is_known:
+            raise _too_many("Too many unpaid checkouts; pay or cancel one first", 30)
 
 
 def _network(host: str) -> str:

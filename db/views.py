@@ -31,7 +31,8 @@ _EVENTS_AFTER = text("""
     SELECT seq, kind, at, data FROM shop.order_events WHERE order_id = :order_id AND seq > :seq ORDER BY seq
 """)
 _OPEN_OF_CLIENT = text("""
-    SELECT count(*) FROM shop.orders WHERE client = :client AND status IN ('pending', 'awaiting_payment')
+    SELECT checkout_key, client = :client AND status IN ('pending', 'awaiting_payment') FROM shop.orders
+     WHERE client = :client AND status IN ('pending', 'awaiting_payment') OR checkout_key = ANY(:begun)
 """)
 
 
@@ -71,6 +72,7 @@ async def order_events_after(connection: AsyncConnection, order_id: str, seq: in
     return [OrderEvent(*row) for row in await connection.execute(_EVENTS_AFTER, {"order_id": order_id, "seq": seq})]
 
 
-async def count_open_orders(connection: AsyncConnection, client: str) -> int:
-    """How many orders of one client hold stock right now."""
-    return int((await connection.execute(_OPEN_OF_CLIENT, {"client": client})).scalar_one())
+async def open_orders(connection: AsyncConnection, client: str, begun: list[str]) -> tuple[int, set[str]]:
+    """How many orders of one client hold stock right now, and which of the keys it has `begun` have an order by now."""
+    rows = (await connection.execute(_OPEN_OF_CLIENT, {"client": client, "begun": begun})).all()
+    return sum(bool(is_open) for _, is_open in rows), {key for key, _ in rows} & set(begun)

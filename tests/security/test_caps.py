@@ -19,6 +19,7 @@ from db.engine import create_engine
 from stack.ports import free_ports
 from stack.stack import Stack
 from tests.security.conftest import Gateway
+from tests.support.eventually import eventually
 
 
 def request_of(host: str, **headers: str) -> Request:
@@ -70,6 +71,30 @@ async def test_a_burst_cannot_reserve_more_than_the_cap(gateway: Gateway, guarde
         assert again.json() == opened[0]
         assert (await client.post(f"/orders/{opened[0]['order_id']}/cancel")).status_code == 200
         assert (await client.post("/checkout")).status_code == 200, "who gives one up may have another"
+
+
+async def test_checkouts_that_wait_for_a_worker_count_too(gateway: Gateway, guarded: Stack) -> None:
+    """Else whoever presses Buy while no worker runs gets everything reserved as soon as one does."""
+    caps = {"CHECKOUT_OPEN_RESERVATIONS_PER_CLIENT": "2", "CHECKOUT_SESSION_WAIT": "0.3"}
+    async with gateway(peer=f"203.0.113.{100 + secrets.randbelow(150)}", **caps) as client:
+        await guarded.stop_part("worker")
+        try:
+            waiting = [await client.post("/checkout") for _ in range(5)]
+            assert [answer.status_code for answer in waiting] == [202, 202, 429, 429, 429]
+            first, second = (answer.headers["idempotency-key"] for answer in waiting[:2])
+            assert (await client.post(f"/checkout/{first}")).status_code == 202, "to wait on is no second checkout"
+        finally:
+            await guarded.start_part("worker")
+
+        async def order_of(key: str) -> str:
+            answer = await client.post(f"/checkout/{key}")
+            assert answer.status_code in (200, 202)
+            return str(answer.json()["order_id"]) if answer.status_code == 200 else ""
+
+        opened = [await eventually(lambda key=key: order_of(key), within=20) for key in (first, second)]
+        assert (await client.post("/checkout")).status_code == 429
+        assert (await client.post(f"/orders/{opened[0]}/cancel")).status_code == 200
+        assert (await client.post("/checkout")).status_code in (200, 202)
 
 
 async def test_another_client_is_not_held_up(gateway: Gateway) -> None:
