@@ -29,7 +29,7 @@ def _payment(row: Row[Any], status: OrderStatus) -> PaymentOut:
     state: Any = "not_paid"
     if status is OrderStatus.REFUNDED:
         state = "refunded"
-    elif status in (OrderStatus.FULFILLED, OrderStatus.DISPATCHED):
+    elif status.is_kept:
         state = "paid"
     elif status.is_live:
         state = "pending" if row.payment_session_id else "none"

@@ -36,6 +36,7 @@ logger = logging.getLogger("api")
 TOLERANCE = 300  # seconds, both ways; Stripe's default for the past
 SIGNAL_TIMEOUT = timedelta(seconds=3)
 _SESSION_EVENTS = "checkout.session."
+_REFUND_EVENT = "charge.refunded"
 # They become workflow ids and addresses: no NUL, no half of a surrogate pair, no slash.
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,255}", re.ASCII)
 
@@ -48,6 +49,15 @@ class SessionEvent:
     type: str
     session_id: str
     checkout_key: str | None
+
+
+@dataclass(frozen=True)
+class RefundEvent:
+    """Money was given back: by us, or by somebody in the provider's dashboard. `order_id` as we told the provider."""
+
+    event_id: str
+    type: str
+    order_id: str
 
 
 def verify(payload: bytes, header: str, secrets: Sequence[str]) -> None:
@@ -66,13 +76,16 @@ def verify(payload: bytes, header: str, secrets: Sequence[str]) -> None:
         raise Problem(400, "bad-signature", "The signature is of the future")
 
 
-def parse(payload: bytes) -> SessionEvent | None:
-    """The event if it is about a checkout session, else None. Raises a 400 `Problem` for what is no event."""
+def parse(payload: bytes) -> SessionEvent | RefundEvent | None:
+    """The event if it is about a checkout session or a refund, else None. Raises a 400 `Problem` for no event."""
     try:
         event: Any = json.loads(payload)
         event_id, kind, subject = event["id"], event["type"], event["data"]["object"]
         if not (_is_id(event_id) and isinstance(kind, str)):
             raise TypeError
+        if kind == _REFUND_EVENT:
+            order_id = (subject.get("metadata") or {}).get("order_id")
+            return RefundEvent(event_id, kind, str(order_id)) if _is_id(order_id) else None
         if not kind.startswith(_SESSION_EVENTS):
             return None
         session_id = subject["id"]
@@ -84,8 +97,14 @@ def parse(payload: bytes) -> SessionEvent | None:
 
 
 @around(Step.TAKE_EVENT)
-async def deliver(event: SessionEvent, client: Client, engine: AsyncEngine) -> None:
-    """Signal the running checkout; without one, have the session settled. Raises `RPCError` when Temporal is away."""
+async def deliver(event: SessionEvent | RefundEvent, client: Client, engine: AsyncEngine) -> None:
+    """Signal the running checkout; without one, have the session settled.
+
+    Raises `RPCError` when Temporal is away, and a 503 `Problem` for what it is too early to look at.
+    """
+    if isinstance(event, RefundEvent):
+        await _deliver_refund(event, client, engine)
+        return
     if event.checkout_key is not None and await _signal(event, client):
         return
     if await _is_settled(event, engine):
@@ -99,6 +118,26 @@ async def deliver(event: SessionEvent, client: Client, engine: AsyncEngine) -> N
         summary=f"{event.type} without a running checkout",
     )
     logger.info("Settlement of session %s started by event %s", event.session_id, event.event_id)
+
+
+async def _deliver_refund(event: RefundEvent, client: Client, engine: AsyncEngine) -> None:
+    """Have an order that keeps its money looked at. Of our own refunds, the order knows already."""
+    async with autocommit(engine).connect() as connection:
+        order = await orders.find_by_id(connection, event.order_id)
+    if order is None or not (order.status.is_live or order.status.is_kept):
+        return
+    if order.status.is_live:
+        # Its checkout is about to decide it, and could fulfil what has just been given back: look once it has.
+        raise Problem(503, "too-early", "The order is being settled: send it again", headers={"Retry-After": "5"})
+    await start_settlement(
+        client,
+        settlement_workflow_id(order.order_id),
+        order_id=order.order_id,
+        signal="payment_event",
+        arguments=[event.event_id],
+        summary="Money was given back at the payment service",
+    )
+    logger.info("Settlement of order %s started by event %s", order.order_id, event.event_id)
 
 
 @around(Step.START_SETTLEMENT)
@@ -149,7 +188,7 @@ async def _is_settled(event: SessionEvent, engine: AsyncEngine) -> bool:
         return False
     if event.type == "checkout.session.expired":
         return order.status in (OrderStatus.CANCELLED, OrderStatus.REFUNDED)
-    return order.status in (OrderStatus.FULFILLED, OrderStatus.DISPATCHED)
+    return order.status.is_kept
 
 
 def _is_id(text: object) -> bool:

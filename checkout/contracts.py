@@ -26,6 +26,11 @@ class OrderStatus(StrEnum):
         """Still undecided: it holds stock and may yet be paid."""
         return self in (OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT)
 
+    @property
+    def is_kept(self) -> bool:
+        """Paid, and the money is ours to keep: its stock is consumed."""
+        return self in (OrderStatus.FULFILLED, OrderStatus.DISPATCHED)
+
 
 class Reason(StrEnum):
     """Why an order ended without fulfilment."""

@@ -63,6 +63,7 @@ class Step(StrEnum):
     RETRIEVE_AT_PROVIDER = "retrieve_at_provider"
     EXPIRE_AT_PROVIDER = "expire_at_provider"
     REFUND_AT_PROVIDER = "refund_at_provider"
+    LOOK_FOR_REFUND = "look_for_refund"
     # The worker's sweep and Temporal.
     SWEEP = "sweep"
     HAND_TO_SETTLEMENT = "hand_to_settlement"
@@ -110,13 +111,14 @@ STEPS: Mapping[Step, Place] = {
     Step.RECORD_SESSION: Place(Process.WORKER, TRANSACTION, ("create_payment_session",)),
     Step.FULFIL_ORDER: Place(Process.WORKER, TRANSACTION, ("fulfil_order",)),
     Step.RELEASE_ORDER: Place(Process.WORKER, TRANSACTION, ("release_order",)),
-    Step.RECORD_REFUND: Place(Process.WORKER, TRANSACTION, ("refund_payment",)),
+    Step.RECORD_REFUND: Place(Process.WORKER, TRANSACTION, ("refund_payment", "notice_refund")),
     Step.DISPATCH_ORDER: Place(Process.WORKER, TRANSACTION, ("dispatch_order",)),
     Step.CREATE_AT_PROVIDER: Place(Process.WORKER, CALL, ("create_payment_session",)),
     Step.FIND_AT_PROVIDER: Place(Process.WORKER, CALL, ("create_payment_session",)),
     Step.RETRIEVE_AT_PROVIDER: Place(Process.WORKER, CALL, ("retrieve_session",)),
     Step.EXPIRE_AT_PROVIDER: Place(Process.WORKER, CALL, ("expire_session",)),
     Step.REFUND_AT_PROVIDER: Place(Process.WORKER, CALL, ("refund_payment",)),
+    Step.LOOK_FOR_REFUND: Place(Process.WORKER, CALL, ("notice_refund",)),
     Step.SWEEP: Place(Process.WORKER, CALL, ("sweep_orders",)),
     Step.HAND_TO_SETTLEMENT: Place(Process.WORKER, CALL, ("sweep_orders",)),
     Step.HAND_TO_DISPATCH: Place(Process.WORKER, CALL, ("sweep_orders",)),

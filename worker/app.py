@@ -66,6 +66,7 @@ class Dependencies:
             payments.retrieve_session,
             payments.expire_session,
             payments.refund_payment,
+            payments.notice_refund,
             sweep.sweep_orders,
         ]
 

@@ -41,10 +41,11 @@ async def settle(order_id: OrderId, form: FormDependency, gateway: GatewayDepend
     """Have the payment service asked now, by whoever looks after the order, and its answer followed.
 
     Right for every order: one that waits is fulfilled if it is paid; one that has ended gets a payment that came all
-    the same refunded; one that nobody looks after is looked after again.
+    the same refunded; one whose money was given back in the payment service's dashboard is ended as refunded; one
+    that nobody looks after is looked after again.
     """
     order = await _order(gateway, order_id)
-    if order.session is None:
+    if order.session is None or order.status.is_kept:
         await start_settlement(
             gateway.temporal,
             settlement_workflow_id(order.order_id),

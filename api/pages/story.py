@@ -112,7 +112,7 @@ def tell(order: OrderOut) -> Story:
 def _way(order: OrderOut, happened: dict[str, TimelineEvent]) -> list[Step]:
     """The steps gone, the one now, and those to come; an order that has ended has none to come."""
     steps = []
-    may_go_on = order.status.is_live or order.status in (OrderStatus.FULFILLED, OrderStatus.DISPATCHED)
+    may_go_on = order.status.is_live or order.status.is_kept
     ahead: State = "now"
     for kind, (title, doing, done) in _STEPS.items():
         event = happened.get(kind)

@@ -76,7 +76,7 @@ async def refund(order_id: str, gateway: GatewayDependency) -> OrderOut:
     """Give the money of a fulfilled or dispatched order back, once, and take its stock back. Safe to repeat."""
     async with gateway.engine.connect() as connection:
         order = await orders.get_order(connection, order_id)
-    if order.status in (OrderStatus.FULFILLED, OrderStatus.DISPATCHED):
+    if order.status.is_kept:
         handle = await _start_refund(gateway, order_id)
         try:
             await handle.result(rpc_timeout=_REFUND_WAIT)

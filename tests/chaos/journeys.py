@@ -11,6 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from checkout.failpoints import Step
 from checkout.ids import dispatch_workflow_id
+from checkout.settings import DEVELOPMENT_STRIPE_KEY
 from tests.chaos.customer import Customer
 from tests.chaos.world import Violated, World, eventually
 
@@ -108,6 +109,17 @@ async def refund(trip: Trip) -> str:
     return f"{order['status']}:{order['reason']}"
 
 
+async def refund_elsewhere(trip: Trip) -> str:
+    """Somebody gives the money back in the payment service's dashboard: the order must follow."""
+    customer = trip.customer()
+    _expect(await customer.buy(), "a session")
+    _expect(await customer.pay(), "the payment to be taken")
+    await customer.until("dispatched")
+    await give_back(trip.world, customer)
+    order = await customer.until("refunded")
+    return f"{order['status']}:{order['reason']}"
+
+
 async def refused(trip: Trip) -> str:
     """The provider stores a 500 under our idempotency key: there is no session, and there will be none."""
     rule = await trip.world.plant("create.before", "sticky_error", status=500)
@@ -164,6 +176,14 @@ async def restock(trip: Trip) -> str:
     await eventually(ask, 60, "no restock")
     _expect(await _movements(world) - before in (1, 2), "one restock, or two when the first one's answer was lost")
     return "restocked"
+
+
+async def give_back(world: World, customer: Customer) -> None:
+    """By Stripe's own API, past the shop: as its dashboard does."""
+    key = {"Authorization": f"Bearer {DEVELOPMENT_STRIPE_KEY}"}
+    session = await world.http.get(f"{world.payment}/v1/checkout/sessions/{customer.session_id}", headers=key)
+    form = {"payment_intent": session.raise_for_status().json()["payment_intent"]}
+    (await world.http.post(f"{world.payment}/v1/refunds", data=form, headers=key)).raise_for_status()
 
 
 async def force_payment(world: World, customer: Customer) -> None:
@@ -239,6 +259,7 @@ JOURNEY_OF: Mapping[Step, Journey] = {
     Step.RETRIEVE_AT_PROVIDER: pay,
     Step.EXPIRE_AT_PROVIDER: cancel,
     Step.REFUND_AT_PROVIDER: late_money,
+    Step.LOOK_FOR_REFUND: refund_elsewhere,
     Step.SWEEP: orphan_without_news,
     Step.HAND_TO_SETTLEMENT: orphan_without_news,
     Step.HAND_TO_DISPATCH: lost_parcel,

@@ -146,6 +146,18 @@ async def test_an_operators_refund_is_made_once_and_returns_the_stock(shop: Shop
     assert await shop.available("tote-bag") == bags
 
 
+async def test_a_refund_in_the_payment_services_dashboard_ends_the_order_and_returns_the_stock(shop: Shop) -> None:
+    bags = await shop.available("tote-bag")
+    body = await paid(shop, sku="tote-bag")
+    headers = {"Authorization": f"Bearer {shop.stack.env['STRIPE_SECRET_KEY']}"}
+    session = (await shop.payment.http.get(f"/v1/checkout/sessions/{body['session_id']}", headers=headers)).json()
+    form = {"payment_intent": session["payment_intent"]}
+    (await shop.payment.http.post("/v1/refunds", data=form, headers=headers)).raise_for_status()
+    order = await shop.until(body["order_id"], "refunded")
+    assert (order["reason"], order["payment"]["status"]) == ("operator", "refunded")
+    assert await shop.available("tote-bag") == bags
+
+
 async def test_what_was_not_paid_cannot_be_refunded(shop: Shop) -> None:
     body = await shop.buy()
     answer = await shop.http.post(f"/admin/orders/{body['order_id']}/refund", headers=shop.operator)

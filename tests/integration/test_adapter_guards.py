@@ -77,6 +77,19 @@ async def test_every_attempt_of_a_refund_carries_the_same_key(service: Service) 
     assert await service.count("SELECT count(*) FROM payments.idempotency_keys WHERE endpoint LIKE '%refund%'") == 1
 
 
+async def test_money_given_back_past_the_shop_is_seen_once_it_is_all(service: Service) -> None:
+    session = await service.provider.create_session(request())
+    await service.pay(session.session_id)
+    intent = (await service.provider.retrieve_session(session.session_id)).payment_intent_id
+    assert intent is not None
+    for amount, is_all in ((None, False), (1, False), (1999, True)):
+        if amount is not None:
+            form = {"payment_intent": intent, "amount": amount}
+            answer = await service.http.post("/v1/refunds", data=form, headers={"Authorization": f"Bearer {KEY}"})
+            answer.raise_for_status()
+        assert await service.provider.is_refunded(intent) is is_all
+
+
 async def test_complete_is_not_paid(service: Service) -> None:
     session = await service.provider.create_session(request())
     await service.fault("pay.before", "complete_unpaid")

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from api.problems import Problem
 from api.schemas import CheckoutRequest, RestockRequest
-from api.webhooks import TOLERANCE, parse, verify
+from api.webhooks import TOLERANCE, SessionEvent, parse, verify
 from tests.support.rig import signature
 
 BODY = b'{"id": "evt_1"}'
@@ -76,5 +76,11 @@ def test_an_event_whose_key_is_another_workflows_name_reaches_no_workflow() -> N
     for key in ("settle:cs_1", "dispatch/ord_1", "sweep/run", 7, None):
         subject = {"id": "cs_1", "client_reference_id": key}
         event = parse(json.dumps({"id": "e", "type": "checkout.session.expired", "data": {"object": subject}}).encode())
-        assert event is not None
+        assert isinstance(event, SessionEvent)
         assert event.checkout_key is None
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {"order_id": None}, {"order_id": "a/b"}, {"order_id": ["x"]}])
+def test_a_refund_of_a_charge_that_names_no_order_of_ours_is_let_go(metadata: object) -> None:
+    event = {"id": "e", "type": "charge.refunded", "data": {"object": {"id": "ch_1", "metadata": metadata}}}
+    assert parse(json.dumps(event).encode()) is None

@@ -171,6 +171,34 @@ async def test_an_event_told_again_for_a_fulfilled_order_starts_nothing(shop: Ri
     assert not await shop.is_known(settlement_workflow_id(session_id))
 
 
+async def test_money_given_back_in_the_providers_dashboard_ends_the_order_as_refunded(shop: Rig) -> None:
+    key, order_id, session_id = await shop.bought()
+    assert (await shop.tell_refund(order_id)).status_code == 503, "its checkout may be about to fulfil: not yet"
+    shop.provider.pay(session_id)
+    await shop.tell(session_id, key)
+    await shop.temporal.get_workflow_handle(key).result()
+    shop.provider.refunded.append(f"pi_{session_id}")
+    assert (await shop.tell_refund(order_id)).status_code == 200
+    order = await shop.until(order_id, OrderStatus.REFUNDED)
+    assert order.reason is Reason.OPERATOR
+    settlement = shop.temporal.get_workflow_handle(settlement_workflow_id(order_id))
+    first = (await settlement.describe()).run_id
+    assert (await shop.tell_refund(order_id)).status_code == 200
+    assert (await settlement.describe()).run_id == first, "of a refund that is known, nothing is started"
+
+
+async def test_the_providers_word_counts_not_the_event_that_tells_of_a_refund(shop: Rig) -> None:
+    key, order_id, session_id = await shop.bought()
+    shop.provider.pay(session_id)
+    await shop.tell(session_id, key)
+    await shop.temporal.get_workflow_handle(key).result()
+    assert (await shop.tell_refund(order_id)).status_code == 200
+    await shop.temporal.get_workflow_handle(settlement_workflow_id(order_id)).result()
+    assert (await shop.order(order_id)).status.is_kept
+    assert (await shop.tell_refund("ord_unknown")).status_code == 200
+    assert not await shop.is_known(settlement_workflow_id("ord_unknown"))
+
+
 async def test_cancelling_an_order_that_lost_its_workflow_closes_the_session_first(shop: Rig) -> None:
     key, order_id, session_id = await shop.bought()
     await shop.temporal.get_workflow_handle(key).terminate()

@@ -14,7 +14,7 @@ AROUND: tuple[Mutant, ...] = (
     mutant(
         "settlement-gives-late-money-back",
         _SETTLEMENT,
-        "        elif session is not None and not self._is_kept:",
+        "        elif not self.order.status.is_kept:",
         "        elif False:",
         breaks="money after the cancel would be kept",
         tests=f"{_LATER}::test_money_after_the_cancel_is_given_back_once_however_often_it_is_told",
@@ -22,9 +22,25 @@ AROUND: tuple[Mutant, ...] = (
     mutant(
         "settlement-keeps-what-was-fulfilled",
         _SETTLEMENT,
-        "        elif session is not None and not self._is_kept:",
-        "        elif session is not None:",
+        "        elif not self.order.status.is_kept:",
+        "        elif True:",
         breaks="a redelivered event would refund a fulfilled order",
+        tests=f"{_LATER}::test_a_redelivery_for_a_fulfilled_order_changes_nothing",
+    ),
+    mutant(
+        "refund-at-the-provider-is-looked-for",
+        _SETTLEMENT,
+        '        elif workflow.patched("refunded-at-the-provider"):',
+        "        elif False:",
+        breaks="money given back in the provider's dashboard would leave the order fulfilled",
+        tests=f"{_LATER}::test_money_given_back_at_the_provider_ends_the_order_as_refunded",
+    ),
+    mutant(
+        "refund-at-the-provider-is-the-providers-word",
+        "worker/activities/payments.py",
+        "        if not await self._provider.is_refunded(request.payment_intent_id):",
+        "        if False:",
+        breaks="a redelivered event would end a fulfilled order as refunded, its money kept",
         tests=f"{_LATER}::test_a_redelivery_for_a_fulfilled_order_changes_nothing",
     ),
     mutant(

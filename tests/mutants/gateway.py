@@ -147,7 +147,7 @@ GATEWAY = (
     mutant(
         "settled-means-fulfilled",
         _WEBHOOKS,
-        "    return order.status in (OrderStatus.FULFILLED, OrderStatus.DISPATCHED)\n",
+        "    return order.status.is_kept\n",
         "    return not order.status.is_live\n",
         breaks="late money would be kept",
         tests=f"{_GUARDS}::test_an_event_of_a_closed_checkout_has_its_money_given_back",
@@ -167,6 +167,14 @@ GATEWAY = (
         "        if True:\n            raise\n",
         breaks="a customer could not cancel an orphaned order",
         tests=f"{_GUARDS}::test_cancelling_an_order_that_lost_its_workflow_closes_the_session_first",
+    ),
+    mutant(
+        "refund-of-a-live-order-waits",
+        _WEBHOOKS,
+        "    if order.status.is_live:\n        # Its checkout",
+        "    if False:\n        # Its checkout",
+        breaks="an order refunded while its checkout decides would be fulfilled, its money gone",
+        tests=f"{_GUARDS}::test_money_given_back_in_the_providers_dashboard_ends_the_order_as_refunded",
     ),
     mutant(
         "operator-token",

@@ -122,6 +122,18 @@ async def settlement_of_late_money(lab: Lab) -> str:
     return await _settlement(lab, session_id)
 
 
+async def settlement_of_a_fulfilled_order(lab: Lab) -> str:
+    """A redelivery. Recorded before settlements looked for refunds made at the provider: shows that such still end."""
+    _, _, session_id = await lab.paid()
+    return await _settlement(lab, session_id)
+
+
+async def refunded_at_the_provider(lab: Lab) -> str:
+    _, _, session_id = await lab.paid()
+    lab.provider.refunded.append(f"pi_{session_id}")
+    return await _settlement(lab, session_id)
+
+
 async def settlement_of_an_orphan(lab: Lab) -> str:
     handle, _, session_id = await lab.opened()
     await handle.terminate()
@@ -166,6 +178,8 @@ SCENARIOS: dict[str, Scenario] = {
         waiting_for_payment,
         settlement_of_late_money,
         settlement_of_an_orphan,
+        settlement_of_a_fulfilled_order,
+        refunded_at_the_provider,
         dispatch,
         refund,
         sweep,

@@ -71,6 +71,10 @@ class FakeProvider:
             self.refunded.append(payment_intent_id)
         self._end("refund")
 
+    async def is_refunded(self, payment_intent_id: str) -> bool:
+        self._begin("look for refund")
+        return payment_intent_id in self.refunded
+
     def pay(self, session_id: str, **changes: object) -> SessionState:
         """The customer pays an open session. `changes` make the payment differ from what was agreed."""
         state = self._state(session_id)

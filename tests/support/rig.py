@@ -55,7 +55,14 @@ class Rig:
     async def tell(self, session_id: str, key: str | None = None) -> httpx.Response:
         """A signed webhook: the session is complete."""
         subject = {"id": session_id, "object": "checkout.session", "client_reference_id": key}
-        event = {"id": f"evt_{secrets.token_hex(8)}", "type": "checkout.session.completed", "data": {"object": subject}}
+        return await self._tell("checkout.session.completed", subject)
+
+    async def tell_refund(self, order_id: str) -> httpx.Response:
+        """A signed webhook: money of the order was given back."""
+        return await self._tell("charge.refunded", {"id": "ch_1", "metadata": {"order_id": order_id}})
+
+    async def _tell(self, kind: str, subject: dict[str, Any]) -> httpx.Response:
+        event = {"id": f"evt_{secrets.token_hex(8)}", "type": kind, "data": {"object": subject}}
         body = json.dumps(event).encode()
         return await self.http.post(
             "/payment_webhook", content=body, headers={"Stripe-Signature": signature(body, SECRET)}

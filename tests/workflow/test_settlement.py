@@ -58,6 +58,29 @@ async def test_a_redelivery_for_a_fulfilled_order_changes_nothing(lab: Lab) -> N
     assert (await lab.kinds(order.order_id)).count("fulfilled") == 1
 
 
+@pytest.mark.parametrize("by_order", [True, False])
+async def test_money_given_back_at_the_provider_ends_the_order_as_refunded(lab: Lab, by_order: bool) -> None:
+    _, order, session_id = await lab.paid()
+    await lab.dispatched(order.order_id)
+    lab.provider.refunded.append(f"pi_{session_id}")
+    for _ in range(2):
+        result = await (lab.settle(None, order.order_id) if by_order else lab.settle(session_id))
+        assert result is not None
+        assert (result.status, result.reason) == (OrderStatus.REFUNDED, Reason.OPERATOR)
+    assert lab.provider.refunded == [f"pi_{session_id}"]
+    assert (await lab.kinds(order.order_id)).count("refunded") == 1
+    assert await lab.on_hand() == 100_000
+
+
+async def test_a_provider_that_is_away_is_asked_about_a_refund_until_it_answers(lab: Lab) -> None:
+    _, order, session_id = await lab.paid()
+    lab.provider.refunded.append(f"pi_{session_id}")
+    lab.provider.fail["look for refund"] = times(3)
+    result = await lab.settle(None, order.order_id)
+    assert result is not None
+    assert result.status is OrderStatus.REFUNDED
+
+
 async def test_an_orphaned_order_that_was_paid_is_fulfilled(lab: Lab) -> None:
     order_id, session_id = await orphaned(lab)
     lab.provider.pay(session_id)

@@ -53,6 +53,16 @@ class PaymentActivities:
     async def refund_payment(self, request: RefundInput) -> Order | None:
         """Give the money back, then end the order as refunded. Repeated, both find it done."""
         await self._provider.refund(request.payment_intent_id)
+        return await self._record_refund(request)
+
+    @activity.defn
+    async def notice_refund(self, request: RefundInput) -> Order | None:
+        """End the order as refunded if its money was given back at the provider, by whomever; else None."""
+        if not await self._provider.is_refunded(request.payment_intent_id):
+            return None
+        return await self._record_refund(request)
+
+    async def _record_refund(self, request: RefundInput) -> Order | None:
         if request.order_id is None:
             return None
         async with transaction(self._engine, Step.RECORD_REFUND) as connection:

@@ -1,4 +1,4 @@
-"""The port to the payment service: the five questions we ask it.
+"""The port to the payment service: the six questions we ask it.
 
 Every call is safe to repeat: creating and refunding carry an idempotency key derived from what they are for.
 All raise `PaymentRefused` (asking again cannot help; its kind `PaymentUnknown`: there is no such object),
@@ -49,3 +49,6 @@ class PaymentProvider(Protocol):
 
     async def refund(self, payment_intent_id: str) -> None:
         """Give a payment back in full, once. A payment given back already is not an error."""
+
+    async def is_refunded(self, payment_intent_id: str) -> bool:
+        """Whether a payment was given back in full, by whomever."""

@@ -93,6 +93,10 @@ class StripeProvider:
             if isinstance(error, PaymentUnreachable) or not await self._is_refunded(payment_intent_id):
                 raise
 
+    @around(Step.LOOK_FOR_REFUND)
+    async def is_refunded(self, payment_intent_id: str) -> bool:
+        return await self._is_refunded(payment_intent_id)
+
     async def _is_refunded(self, payment_intent_id: str) -> bool:
         intent = await self._call(self._stripe.v1.payment_intents.retrieve_async(payment_intent_id))
         refunds = await self._call(

@@ -234,18 +234,13 @@ class OrderJourney:
     async def look_at_late_news(self) -> None:
         """An event that came while the order was being closed was taken like any other: money that it tells of, which
         came after the provider had closed the session, goes back."""
-        while self._has_news and self.order.session is not None and not self._is_kept:
+        while self._has_news and self.order.session is not None and not self.order.status.is_kept:
             self._has_news = False
             session = await insist(
                 PaymentActivities.retrieve_session, self._session_id, policies.PROVIDER, "Look at the late news"
             )
             if session.paid and self.order.status is not OrderStatus.REFUNDED:
                 await self._refund(session, Reason.LATE_PAYMENT)
-
-    @property
-    def _is_kept(self) -> bool:
-        """Whether the order's money is ours to keep."""
-        return self.order.status in (OrderStatus.FULFILLED, OrderStatus.DISPATCHED)
 
     async def start_dispatch(self) -> None:
         """Hand the fulfilled order to a workflow of its own, which outlives this one."""
@@ -265,7 +260,7 @@ class OrderJourney:
 
     def tell_outcome(self) -> None:
         """The guide's log lines."""
-        if self.order.status in (OrderStatus.FULFILLED, OrderStatus.DISPATCHED):
+        if self.order.status.is_kept:
             workflow.logger.info("Checkout with UUID %s succeeded!", self.order.checkout_key)
         else:
             workflow.logger.warning("Checkout with UUID %s failed or timed out...", self.order.checkout_key)

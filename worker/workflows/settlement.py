@@ -9,6 +9,7 @@ with workflow.unsafe.imports_passed_through():
         Order,
         OrderStatus,
         Reason,
+        RefundInput,
         SessionState,
         SessionStatus,
         SettlementInput,
@@ -32,7 +33,10 @@ class SettlementWorkflow(OrderJourney):
     @workflow.run
     @shielded
     async def run(self, settlement: SettlementInput) -> CheckoutResult | None:
-        """Take a live order to its end; give back what was paid for anything else. None: no session of ours."""
+        """Take a live order to its end; give back what was paid for anything else; notice what was given back already.
+
+        None: no session of ours.
+        """
         while True:
             self._has_news = False
             result = await self._settle_subject(settlement)
@@ -57,8 +61,11 @@ class SettlementWorkflow(OrderJourney):
             await self.await_payment()
             self.tell_outcome()
             await self.start_dispatch()
-        elif session is not None and not self._is_kept:
-            await self._give_back(session)
+        elif not self.order.status.is_kept:
+            if session is not None:
+                await self._give_back(session)
+        elif workflow.patched("refunded-at-the-provider"):
+            await self._notice_refund(session)
         return CheckoutResult(self.order.order_id, self.order.status, self.order.reason)
 
     def start_over(self) -> None:
@@ -99,3 +106,18 @@ class SettlementWorkflow(OrderJourney):
             )
         if session.paid:
             await self._refund(session, Reason.LATE_PAYMENT, is_own=self._is_own(session))
+
+    async def _notice_refund(self, session: SessionState | None) -> None:
+        """Whoever may use the provider's dashboard can give money back there: then the order ends as refunded."""
+        if session is None:
+            session = await insist(
+                PaymentActivities.retrieve_session, self._session_id, policies.PROVIDER, "Look at the payment session"
+            )
+        if session.payment_intent_id is None:
+            return
+        request = RefundInput(session.payment_intent_id, Reason.OPERATOR, self.order.order_id)
+        refunded = await insist(
+            PaymentActivities.notice_refund, request, policies.PROVIDER, "Look whether the money was given back"
+        )
+        if refunded is not None:
+            self._see(refunded)
