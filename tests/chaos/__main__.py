@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.chaos.campaign import Campaign, scenarios
 
-PHASES = ("scenarios", "race", "recovery", "storm")
+PHASES = ("scenarios", "race", "recovery", "storm", "schedules")
 
 
 def _arguments() -> argparse.Namespace:
@@ -18,6 +18,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=5.0, help="how long the storm lasts (default: 5)")
     parser.add_argument("--pairs", type=int, default=40, help="how many pairs of failpoints, drawn by the seed")
     parser.add_argument("--samples", type=int, default=10, help="kills of each kind, for the recovery times")
+    parser.add_argument("--schedules", type=int, default=10_000, help="random schedules, as `make schedules` runs them")
     parser.add_argument("--only", action="append", default=[], help="scenarios or phases whose name contains this")
     parser.add_argument("--list", action="store_true", help="show the scenarios and stop")
     parser.add_argument("--out", type=Path, default=Path("var/chaos"), help="where the report goes")
@@ -38,6 +39,8 @@ async def _run(arguments: argparse.Namespace, seed: int) -> bool:
             await campaign.run_recovery(arguments.samples)
         if "storm" in phases and arguments.minutes > 0:
             await campaign.run_storm(arguments.minutes)
+        if "schedules" in phases and arguments.schedules > 0:
+            await campaign.run_schedules(arguments.schedules)
     finally:
         await campaign.finish()
     print((arguments.out / "report.md").read_text())

@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import shutil
+import sys
 import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -125,6 +126,23 @@ class Campaign:
         # Signals are on the world's own list already.
         told = self.report.storms[-1].faults.items()
         self.report.faults.update({name: count for name, count in told if not name.startswith("SIG")})
+
+    async def run_schedules(self, count: int) -> None:
+        """In processes of their own, on the time-skipping server; a failure prints there how to replay it."""
+        await self._close_world()
+        begun = time.monotonic()
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.schedules", "--schedules", str(count), "--seed", str(self.report.seed))
+        )
+        try:
+            code = await child.wait()
+        finally:
+            if child.returncode is None:
+                child.terminate()
+                await child.wait()
+        self.report.schedules = (count, time.monotonic() - begun)
+        if code != 0:
+            self.report.problems.append(f"random schedules: seed {self.report.seed}, see above how to replay")
 
     async def _phase(self, name: str, run: Callable[[World, str], Awaitable[None]]) -> None:
         try:

@@ -23,6 +23,8 @@ class Report:
     recoveries: list[Recovery] = field(default_factory=list)
     race: RaceResult | None = None
     storms: list[StormResult] = field(default_factory=list)
+    schedules: tuple[int, float] | None = None
+    """How many random schedules were acted out, and in how many seconds."""
     faults: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     """Of phases that are not rows: the race, a recovery, a storm."""
@@ -66,6 +68,7 @@ class Report:
             *self._table_of_recoveries(),
             *self._race_lines(),
             *self._storm_lines(),
+            *self._schedule_lines(),
             *_counts("Faults that happened", self.faults),
             *_counts("Ends that occurred", self.outcomes),
             *self._failures(),
@@ -113,6 +116,12 @@ class Report:
                 "",
             )
         ]
+
+    def _schedule_lines(self) -> list[str]:
+        if self.schedules is None:
+            return []
+        count, seconds = self.schedules
+        return [f"{count:,} random schedules on the time-skipping server, {seconds / 60:.1f} minutes.", ""]
 
     def _failures(self) -> list[str]:
         lines = [f"- **{result.name}**: {result.problem}" for result in self.failed]

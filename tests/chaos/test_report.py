@@ -1,9 +1,13 @@
 """The report says what happened, and never calls a failed campaign a good one."""
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
+from tests.chaos.campaign import Campaign
 from tests.chaos.matrix import Result
 from tests.chaos.race import RaceResult
 from tests.chaos.recovery import Recovery
@@ -19,6 +23,7 @@ def report() -> Report:
         recoveries=[Recovery("gateway", [1.0, 2.0, 2.5])],
         race=RaceResult(0.05, paid=Counter({-5: 3}), closed=Counter({5: 4})),
         storms=[StormResult(60, 7, 20, Counter({"SIGKILL worker": 2}), Counter({"dispatched": 9}), 5)],
+        schedules=(10_000, 1200.0),
         faults=Counter({"SIGKILL worker": 3}),
     )
 
@@ -29,6 +34,7 @@ def test_a_good_campaign_is_told_in_figures(tmp_path: Path) -> None:
     assert "Nothing was lost." in told
     assert "| gateway | 3 | 2.00 s | 2.50 s | 3 s | met |" in told
     assert "7 races" in told
+    assert "10,000 random schedules on the time-skipping server, 20.0 minutes." in told
     assert "dispatched 10" in told
     assert json.loads((tmp_path / "report.json").read_text())["ok"] is True
     assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
@@ -45,3 +51,13 @@ def test_a_failed_scenario_a_failed_phase_and_a_missed_target_are_all_told() -> 
     assert "**gateway y lose**: Violated: two charges" in told
     assert "- the race: Void" in told
     assert "missed" in told
+
+
+async def test_schedules_that_fail_are_a_problem_of_the_campaign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign = Campaign(7, tmp_path, print)
+    monkeypatch.setattr("tests.chaos.campaign.sys.executable", shutil.which("true"))
+    await campaign.run_schedules(3)
+    assert campaign.report.ok
+    monkeypatch.setattr("tests.chaos.campaign.sys.executable", shutil.which("false"))
+    await campaign.run_schedules(3)
+    assert campaign.report.problems == ["random schedules: seed 7, see above how to replay"]

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.testservice.v1 import LockTimeSkippingRequest, UnlockTimeSkippingRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 
@@ -53,6 +54,12 @@ _EMPTY = (
     "UPDATE shop.products p SET on_hand = m.delta FROM shop.stock_movements m"
     " WHERE m.sku = p.sku AND m.cause = 'seed' AND p.on_hand <> m.delta",
 )
+
+
+def _quiet_runtime() -> Runtime:
+    """The SDK's core warns of each of the thousands of workflows that end in the middle of something."""
+    quiet = LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR"))
+    return Runtime(telemetry=TelemetryConfig(logging=quiet))
 
 
 class _Sweep(SweepActivities):
@@ -97,7 +104,7 @@ class World:
         binary = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
         assert binary, "temporal-test-server is missing: install requirements-dev.lock (`make test` does)"
         environment = await WorkflowEnvironment.start_time_skipping(
-            test_server_existing_path=binary, data_converter=data_converter()
+            test_server_existing_path=binary, data_converter=data_converter(), runtime=_quiet_runtime()
         )
         self.environment = await self._servers.enter_async_context(environment)
         await Lab.register_search_attributes(self.client)
