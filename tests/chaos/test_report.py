@@ -53,7 +53,7 @@ def test_a_failed_scenario_a_failed_phase_and_a_missed_target_are_all_told() -> 
     assert "missed" in told
 
 
-async def test_schedules_that_fail_are_a_problem_of_the_campaign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_schedules_that_fail_are_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     campaign = Campaign(7, tmp_path, print)
     monkeypatch.setattr("tests.chaos.campaign.sys.executable", shutil.which("true"))
     await campaign.run_schedules(3)
