@@ -12,7 +12,7 @@ from api.events import OrderEventHub
 from api.limits import BoundedBodies, Limits
 from api.metrics import MetricsMiddleware
 from api.origin import SameOrigin
-from api.pages import assets, storefront
+from api.pages import api_docs, assets, storefront
 from api.pages import errors as error_pages
 from api.pages import order as order_pages
 from api.pages.security import SecurityHeaders
@@ -57,6 +57,8 @@ def create_app(settings: Settings) -> FastAPI:
         description="Never charged without fulfilment, never charged twice, stock held if and only if it is needed.",
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,  # ours: api.pages.api_docs
+        redoc_url=None,
     )
     app.add_middleware(BoundedBodies)
     app.add_middleware(CleanPaths)
@@ -68,7 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
     openapi.install(app)
     for router in (checkout.router, orders.router, webhook.router, admin.router, probes.router):
         app.include_router(router)
-    for router in (storefront.router, order_pages.router, assets.router):
+    for router in (storefront.router, order_pages.router, assets.router, api_docs.router):
         app.include_router(router)
     console.install(app, settings)
     if settings.payload_keys:

@@ -1,6 +1,6 @@
 """Headers for every answer: what a browser must not do with it.
 
-Pages bring their own, wider policy (`api.pages.rendering`); FastAPI's `/docs` has none of ours.
+Pages bring their own, wider policy (`api.pages.rendering`).
 """
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.staticfiles import StaticFiles
 
 from api.app import create_app
 from api.auth import is_operator_token
@@ -28,8 +29,7 @@ DEVELOPMENT = "the operator, in development; production has no such route"
 GATEWAY = {
     "GET /openapi.json": ANYONE,
     "GET /docs": ANYONE,
-    "GET /docs/oauth2-redirect": ANYONE,
-    "GET /redoc": ANYONE,
+    "GET /docs/{name}": ANYONE,
     "GET /": ANYONE,
     "GET /products": ANYONE,
     "GET /static/{name:path}": ANYONE,
@@ -112,6 +112,7 @@ PAYMENT = {
     "GET /openapi.json": ANYONE,
     "GET /docs": ANYONE,
     "GET /docs/oauth2-redirect": ANYONE,
+    "FILES /static-offline-docs": ANYONE,
     "GET /_faults": CONTROL,
     "PUT /_faults": CONTROL,
     "POST /_faults": CONTROL,
@@ -134,6 +135,8 @@ def _walk(found: Any) -> Iterator[str]:
             yield from _walk(route.effective_candidates())
         elif hasattr(route, "methods"):
             yield from (f"{method} {route.path}" for method in (route.methods or ()) if method != "HEAD")
+        elif isinstance(getattr(route, "app", None), StaticFiles):
+            yield f"FILES {route.path}"
         else:
             yield f"unknown kind of route: {route!r}"
 
