@@ -24,6 +24,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.problems import Problem, invalid
+from checkout.boundaries import Step
 from checkout.contracts import (
     CartLine,
     CheckoutInput,
@@ -33,12 +34,12 @@ from checkout.contracts import (
     PaymentSessionView,
     SessionProgress,
 )
-from checkout.failpoints import Step, around
+from checkout.failpoints import around
 from checkout.fingerprint import cart_fingerprint
 from checkout.ids import TASK_QUEUE
 from checkout.settings import Settings
 from checkout.temporal import CHECKOUT_STATUS
-from db import inventory, orders
+from db import inventory, order_queries
 from db.engine import autocommit
 from worker.policies import WORKFLOW_TASK_TIMEOUT
 from worker.workflows.checkout import CheckoutWorkflow
@@ -128,7 +129,7 @@ class Checkouts:
 
     async def _find(self, checkout_key: str) -> Order | None:
         async with self._reads.connect() as connection:
-            return await orders.find_by_key(connection, checkout_key)
+            return await order_queries.find_by_key(connection, checkout_key)
 
     async def _check_cart(self, lines: list[CartLine]) -> None:
         """Every SKU exists and all are sold in one currency. A SKU never vanishes, so known ones are remembered."""

@@ -21,11 +21,12 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.problems import Problem
+from checkout.boundaries import Step
 from checkout.contracts import OrderStatus, SettlementInput
 from checkout.errors import InvalidKey
-from checkout.failpoints import Step, around
+from checkout.failpoints import around
 from checkout.ids import TASK_QUEUE, parse_checkout_key, settlement_workflow_id
-from db import orders
+from db import order_queries
 from db.engine import autocommit
 from worker.policies import WORKFLOW_TASK_TIMEOUT
 from worker.workflows.checkout import CheckoutWorkflow
@@ -53,7 +54,11 @@ class SessionEvent:
 
 @dataclass(frozen=True)
 class RefundEvent:
-    """Money was given back: by us, or by somebody in the provider's dashboard. `order_id` as we told the provider."""
+    """Money was given back: by us, or by somebody in the provider's dashboard.
+
+    `order_id` as we gave it to the payment intent, from which the charge has it (Stripe, "Metadata": copied to the
+    charge).
+    """
 
     event_id: str
     type: str
@@ -123,7 +128,7 @@ async def deliver(event: SessionEvent | RefundEvent, client: Client, engine: Asy
 async def _deliver_refund(event: RefundEvent, client: Client, engine: AsyncEngine) -> None:
     """Have an order that keeps its money looked at. Of our own refunds, the order knows already."""
     async with autocommit(engine).connect() as connection:
-        order = await orders.find_by_id(connection, event.order_id)
+        order = await order_queries.find_by_id(connection, event.order_id)
     if order is None or not (order.status.is_live or order.status.is_kept):
         return
     if order.status.is_live:
@@ -183,7 +188,7 @@ async def _signal(event: SessionEvent, client: Client) -> bool:
 async def _is_settled(event: SessionEvent, engine: AsyncEngine) -> bool:
     """Whether the order has already taken note of what the event tells, so that there is nothing to look at."""
     async with autocommit(engine).connect() as connection:
-        order = await orders.find_by_session(connection, event.session_id)
+        order = await order_queries.find_by_session(connection, event.session_id)
     if order is None:
         return False
     if event.type == "checkout.session.expired":

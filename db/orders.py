@@ -9,16 +9,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checkout.contracts import OpenOrderInput, Order, OrderStatus, PaymentSession, Reason
 from checkout.errors import OrderNotFound
 from checkout.ids import new_order_id
 from db.inventory import lock_order_products, lock_products, reserve_missing_lines
-
-_COLUMNS = """id, checkout_key, fingerprint, status, reason, missing_skus, amount_total, currency, created_at,
-    expires_at, payment_session_id, payment_url, simulator_url, dispatch_due_at"""
+from db.order_queries import COLUMNS, find_by_key, get_order, order_of
 
 _OPEN = text("""
     WITH wanted AS (
@@ -63,7 +61,7 @@ _RECORD_SESSION = text(f"""
         INSERT INTO shop.order_events (order_id, seq, kind, data)
         SELECT id, event_count, 'awaiting_payment', jsonb_build_object('session_id', payment_session_id) FROM moved
     )
-    SELECT {_COLUMNS} FROM moved
+    SELECT {COLUMNS} FROM moved
 """)
 
 _FULFIL = text(f"""
@@ -82,7 +80,7 @@ _FULFIL = text(f"""
         INSERT INTO shop.order_events (order_id, seq, kind)
         SELECT id, event_count - 1, 'paid' FROM moved UNION ALL SELECT id, event_count, 'fulfilled' FROM moved
     )
-    SELECT {_COLUMNS},
+    SELECT {COLUMNS},
            (SELECT count(*) FROM shop.order_lines l
              WHERE l.order_id = moved.id AND l.sku NOT IN (SELECT sku FROM consumed)) AS unreserved
       FROM moved
@@ -108,7 +106,7 @@ _CLOSE = text(f"""
         INSERT INTO shop.order_events (order_id, seq, kind, data)
         SELECT id, event_count, status, jsonb_build_object('reason', reason) FROM moved
     )
-    SELECT {_COLUMNS} FROM moved
+    SELECT {COLUMNS} FROM moved
 """)
 
 _DISPATCH = text(f"""
@@ -119,61 +117,12 @@ _DISPATCH = text(f"""
     ), told AS (
         INSERT INTO shop.order_events (order_id, seq, kind) SELECT id, event_count, 'dispatched' FROM moved
     )
-    SELECT {_COLUMNS} FROM moved
-""")
-
-_BY_KEY = text(f"SELECT {_COLUMNS} FROM shop.orders WHERE checkout_key = :checkout_key")
-_BY_SESSION = text(f"SELECT {_COLUMNS} FROM shop.orders WHERE payment_session_id = :session_id")
-_BY_ID = text(f"SELECT {_COLUMNS} FROM shop.orders WHERE id = :order_id")
-_LIVE = text(f"""
-    SELECT {_COLUMNS} FROM shop.orders
-     WHERE status IN ('pending', 'awaiting_payment') AND created_at < clock_timestamp() - CAST(:grace AS interval)
-     ORDER BY created_at LIMIT :limit
-""")
-_UNDISPATCHED = text(f"""
-    SELECT {_COLUMNS} FROM shop.orders
-     WHERE status = 'fulfilled' AND dispatch_due_at < clock_timestamp() - CAST(:grace AS interval)
-     ORDER BY dispatch_due_at LIMIT :limit
+    SELECT {COLUMNS} FROM moved
 """)
 
 
 class CannotFulfil(Exception):
     """A paid order whose stock is gone: the transaction must roll back, and the money go back."""
-
-
-def _order(row: Row[Any]) -> Order:
-    session = None
-    if row.payment_session_id is not None:
-        session = PaymentSession(row.payment_session_id, row.payment_url, row.simulator_url)
-    return Order(
-        order_id=row.id,
-        checkout_key=row.checkout_key,
-        fingerprint=row.fingerprint,
-        status=OrderStatus(row.status),
-        amount_total=row.amount_total,
-        currency=row.currency,
-        created_at=row.created_at,
-        expires_at=row.expires_at,
-        reason=Reason(row.reason) if row.reason else None,
-        missing_skus=row.missing_skus,
-        session=session,
-        dispatch_due_at=row.dispatch_due_at,
-    )
-
-
-async def find_by_key(connection: AsyncConnection, checkout_key: str) -> Order | None:
-    row = (await connection.execute(_BY_KEY, {"checkout_key": checkout_key})).one_or_none()
-    return _order(row) if row else None
-
-
-async def find_by_id(connection: AsyncConnection, order_id: str) -> Order | None:
-    row = (await connection.execute(_BY_ID, {"order_id": order_id})).one_or_none()
-    return _order(row) if row else None
-
-
-async def find_by_session(connection: AsyncConnection, session_id: str) -> Order | None:
-    row = (await connection.execute(_BY_SESSION, {"session_id": session_id})).one_or_none()
-    return _order(row) if row else None
 
 
 async def open_order(connection: AsyncConnection, request: OpenOrderInput) -> Order:
@@ -208,7 +157,7 @@ async def open_order(connection: AsyncConnection, request: OpenOrderInput) -> Or
         )
     ).one_or_none()
     if inserted:
-        return _order(inserted)
+        return order_of(inserted)
     existing = await find_by_key(connection, request.checkout_key)
     if existing is None:
         raise OrderNotFound(f"The order of key {request.checkout_key} vanished")
@@ -241,7 +190,7 @@ async def fulfil_order(
         return await get_order(connection, order_id)
     if row.unreserved and not await reserve_missing_lines(connection, order_id):
         raise CannotFulfil(order_id)
-    return _order(row)
+    return order_of(row)
 
 
 async def close_order(
@@ -271,24 +220,6 @@ async def dispatch_order(connection: AsyncConnection, order_id: str) -> Order:
     return await _transition(connection, _DISPATCH, order_id)
 
 
-async def live_orders(connection: AsyncConnection, grace: timedelta, limit: int) -> list[Order]:
-    """Orders not yet decided that are older than `grace`, oldest first."""
-    return [_order(row) for row in await connection.execute(_LIVE, {"grace": grace, "limit": limit})]
-
-
-async def undispatched_orders(connection: AsyncConnection, grace: timedelta, limit: int) -> list[Order]:
-    """Fulfilled orders whose dispatch is overdue by more than `grace`."""
-    return [_order(row) for row in await connection.execute(_UNDISPATCHED, {"grace": grace, "limit": limit})]
-
-
-async def get_order(connection: AsyncConnection, order_id: str) -> Order:
-    """The order, or `OrderNotFound`."""
-    order = await find_by_id(connection, order_id)
-    if order is None:
-        raise OrderNotFound(f"No order {order_id}")
-    return order
-
-
 async def _transition(connection: AsyncConnection, statement: Any, order_id: str, **parameters: Any) -> Order:
     row = (await connection.execute(statement, {"order_id": order_id, **parameters})).one_or_none()
-    return _order(row) if row else await get_order(connection, order_id)
+    return order_of(row) if row else await get_order(connection, order_id)

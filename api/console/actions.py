@@ -18,7 +18,7 @@ from api.state import Gateway, GatewayDependency
 from api.webhooks import SessionEvent, deliver, parse, start_settlement
 from checkout.contracts import Order
 from checkout.ids import settlement_workflow_id
-from db import orders
+from db import order_queries
 
 logger = logging.getLogger("api")
 router = APIRouter(prefix="/admin/console", include_in_schema=False)
@@ -104,7 +104,7 @@ def development_router() -> APIRouter:
 
 async def _order(gateway: Gateway, order_id: str) -> Order:
     async with gateway.engine.connect() as connection:
-        return await orders.get_order(connection, order_id)
+        return await order_queries.get_order(connection, order_id)
 
 
 def _event_id() -> str:

@@ -25,7 +25,7 @@ from api.state import Gateway, GatewayDependency
 from api.webhooks import SessionEvent, deliver
 from checkout.contracts import Order
 from checkout.errors import OrderNotFound
-from db import orders, views
+from db import order_queries, views
 
 logger = logging.getLogger("api")
 router = APIRouter(include_in_schema=False)
@@ -81,7 +81,7 @@ async def act(order_id: str, request: Request, gateway: GatewayDependency) -> Re
 async def success(gateway: GatewayDependency, session_id: Annotated[str, Query(max_length=255)] = "") -> Response:
     """Back from paying, says the address. The order's page says what is true."""
     async with gateway.engine.connect() as connection:
-        order = await orders.find_by_session(connection, session_id)
+        order = await order_queries.find_by_session(connection, session_id)
     return await _back(gateway, order, "unconfirmed")
 
 
@@ -89,7 +89,7 @@ async def success(gateway: GatewayDependency, session_id: Annotated[str, Query(m
 async def cancelled(gateway: GatewayDependency, order_id: Annotated[str, Query(max_length=255)] = "") -> Response:
     """Back without paying. The payment service may have closed the session, or may not: it is asked."""
     async with gateway.engine.connect() as connection:
-        order = await orders.find_by_id(connection, order_id)
+        order = await order_queries.find_by_id(connection, order_id)
     return await _back(gateway, order, "back")
 
 
@@ -123,4 +123,4 @@ async def _look_again(gateway: Gateway, order: Order, session_id: str) -> Order:
 async def _again(gateway: Gateway, order: Order) -> Order:
     connection: AsyncConnection
     async with gateway.engine.connect() as connection:
-        return await orders.get_order(connection, order.order_id)
+        return await order_queries.get_order(connection, order.order_id)

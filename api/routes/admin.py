@@ -17,11 +17,12 @@ from api.order_views import order_out
 from api.problems import Problem, invalid
 from api.schemas import AuditOut, OrderOut, OrderPage, OrderSummary, RestockAnswer, RestockRequest
 from api.state import Gateway, GatewayDependency
+from checkout.boundaries import Step
 from checkout.contracts import CheckoutResult, OrderStatus, RefundOrderInput
 from checkout.errors import OrderNotFound
-from checkout.failpoints import Step, around
+from checkout.failpoints import around
 from checkout.ids import TASK_QUEUE, refund_workflow_id
-from db import inventory, orders, views
+from db import inventory, order_queries, views
 from db.engine import transaction
 from worker.policies import WORKFLOW_TASK_TIMEOUT
 from worker.workflows.refund import RefundWorkflow
@@ -75,7 +76,7 @@ async def list_orders(
 async def refund(order_id: str, gateway: GatewayDependency) -> OrderOut:
     """Give the money of a fulfilled or dispatched order back, once, and take its stock back. Safe to repeat."""
     async with gateway.engine.connect() as connection:
-        order = await orders.get_order(connection, order_id)
+        order = await order_queries.get_order(connection, order_id)
     if order.status.is_kept:
         handle = await _start_refund(gateway, order_id)
         try:

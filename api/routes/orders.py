@@ -15,11 +15,12 @@ from api.problems import Problem
 from api.schemas import CancelAnswer, OrderOut, ProductList, ProductOut, TimelineEvent
 from api.state import Gateway, GatewayDependency
 from api.webhooks import start_settlement
+from checkout.boundaries import Step
 from checkout.contracts import Order, OrderStatus, Reason
 from checkout.errors import OrderNotFound
-from checkout.failpoints import Step, around
+from checkout.failpoints import around
 from checkout.ids import settlement_workflow_id
-from db import inventory, orders, views
+from db import inventory, order_queries, views
 from worker.workflows.checkout import CheckoutWorkflow
 
 router = APIRouter()
@@ -100,7 +101,7 @@ async def cancel(order_id: str, gateway: GatewayDependency) -> CancelAnswer:
 
 async def _find(gateway: Gateway, order_id: str) -> Order:
     async with gateway.engine.connect() as connection:
-        return await orders.get_order(connection, order_id)
+        return await order_queries.get_order(connection, order_id)
 
 
 @around(Step.ASK_TO_CANCEL)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from checkout.failpoints import STEPS
+from checkout.boundaries import STEPS
 from stack.testing import data_dir
 from tests.chaos.catalogue import ROWS
 from tests.chaos.catalogue.row import run_row

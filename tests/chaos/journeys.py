@@ -9,7 +9,7 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.service import RPCError, RPCStatusCode
 
-from checkout.failpoints import Step
+from checkout.boundaries import Step
 from checkout.ids import dispatch_workflow_id
 from checkout.settings import DEVELOPMENT_STRIPE_KEY
 from tests.chaos.customer import Customer

@@ -15,7 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from checkout.failpoints import STEPS, Action, Boundary, Process, Step
+from checkout.boundaries import STEPS, Boundary, Process, Step
+from checkout.failpoints import Action
 from tests.chaos.journeys import JOURNEY_OF, Trip
 from tests.chaos.world import World, eventually
 

@@ -9,7 +9,8 @@ from statistics import median
 
 import httpx
 
-from checkout.failpoints import Action, Boundary, Step
+from checkout.boundaries import Boundary, Step
+from checkout.failpoints import Action
 from tests.chaos.customer import Customer
 from tests.chaos.journeys import Trip, pay
 from tests.chaos.matrix import moved_after

@@ -13,7 +13,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from checkout.failpoints import STEPS, Action
+from checkout.boundaries import STEPS
+from checkout.failpoints import Action
 from tests.chaos.customer import Customer
 from tests.chaos.world import PARTS, Violated, Void, World
 

@@ -6,7 +6,8 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from checkout.failpoints import STEPS, Action, Boundary, Step
+from checkout.boundaries import STEPS, Boundary, Step
+from checkout.failpoints import Action
 from tests.chaos import customer as customers
 from tests.chaos.campaign import scenarios
 from tests.chaos.catalogue.row import Row, run_row

@@ -19,7 +19,8 @@ import asyncpg
 import httpx
 from temporalio.client import Client
 
-from checkout.failpoints import Action, Boundary, Step, fired_path
+from checkout.boundaries import Boundary, Step
+from checkout.failpoints import Action, fired_path
 from stack.config import StackConfig
 from stack.errors import PartFailed
 from stack.keeper import Keeper

@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Edit, Mutant, mutant
 
 _JOURNEY = "worker/workflows/journey.py"
+_NEWS = "worker/workflows/news.py"
 _CHECKOUT = "worker/workflows/checkout.py"
 _PAYMENTS = "worker/activities/payments.py"
 
@@ -145,7 +146,7 @@ JOURNEYS = (
     ),
     mutant(
         "signal-of-anything",
-        _JOURNEY,
+        _NEWS,
         "is_known = not isinstance(event_id, str) or event_id in self._event_ids",
         "is_known = event_id in self._event_ids",
         breaks="one odd signal would stop the checkout for ever",
@@ -153,7 +154,7 @@ JOURNEYS = (
     ),
     mutant(
         "events-deduplicated",
-        _JOURNEY,
+        _NEWS,
         "is_known = not isinstance(event_id, str) or event_id in self._event_ids",
         "is_known = not isinstance(event_id, str)",
         breaks="a hundred copies of an event would be a hundred calls",
@@ -161,7 +162,7 @@ JOURNEYS = (
     ),
     mutant(
         "continue-as-new",
-        _JOURNEY,
+        _NEWS,
         "        return is_long and self._closing in (None, Reason.TIMEOUT)",
         "        return False",
         breaks="after a flood of events no further one would be heard",
@@ -209,7 +210,7 @@ JOURNEYS = (
     ),
     Mutant(
         "customer-cancel-heard",
-        (Edit(_JOURNEY, "self._closing = self._closing or Reason.CUSTOMER", "self._has_news = True"),),
+        (Edit(_NEWS, "self._closing = self._closing or Reason.CUSTOMER", "self._has_news = True"),),
         "a customer who gives up would wait for the deadline",
         (f"{_STORY}::test_a_customer_who_cancels_gets_the_session_closed_before_the_stock_returns",),
     ),

@@ -29,7 +29,7 @@ from api.state import Gateway
 from checkout.contracts import DispatchInput, Order, OrderStatus
 from checkout.ids import TASK_QUEUE, dispatch_workflow_id
 from checkout.temporal import data_converter
-from db import orders
+from db import order_queries
 from tests.schedules.provider import LedgerProvider
 from tests.support.lab import Lab
 from tests.support.rig import settings_for
@@ -176,11 +176,11 @@ class World:
     async def orders(self) -> list[Order]:
         async with self.engine.connect() as connection:
             ids = await connection.execute(text("SELECT id FROM shop.orders ORDER BY created_at, id"))
-            return [await orders.get_order(connection, str(row[0])) for row in ids.all()]
+            return [await order_queries.get_order(connection, str(row[0])) for row in ids.all()]
 
     async def order_of(self, checkout_key: str) -> Order | None:
         async with self.engine.connect() as connection:
-            order = await orders.find_by_key(connection, checkout_key)
+            order = await order_queries.find_by_key(connection, checkout_key)
         if order is not None:
             await self._prepare_parcel(order)
         return order

@@ -23,7 +23,7 @@ from checkout.contracts import (
 from checkout.fingerprint import cart_fingerprint
 from checkout.ids import dispatch_workflow_id, settlement_workflow_id
 from checkout.temporal import SEARCH_ATTRIBUTES
-from db import orders
+from db import order_queries
 from db.audit import Finding, audit_ledgers
 from tests.support.eventually import eventually
 from tests.support.provider import FakeProvider
@@ -117,12 +117,12 @@ class Lab:
 
     async def order(self, order_id: str) -> Order:
         async with self.engine.connect() as connection:
-            return await orders.get_order(connection, order_id)
+            return await order_queries.get_order(connection, order_id)
 
     async def view_order(self, checkout_key: str) -> Order:
         """The order under a key."""
         async with self.engine.connect() as connection:
-            order = await orders.find_by_key(connection, checkout_key)
+            order = await order_queries.find_by_key(connection, checkout_key)
         assert order is not None
         return order
 

@@ -23,7 +23,7 @@ from api.app import create_app
 from checkout.contracts import Order, OrderStatus
 from checkout.settings import Settings, load_settings
 from checkout.temporal import connect
-from db import orders
+from db import order_queries
 from stack.stack import Stack
 from tests.support.eventually import eventually
 from tests.support.provider import FakeProvider
@@ -70,7 +70,7 @@ class Rig:
 
     async def order(self, order_id: str) -> Order:
         async with self.engine.connect() as connection:
-            return await orders.get_order(connection, order_id)
+            return await order_queries.get_order(connection, order_id)
 
     async def until(self, order_id: str, *statuses: OrderStatus) -> Order:
         async def look() -> Order | None:

@@ -17,8 +17,9 @@ import pytest
 
 from api.app import create_app
 from checkout import failpoints
+from checkout.boundaries import STEPS, TRANSACTION, Boundary, Process, Step
 from checkout.errors import SettingsError
-from checkout.failpoints import STEPS, TRANSACTION, Boundary, Process, ReplyLost, Step, around, failpoint
+from checkout.failpoints import ReplyLost, around, failpoint
 from checkout.settings import Settings, load_settings
 from worker.app import Dependencies
 
@@ -124,7 +125,8 @@ _CHILD = """
 import asyncio, sys
 from pathlib import Path
 from checkout import failpoints
-from checkout.failpoints import Boundary, Step, failpoint
+from checkout.failpoints import failpoint
+from checkout.boundaries import Boundary, Step
 failpoints.enable(Path(sys.argv[1]))
 asyncio.run(failpoint(Step.OPEN_ORDER, Boundary.AFTER))
 print("went on")

@@ -5,6 +5,7 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
+from checkout.boundaries import Step
 from checkout.contracts import (
     DispatchInput,
     FindOrderInput,
@@ -14,8 +15,8 @@ from checkout.contracts import (
     OrderStatus,
     ReleaseInput,
 )
-from checkout.failpoints import Step, around
-from db import orders
+from checkout.failpoints import around
+from db import order_queries, orders
 from db.engine import autocommit, transaction
 
 
@@ -36,7 +37,7 @@ class OrderActivities:
     @around(Step.FIND_ORDER)
     async def find_order(self, request: FindOrderInput) -> Order | None:
         async with self._reads.connect() as connection:
-            return await orders.find_by_id(connection, request.order_id)
+            return await order_queries.find_by_id(connection, request.order_id)
 
     @activity.defn
     async def fulfil_order(self, request: FulfilInput) -> Order:

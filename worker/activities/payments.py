@@ -6,9 +6,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
+from checkout.boundaries import Step
 from checkout.contracts import Order, OrderStatus, PaymentSession, RefundInput, SessionState
 from checkout.errors import PaymentRefused, PaymentStuck
-from checkout.failpoints import Step
 from db import orders
 from db.engine import autocommit, transaction
 from worker.payments.port import PaymentProvider, SessionLine, SessionRequest

@@ -8,10 +8,11 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
+from checkout.boundaries import Step
 from checkout.contracts import DispatchInput, Order, SettlementInput, SweepResult
-from checkout.failpoints import Step, around
+from checkout.failpoints import around
 from checkout.ids import TASK_QUEUE, dispatch_workflow_id, settlement_workflow_id
-from db import orders
+from db import order_queries
 from worker.policies import WORKFLOW_TASK_TIMEOUT
 
 # How many are handed on in one sweep; the rest is left for the next.
@@ -34,8 +35,8 @@ class SweepActivities:
     async def sweep_orders(self) -> SweepResult:
         """Start a settlement for each live order without a running workflow, and overdue dispatches again."""
         async with self._engine.connect() as connection:
-            live = await orders.live_orders(connection, self._grace, MOST_LIVE)
-            overdue = await orders.undispatched_orders(connection, self._grace, BATCH)
+            live = await order_queries.live_orders(connection, self._grace, MOST_LIVE)
+            overdue = await order_queries.undispatched_orders(connection, self._grace, BATCH)
         # One listing instead of a question an order. It may lag, so an order it misses is asked for by id.
         running = await self._running_checkouts() if live else set()
         settlements = 0

@@ -31,41 +31,17 @@ with workflow.unsafe.imports_passed_through():
     from worker.activities.payments import PaymentActivities
     from worker.steps import StepFailed, insist, run_step
     from worker.workflows.dispatch import DispatchWorkflow
+    from worker.workflows.news import News
 
 
-class OrderJourney:
-    """Holds the order as last read from the database, and what has been heard since."""
+class OrderJourney(News):
+    """Holds the order as last read from the database."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._order: Order | None = None
         self._shown: OrderStatus | None = None
-        self._event_ids: set[str] = set()
-        self._sessions_heard_of: set[str] = set()
         self._handed_on: set[str] = set()
-        self._has_news = False
-        self._closing: Reason | None = None
-
-    # Anyone with access to Temporal can send a signal with anything in it; the SDK fails the workflow task for ever if
-    # a handler cannot take it. So both handlers take whatever comes, and look at it themselves.
-
-    @workflow.signal
-    def payment_event(self, event_id: str = "", session_id: str = "", *_unexpected: object) -> None:
-        """The provider has news of a session. What it is, the provider is asked. Repeats are dropped."""
-        is_known = not isinstance(event_id, str) or event_id in self._event_ids
-        if not is_known and len(self._event_ids) < policies.MAX_EVENTS_PER_RUN:
-            self._event_ids.add(event_id)
-            self._has_news = True
-            if isinstance(session_id, str) and session_id:
-                self._sessions_heard_of.add(session_id)
-
-    @workflow.signal
-    def cancel(self, *_unexpected: object) -> None:
-        """The customer gives up. Money that has already come wins."""
-        self._closing = self._closing or Reason.CUSTOMER
-
-    def give_up(self) -> None:
-        """The operator gives up (see `worker.shield`)."""
-        self._closing = self._closing or Reason.OPERATOR
 
     @property
     def was_given_up(self) -> bool:
@@ -149,12 +125,6 @@ class OrderJourney:
     def start_over(self) -> None:
         """Continue as new. The order and its session are in the database: the next run finds them and goes on."""
         raise NotImplementedError
-
-    @property
-    def _is_run_long_enough(self) -> bool:
-        """A flood of events must not make the history too long. A wish to cancel is settled first, not forgotten."""
-        is_long = len(self._event_ids) >= policies.MAX_EVENTS_PER_RUN or workflow.info().is_continue_as_new_suggested()
-        return is_long and self._closing in (None, Reason.TIMEOUT)
 
     async def _wait(self) -> None:
         remaining = self.order.expires_at - workflow.now()

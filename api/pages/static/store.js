@@ -2,11 +2,12 @@
 import { giveUp, look, press } from "./checkout.js";
 import { addToCheckout, bodyOf, claim, endCheckout, isSame, onChange, readCart, readCheckout, writeCart } from "./memory.js";
 import { find, findAll, make, money } from "./page.js";
+import { hush, say, tell } from "./say.js";
 import { showWaiting } from "./waiting.js";
 
 const form = find("#buy");
 const [lines, empty, sum, total, email] = ["#lines", "#empty", "#sum", "#total", "#email"].map((name) => find(name));
-const [trouble, going, pressButton, bar] = ["#trouble", "#going", "#press", "#cart-bar"].map((name) => find(name));
+const [pressButton, bar] = ["#press", "#cart-bar"].map((name) => find(name));
 const LOW = 20;
 const REFRESH = 5000; // ms between two looks at the stock, while the page is seen
 
@@ -99,32 +100,12 @@ async function refreshStock() {
   } catch { /* away: the next look will tell */ }
 }
 
-// ---- what is said
-
-function say(title, text = "", tone = "bad", ...actions) {
-  const note = make("div", { class: `note ${tone}` }, make("strong", {}, title), text ? make("p", {}, text) : null);
-  if (actions.length) note.append(make("div", { class: "actions" }, ...actions));
-  trouble.replaceChildren(note);
-  note.scrollIntoView({ block: "nearest" });
-}
-
-const WORDS = {
-  opening: "Setting your things aside…",
-  slow: "Taking a little longer than usual. Your order has begun; the payment page is on its way…",
-  busy: "A little too much at once. Trying again in a moment…",
-  away: "The shop cannot be reached. Your cart is kept and nothing is charged. Trying again by itself…",
-  leaving: "Reserved. Taking you to the payment page…",
-};
-
-function tell(what) {
-  const stop = what === "away" || what === "slow" ? make("button", { type: "button", class: "quiet", click: () => underWay?.abort() }, "Stop trying") : null;
-  going.replaceChildren(make("p", {}, WORDS[what]), make("progress", { "aria-label": "Working" }), ...(stop ? [stop] : []));
-}
+const telling = (what) => tell(what, () => underWay?.abort());
 
 function setUnderWay(controller) {
   underWay = controller;
   for (const field of [email, ...findAll("button, input", find(".products"))]) field.disabled = controller !== null;
-  if (controller === null) going.replaceChildren();
+  if (controller === null) tell(null);
   render();
 }
 
@@ -133,7 +114,7 @@ function setUnderWay(controller) {
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   if (underWay) return;
-  trouble.replaceChildren();
+  hush();
   const body = bodyOf(cart);
   if (!body.items.length) return;
   const checkout = await claim(body);
@@ -144,7 +125,7 @@ form.addEventListener("submit", async (event) => {
 async function buy(checkout) {
   if (underWay) return;
   setUnderWay(new AbortController());
-  const answer = await press(checkout, tell, underWay.signal);
+  const answer = await press(checkout, telling, underWay.signal);
   if (answer === null) {
     setUnderWay(null);
     say("Not finished yet", "Pressing Buy goes on where it stopped. It can never make a second order.", "wait");
@@ -185,18 +166,18 @@ function explain({ status, problem }) {
 /** The key in memory stands for another cart: say so, and let the customer choose. */
 function offer(checkout) {
   const text = checkout.items.map(({ sku, quantity }) => `${products.get(sku)?.name ?? sku} × ${quantity}`).join(", ");
-  const finish = make("button", { type: "button", class: "primary", click: () => (trouble.replaceChildren(), buy(checkout)) }, "Pay that one");
+  const finish = make("button", { type: "button", class: "primary", click: () => (hush(), buy(checkout)) }, "Pay that one");
   const replace = make("button", { type: "button", click: () => replaceBy(checkout) }, "Cancel it, buy this cart");
   say("You have an order that is not paid yet", `It holds ${text}. Finish it, or cancel it and buy this cart instead.`, "wait", finish, replace);
 }
 
 async function replaceBy(checkout) {
-  trouble.replaceChildren();
+  hush();
   setUnderWay(new AbortController());
   const { signal } = underWay;
   let orderId = checkout.order_id;
   if (!orderId) {
-    const answer = await press(checkout, tell, signal);
+    const answer = await press(checkout, telling, signal);
     orderId = answer?.ok ? answer.order.order_id : null;
     if (answer === null) return setUnderWay(null);
   }

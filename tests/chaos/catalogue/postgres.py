@@ -3,7 +3,8 @@
 import asyncio
 import signal
 
-from checkout.failpoints import Action, Boundary, Step
+from checkout.boundaries import Boundary, Step
+from checkout.failpoints import Action
 from tests.chaos.catalogue.row import Row, expect
 from tests.chaos.journeys import Journey, Trip, cancel, late_money, pay
 from tests.chaos.world import World, eventually

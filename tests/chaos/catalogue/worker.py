@@ -4,7 +4,8 @@ import asyncio
 import os
 import signal
 
-from checkout.failpoints import Action, Boundary, Step
+from checkout.boundaries import Boundary, Step
+from checkout.failpoints import Action
 from tests.chaos.catalogue.row import Row, expect
 from tests.chaos.journeys import Trip
 from tests.chaos.world import World
