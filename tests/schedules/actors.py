@@ -8,7 +8,7 @@ from api.answers import checkout_body
 from api.checkouts import Buy
 from api.problems import Problem
 from api.routes.orders import _ask_to_cancel
-from api.webhooks import SessionEvent, deliver
+from api.webhooks import RefundEvent, SessionEvent, deliver
 from checkout.contracts import CartLine, Order, SessionStatus
 from tests.schedules.steps import Step
 from tests.schedules.surroundings import Customer, Surroundings
@@ -128,11 +128,11 @@ class Actors(Surroundings):
 
     # ---- webhooks ----
 
-    async def deliver(self, event: SessionEvent) -> None:
+    async def deliver(self, event: SessionEvent | RefundEvent) -> None:
         """What the gateway does with a genuine event. Not taken means 503, and then the payment service sends again."""
         try:
             await deliver(event, self.world.client, self.world.engine)
-        except RPCError:
+        except (RPCError, Problem):
             self.world.counts["event answered 503"] += 1
             self.events.append(event)
         else:

@@ -62,6 +62,11 @@ class LedgerProvider(FakeProvider):
                 amount = self.charges[payment_intent_id][0]
                 self.refunds.setdefault(payment_intent_id, []).append(amount)
 
+    def give_back(self, payment_intent_id: str) -> None:
+        """Past the shop."""
+        self.refunded.append(payment_intent_id)
+        self.refunds.setdefault(payment_intent_id, []).append(self.charges[payment_intent_id][0])
+
     def force_pay(self, session_id: str, **changes: object) -> SessionState:
         state = super().force_pay(session_id, **changes)
         if state.paid:

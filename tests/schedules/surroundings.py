@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
-from api.webhooks import SessionEvent
+from api.webhooks import RefundEvent, SessionEvent
 from checkout.contracts import CartLine, Order, OrderStatus, RefundOrderInput, SessionStatus
 from checkout.errors import PaymentRefused, PaymentUnreachable
 from checkout.ids import TASK_QUEUE, refund_workflow_id
@@ -35,10 +35,10 @@ class Surroundings:
         self.world, self.provider = world, world.provider
         self.number = next(_numbers)
         self.customers = [Customer(f"schedule-{self.number}-{who}") for who in range(CUSTOMERS)]
-        self.events: list[SessionEvent] = []
+        self.events: list[SessionEvent | RefundEvent] = []
         # Events that are all that tells of some money: of a session closed before, or of none of ours.
         self.only_witnesses: set[str] = set()
-        self.taken: list[SessionEvent] = []
+        self.taken: list[SessionEvent | RefundEvent] = []
         self._ids = itertools.count(1)
 
     # ---- what they know ----
@@ -56,10 +56,17 @@ class Surroundings:
 
     def _announce(self, session_id: str, kind: str, key: str | None, *, only_witness: bool = False) -> None:
         """The payment service has an event for the shop. When it arrives, and whether, is another step's business."""
+        event_id = self._event_id(only_witness)
+        self.events.append(SessionEvent(event_id, f"checkout.session.{kind}", session_id, key))
+
+    def _announce_refund(self, order_id: str, *, only_witness: bool = False) -> None:
+        self.events.append(RefundEvent(self._event_id(only_witness), "charge.refunded", order_id))
+
+    def _event_id(self, only_witness: bool) -> str:
         event_id = f"evt_{self.number}_{next(self._ids)}"
         if only_witness:
             self.only_witnesses.add(event_id)
-        self.events.append(SessionEvent(event_id, f"checkout.session.{kind}", session_id, key))
+        return event_id
 
     # ---- clocks ----
 
@@ -129,6 +136,17 @@ class Surroundings:
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )
+        self._announce_refund(order.order_id)
+        return True
+
+    async def do_refund_elsewhere(self, step: Step) -> bool:
+        """The money of a paid session goes back past the shop, in the payment service's dashboard."""
+        order = await self._order(step)
+        session = self.provider.sessions.get(order.session.session_id) if order and order.session else None
+        if order is None or session is None or not session.paid or session.payment_intent_id in self.provider.refunded:
+            return False
+        self.provider.give_back(str(session.payment_intent_id))
+        self._announce_refund(order.order_id, only_witness=True)
         return True
 
     async def do_sweep(self, _: Step) -> None:
