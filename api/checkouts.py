@@ -8,7 +8,6 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -23,6 +22,7 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from api.limits import Limits
 from api.problems import Problem, invalid
 from checkout.boundaries import Step
 from checkout.contracts import (
@@ -86,25 +86,28 @@ class Checkouts:
         self._polls: dict[str, asyncio.Future[PaymentSessionView | None]] = {}
 
     @around(Step.BUY)
-    async def buy(
-        self, buy: Buy, *, is_new_key: bool, admit: Callable[[str | None, str], Awaitable[None]] | None = None
-    ) -> Outcome:
+    async def buy(self, buy: Buy, *, is_new_key: bool, limits: Limits | None = None) -> Outcome:
         """Start or join the checkout and wait for its session. Raises `Problem` for a cart that cannot be bought.
 
-        `admit` is asked, with client and key, only for a key without an order: who repeats one reserves nothing more.
+        `limits` are asked only for a key without an order: who repeats one reserves nothing more.
         """
         fingerprint = cart_fingerprint(buy.lines, buy.email)
         existing = None if is_new_key else await self._find(buy.checkout_key)
         if existing is not None:
             return Outcome(await self._resume(existing, fingerprint), is_replay=True)
         await self._check_cart(buy.lines)
-        if admit is not None:
-            await admit(buy.client, buy.checkout_key)
-        return await self._begin(buy, fingerprint)
+        if limits is not None:
+            await limits.admit(buy.client, buy.checkout_key)
+        return await self._begin(buy, fingerprint, limits)
 
-    async def _begin(self, buy: Buy, fingerprint: str) -> Outcome:
+    async def _begin(self, buy: Buy, fingerprint: str, limits: Limits | None) -> Outcome:
         request_id = secrets.token_hex(8)
-        handle = await self._start(buy, fingerprint, request_id)
+        try:
+            handle = await self._start(buy, fingerprint, request_id)
+        except BaseException:
+            if limits is not None:
+                limits.withdraw(buy.client, buy.checkout_key)
+            raise
         view = await self._poll(handle)
         if view is None:
             order = await self._find(buy.checkout_key)

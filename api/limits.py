@@ -5,11 +5,13 @@ counts live in the process: several gateways each allow the rate, while open res
 for all of them. Checkouts that have no order yet, because no worker runs, each gateway knows of its own.
 """
 
+import asyncio
 import hashlib
 import hmac
 import ipaddress
 import time
 from collections import OrderedDict
+from dataclasses import dataclass, field
 
 from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -77,8 +79,7 @@ class Limits:
         self._engine = engine
         self._secret = settings.admin_token.get_secret_value().encode()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        # By client, the keys it has begun, in that order, and when: those without an order yet are to reserve still.
-        self._begun: OrderedDict[str, dict[str, float]] = OrderedDict()
+        self._begun: OrderedDict[str, _Begun] = OrderedDict()
 
     def client_of(self, request: Request) -> str | None:
         """Who asks, as a hash that tells nothing outside this service; None when nothing is counted."""
@@ -102,34 +103,46 @@ class Limits:
     async def admit(self, client: str | None, checkout_key: str) -> None:
         """Count a checkout that is about to begin. Raises a 429 `Problem` when the client has too many open.
 
-        Those that were begun and have no order yet are counted too: a burst cannot slip through between the look and
-        the leap, and nobody hoards while no worker is there to reserve.
+        Those that were admitted and have no order yet are counted too: a burst cannot slip through between the look
+        and the leap, and nobody hoards while no worker is there to reserve.
         """
         if client is None or not self._reservations:
             return
-        begun = self._begun.setdefault(client, {})
+        begun = self._begun_by(client)
+        async with begun.one_at_a_time:
+            begun.forget_before(time.monotonic() - _BEGUN_SECONDS)
+            if checkout_key in begun.keys:
+                return
+            async with self._engine.connect() as connection:
+                held, with_order = await open_orders(connection, client, list(begun.keys))
+            for key in with_order:
+                begun.keys.pop(key, None)
+            if held + len(begun.keys) >= self._reservations:
+                raise _too_many("Too many unpaid checkouts; pay or cancel one first", 30)
+            begun.keys[checkout_key] = time.monotonic()
+
+    def withdraw(self, client: str | None, checkout_key: str) -> None:
+        """The checkout did not begin. (If it did all the same, its order will be counted.)"""
+        if client is not None and client in self._begun:
+            self._begun[client].keys.pop(checkout_key, None)
+
+    def _begun_by(self, client: str) -> "_Begun":
+        begun = self._begun.setdefault(client, _Begun())
         self._begun.move_to_end(client)
         if len(self._begun) > _MAX_CLIENTS:
             self._begun.popitem(last=False)
-        now = time.monotonic()
-        for key in [key for key, at in begun.items() if now - at > _BEGUN_SECONDS]:
-            del begun[key]
-        is_known = checkout_key in begun
-        begun.setdefault(checkout_key, now)
-        in_order = list(begun)
-        is_over = True
-        try:
-            async with self._engine.connect() as connection:
-                held, with_order = await open_orders(connection, client, in_order)
-            before = [key for key in in_order[: in_order.index(checkout_key) + 1] if key not in with_order]
-            is_over = held + len(before) > self._reservations
-        finally:
-            if is_over and not is_known:
-                begun.pop(checkout_key, None)
-        for key in with_order:
-            begun.pop(key, None)
-        if is_over and not is_known:
-            raise _too_many("Too many unpaid checkouts; pay or cancel one first", 30)
+        return begun
+
+
+@dataclass
+class _Begun:
+    """The keys of one client that were admitted, and when; those without an order yet are still to reserve."""
+
+    keys: dict[str, float] = field(default_factory=dict)
+    one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def forget_before(self, moment: float) -> None:
+        self.keys = {key: at for key, at in self.keys.items() if at > moment}
 
 
 def _network(host: str) -> str:

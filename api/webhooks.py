@@ -54,7 +54,7 @@ class SessionEvent:
 
 @dataclass(frozen=True)
 class RefundEvent:
-    """Money was given back: by us, or by somebody in the provider's dashboard.
+    """All of a payment was given back: by us, or by somebody in the provider's dashboard.
 
     `order_id` as we gave it to the payment intent, from which the charge has it (Stripe, "Metadata": copied to the
     charge).
@@ -89,8 +89,10 @@ def parse(payload: bytes) -> SessionEvent | RefundEvent | None:
         if not (_is_id(event_id) and isinstance(kind, str)):
             raise TypeError
         if kind == _REFUND_EVENT:
+            # Of a part of the money an order takes no note; the part that makes it whole has an event of its own.
             order_id = (subject.get("metadata") or {}).get("order_id")
-            return RefundEvent(event_id, kind, str(order_id)) if _is_id(order_id) else None
+            is_ours = subject.get("refunded") is True and _is_id(order_id)
+            return RefundEvent(event_id, kind, str(order_id)) if is_ours else None
         if not kind.startswith(_SESSION_EVENTS):
             return None
         session_id = subject["id"]

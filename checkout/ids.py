@@ -39,7 +39,8 @@ def new_order_id() -> str:
 
 
 def settlement_workflow_id(subject: str) -> str:
-    """`settle:<session id>`; for an order that never got a session, its order id stands in."""
+    """`settle:<session id>`; the order id stands in where there is no session yet, and where the order keeps its money
+    and only a refund of it is looked for."""
     return f"{_SETTLEMENT_PREFIX}{subject}"
 
 

@@ -97,7 +97,7 @@ async def _buy(request: Request, gateway: Gateway, path_key: str | None) -> Resp
     headers = {"Idempotency-Key": checkout_key, "Cache-Control": "no-store"}
     wish = Buy(checkout_key, cart.lines(), cart.email, client)
     try:
-        outcome = await gateway.checkouts.buy(wish, is_new_key=key is None, admit=gateway.limits.admit)
+        outcome = await gateway.checkouts.buy(wish, is_new_key=key is None, limits=gateway.limits)
     except Problem as problem:
         problem.headers |= headers
         raise

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from playwright.async_api import expect
 
 from stack.stack import Stack
@@ -94,6 +95,35 @@ async def test_many_tabs_at_the_same_instant_claim_one_key(visitor: Visitor) -> 
         keys = await asyncio.gather(*[tab.evaluate(claim, [body, at]) for tab in tabs])
         assert len(set(keys)) == 1
         await visitor.page.evaluate(forget, keys[0])
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        # A connection that died while the page slept: every first try fails.
+        """const begin = IDBDatabase.prototype.transaction;
+           let tries = 0;
+           IDBDatabase.prototype.transaction = function (...how) {
+             if (tries++ % 2 === 0) throw new DOMException("gone", "InvalidStateError");
+             return begin.apply(this, how);
+           };""",
+        # A browser without any.
+        "Object.defineProperty(window, 'indexedDB', { get() { throw new DOMException('no', 'SecurityError'); } });",
+    ],
+    ids=["dead connection", "no IndexedDB"],
+)
+async def test_with_trouble_in_its_storage_the_browser_keeps_the_key(
+    visitor: Visitor, shop: Shop, trouble: str
+) -> None:
+    await visitor.page.add_init_script(trouble)
+    await visitor.fill_cart("Pen")
+    await visitor.press.click()
+    session = await visitor.at_payment()
+    await visitor.open()
+    await expect(visitor.page.locator("#waiting")).to_contain_text("not paid yet")
+    await visitor.press.click()
+    assert await visitor.at_payment() == session
+    assert len(await shop.orders()) == 1
 
 
 async def test_another_cart_while_an_order_is_unpaid_is_explained_and_can_replace_it(

@@ -1,5 +1,6 @@
 """What customers and operators do, each to its end, and what that end must be. One journey for every step there is."""
 
+import contextlib
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from datetime import timedelta
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from checkout.boundaries import Step
@@ -88,6 +90,8 @@ async def late_money(trip: Trip) -> str:
     customer = trip.customer()
     _expect(await customer.buy(), "a session")
     _expect(await customer.cancel(), "the order to be cancelled")
+    # Else the checkout might hear of it in its last moment, and no settlement would be needed.
+    await ended(trip.world, customer.key)
     await force_payment(trip.world, customer)
     order = await customer.until("refunded")
     return f"{order['status']}:{order['reason']}"
@@ -203,6 +207,19 @@ async def terminate(world: World, workflow_id: str) -> bool:
             raise
         return False
     return True
+
+
+async def ended(world: World, workflow_id: str) -> None:
+    """Wait until the workflow runs no more."""
+    handle = world.temporal.get_workflow_handle(workflow_id)
+
+    async def has_ended() -> bool | None:
+        with contextlib.suppress(RPCError):
+            status = (await handle.describe(rpc_timeout=timedelta(seconds=5))).status
+            return None if status is WorkflowExecutionStatus.RUNNING else True
+        return None
+
+    await eventually(has_ended, 60, f"{workflow_id} still runs")
 
 
 async def forget(world: World, workflow_id: str) -> None:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from api.problems import Problem
 from api.schemas import CheckoutRequest, RestockRequest
-from api.webhooks import TOLERANCE, SessionEvent, parse, verify
+from api.webhooks import TOLERANCE, RefundEvent, SessionEvent, parse, verify
 from tests.support.rig import signature
 
 BODY = b'{"id": "evt_1"}'
@@ -82,5 +82,14 @@ def test_an_event_whose_key_is_another_workflows_name_reaches_no_workflow() -> N
 
 @pytest.mark.parametrize("metadata", [None, {}, {"order_id": None}, {"order_id": "a/b"}, {"order_id": ["x"]}])
 def test_a_refund_of_a_charge_that_names_no_order_of_ours_is_let_go(metadata: object) -> None:
-    event = {"id": "e", "type": "charge.refunded", "data": {"object": {"id": "ch_1", "metadata": metadata}}}
-    assert parse(json.dumps(event).encode()) is None
+    assert parse(_refund(refunded=True, metadata=metadata)) is None
+
+
+def test_of_a_part_of_the_money_no_note_is_taken() -> None:
+    metadata = {"order_id": "ord_1"}
+    assert parse(_refund(refunded=True, metadata=metadata)) == RefundEvent("e", "charge.refunded", "ord_1")
+    assert parse(_refund(refunded=False, metadata=metadata)) is None
+
+
+def _refund(**charge: object) -> bytes:
+    return json.dumps({"id": "e", "type": "charge.refunded", "data": {"object": {"id": "ch_1", **charge}}}).encode()

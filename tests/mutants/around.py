@@ -62,8 +62,8 @@ AROUND: tuple[Mutant, ...] = (
     mutant(
         "refused-look-is-no-answer",
         _SETTLEMENT,
-        "                unless=PaymentUnknown.__name__,\n",
-        '                unless="PaymentRefused",\n',
+        '                "Look at the payment session",\n                unless=PaymentUnknown.__name__,\n',
+        '                "Look at the payment session",\n                unless="PaymentRefused",\n',
         breaks="money that came late, while our key was refused, would be forgotten",
         tests="tests/workflow/test_journey_guards.py::"
         "test_late_money_is_given_back_though_the_first_look_at_it_was_refused",

@@ -193,6 +193,22 @@ GATEWAY = (
         tests=f"{_GUARDS}::test_a_body_beyond_64_kib_is_not_read",
     ),
     mutant(
+        "begun-checkouts-count",
+        "api/limits.py",
+        "            if held + len(begun.keys) >= self._reservations:",
+        "            if held >= self._reservations:",
+        breaks="who presses Buy while no worker runs would get everything reserved as soon as one does",
+        tests="tests/security/test_caps.py::test_checkouts_that_wait_for_a_worker_count_too",
+    ),
+    mutant(
+        "only-who-was-admitted-is-let-in-again",
+        "api/limits.py",
+        '                raise _too_many("Too many unpaid',
+        '                begun.keys[checkout_key] = time.monotonic()\n                raise _too_many("Too many unpaid',
+        breaks="a key sent twice at once would slip through the cap",
+        tests="tests/security/test_caps.py::test_a_key_sent_many_times_at_once_does_not_slip_through",
+    ),
+    mutant(
         "same-origin",
         "api/origin.py",
         "            if origin is not None and not self._is_ours(",

@@ -43,6 +43,8 @@ _FAULTS = (
     *(f"refused {operation}" for operation in ("create", "retrieve", "expire", "refund")),
     "sticky_500",
     "paid at the deadline",
+    "refund made elsewhere noticed",
+    "unreachable look for refund",
 )
 REQUIRED = (
     *(verb for verb in WEIGHTS if verb not in ("unreachable", "reply_lost", "refused", "sticky_500", "pay_at_expiry")),

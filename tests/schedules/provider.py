@@ -9,7 +9,7 @@ from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnreachable
 from tests.support.provider import FakeProvider
 from worker.payments.port import SessionRequest
 
-OPERATIONS = ("create", "retrieve", "expire", "refund")
+OPERATIONS = ("create", "retrieve", "expire", "refund", "look for refund")
 _TIMES = 2  # how often a planted fault fires: once for the local attempt, once for the regular one
 
 
@@ -61,6 +61,11 @@ class LedgerProvider(FakeProvider):
             if len(self.refunded) > before:
                 amount = self.charges[payment_intent_id][0]
                 self.refunds.setdefault(payment_intent_id, []).append(amount)
+
+    async def is_refunded(self, payment_intent_id: str) -> bool:
+        is_refunded = await super().is_refunded(payment_intent_id)
+        self.faults["refund made elsewhere noticed"] += is_refunded
+        return is_refunded
 
     def give_back(self, payment_intent_id: str) -> None:
         """Past the shop."""

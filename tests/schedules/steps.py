@@ -38,7 +38,7 @@ WEIGHTS = {
     "lose_temporal": 1,
     "restock": 1,
     "refund": 2,
-    "refund_elsewhere": 2,
+    "refund_elsewhere": 4,
     "sweep": 2,
     # the payment service
     "unreachable": 4,

@@ -19,6 +19,10 @@ from worker.workflows.refund import RefundWorkflow
 _numbers = itertools.count(1)
 
 
+def _operation(step: Step) -> str:
+    return OPERATIONS[(step.how + 4 * step.who) % len(OPERATIONS)]
+
+
 @dataclass
 class Customer:
     """What one remembers: the key, the cart, and the answer once given."""
@@ -146,6 +150,10 @@ class Surroundings:
         if order is None or session is None or not session.paid or session.payment_intent_id in self.provider.refunded:
             return False
         self.provider.give_back(str(session.payment_intent_id))
+        if step.how == 1:  # by chance a fault would hardly ever meet it
+            error = PaymentRefused("4xx") if step.who else PaymentUnreachable("away")
+            name = f"{'refused' if step.who else 'unreachable'} look for refund"
+            self.provider.plant(self.provider.fail, "look for refund", name, error)
         self._announce_refund(order.order_id, only_witness=True)
         return True
 
@@ -155,7 +163,7 @@ class Surroundings:
     # ---- the payment service ----
 
     async def do_unreachable(self, step: Step) -> None:
-        operation = OPERATIONS[step.how]
+        operation = _operation(step)
         self.provider.plant(self.provider.fail, operation, f"unreachable {operation}", PaymentUnreachable("away"))
 
     async def do_reply_lost(self, step: Step) -> None:
@@ -163,7 +171,7 @@ class Surroundings:
         self.provider.plant(self.provider.lose_reply, operation, f"reply lost {operation}", PaymentUnreachable("lost"))
 
     async def do_refused(self, step: Step) -> None:
-        operation = OPERATIONS[step.how]
+        operation = _operation(step)
         where = self.provider.lose_reply if step.who and operation == "create" else self.provider.fail
         self.provider.plant(where, operation, f"refused {operation}", PaymentRefused("4xx"))
 

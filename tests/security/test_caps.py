@@ -73,6 +73,27 @@ async def test_a_burst_cannot_reserve_more_than_the_cap(gateway: Gateway, guarde
         assert (await client.post("/checkout")).status_code == 200, "who gives one up may have another"
 
 
+async def test_a_key_sent_many_times_at_once_does_not_slip_through(gateway: Gateway) -> None:
+    caps = {"CHECKOUT_OPEN_RESERVATIONS_PER_CLIENT": "1"}
+    async with gateway(peer=f"203.0.113.{100 + secrets.randbelow(150)}", **caps) as client:
+        assert (await client.post("/checkout")).status_code == 200
+        key = secrets.token_hex(8)
+        answers = await asyncio.gather(*(client.post(f"/checkout/{key}") for _ in range(10)))
+        assert [answer.status_code for answer in answers] == [429] * 10
+
+
+async def test_a_checkout_that_could_not_begin_counts_no_more(gateway: Gateway, guarded: Stack) -> None:
+    caps = {"CHECKOUT_OPEN_RESERVATIONS_PER_CLIENT": "1"}
+    async with gateway(peer=f"203.0.113.{100 + secrets.randbelow(150)}", **caps) as client:
+        await guarded.stop_part("temporal")
+        try:
+            assert [(await client.post("/checkout")).status_code for _ in range(2)] == [503, 503]
+        finally:
+            await guarded.start_part("temporal")
+        await guarded.wait_ready("worker", timeout=30)
+        assert (await client.post("/checkout")).status_code in (200, 202)
+
+
 async def test_checkouts_that_wait_for_a_worker_count_too(gateway: Gateway, guarded: Stack) -> None:
     """Else whoever presses Buy while no worker runs gets everything reserved as soon as one does."""
     caps = {"CHECKOUT_OPEN_RESERVATIONS_PER_CLIENT": "2", "CHECKOUT_SESSION_WAIT": "0.3"}

@@ -59,7 +59,7 @@ class Rig:
 
     async def tell_refund(self, order_id: str) -> httpx.Response:
         """A signed webhook: money of the order was given back."""
-        return await self._tell("charge.refunded", {"id": "ch_1", "metadata": {"order_id": order_id}})
+        return await self._tell("charge.refunded", {"id": "ch_1", "refunded": True, "metadata": {"order_id": order_id}})
 
     async def _tell(self, kind: str, subject: dict[str, Any]) -> httpx.Response:
         event = {"id": f"evt_{secrets.token_hex(8)}", "type": kind, "data": {"object": subject}}

@@ -7,7 +7,7 @@ import pytest
 from temporalio.client import WorkflowFailureError
 
 from checkout.contracts import CartLine, OrderStatus, Reason, RefundOrderInput, SessionState, SessionStatus
-from checkout.errors import PaymentRefused
+from checkout.errors import PaymentRefused, PaymentUnknown
 from checkout.ids import refund_workflow_id
 from db import orders
 from tests.support.lab import Lab
@@ -70,6 +70,23 @@ async def test_money_given_back_at_the_provider_ends_the_order_as_refunded(lab: 
     assert lab.provider.refunded == [f"pi_{session_id}"]
     assert (await lab.kinds(order.order_id)).count("refunded") == 1
     assert await lab.on_hand() == 100_000
+
+
+async def test_a_kept_order_of_which_the_provider_knows_nothing_stays_as_it_is(lab: Lab) -> None:
+    """The shop has moved to another account, say."""
+    _, order, session_id = await lab.paid()
+    del lab.provider.sessions[session_id]
+    result = await lab.settle(None, order.order_id)
+    assert result is not None
+    assert result.status.is_kept
+
+
+async def test_a_payment_of_which_the_provider_knows_nothing_was_not_given_back(lab: Lab) -> None:
+    _, order, _ = await lab.paid()
+    lab.provider.fail["look for refund"] = times(1_000, PaymentUnknown("no such payment"))
+    result = await lab.settle(None, order.order_id)
+    assert result is not None
+    assert result.status.is_kept
 
 
 async def test_a_provider_that_is_away_is_asked_about_a_refund_until_it_answers(lab: Lab) -> None:

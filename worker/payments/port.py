@@ -51,4 +51,4 @@ class PaymentProvider(Protocol):
         """Give a payment back in full, once. A payment given back already is not an error."""
 
     async def is_refunded(self, payment_intent_id: str) -> bool:
-        """Whether a payment was given back in full, by whomever."""
+        """Whether a payment has been given back in full, by whomever; one that is still on its way has not."""

@@ -5,6 +5,7 @@ Sources: Stripe API reference, "Create a Checkout Session", "Expire a Checkout S
 """
 
 import math
+from collections.abc import Set
 from typing import Any
 
 import httpx
@@ -24,6 +25,7 @@ from worker.payments.port import SessionRequest
 HTTP_TIMEOUT = httpx.Timeout(6.0, connect=2.0)
 LOOKUP_SLACK = 300  # seconds between our clock and the provider's that a look-up tolerates
 _PAGE = 100
+_NOT_UNDONE = frozenset({"pending", "requires_action", "succeeded"})  # a refund's status; else `failed`, `canceled`
 # Stripe wants 30 minutes to 24 hours; this is only the last resort, we expire sessions ourselves. Counted from the
 # order's time so that it is equal in every attempt.
 PROVIDER_EXPIRY_SLACK = 2 * 3600
@@ -91,19 +93,20 @@ class StripeProvider:
                 )
             )
         except PaymentError as error:
-            if isinstance(error, PaymentUnreachable) or not await self._is_refunded(payment_intent_id):
+            # One that is still on its way (`pending`) was made, too.
+            if isinstance(error, PaymentUnreachable) or not await self._is_refunded(payment_intent_id, _NOT_UNDONE):
                 raise
 
     @around(Step.LOOK_FOR_REFUND)
     async def is_refunded(self, payment_intent_id: str) -> bool:
-        return await self._is_refunded(payment_intent_id)
+        return await self._is_refunded(payment_intent_id, {"succeeded"})
 
-    async def _is_refunded(self, payment_intent_id: str) -> bool:
+    async def _is_refunded(self, payment_intent_id: str, counted: Set[str]) -> bool:
         intent = await self._call(self._stripe.v1.payment_intents.retrieve_async(payment_intent_id))
         refunds = await self._call(
             self._stripe.v1.refunds.list_async({"payment_intent": payment_intent_id, "limit": _PAGE})
         )
-        returned = sum(refund.amount for refund in refunds.data if refund.status not in ("failed", "canceled"))
+        returned = sum(refund.amount for refund in refunds.data if refund.status in counted)
         return bool(returned >= (intent.amount_received or intent.amount))
 
     def _parameters(self, request: SessionRequest) -> dict[str, Any]:

@@ -109,15 +109,20 @@ class SettlementWorkflow(OrderJourney):
 
     async def _notice_refund(self, session: SessionState | None) -> None:
         """Whoever may use the provider's dashboard can give money back there: then the order ends as refunded."""
-        if session is None:
-            session = await insist(
-                PaymentActivities.retrieve_session, self._session_id, policies.PROVIDER, "Look at the payment session"
-            )
-        if session.payment_intent_id is None:
+        session = session or await self._look(self._session_id)
+        if session is None or session.payment_intent_id is None:
             return
         request = RefundInput(session.payment_intent_id, Reason.OPERATOR, self.order.order_id)
-        refunded = await insist(
-            PaymentActivities.notice_refund, request, policies.PROVIDER, "Look whether the money was given back"
-        )
+        try:
+            refunded = await insist(
+                PaymentActivities.notice_refund,
+                request,
+                policies.PROVIDER,
+                "Look whether the money was given back",
+                unless=PaymentUnknown.__name__,
+            )
+        except StepFailed:
+            workflow.logger.warning("The payment service does not know payment %s", session.payment_intent_id)
+            return
         if refunded is not None:
             self._see(refunded)

@@ -2,12 +2,14 @@
 //
 // The cart is in localStorage. The checkout is in IndexedDB, because only its transactions hold between tabs: each
 // process of a browser has a copy of localStorage, written through a little later, so two tabs that press Buy at
-// once could both find no checkout there, even one after the other under a lock.
+// once could both find no checkout there, even one after the other under a lock. Where there is no IndexedDB the
+// checkout is in localStorage all the same, and where that is forbidden too, in this tab alone.
 const CART = "foolscap.cart";
+const CHECKOUT = "foolscap.checkout"; // only while IndexedDB fails; taken over by the next transaction that works
 const BELL = "foolscap.bell"; // rung in localStorage when the checkout has changed: other tabs hear it
 const STORE = "checkout";
 const CURRENT = "current";
-const fallback = new Map(); // where storage is forbidden, this tab remembers by itself
+const fallback = new Map();
 let opened = null;
 
 function read(name) {
@@ -21,7 +23,8 @@ function read(name) {
 function write(name, value) {
   fallback.set(name, value);
   try {
-    localStorage.setItem(name, JSON.stringify(value));
+    if (value === null) localStorage.removeItem(name);
+    else localStorage.setItem(name, JSON.stringify(value));
   } catch { /* remembered in this tab only */ }
 }
 
@@ -38,40 +41,56 @@ const database = () =>
     const request = indexedDB.open("foolscap", 1);
     request.onupgradeneeded = () => request.result.createObjectStore(STORE);
     request.onsuccess = () => {
-      request.result.onclose = () => (opened = null);
+      const forget = () => (opened = null);
+      request.result.onclose = forget;
+      request.result.onversionchange = () => (request.result.close(), forget());
       resolve(request.result);
     };
     request.onerror = () => reject(request.error);
   }));
 
-/** One transaction, one tab at a time: `decide(checkout)` answers what is kept from now on; null forgets it. */
+/** One transaction: `[what was known, what is kept]`. Rejects when it did not happen. */
+async function transact(decide) {
+  const transaction = (await database()).transaction(STORE, "readwrite");
+  return new Promise((resolve, reject) => {
+    const store = transaction.objectStore(STORE);
+    const asked = store.get(CURRENT);
+    let answer;
+    asked.onsuccess = () => {
+      const stored = sound(asked.result);
+      const known = stored ?? sound(read(CHECKOUT));
+      const kept = decide(known);
+      answer = [known, kept];
+      if (kept === null) store.delete(CURRENT);
+      else if (kept !== stored) store.put(kept, CURRENT);
+    };
+    transaction.oncomplete = () => (write(CHECKOUT, null), resolve(answer));
+    transaction.onabort = () => reject(transaction.error);
+  });
+}
+
+/** `decide(checkout)` answers what is kept from now on, null for nothing; it may be asked again. One tab at a time. */
 async function change(decide) {
-  let [known, kept] = [null, null];
-  try {
-    const transaction = (await database()).transaction(STORE, "readwrite");
-    await new Promise((resolve, reject) => {
-      const store = transaction.objectStore(STORE);
-      const asked = store.get(CURRENT);
-      asked.onsuccess = () => {
-        known = isCheckout(asked.result) ? asked.result : null;
-        kept = decide(known);
-        if (kept === null) store.delete(CURRENT);
-        else if (kept !== known) store.put(kept, CURRENT);
-      };
-      transaction.oncomplete = resolve;
-      transaction.onabort = () => reject(transaction.error);
-    });
-  } catch {
-    opened = null;
-    known = fallback.get(STORE) ?? null;
-    kept = decide(known);
+  let answer = null;
+  // A connection may have died while the page slept: the second try has a new one.
+  for (let attempt = 0; attempt < 2 && answer === null; attempt += 1) {
+    try {
+      answer = await transact(decide);
+    } catch {
+      opened = null;
+    }
   }
-  fallback.set(STORE, kept);
+  if (answer === null) {
+    const known = sound(read(CHECKOUT));
+    answer = [known, decide(known)];
+    write(CHECKOUT, answer[1]);
+  }
+  const [known, kept] = answer;
   if (kept !== known) write(BELL, `${Date.now()} ${Math.random()}`);
   return kept;
 }
 
-const isCheckout = (checkout) => typeof checkout?.key === "string" && Array.isArray(checkout.items);
+const sound = (checkout) => (typeof checkout?.key === "string" && Array.isArray(checkout.items) ? checkout : null);
 
 /** `{key, items: [{sku, quantity}], email, order_id?, payment_url?}`, or null */
 export const readCheckout = () => change((known) => known);
