@@ -175,6 +175,8 @@ def _recoveries(axis: Any, recoveries: Sequence[Recovery]) -> None:
     for row, one in enumerate(reversed(recoveries)):
         axis.plot(one.samples, [row] * len(one.samples), "o", color="#2d5d8f", alpha=0.6, markersize=5)
         axis.plot([one.target, one.target], [row - 0.35, row + 0.35], color="#b4472f", linewidth=2)
+    if not recoveries:
+        axis.text(0.5, 0.5, "not measured this time", ha="center", va="center", transform=axis.transAxes)
     axis.set_yticks(range(len(recoveries)), [one.what for one in reversed(recoveries)], fontsize=8)
     axis.set_xlim(left=0)
     axis.grid(axis="x", alpha=0.3)

@@ -37,7 +37,7 @@ WEIGHTS = {
     "terminate": 2,
     "lose_temporal": 1,
     "restock": 1,
-    "refund": 2,
+    "refund": 4,
     "refund_elsewhere": 4,
     "sweep": 2,
     # the payment service
