@@ -43,7 +43,7 @@ def shielded(
                     raise
                 cancellation = error
                 self.give_up()
-            except Exception:
+            except Exception:  # the story's own end: `result()` raises it again
                 break
         result = story.result()
         if cancellation is not None and self.was_given_up:
