@@ -25,7 +25,7 @@ from tests.support.databases import DatabaseServer
 
 _LIMIT = 60.0  # seconds, real, for one schedule
 # In a run of this many every verb, fault and outcome must have occurred, or the run proves less than it claims.
-ENOUGH = 5000
+ENOUGH = 1000
 _OUTCOMES = (
     "dispatched",
     "rejected:out_of_stock",
