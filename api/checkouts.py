@@ -8,6 +8,7 @@ import asyncio
 import logging
 import secrets
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -96,18 +97,12 @@ class Checkouts:
         if existing is not None:
             return Outcome(await self._resume(existing, fingerprint), is_replay=True)
         await self._check_cart(buy.lines)
-        if limits is not None:
-            await limits.admit(buy.client, buy.checkout_key)
         return await self._begin(buy, fingerprint, limits)
 
     async def _begin(self, buy: Buy, fingerprint: str, limits: Limits | None) -> Outcome:
         request_id = secrets.token_hex(8)
-        try:
+        async with limits.admitted(buy.client, buy.checkout_key) if limits is not None else nullcontext():
             handle = await self._start(buy, fingerprint, request_id)
-        except BaseException:
-            if limits is not None:
-                limits.withdraw(buy.client, buy.checkout_key)
-            raise
         view = await self._poll(handle)
         if view is None:
             order = await self._find(buy.checkout_key)

@@ -11,6 +11,8 @@ import hmac
 import ipaddress
 import time
 from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from fastapi import Request
@@ -100,31 +102,38 @@ class Limits:
         if tokens < 1:
             raise _too_many("Too many requests", (1 - tokens) * 60 / self._per_minute)
 
-    async def admit(self, client: str | None, checkout_key: str) -> None:
-        """Count a checkout that is about to begin. Raises a 429 `Problem` when the client has too many open.
+    @asynccontextmanager
+    async def admitted(self, client: str | None, checkout_key: str) -> AsyncIterator[None]:
+        """Count a checkout that begins in the block. Raises a 429 `Problem` when the client has too many open.
 
         Those that were admitted and have no order yet are counted too: a burst cannot slip through between the look
-        and the leap, and nobody hoards while no worker is there to reserve.
+        and the leap, and nobody hoards while no worker is there to reserve. Where the block fails the checkout counts
+        no more, unless it had begun before: then it may still be waiting for a worker.
         """
         if client is None or not self._reservations:
+            yield
             return
         begun = self._begun_by(client)
         async with begun.one_at_a_time:
             begun.forget_before(time.monotonic() - _BEGUN_SECONDS)
-            if checkout_key in begun.keys:
-                return
-            async with self._engine.connect() as connection:
-                held, with_order = await open_orders(connection, client, list(begun.keys))
-            for key in with_order:
-                begun.keys.pop(key, None)
-            if held + len(begun.keys) >= self._reservations:
-                raise _too_many("Too many unpaid checkouts; pay or cancel one first", 30)
-            begun.keys[checkout_key] = time.monotonic()
+            if checkout_key not in begun.keys:
+                await self._admit(client, begun, checkout_key)
+        try:
+            yield
+        except BaseException:
+            if checkout_key not in begun.started:
+                begun.forget({checkout_key})
+            raise
+        begun.keys.setdefault(checkout_key, time.monotonic())
+        begun.started.add(checkout_key)
 
-    def withdraw(self, client: str | None, checkout_key: str) -> None:
-        """The checkout did not begin. (If it did all the same, its order will be counted.)"""
-        if client is not None and client in self._begun:
-            self._begun[client].keys.pop(checkout_key, None)
+    async def _admit(self, client: str, begun: "_Begun", checkout_key: str) -> None:
+        async with self._engine.connect() as connection:
+            held, with_order = await open_orders(connection, client, list(begun.keys))
+        begun.forget(with_order)
+        if held + len(begun.keys) >= self._reservations:
+            raise _too_many("Too many unpaid checkouts; pay or cancel one first", 30)
+        begun.keys[checkout_key] = time.monotonic()
 
     def _begun_by(self, client: str) -> "_Begun":
         begun = self._begun.setdefault(client, _Begun())
@@ -136,13 +145,20 @@ class Limits:
 
 @dataclass
 class _Begun:
-    """The keys of one client that were admitted, and when; those without an order yet are still to reserve."""
+    """The keys of one client that were admitted, and when; those without an order yet are still to reserve. Of those
+    that `started`, Temporal has a workflow."""
 
     keys: dict[str, float] = field(default_factory=dict)
+    started: set[str] = field(default_factory=set)
     one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def forget_before(self, moment: float) -> None:
-        self.keys = {key: at for key, at in self.keys.items() if at > moment}
+        self.forget({key for key, at in self.keys.items() if at <= moment})
+
+    def forget(self, keys: set[str]) -> None:
+        for key in keys:
+            self.keys.pop(key, None)
+        self.started -= keys
 
 
 def _network(host: str) -> str:

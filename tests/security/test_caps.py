@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import secrets
 import sys
 from collections.abc import AsyncIterator
@@ -25,6 +26,14 @@ from tests.support.eventually import eventually
 def request_of(host: str, **headers: str) -> Request:
     sent = [(name.lower().replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     return Request({"type": "http", "client": (host, 1), "headers": sent})
+
+
+_addresses = (f"198.51.100.{number}" for number in itertools.count(1))
+
+
+def somebody_new() -> str:
+    """An address that no other test has orders open from."""
+    return next(_addresses)
 
 
 def limits_of(settings: Settings, **changes: str) -> Limits:
@@ -55,9 +64,7 @@ async def test_invalid_requests_count_too(gateway: Gateway) -> None:
 
 
 async def test_a_burst_cannot_reserve_more_than_the_cap(gateway: Gateway, guarded: Stack) -> None:
-    async with gateway(
-        CHECKOUT_OPEN_RESERVATIONS_PER_CLIENT="3", peer=f"198.51.100.{secrets.randbelow(250)}"
-    ) as client:
+    async with gateway(peer=somebody_new(), CHECKOUT_OPEN_RESERVATIONS_PER_CLIENT="3") as client:
         answers = await asyncio.gather(*(client.post("/checkout") for _ in range(15)))
         opened = [answer.json() for answer in answers if answer.status_code == 200]
         assert 1 <= len(opened) <= 3
@@ -75,7 +82,7 @@ async def test_a_burst_cannot_reserve_more_than_the_cap(gateway: Gateway, guarde
 
 async def test_a_key_sent_many_times_at_once_does_not_slip_through(gateway: Gateway) -> None:
     caps = {"CHECKOUT_OPEN_RESERVATIONS_PER_CLIENT": "1"}
-    async with gateway(peer=f"203.0.113.{100 + secrets.randbelow(150)}", **caps) as client:
+    async with gateway(peer=somebody_new(), **caps) as client:
         assert (await client.post("/checkout")).status_code == 200
         key = secrets.token_hex(8)
         answers = await asyncio.gather(*(client.post(f"/checkout/{key}") for _ in range(10)))
@@ -84,7 +91,7 @@ async def test_a_key_sent_many_times_at_once_does_not_slip_through(gateway: Gate
 
 async def test_a_checkout_that_could_not_begin_counts_no_more(gateway: Gateway, guarded: Stack) -> None:
     caps = {"CHECKOUT_OPEN_RESERVATIONS_PER_CLIENT": "1"}
-    async with gateway(peer=f"203.0.113.{100 + secrets.randbelow(150)}", **caps) as client:
+    async with gateway(peer=somebody_new(), **caps) as client:
         await guarded.stop_part("temporal")
         try:
             assert [(await client.post("/checkout")).status_code for _ in range(2)] == [503, 503]
@@ -94,10 +101,23 @@ async def test_a_checkout_that_could_not_begin_counts_no_more(gateway: Gateway, 
         assert (await client.post("/checkout")).status_code in (200, 202)
 
 
+async def test_a_repeat_that_fails_does_not_uncount_what_waits_for_a_worker(settings: Settings) -> None:
+    limits = limits_of(settings, CHECKOUT_OPEN_RESERVATIONS_PER_CLIENT="1")
+    client = limits.client_of(request_of(somebody_new()))
+    async with limits.admitted(client, "first"):
+        pass
+    with pytest.raises(ConnectionError):
+        async with limits.admitted(client, "first"):
+            raise ConnectionError("Temporal is away")
+    with pytest.raises(Problem, match="Too many unpaid"):
+        async with limits.admitted(client, "second"):
+            pass
+
+
 async def test_checkouts_that_wait_for_a_worker_count_too(gateway: Gateway, guarded: Stack) -> None:
     """Else whoever presses Buy while no worker runs gets everything reserved as soon as one does."""
     caps = {"CHECKOUT_OPEN_RESERVATIONS_PER_CLIENT": "2", "CHECKOUT_SESSION_WAIT": "0.3"}
-    async with gateway(peer=f"203.0.113.{100 + secrets.randbelow(150)}", **caps) as client:
+    async with gateway(peer=somebody_new(), **caps) as client:
         await guarded.stop_part("worker")
         try:
             waiting = [await client.post("/checkout") for _ in range(5)]
@@ -120,10 +140,10 @@ async def test_checkouts_that_wait_for_a_worker_count_too(gateway: Gateway, guar
 
 async def test_another_client_is_not_held_up(gateway: Gateway) -> None:
     caps = {"CHECKOUT_OPEN_RESERVATIONS_PER_CLIENT": "1", "CHECKOUT_RATE_LIMIT_PER_MINUTE": "1"}
-    async with gateway(peer="203.0.113.7", **caps) as one:
+    async with gateway(peer=somebody_new(), **caps) as one:
         assert (await one.post("/checkout")).status_code == 200
         assert (await one.post("/checkout")).status_code == 429
-    async with gateway(peer="203.0.113.8", **caps) as other:
+    async with gateway(peer=somebody_new(), **caps) as other:
         assert (await other.post("/checkout")).status_code == 200
 
 
