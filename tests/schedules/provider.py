@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from checkout.contracts import PaymentSession, SessionState, SessionStatus
-from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnreachable
+from checkout.errors import PaymentStuck, PaymentUnreachable
 from tests.support.provider import FakeProvider
 from worker.payments.port import SessionRequest
 
@@ -13,7 +13,6 @@ OPERATIONS = (
     ("create", "retrieve", "expire", "refund"),
     ("create", "look for refund", "expire", "refund"),
 )
-_TIMES = 2  # how often a planted fault fires: once for the local attempt, once for the regular one
 
 
 @dataclass
@@ -91,9 +90,11 @@ class LedgerProvider(FakeProvider):
         """The customer leaves through the payment page."""
         self.sessions[session_id] = replace(self.sessions[session_id], status=SessionStatus.EXPIRED)
 
-    def plant(self, where: dict[str, Callable[[], None]], operation: str, name: str, error: Exception) -> None:
+    def plant(
+        self, where: dict[str, Callable[[], None]], operation: str, name: str, error: Exception, times: int
+    ) -> None:
         """The next calls of the operation fail: before the effect in `fail`, after it in `lose_reply`."""
-        left = 1 if isinstance(error, PaymentRefused) else _TIMES
+        left = times
 
         def fire() -> None:
             nonlocal left

@@ -4,12 +4,13 @@ import base64
 import json
 import zlib
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from hypothesis import strategies as st
 
 CUSTOMERS = 2
-_MOST_STEPS = 14
+_MOST_DRAWN = 14
 
 # How often each verb is drawn, relative to the others.
 WEIGHTS = {
@@ -51,6 +52,26 @@ WEIGHTS = {
     "pay_at_expiry": 2,
 }
 
+# Scenes of one customer, drawn among the verbs: what chance alone would bring about a few times in ten thousand
+# schedules, as a fault is met only by who comes to its operation next. (verb, variant); None is any variant.
+_TO_OPERATION = (  # by variant, as `provider.OPERATIONS` has them; … is where the fault comes in
+    (..., ("buy", 0)),
+    (("buy", 0), ("pay", None), ..., ("deliver", 0), ("breathe", 1)),
+    (("buy", 0), ..., ("cancel", None), ("breathe", 1)),
+    (("buy", 0), ("mismatch", None), ..., ("deliver", 0), ("breathe", 1)),
+)
+SCENES: dict[str, tuple[tuple[str, int | None], ...]] = {
+    "is given the money back": (("buy", 0), ("pay", None), ("deliver", 0), ("breathe", 3), ("refund", None)),
+    "clicks twice": (("buy", 0), ("pay_twice", None), ("deliver", 0)),
+    "pays what was closed": (("buy", 0), ("leave", None), ("deliver", 0), ("breathe", 1), ("late_money", None)),
+    "pays what is being closed": (("buy", 0), ("leave", None), ("late_money", None), ("deliver", 1)),
+    "never gets a session": (("sticky_500", None), ("buy", 0)),
+} | {
+    f"{fault} on the way to {variant}": tuple((fault, variant) if step is ... else step for step in way)
+    for variant, way in enumerate(_TO_OPERATION)
+    for fault in ("unreachable", "reply_lost", "refused")
+}
+
 
 class Step(NamedTuple):
     """`who` is a customer, `how` a variant: which cart, which event, which operation. Too large wraps around."""
@@ -64,11 +85,19 @@ Schedule = Sequence[Step]
 
 
 def schedules() -> st.SearchStrategy[list[Step]]:
-    verbs = [verb for verb, weight in WEIGHTS.items() for _ in range(weight)]
-    step = st.builds(Step, st.sampled_from(verbs), st.integers(0, CUSTOMERS - 1), st.integers(0, 3))
-    # Every schedule begins with somebody who buys: without an order most steps have nothing to do.
-    first = st.builds(Step, st.just("buy"), st.just(0), st.integers(0, 3))
-    return st.tuples(first, st.lists(step, min_size=2, max_size=_MOST_STEPS)).map(lambda drawn: [drawn[0], *drawn[1]])
+    names = [name for name, weight in WEIGHTS.items() for _ in range(weight)] + list(SCENES)
+    customers, variants = st.integers(0, CUSTOMERS - 1), st.integers(0, 3)
+    drawn = st.builds(_steps, st.sampled_from(names), customers, variants)
+    # Every schedule has somebody who buys first: without an order most steps have nothing to do.
+    first = st.builds(Step, st.just("buy"), st.just(0), variants)
+    return st.tuples(first, st.lists(drawn, min_size=2, max_size=_MOST_DRAWN)).map(
+        lambda both: [both[0], *chain.from_iterable(both[1])]
+    )
+
+
+def _steps(name: str, who: int, how: int) -> list[Step]:
+    scene = SCENES.get(name, ((name, None),))
+    return [Step(verb, who, how if variant is None else variant) for verb, variant in scene]
 
 
 def to_blob(schedule: Schedule) -> str:

@@ -160,16 +160,21 @@ class Surroundings:
 
     async def do_unreachable(self, step: Step) -> None:
         operation = _operation(step)
-        self.provider.plant(self.provider.fail, operation, f"unreachable {operation}", PaymentUnreachable("away"))
+        # Away for a moment, or for longer than a click waits.
+        times = (2, 5)[step.who]
+        away = PaymentUnreachable("away")
+        self.provider.plant(self.provider.fail, operation, f"unreachable {operation}", away, times)
 
     async def do_reply_lost(self, step: Step) -> None:
-        operation = ("create", "expire", "refund")[step.how % 3]
-        self.provider.plant(self.provider.lose_reply, operation, f"reply lost {operation}", PaymentUnreachable("lost"))
+        operation = ("create", "create", "expire", "refund")[step.how]
+        lost = PaymentUnreachable("lost")
+        # Once for the local attempt, once for the regular one.
+        self.provider.plant(self.provider.lose_reply, operation, f"reply lost {operation}", lost, times=2)
 
     async def do_refused(self, step: Step) -> None:
         operation = _operation(step)
         where = self.provider.lose_reply if step.who and operation == "create" else self.provider.fail
-        self.provider.plant(where, operation, f"refused {operation}", PaymentRefused("4xx"))
+        self.provider.plant(where, operation, f"refused {operation}", PaymentRefused("4xx"), times=1)
 
     async def do_sticky_500(self, step: Step) -> None:
         self.provider.sticky_next = "effect" if step.how % 2 else "nothing"
