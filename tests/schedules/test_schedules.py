@@ -45,7 +45,8 @@ def test_a_payment_service_that_charges_twice_is_found() -> None:
 def test_money_that_is_not_given_back_is_found_and_the_schedule_is_cut_to_what_it_takes() -> None:
     with Stage(_KeepsRefunds()) as stage, pytest.raises(Failed, match="Violated: 2: ") as failure:
         run(stage, 200, SEED)
-    assert len(failure.value.schedule) <= 4
+    # By way of a refund: buy, pay, deliver, a while, refund. (A while may be any step that does nothing.)
+    assert len(failure.value.schedule) <= 6
 
 
 @settings(max_examples=200)
