@@ -44,3 +44,10 @@ async def running_stack(*parts: str, **changes: Any) -> AsyncIterator[Stack]:
     with data_dir() as path:
         async with Stack(StackConfig.for_tests(path, parts=parts or PARTS, **changes)) as stack:
             yield stack
+
+
+def listening_addresses(port: int) -> set[str]:
+    """The addresses that somebody on this machine listens on at that port: hexadecimal, as the kernel writes them."""
+    table = Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()
+    fields = [row.split() for row in table.splitlines() if " 0A " in row]
+    return {one[1].split(":")[0] for one in fields if int(one[1].split(":")[1], 16) == port}

@@ -23,7 +23,8 @@ from tests.chaos.race import race
 from tests.chaos.recovery import TARGETS, measure
 from tests.chaos.report import Report
 from tests.chaos.storm import Storm
-from tests.chaos.world import HASTY_TIMEOUT, Void, World
+from tests.chaos.verdicts import Void
+from tests.chaos.world import HASTY_TIMEOUT, World
 
 LONGEST = 300.0  # seconds for one scenario
 RACE_OFFSETS = tuple(range(-50, 51, 2))  # milliseconds

@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 
-from tests.chaos.world import Violated, World, eventually
+from tests.chaos.verdicts import Violated, eventually
+from tests.chaos.world import World
 
 ENDS = frozenset({"dispatched", "rejected", "cancelled", "refunded"})
 # What an order may be once a customer has seen the status on the left.

@@ -1,21 +1,15 @@
 """What customers and operators do, each to its end, and what that end must be. One journey for every step there is."""
 
-import contextlib
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
-
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
-from temporalio.client import WorkflowExecutionStatus
-from temporalio.service import RPCError, RPCStatusCode
 
 from checkout.boundaries import Step
 from checkout.ids import dispatch_workflow_id
-from checkout.settings import DEVELOPMENT_STRIPE_KEY
 from tests.chaos.customer import Customer
-from tests.chaos.world import Violated, World, eventually
+from tests.chaos.interventions import ended, force_payment, give_back, terminate
+from tests.chaos.verdicts import eventually, expect
+from tests.chaos.world import World
 
 HASTY = "hasty-gateway"
 
@@ -45,33 +39,33 @@ Journey = Callable[[Trip], Awaitable[str]]
 
 async def pay(trip: Trip) -> str:
     customer = trip.customer(cart={"pen": 1, "notebook": 2})
-    _expect(await customer.buy(), "a session")
-    _expect(await customer.pay(), "the payment to be taken")
+    expect(await customer.buy(), "a session")
+    expect(await customer.pay(), "the payment to be taken")
     return str((await customer.until("dispatched"))["status"])
 
 
 async def decline_then_pay(trip: Trip) -> str:
     customer = trip.customer()
-    _expect(await customer.buy(), "a session")
+    expect(await customer.buy(), "a session")
     rule = await trip.world.plant("pay.before", "decline", match={"session_id": customer.session_id})
-    _expect(not await customer.pay(), "the card to be declined")
+    expect(not await customer.pay(), "the card to be declined")
     await trip.world.planted(rule)
-    _expect(await customer.pay(), "the second card to be taken")
+    expect(await customer.pay(), "the second card to be taken")
     return str((await customer.until("dispatched"))["status"])
 
 
 async def cancel(trip: Trip) -> str:
     customer = trip.customer()
-    _expect(await customer.buy(), "a session")
-    _expect(await customer.cancel(), "the order to be cancelled")
-    _expect(not await customer.pay(), "the closed session to refuse the payment")
+    expect(await customer.buy(), "a session")
+    expect(await customer.cancel(), "the order to be cancelled")
+    expect(not await customer.pay(), "the closed session to refuse the payment")
     order = await customer.until("cancelled")
     return f"{order['status']}:{order['reason']}"
 
 
 async def leave(trip: Trip) -> str:
     customer = trip.customer()
-    _expect(await customer.buy(), "a session")
+    expect(await customer.buy(), "a session")
     await customer.leave()
     order = await customer.until("cancelled")
     return f"{order['status']}:{order['reason']}"
@@ -79,17 +73,17 @@ async def leave(trip: Trip) -> str:
 
 async def abandon(trip: Trip) -> str:
     customer = trip.customer(gateway=trip.hasty)
-    _expect(await customer.buy(), "a session")
+    expect(await customer.buy(), "a session")
     order = await customer.until("cancelled")
-    _expect(not await customer.pay(), "the closed session to refuse the payment")
+    expect(not await customer.pay(), "the closed session to refuse the payment")
     return f"{order['status']}:{order['reason']}"
 
 
 async def late_money(trip: Trip) -> str:
     """Money comes after the cancel, by an error of the provider's: it must go back, once."""
     customer = trip.customer()
-    _expect(await customer.buy(), "a session")
-    _expect(await customer.cancel(), "the order to be cancelled")
+    expect(await customer.buy(), "a session")
+    expect(await customer.cancel(), "the order to be cancelled")
     # Else the checkout might hear of it in its last moment, and no settlement would be needed.
     await ended(trip.world, customer.key)
     await force_payment(trip.world, customer)
@@ -99,8 +93,8 @@ async def late_money(trip: Trip) -> str:
 
 async def refund(trip: Trip) -> str:
     customer = trip.customer()
-    _expect(await customer.buy(), "a session")
-    _expect(await customer.pay(), "the payment to be taken")
+    expect(await customer.buy(), "a session")
+    expect(await customer.pay(), "the payment to be taken")
     await customer.until("dispatched")
     url = f"{trip.world.gateway}/admin/orders/{customer.order_id}/refund"
 
@@ -108,7 +102,7 @@ async def refund(trip: Trip) -> str:
         answer = await trip.world.http.post(url, headers=trip.world.operator, timeout=15)
         return str(answer.json()["status"]) if answer.status_code == 200 else None
 
-    _expect(await eventually(ask, 60, "no refund") == "refunded", "the refund")
+    expect(await eventually(ask, 60, "no refund") == "refunded", "the refund")
     order = await customer.until("refunded")
     return f"{order['status']}:{order['reason']}"
 
@@ -116,8 +110,8 @@ async def refund(trip: Trip) -> str:
 async def refund_elsewhere(trip: Trip) -> str:
     """Somebody gives the money back in the payment service's dashboard: the order must follow."""
     customer = trip.customer()
-    _expect(await customer.buy(), "a session")
-    _expect(await customer.pay(), "the payment to be taken")
+    expect(await customer.buy(), "a session")
+    expect(await customer.pay(), "the payment to be taken")
     await customer.until("dispatched")
     await give_back(trip.world, customer)
     order = await customer.until("refunded")
@@ -128,25 +122,25 @@ async def refused(trip: Trip) -> str:
     """The provider stores a 500 under our idempotency key: there is no session, and there will be none."""
     rule = await trip.world.plant("create.before", "sticky_error", status=500)
     customer = trip.customer()
-    _expect(not await customer.buy() and customer.refusal == 502, "a refusal")
+    expect(not await customer.buy() and customer.refusal == 502, "a refusal")
     await trip.world.planted(rule)
-    _expect(not await customer.buy() and customer.refusal == 502, "the same refusal again")
+    expect(not await customer.buy() and customer.refusal == 502, "the same refusal again")
     return "rejected:payment_unavailable"
 
 
 async def orphan(trip: Trip) -> str:
     """Somebody terminates the workflow in Temporal's UI; the sweep finds the order, and it goes on."""
     customer = trip.customer()
-    _expect(await customer.buy(), "a session")
+    expect(await customer.buy(), "a session")
     await terminate(trip.world, customer.key)
-    _expect(await customer.pay(), "the payment to be taken")
+    expect(await customer.pay(), "the payment to be taken")
     return str((await customer.until("dispatched"))["status"])
 
 
 async def orphan_without_news(trip: Trip) -> str:
     """The same, and no webhook comes either: the sweep alone must find that the order's time is up."""
     customer = trip.customer(gateway=trip.hasty)
-    _expect(await customer.buy(), "a session")
+    expect(await customer.buy(), "a session")
     await terminate(trip.world, customer.key)
     order = await customer.until("cancelled")
     return f"{order['status']}:{order['reason']}"
@@ -155,8 +149,8 @@ async def orphan_without_news(trip: Trip) -> str:
 async def lost_parcel(trip: Trip) -> str:
     """The dispatch workflow is terminated; the sweep starts another."""
     customer = trip.customer()
-    _expect(await customer.buy(), "a session")
-    _expect(await customer.pay(), "the payment to be taken")
+    expect(await customer.buy(), "a session")
+    expect(await customer.pay(), "the payment to be taken")
     await customer.until("fulfilled", "dispatched")
 
     async def end_it() -> bool | None:
@@ -178,77 +172,13 @@ async def restock(trip: Trip) -> str:
         return True if answer.status_code == 200 else None
 
     await eventually(ask, 60, "no restock")
-    _expect(await _movements(world) - before in (1, 2), "one restock, or two when the first one's answer was lost")
+    expect(await _movements(world) - before in (1, 2), "one restock, or two when the first one's answer was lost")
     return "restocked"
-
-
-async def give_back(world: World, customer: Customer) -> None:
-    """By Stripe's own API, past the shop: as its dashboard does."""
-    key = {"Authorization": f"Bearer {DEVELOPMENT_STRIPE_KEY}"}
-    session = await world.http.get(f"{world.payment}/v1/checkout/sessions/{customer.session_id}", headers=key)
-    form = {"payment_intent": session.raise_for_status().json()["payment_intent"]}
-    (await world.http.post(f"{world.payment}/v1/refunds", data=form, headers=key)).raise_for_status()
-
-
-async def force_payment(world: World, customer: Customer) -> None:
-    """Charge the session, whatever its state."""
-    body = {"session_id": customer.session_id, "force": True}
-    answer = await world.http.post(f"{world.payment}/_faults/pay", json=body)
-    _expect(answer.status_code == 200 and answer.json()["paid"], "the forced payment")
-    customer.has_paid = True
-
-
-async def terminate(world: World, workflow_id: str) -> bool:
-    """End a workflow without a chance to clean up. False when none runs."""
-    try:
-        await world.temporal.get_workflow_handle(workflow_id).terminate("chaos", rpc_timeout=timedelta(seconds=5))
-    except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
-            raise
-        return False
-    return True
-
-
-async def ended(world: World, workflow_id: str) -> None:
-    """Wait until the workflow runs no more."""
-    handle = world.temporal.get_workflow_handle(workflow_id)
-
-    async def has_ended() -> bool | None:
-        with contextlib.suppress(RPCError):
-            status = (await handle.describe(rpc_timeout=timedelta(seconds=5))).status
-            return None if status is WorkflowExecutionStatus.RUNNING else True
-        return None
-
-    await eventually(has_ended, 60, f"{workflow_id} still runs")
-
-
-async def forget(world: World, workflow_id: str) -> None:
-    """Delete a workflow and its history, as Temporal itself does after its retention."""
-    handle = world.temporal.get_workflow_handle(workflow_id)
-    execution = WorkflowExecution(workflow_id=workflow_id)
-    request = DeleteWorkflowExecutionRequest(namespace=world.temporal.namespace, workflow_execution=execution)
-    await world.temporal.workflow_service.delete_workflow_execution(request)
-
-    async def is_gone() -> bool | None:
-        try:
-            await handle.describe(rpc_timeout=timedelta(seconds=5))
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return True
-            raise
-        return None
-
-    await eventually(is_gone, 60, f"{workflow_id} is not forgotten")
 
 
 async def _movements(world: World) -> int:
     rows = await world.query("SELECT count(*) FROM shop.stock_movements WHERE cause = 'restock'")
     return int(rows[0][0])
-
-
-def _expect(condition: bool, what: str) -> None:
-    if not condition:
-        raise Violated(f"expected {what}")
 
 
 def unique(prefix: str) -> str:

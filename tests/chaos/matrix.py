@@ -18,7 +18,8 @@ from datetime import datetime
 from checkout.boundaries import STEPS, Boundary, Process, Step
 from checkout.failpoints import Action
 from tests.chaos.journeys import JOURNEY_OF, Trip
-from tests.chaos.world import World, eventually
+from tests.chaos.verdicts import eventually
+from tests.chaos.world import World
 
 ACTIONS = (Action.KILL, Action.FREEZE, Action.LOSE)
 # Longer than every limit on a transaction, a workflow task and a local activity (db.engine, worker.policies).
@@ -89,14 +90,14 @@ async def run_cells(group: str, chosen: Sequence[Cell], world: World, hasty: str
 
 async def _run(group: str, chosen: Sequence[Cell], world: World, hasty: str) -> Result:
     trip = Trip(world, hasty)
-    armings = [world.arm(cell.step, cell.boundary, cell.action) for cell in chosen]
+    armings = [world.failpoints.arm(cell.step, cell.boundary, cell.action) for cell in chosen]
     travelling = asyncio.ensure_future(JOURNEY_OF[chosen[0].step](trip))
     hurting = asyncio.gather(*(_hurt(world, cell, arming) for cell, arming in zip(chosen, armings, strict=True)))
     try:
         moments = await hurting
         outcome = await travelling
     finally:
-        world.disarm()
+        world.failpoints.disarm()
         for task in (travelling, hurting):
             task.cancel()
             with suppress(asyncio.CancelledError, Exception):
@@ -110,7 +111,7 @@ async def _run(group: str, chosen: Sequence[Cell], world: World, hasty: str) -> 
 
 async def _hurt(world: World, cell: Cell, arming: str) -> float:
     """Wait for the firing, thaw what it froze, and answer when it fired (unix seconds)."""
-    firing = await world.fired(arming, _FIRES_WITHIN)
+    firing = await world.failpoints.fired(arming, _FIRES_WITHIN)
     at = float(firing["at"])
     if cell.action is Action.FREEZE:
         await asyncio.sleep(max(0.0, at + FREEZE[cell.process] - time.time()))

@@ -12,7 +12,8 @@ from statistics import median
 
 from tests.chaos.customer import Customer
 from tests.chaos.journeys import Trip
-from tests.chaos.world import HASTY_TIMEOUT, Violated, Void, World
+from tests.chaos.verdicts import Violated, Void
+from tests.chaos.world import HASTY_TIMEOUT, World
 
 TOGETHER = 8  # racers at once: more would only measure how slow the machine is
 _LEAD = HASTY_TIMEOUT * 0.4  # seconds before the deadline by which a racer must be on the line

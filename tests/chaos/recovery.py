@@ -14,7 +14,8 @@ from checkout.failpoints import Action
 from tests.chaos.customer import Customer
 from tests.chaos.journeys import Trip, pay
 from tests.chaos.matrix import moved_after
-from tests.chaos.world import Violated, World
+from tests.chaos.verdicts import Violated
+from tests.chaos.world import World
 
 TARGETS: Mapping[str, float] = {
     "worker, in the middle of a step": 5.0,
@@ -88,13 +89,13 @@ async def measure(world: World, hasty: str, what: str, samples: int) -> Recovery
 async def _worker_in_a_step(world: World, hasty: str, step: Step, boundary: Boundary) -> float:
     """From the death under an order until that order's next event."""
     trip = Trip(world, hasty)
-    arming = world.arm(step, boundary, Action.KILL)
+    arming = world.failpoints.arm(step, boundary, Action.KILL)
     travelling = asyncio.ensure_future(pay(trip))
     try:
-        firing = await world.fired(arming)
+        firing = await world.failpoints.fired(arming)
         await travelling
     finally:
-        world.disarm()
+        world.failpoints.disarm()
         travelling.cancel()
     moved = await moved_after(world, trip, firing["at"])
     if moved is None:

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from checkout.boundaries import STEPS
 from checkout.failpoints import Action
 from tests.chaos.customer import Customer
-from tests.chaos.world import PARTS, Violated, Void, World
+from tests.chaos.verdicts import Violated, Void
+from tests.chaos.world import PARTS, World
 
 PATIENCE = 180.0  # seconds a customer goes on asking in a storm
 _CARTS: Sequence[dict[str, int]] = ({"pen": 1}, {"pen": 2, "notebook": 1}, {"notebook": 3}, {"limited-print": 1})
@@ -68,7 +69,7 @@ class Storm:
             for task in weather:
                 task.cancel()
             await asyncio.gather(*weather, return_exceptions=True)
-            self._world.disarm()
+            self._world.failpoints.disarm()
             await self._world.settled()
         self._on_progress("the storm is over; waiting for everyone to come home")
         await asyncio.gather(*shoppers)
@@ -187,7 +188,9 @@ class Storm:
         step = self._random.choice(list(STEPS))
         boundary = self._random.choice(STEPS[step].boundaries)
         action = self._random.choice((Action.KILL, Action.LOSE, Action.SLEEP))
-        self._world.arm(step, boundary, action, times=self._random.randint(1, 3), seconds=self._random.uniform(0, 6))
+        self._world.failpoints.arm(
+            step, boundary, action, times=self._random.randint(1, 3), seconds=self._random.uniform(0, 6)
+        )
         return f"armed {action}"
 
     async def _cut_off(self) -> str:

@@ -14,7 +14,8 @@ from tests.chaos.catalogue.row import Row, run_row
 from tests.chaos.customer import Customer
 from tests.chaos.journeys import JOURNEY_OF, Trip
 from tests.chaos.matrix import ACTIONS, cells
-from tests.chaos.world import Violated, Void, World
+from tests.chaos.verdicts import Violated, Void
+from tests.chaos.world import World
 
 
 def test_the_matrix_has_a_cell_for_every_boundary_and_action_and_a_journey_to_each() -> None:
@@ -26,12 +27,12 @@ def test_the_matrix_has_a_cell_for_every_boundary_and_action_and_a_journey_to_ea
 
 
 async def test_a_failpoint_that_nobody_passes_makes_the_run_void(world: World) -> None:
-    arming = world.arm(Step.START_REFUND, Boundary.BEFORE, Action.LOSE)
+    arming = world.failpoints.arm(Step.START_REFUND, Boundary.BEFORE, Action.LOSE)
     try:
         with pytest.raises(Void):
-            await world.fired(arming, within=0.3)
+            await world.failpoints.fired(arming, within=0.3)
     finally:
-        world.disarm()
+        world.failpoints.disarm()
 
 
 async def test_a_rule_of_the_payment_service_that_never_fired_makes_the_run_void(world: World) -> None:

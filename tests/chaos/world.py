@@ -1,26 +1,22 @@
 """The real stack with everything a fault needs: a proxy before every server, armed failpoints, more processes."""
 
 import asyncio
-import itertools
-import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import httpx
 from temporalio.client import Client
 
-from checkout.boundaries import Boundary, Step
-from checkout.failpoints import Action, fired_path
 from stack.config import StackConfig
 from stack.errors import PartFailed
 from stack.keeper import Keeper
@@ -30,6 +26,8 @@ from stack.ports import free_ports
 from stack.probes import http_ok
 from stack.screen import Silence
 from stack.stack import Stack
+from tests.chaos.armory import Armory
+from tests.chaos.verdicts import Violated, Void, eventually
 from tests.support.proxy import TcpProxy
 
 # The campaign waits for what it causes, so everything that is only patience is short.
@@ -44,17 +42,6 @@ SETTINGS = {
 }
 HASTY_TIMEOUT = 2.0  # seconds that the second gateway's customers have to pay
 PARTS = ("worker", "gateway", "payment", "postgres", "temporal")
-_LOOK = 0.02
-
-T = TypeVar("T")
-
-
-class Violated(AssertionError):
-    """An invariant does not hold, or a customer was lied to."""
-
-
-class Void(AssertionError):
-    """A fault was planned and did not happen: the run proves nothing."""
 
 
 class World:
@@ -67,10 +54,9 @@ class World:
 
     def __init__(self, data_dir: Path) -> None:
         self._config = StackConfig.for_tests(data_dir, extra_env=SETTINGS, adapt=self._adapt)
-        self._failpoints = data_dir / "failpoints.json"
+        self._failpoints_file = data_dir / "failpoints.json"
+        self.failpoints = Armory(self._failpoints_file, self.note)
         self._exit = AsyncExitStack()
-        self._armings: dict[str, dict[str, Any]] = {}
-        self._numbers = itertools.count(1)
         self._extras: dict[str, Keeper] = {}
         self._templates: dict[str, Part] = {}
         self.proxies: dict[str, TcpProxy] = {}
@@ -122,52 +108,12 @@ class World:
                 "DATABASE_URL": _through(env["DATABASE_URL"], self.proxies["postgres"]),
                 "TEMPORAL_ADDRESS": f"127.0.0.1:{self.proxies['temporal'].port}",
                 "STRIPE_API_BASE": f"http://127.0.0.1:{self.proxies['payment'].port}",
-                "CHECKOUT_FAILPOINTS": str(self._failpoints),
+                "CHECKOUT_FAILPOINTS": str(self._failpoints_file),
             }
         elif part.name == "payment":
             env["PAYMENT_WEBHOOK_URL"] = f"http://127.0.0.1:{self.proxies['webhook'].port}/payment_webhook"
         adapted = self._templates[part.name] = replace(part, env=env, steady_after=0.0)
         return adapted
-
-    # Failpoints
-
-    def arm(
-        self, step: Step, boundary: Boundary, action: Action, *, hit: int = 1, times: int = 1, seconds: float = 0.0
-    ) -> str:
-        """Arm one failpoint in whatever process passes it. Answers the arming's id."""
-        arming = f"{step}.{boundary}#{next(self._numbers)}"
-        self._armings[arming] = {
-            "id": arming, "step": step, "boundary": boundary, "action": action, "hit": hit, "times": times,
-            "seconds": seconds,
-        }  # fmt: skip
-        self._write_armings()
-        return arming
-
-    def disarm(self) -> None:
-        """Nothing is armed any more."""
-        self._armings.clear()
-        self._write_armings()
-
-    def _write_armings(self) -> None:
-        draft = self._failpoints.with_suffix(".draft")
-        draft.write_text(json.dumps({"armings": list(self._armings.values())}))
-        draft.replace(self._failpoints)
-
-    def firings(self, arming: str | None = None) -> list[dict[str, Any]]:
-        """Every firing on record, or those of one arming: what was armed plus `pid` and `at` (unix seconds)."""
-        record = fired_path(self._failpoints)
-        lines = record.read_text().splitlines() if record.exists() else []
-        return [entry for line in lines if (entry := json.loads(line))["id"] == (arming or entry["id"])]
-
-    async def fired(self, arming: str, within: float = 30.0) -> dict[str, Any]:
-        """The arming's first firing, once there is one. Raises `Void` when it does not fire in time."""
-        deadline = time.monotonic() + within
-        while not (found := self.firings(arming)):
-            if time.monotonic() > deadline:
-                raise Void(f"{arming} did not fire within {within:g} s")
-            await asyncio.sleep(_LOOK)
-        self.note(f"failpoint {found[0]['action']}")
-        return found[0]
 
     def thaw_all(self) -> None:
         """SIGCONT to everything that a failpoint or we have frozen. Harmless to what runs."""
@@ -279,21 +225,6 @@ class World:
             if time.monotonic() > deadline or wrong.keys() & {1, 4}:
                 raise Violated(f"the audit says: {wrong}")
             await asyncio.sleep(0.1)
-
-
-async def eventually(ask: Callable[[], Coroutine[Any, Any, T | None]], within: float, otherwise: str) -> T:
-    """The first answer of `ask` that is not None; connection errors count as none. Raises `Violated(otherwise)`."""
-    deadline = time.monotonic() + within
-    while True:
-        try:
-            answer = await ask()
-        except httpx.TransportError:
-            answer = None
-        if answer is not None:
-            return answer
-        if time.monotonic() > deadline:
-            raise Violated(f"{otherwise} (waited {within:g} s)")
-        await asyncio.sleep(0.05)
 
 
 def _through(url: str, proxy: TcpProxy) -> str:

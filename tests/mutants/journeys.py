@@ -8,10 +8,11 @@ _CHECKOUT = "worker/workflows/checkout.py"
 _PAYMENTS = "worker/activities/payments.py"
 
 _STORY = "tests/workflow/test_checkout.py"
+_TROUBLES = "tests/workflow/test_provider_troubles.py"
 _GUARDS = "tests/workflow/test_journey_guards.py"
 _ORDER_GUARDS = "tests/integration/test_order_guards.py"
 
-_MISMATCH = f"{_STORY}::test_a_payment_that_is_not_the_one_agreed_is_given_back"
+_MISMATCH = f"{_TROUBLES}::test_a_payment_that_is_not_the_one_agreed_is_given_back"
 _AGREED = "return (session.order_id, session.amount_total, session.currency) == ("
 
 JOURNEYS = (
@@ -46,7 +47,7 @@ JOURNEYS = (
         "        if session.paid:\n            await self._accept(session)",
         "        if session.status is SessionStatus.COMPLETE:\n            await self._accept(session)",
         breaks="an unpaid order would ship",
-        tests=f"{_STORY}::test_complete_but_unpaid_ships_nothing_and_ends_at_the_deadline",
+        tests=f"{_TROUBLES}::test_complete_but_unpaid_ships_nothing_and_ends_at_the_deadline",
     ),
     mutant(
         "amount-compared",
@@ -94,7 +95,7 @@ JOURNEYS = (
         "            await self._release(OrderStatus.REJECTED, Reason.PAYMENT_UNAVAILABLE)\n",
         "            raise\n",
         breaks="a refused session would leave the stock reserved",
-        tests=f"{_STORY}::test_a_provider_that_refuses_for_good_ends_the_checkout_and_returns_the_stock",
+        tests=f"{_TROUBLES}::test_a_provider_that_refuses_for_good_ends_the_checkout_and_returns_the_stock",
     ),
     mutant(
         "refusal-is-not-proof",
@@ -110,7 +111,7 @@ JOURNEYS = (
         "        except (PaymentRefused, PaymentStuck):\n",
         "        except PaymentRefused:\n",
         breaks="a stored 500 would hide the session that exists",
-        tests=f"{_STORY}::test_a_session_that_exists_in_spite_of_the_refusal_is_found_and_used",
+        tests=f"{_TROUBLES}::test_a_session_that_exists_in_spite_of_the_refusal_is_found_and_used",
     ),
     mutant(
         "stuck-is-final",
@@ -118,7 +119,7 @@ JOURNEYS = (
         "    PaymentStuck.__name__,\n",
         "",
         breaks="a stored 500 would be asked for ever",
-        tests=f"{_STORY}::test_a_provider_that_refuses_for_good_ends_the_checkout_and_returns_the_stock",
+        tests=f"{_TROUBLES}::test_a_provider_that_refuses_for_good_ends_the_checkout_and_returns_the_stock",
     ),
     mutant(
         "old-orders-are-looked-up",
@@ -142,7 +143,7 @@ JOURNEYS = (
         "    except FailureError as error:\n        _raise_if_final(error)\n    if",
         "    except ActivityError as error:\n        _raise_if_final(error)\n    if",
         breaks="the first unanswered call would end the checkout",
-        tests=f"{_STORY}::test_a_provider_that_is_away_is_asked_until_it_answers",
+        tests=f"{_TROUBLES}::test_a_provider_that_is_away_is_asked_until_it_answers",
     ),
     mutant(
         "signal-of-anything",
@@ -182,7 +183,7 @@ JOURNEYS = (
         "            await self._refund(session, Reason.CANNOT_FULFIL)\n",
         "            pass\n",
         breaks="paid and without stock: the money would be kept",
-        tests=f"{_STORY}::test_paid_and_impossible_to_fulfil_is_refunded_once",
+        tests=f"{_TROUBLES}::test_paid_and_impossible_to_fulfil_is_refunded_once",
     ),
     mutant(
         "refusal-keeps-the-stock",
@@ -190,7 +191,7 @@ JOURNEYS = (
         'await workflow.sleep(policies.REFUSED_PAUSE, summary="The payment service refuses to answer")',
         "await self._release(OrderStatus.CANCELLED, Reason.OPERATOR)",
         breaks="a wrong API key would cancel orders that were paid",
-        tests=f"{_STORY}::test_a_provider_that_refuses_to_speak_of_the_session_is_asked_again_later",
+        tests=f"{_TROUBLES}::test_a_provider_that_refuses_to_speak_of_the_session_is_asked_again_later",
     ),
     mutant(
         "run-has-its-cart",

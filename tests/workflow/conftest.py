@@ -39,3 +39,10 @@ async def lab(time_skipping: WorkflowEnvironment, engine: AsyncEngine, provider:
     dependencies = Dependencies(engine, provider, time_skipping.client, dispatch_duration=1.0)
     async with create_worker(dependencies, task_queue=lab.task_queue, workflow_runner=sandbox()):
         yield lab
+
+
+@pytest.fixture(autouse=True)
+async def _ledgers_stay_right(lab: Lab) -> AsyncIterator[None]:
+    """Whatever a test does: the auditor has nothing to say afterwards."""
+    yield
+    assert await lab.violations() == []

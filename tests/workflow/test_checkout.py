@@ -1,27 +1,17 @@
 """Every branch of the checkout's story."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import text
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import CancelledError
 
 from checkout.contracts import CartLine, OrderStatus, Reason, SessionProgress, SessionStatus
-from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnreachable
 from tests.support.eventually import eventually
 from tests.support.lab import Lab
-from tests.support.provider import FakeProvider, always, times
+from tests.support.provider import times
 from worker import policies
 from worker.workflows.checkout import CheckoutWorkflow
-
-
-@pytest.fixture(autouse=True)
-async def _ledgers_stay_right(lab: Lab) -> AsyncIterator[None]:
-    """Whatever a test does: the auditor has nothing to say afterwards."""
-    yield
-    assert await lab.violations() == []
 
 
 async def test_a_paid_checkout_is_fulfilled_and_then_dispatched(lab: Lab) -> None:
@@ -112,115 +102,6 @@ async def test_out_of_stock_is_told_and_asks_the_provider_for_nothing(lab: Lab) 
     assert view.order is not None
     assert view.order.missing_skus == ["limited-print"]
     assert lab.provider.calls == []
-
-
-async def test_a_provider_that_is_away_is_asked_until_it_answers(lab: Lab) -> None:
-    lab.provider.fail["create"] = times(4)
-    handle, order, _ = await lab.opened()
-    assert lab.provider.calls.count("create") == 5
-    assert await lab.on_hand() == 99_999
-    await handle.signal(CheckoutWorkflow.cancel)
-    assert (await handle.result()).order_id == order.order_id
-
-
-async def test_a_lost_reply_to_the_session_request_leaves_one_session(lab: Lab) -> None:
-    lab.provider.lose_reply["create"] = times(2)
-    handle, _, session_id = await lab.opened()
-    assert list(lab.provider.sessions) == [session_id]
-    lab.provider.pay(session_id)
-    await lab.tell(handle)
-    assert (await handle.result()).status is OrderStatus.FULFILLED
-
-
-@pytest.mark.parametrize("error", [PaymentRefused("400"), PaymentStuck("500, replayed")])
-async def test_a_provider_that_refuses_for_good_ends_the_checkout_and_returns_the_stock(
-    lab: Lab, error: Exception
-) -> None:
-    lab.provider.fail["create"] = always(error)
-    handle = await lab.start()
-    result = await handle.result()
-    assert (result.status, result.reason) == (OrderStatus.REJECTED, Reason.PAYMENT_UNAVAILABLE)
-    assert await lab.on_hand() == 100_000
-    assert "find" in lab.provider.calls
-
-
-@pytest.mark.parametrize("error", [PaymentRefused("400"), PaymentStuck("500, replayed")])
-async def test_a_session_that_exists_in_spite_of_the_refusal_is_found_and_used(lab: Lab, error: Exception) -> None:
-    lab.provider.lose_reply["create"] = always(error)
-    handle, _, session_id = await lab.opened()
-    lab.provider.pay(session_id)
-    await lab.tell(handle)
-    assert (await handle.result()).status is OrderStatus.FULFILLED
-
-
-@pytest.mark.parametrize("operation", ["retrieve", "expire"])
-async def test_while_the_provider_does_not_say_what_became_of_the_session_the_stock_is_kept(
-    lab: Lab, operation: str
-) -> None:
-    away = True
-    seen: list[int] = []
-
-    def fail() -> None:
-        seen.append(1)
-        if away:
-            raise PaymentUnreachable("away")
-
-    lab.provider.fail[operation] = fail
-    handle, order, _ = await lab.opened(timeout=2.0 if operation == "expire" else 900.0)
-    if operation == "retrieve":
-        await lab.tell(handle)
-    await eventually(lambda: len(seen) >= 3)
-    assert (await lab.order(order.order_id)).status is OrderStatus.AWAITING_PAYMENT
-    assert await lab.on_hand() == 99_999
-    away = False
-    assert (await handle.result()).status is OrderStatus.CANCELLED
-    assert await lab.on_hand() == 100_000
-
-
-async def test_a_provider_that_refuses_to_speak_of_the_session_is_asked_again_later(lab: Lab) -> None:
-    lab.provider.fail["retrieve"] = times(3, PaymentRefused("401 wrong key"))
-    handle, _, session_id = await lab.opened()
-    lab.provider.pay(session_id)
-    await lab.tell(handle)
-    assert (await handle.result()).status is OrderStatus.FULFILLED
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [{"amount_total": 1}, {"amount_total": 100_000}, {"currency": "eur"}, {"order_id": "ord_another"}],
-)
-async def test_a_payment_that_is_not_the_one_agreed_is_given_back(lab: Lab, changes: dict[str, object]) -> None:
-    handle, _, session_id = await lab.opened()
-    lab.provider.pay(session_id, **changes)
-    await lab.tell(handle)
-    result = await handle.result()
-    assert (result.status, result.reason) == (OrderStatus.REFUNDED, Reason.PAYMENT_MISMATCH)
-    assert lab.provider.refunded == [f"pi_{session_id}"]
-    assert await lab.on_hand() == 100_000
-
-
-async def test_complete_but_unpaid_ships_nothing_and_ends_at_the_deadline(lab: Lab) -> None:
-    handle, order, session_id = await lab.opened()
-    lab.provider.force_pay(session_id, paid=False)
-    await lab.tell(handle)
-    await eventually(lambda: "retrieve" in lab.provider.calls)
-    assert (await lab.order(order.order_id)).status is OrderStatus.AWAITING_PAYMENT
-    result = await handle.result()
-    assert (result.status, result.reason) == (OrderStatus.CANCELLED, Reason.TIMEOUT)
-
-
-async def test_paid_and_impossible_to_fulfil_is_refunded_once(lab: Lab) -> None:
-    handle, _, session_id = await lab.opened(lines=[CartLine("limited-print", 4)])
-    async with lab.engine.begin() as connection:
-        # Somebody takes the reservation away and sells the stock elsewhere.
-        await connection.execute(text("DELETE FROM shop.reservations"))
-        await connection.execute(text("UPDATE shop.products SET on_hand = 0 WHERE sku = 'limited-print'"))
-        await connection.execute(text("DELETE FROM shop.stock_movements WHERE sku = 'limited-print'"))
-    lab.provider.pay(session_id)
-    await lab.tell(handle)
-    result = await handle.result()
-    assert (result.status, result.reason) == (OrderStatus.REFUNDED, Reason.CANNOT_FULFIL)
-    assert lab.provider.refunded == [f"pi_{session_id}"]
 
 
 async def test_duplicate_and_foreign_events_fulfil_once(lab: Lab) -> None:
@@ -320,10 +201,3 @@ async def test_the_search_attributes_follow_the_order(lab: Lab) -> None:
     description = await handle.describe()
     shown = {pair.key.name: pair.value for pair in description.typed_search_attributes}
     assert shown == {"CheckoutStatus": "fulfilled", "OrderId": order.order_id}
-
-
-def test_the_fake_provider_refuses_to_pay_a_closed_session() -> None:
-    """The tests above rest on it."""
-    provider = FakeProvider()
-    with pytest.raises(PaymentRefused):
-        provider.pay("cs_unknown")

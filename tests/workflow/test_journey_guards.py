@@ -1,9 +1,7 @@
 """What the journey of an order must never let slip, each by the smallest test that notices (planted bugs run these)."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
-import pytest
 from sqlalchemy import text
 
 from checkout.contracts import OrderStatus, Reason, SessionStatus
@@ -13,12 +11,6 @@ from tests.support.eventually import eventually
 from tests.support.lab import Lab
 from tests.support.provider import times
 from worker.workflows.checkout import CheckoutWorkflow
-
-
-@pytest.fixture(autouse=True)
-async def _ledgers_stay_right(lab: Lab) -> AsyncIterator[None]:
-    yield
-    assert await lab.violations() == []
 
 
 async def close_behind_its_back(lab: Lab, order_id: str) -> None:

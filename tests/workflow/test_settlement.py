@@ -1,6 +1,5 @@
 """What has no running checkout: late money, redeliveries, foreign sessions, orphaned orders; refunds and dispatch."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -14,12 +13,6 @@ from tests.support.lab import Lab
 from tests.support.provider import times
 from worker.workflows.checkout import CheckoutWorkflow
 from worker.workflows.refund import RefundWorkflow
-
-
-@pytest.fixture(autouse=True)
-async def _ledgers_stay_right(lab: Lab) -> AsyncIterator[None]:
-    yield
-    assert await lab.violations() == []
 
 
 async def cancelled(lab: Lab) -> tuple[str, str]:

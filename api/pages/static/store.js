@@ -1,39 +1,23 @@
-// The storefront: cart, stock, and Buy. One key a checkout, kept until its order is over; see memory.js.
+// The storefront: the cart, and Buy. One key a checkout, kept until its order is over; see memory.js.
 import { giveUp, look, press } from "./checkout.js";
 import { addToCheckout, bodyOf, claim, endCheckout, isSame, onChange, readCart, readCheckout, writeCart } from "./memory.js";
 import { find, findAll, make, money } from "./page.js";
 import { hush, say, tell } from "./say.js";
+import { bounded, lookAtStock, nameOf, openShelf, products, shortage, showShelf } from "./shelf.js";
 import { showWaiting } from "./waiting.js";
 
 const form = find("#buy");
 const [lines, empty, sum, total, email] = ["#lines", "#empty", "#sum", "#total", "#email"].map((name) => find(name));
 const [pressButton, bar] = ["#press", "#cart-bar"].map((name) => find(name));
-const LOW = 20;
 const REFRESH = 5000; // ms between two looks at the stock, while the page is seen
 
-const products = new Map(
-  findAll(".product[data-sku]").map((element) => [
-    element.dataset.sku,
-    {
-      element,
-      name: element.dataset.name,
-      amount: Number(element.dataset.amount),
-      currency: element.dataset.currency,
-      digits: Number(element.dataset.digits),
-      available: Number(element.dataset.available),
-      stepper: find(".stepper", element),
-      input: find("input[name=quantity]", element),
-      stock: find(".stock", element),
-    },
-  ]),
-);
 let cart = readCart();
 let underWay = null; // the AbortController of a press
 
 // ---- the cart
 
 function setQuantity(sku, quantity) {
-  const wanted = Math.min(99, Math.max(0, Math.trunc(quantity) || 0));
+  const wanted = bounded(quantity);
   if (wanted) cart.items[sku] = wanted;
   else delete cart.items[sku];
   writeCart(cart);
@@ -54,7 +38,7 @@ function render() {
       {},
       make("span", {}, `${product.name} × ${quantity}`),
       make("span", { class: "number" }, money(product.amount * quantity, product.currency, product.digits)),
-      quantity > product.available ? shortage(sku, product) : null,
+      quantity > product.available ? shortage(sku, setQuantity) : null,
     );
   });
   lines.replaceChildren(...rows);
@@ -68,36 +52,13 @@ function render() {
   bar.hidden = count === 0;
   bar.replaceChildren(make("span", {}, `Cart · ${count} ${count === 1 ? "item" : "items"}`), make("span", { class: "number" }, text));
   if (document.activeElement !== email) email.value = cart.email;
-  for (const [sku, product] of products) {
-    const quantity = cart.items[sku] ?? 0;
-    product.stepper.classList.toggle("empty", quantity === 0);
-    if (document.activeElement !== product.input || quantity === 0) product.input.value = String(quantity);
-    find(".more", product.stepper).disabled = quantity >= Math.min(99, product.available);
-    find(".add", product.stepper).disabled = product.available === 0;
-    product.stock.textContent = product.available ? `${product.available.toLocaleString("en-US")} left` : "Sold out";
-    product.stock.className = `stock${product.available === 0 ? " none" : product.available <= LOW ? " low" : ""}`;
-  }
+  showShelf(cart.items);
 }
-
-function shortage(sku, product) {
-  const text = product.available ? `Only ${product.available} left` : "Sold out";
-  const label = product.available ? `Take ${product.available}` : "Leave it out";
-  return make("span", { class: "trouble" }, text, make("button", { type: "button", click: () => setQuantity(sku, product.available) }, label));
-}
-
-// ---- the stock
 
 async function refreshStock() {
   if (document.hidden) return;
-  try {
-    const response = await fetch("/products", { headers: { Accept: "application/json" }, cache: "no-store" });
-    if (!response.ok) return;
-    for (const { sku, available } of (await response.json()).products) {
-      const product = products.get(sku);
-      if (product) product.available = available;
-    }
-    render();
-  } catch { /* away: the next look will tell */ }
+  await lookAtStock();
+  render();
 }
 
 const telling = (what) => tell(what, () => underWay?.abort());
@@ -149,7 +110,7 @@ async function buy(checkout) {
 }
 
 function explain({ status, problem }) {
-  const names = (problem.skus ?? []).map((sku) => products.get(sku)?.name ?? sku).join(", ");
+  const names = (problem.skus ?? []).map(nameOf).join(", ");
   if (problem.code === "out-of-stock")
     say(`Not enough left: ${names}`, "Nothing was charged and nothing is reserved. Change the cart and press Buy again.");
   else if (problem.code === "payment-unavailable")
@@ -165,7 +126,7 @@ function explain({ status, problem }) {
 
 /** The key in memory stands for another cart: say so, and let the customer choose. */
 function offer(checkout) {
-  const text = checkout.items.map(({ sku, quantity }) => `${products.get(sku)?.name ?? sku} × ${quantity}`).join(", ");
+  const text = checkout.items.map(({ sku, quantity }) => `${nameOf(sku)} × ${quantity}`).join(", ");
   const finish = make("button", { type: "button", class: "primary", click: () => (hush(), buy(checkout)) }, "Pay that one");
   const replace = make("button", { type: "button", click: () => replaceBy(checkout) }, "Cancel it, buy this cart");
   say("You have an order that is not paid yet", `It holds ${text}. Finish it, or cancel it and buy this cart instead.`, "wait", finish, replace);
@@ -224,24 +185,10 @@ function conclude(checkout, order) {
 // ---- wiring
 
 document.documentElement.classList.add("with-script");
-for (const [sku, product] of products) {
-  const step = (by) => () => {
-    setQuantity(sku, (cart.items[sku] ?? 0) + by);
-    if (!cart.items[sku]) find(".add", product.stepper).focus();
-    else if (by > 0 && document.activeElement?.classList.contains("add")) product.input.focus();
-  };
-  find(".less", product.stepper).addEventListener("click", step(-1));
-  find(".more", product.stepper).addEventListener("click", step(1));
-  find(".add", product.stepper).addEventListener("click", (event) => {
-    setQuantity(sku, 1);
-    if (event.detail === 0) find(".more", product.stepper).focus(); // by keyboard: stay where the button was
-  });
-  for (const button of findAll("button", product.stepper)) button.hidden = false;
-  product.input.addEventListener("input", () => product.input.value !== "" && setQuantity(sku, Number(product.input.value)));
-  product.input.addEventListener("blur", () => setQuantity(sku, Number(product.input.value)));
-  // The first visit may bring a cart in its address (the way back from an error without script).
-  if (!Object.keys(readCart().items).length && Number(product.input.value) > 0) cart.items[sku] = Number(product.input.value);
-}
+openShelf((sku) => cart.items[sku] ?? 0, setQuantity);
+// The first visit may bring a cart in its address (the way back from an error without script).
+if (!Object.keys(cart.items).length)
+  for (const [sku, { input }] of products) if (bounded(input.value)) cart.items[sku] = bounded(input.value);
 email.addEventListener("input", () => {
   email.removeAttribute("aria-invalid");
   cart.email = email.value.trim();

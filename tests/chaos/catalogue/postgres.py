@@ -7,15 +7,16 @@ from checkout.boundaries import Boundary, Step
 from checkout.failpoints import Action
 from tests.chaos.catalogue.row import Row, expect
 from tests.chaos.journeys import Journey, Trip, cancel, late_money, pay
-from tests.chaos.world import World, eventually
+from tests.chaos.verdicts import eventually
+from tests.chaos.world import World
 
 
 async def restarted_at_once_in_the_middle_of_each_transaction(trip: Trip) -> str:
     ends = set()
     for step in (Step.OPEN_ORDER, Step.RECORD_SESSION, Step.FULFIL_ORDER):
-        arming = trip.world.arm(step, Boundary.BEFORE_COMMIT, Action.SLEEP, seconds=1)
+        arming = trip.world.failpoints.arm(step, Boundary.BEFORE_COMMIT, Action.SLEEP, seconds=1)
         travelling = asyncio.ensure_future(pay(trip))
-        await trip.world.fired(arming)
+        await trip.world.failpoints.fired(arming)
         await trip.world.kill(
             "postgres", signal.SIGQUIT
         )  # pg_ctl restart -m immediate, and the supervisor's part of it
@@ -35,9 +36,9 @@ async def the_reply_to_the_commit_of_each_step_is_lost(trip: Trip) -> str:
     ends = set()
     proxy = trip.world.proxies["postgres"]
     for step, journey in ways.items():
-        arming = trip.world.arm(step, Boundary.BEFORE_COMMIT, Action.SLEEP, seconds=0.5)
+        arming = trip.world.failpoints.arm(step, Boundary.BEFORE_COMMIT, Action.SLEEP, seconds=0.5)
         travelling = asyncio.ensure_future(journey(trip))
-        await trip.world.fired(arming)
+        await trip.world.failpoints.fired(arming)
         before = proxy.hits["cut"]
         # All that the worker still sends on this connection is COMMIT: it arrives, and the answer does not.
         proxy.cut_after(0, to="client")

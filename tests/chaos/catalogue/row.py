@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from tests.chaos.journeys import Trip
 from tests.chaos.matrix import Result
-from tests.chaos.world import Violated, World
+from tests.chaos.verdicts import Violated
+from tests.chaos.world import World
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ async def run_row(row: Row, world: World, hasty: str) -> Result:
         await world.quiet()
         await trip.check()
     finally:
-        world.disarm()
+        world.failpoints.disarm()
         await world.settled()
         await world.http.delete(f"{world.payment}/_faults")
     return Result(str(row), row.group, outcome)

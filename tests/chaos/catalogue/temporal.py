@@ -7,8 +7,9 @@ from datetime import timedelta
 from temporalio.service import RPCError
 
 from tests.chaos.catalogue.row import Row, expect
-from tests.chaos.journeys import Trip, forget, orphan, orphan_without_news
-from tests.chaos.world import eventually
+from tests.chaos.interventions import forget
+from tests.chaos.journeys import Trip, orphan, orphan_without_news
+from tests.chaos.verdicts import eventually
 
 _RPC = timedelta(seconds=5)
 

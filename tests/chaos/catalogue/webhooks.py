@@ -5,8 +5,10 @@ from typing import Any
 
 from tests.chaos.catalogue.row import Row, expect
 from tests.chaos.customer import Customer
-from tests.chaos.journeys import Trip, forget, pay
-from tests.chaos.world import World, eventually
+from tests.chaos.interventions import forget
+from tests.chaos.journeys import Trip, pay
+from tests.chaos.verdicts import eventually
+from tests.chaos.world import World
 
 
 async def a_hundred_copies_at_once_fulfil_once(trip: Trip) -> str:

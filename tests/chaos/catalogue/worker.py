@@ -25,9 +25,9 @@ async def _zombie_reservation(trip: Trip, boundary: Boundary) -> str:
     on_hand = await _on_hand(world)
     async with world.another("worker", "worker-2"):
         customer = trip.customer(cart={"pen": 3})
-        arming = world.arm(Step.OPEN_ORDER, boundary, Action.FREEZE)
+        arming = world.failpoints.arm(Step.OPEN_ORDER, boundary, Action.FREEZE)
         buying = asyncio.ensure_future(customer.buy())
-        frozen = await world.fired(arming)
+        frozen = await world.failpoints.fired(arming)
         try:
             expect(await buying, "the other worker to open the session")
             expect(await customer.cancel(), "the order to be cancelled")
@@ -42,9 +42,9 @@ async def a_worker_frozen_with_a_products_row_locked_does_not_stop_other_buyers(
     world = trip.world
     async with world.another("worker", "worker-2"):
         victim, other = trip.customer(), trip.customer(within=15)
-        arming = world.arm(Step.OPEN_ORDER, Boundary.BEFORE_COMMIT, Action.FREEZE)
+        arming = world.failpoints.arm(Step.OPEN_ORDER, Boundary.BEFORE_COMMIT, Action.FREEZE)
         buying = asyncio.ensure_future(victim.buy())
-        frozen = await world.fired(arming)
+        frozen = await world.failpoints.fired(arming)
         try:
             expect(await other.buy(), "the other buyer to be served")
         finally:
@@ -59,13 +59,13 @@ async def two_attempts_of_every_writing_step_overlap(trip: Trip) -> str:
     """Each is held up until its attempt has timed out and the next one runs; then both want to commit."""
     world = trip.world
     steps = (Step.OPEN_ORDER, Step.RECORD_SESSION, Step.FULFIL_ORDER)
-    armings = [world.arm(step, Boundary.BEFORE, Action.SLEEP, seconds=5) for step in steps]
+    armings = [world.failpoints.arm(step, Boundary.BEFORE, Action.SLEEP, seconds=5) for step in steps]
     customer = trip.customer()
     expect(await customer.buy(), "a session")
     await customer.pay()
     order = await customer.until("dispatched")
     for arming in armings:
-        await world.fired(arming, within=1)
+        await world.failpoints.fired(arming, within=1)
     return str(order["status"])
 
 

@@ -11,7 +11,6 @@ import stat
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from urllib.request import urlopen
 
 import asyncpg
 import pytest
@@ -20,7 +19,7 @@ from stack import Stack, StackConfig
 from stack.identity import unprivileged
 from stack.part import Identity
 from stack.postgres import program
-from stack.testing import alive, data_dir, running_stack
+from stack.testing import alive, data_dir, listening_addresses, running_stack
 
 
 @pytest.fixture
@@ -35,12 +34,6 @@ async def rows(url: str, query: str) -> list[tuple]:
         return [tuple(row) for row in await connection.fetch(query)]
     finally:
         await connection.close()
-
-
-def listening_addresses(port: int) -> set[str]:
-    table = Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()
-    fields = [row.split() for row in table.splitlines() if " 0A " in row]
-    return {one[1].split(":")[0] for one in fields if int(one[1].split(":")[1], 16) == port}
 
 
 async def test_the_database_wants_the_generated_password(postgres: Stack) -> None:
@@ -222,53 +215,6 @@ async def test_without_another_user_or_namespace_one_sentence_says_what_to_do(mo
         unprivileged(program("postgres"), tmp_path)
     monkeypatch.setattr(identity.os, "geteuid", lambda: 1000)
     assert unprivileged(program("postgres"), tmp_path) == Identity()
-
-
-async def test_temporal_keeps_its_history_through_a_kill() -> None:
-    async with running_stack("temporal") as stack:
-        client = await connect(stack)
-        await client.start_workflow("Kept", id="kept", task_queue="nobody-listens")
-        begun = time.monotonic()
-        await stack.kill("temporal", signal.SIGKILL)
-        await stack.wait_ready("temporal", timeout=10)
-        assert time.monotonic() - begun < 10
-        found = await (await connect(stack)).get_workflow_handle("kept").describe()
-        assert found.workflow_type == "Kept"
-
-
-async def test_temporal_knows_our_search_attributes_when_it_is_ready() -> None:
-    from temporalio.common import SearchAttributePair, TypedSearchAttributes
-
-    from checkout.temporal import CHECKOUT_STATUS, ORDER_ID
-
-    async with running_stack("temporal") as stack:
-        client = await connect(stack)
-        pairs = [SearchAttributePair(CHECKOUT_STATUS, "pending"), SearchAttributePair(ORDER_ID, "o1")]
-        await client.start_workflow(
-            "Any", id="any", task_queue="nobody", search_attributes=TypedSearchAttributes(pairs)
-        )
-
-
-async def test_temporal_and_its_web_ui_listen_on_loopback_only() -> None:
-    async with running_stack("temporal") as stack:
-        for port in (stack.config.temporal_port, stack.config.temporal_ui_port):
-            async with asyncio.timeout(10):
-                while not listening_addresses(port):
-                    await asyncio.sleep(0.02)
-            assert listening_addresses(port) == {"0100007F"}
-        page = await asyncio.to_thread(lambda: urlopen(stack.urls["temporal_ui"], timeout=5).read())
-        assert b"<html" in page
-
-
-async def test_temporal_histories_are_private() -> None:
-    async with running_stack("temporal") as stack:
-        assert stat.S_IMODE((stack.config.data_dir / "temporal").stat().st_mode) == 0o700
-
-
-async def connect(stack: Stack):
-    from temporalio.client import Client
-
-    return await Client.connect(stack.urls["temporal"])
 
 
 def processes_that_say(*words: str) -> list[int]:

@@ -1,15 +1,8 @@
 """The supervisor with tiny stand-in parts: real processes, each a line of Python."""
 
-# ruff: noqa: ASYNC110 - tests look at files and foreign processes, which nobody announces
-
 import asyncio
-import os
 import signal
-import socket
-import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -19,66 +12,8 @@ from stack.errors import PartFailed
 from stack.part import Part
 from stack.ports import free_ports
 from stack.probes import tcp_open
-from stack.supervisor import Supervisor
 from stack.testing import alive
-
-LISTEN = "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); time.sleep(600)"
-
-
-class Notes:
-    """A screen that remembers, and lets a test wait for what it is about to see."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.readied: list[str] = []
-        self.troubles: list[str] = []
-        self._changed = asyncio.Event()
-
-    def line(self, part: str, text: str) -> None:
-        self.lines.append(f"{part} | {text}")
-        self._changed.set()
-
-    def starting(self, part: str) -> None: ...
-
-    def ready(self, part: str, seconds: float) -> None:
-        self.readied.append(part)
-        self._changed.set()
-
-    def trouble(self, part: str, sentence: str) -> None:
-        self.troubles.append(sentence)
-        self._changed.set()
-
-    async def until(self, condition: Callable[[], bool], within: float = 15.0) -> None:
-        async with asyncio.timeout(within):
-            while not condition():
-                self._changed.clear()
-                await self._changed.wait()
-
-
-def part(name: str, code: str, *arguments: str, **fields: object) -> Part:
-    return Part(name=name, argv=(sys.executable, "-c", code, *arguments), env=dict(os.environ), **fields)
-
-
-def server(name: str, port: int, **fields: object) -> Part:
-    return part(name, LISTEN, str(port), ready=partial(tcp_open, "127.0.0.1", port), **fields)
-
-
-@asynccontextmanager
-async def supervised(logs: Path, *parts: Part) -> AsyncIterator[tuple[Supervisor, Notes]]:
-    notes = Notes()
-    supervisor = Supervisor(parts, logs, screen=notes)
-    try:
-        await supervisor.start()
-        yield supervisor, notes
-    finally:
-        await supervisor.stop()
-
-
-async def until_gone(pid: int, within: float = 5.0) -> None:
-    """For processes that are not our children: there is nothing to wait on but their absence."""
-    async with asyncio.timeout(within):
-        while alive(pid):
-            await asyncio.sleep(0.01)
+from tests.support.supervised import LISTEN, part, server, supervised
 
 
 async def test_a_part_starts_when_those_it_needs_are_ready(tmp_path: Path) -> None:
@@ -173,69 +108,6 @@ async def test_a_program_that_cannot_be_executed_is_named(tmp_path: Path) -> Non
             pass
 
 
-async def test_stopping_leaves_no_process_behind_not_even_stubborn_ones_and_their_children(tmp_path: Path) -> None:
-    port = free_ports(1)[0]
-    stubborn = (
-        "import signal, subprocess, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
-        "print(subprocess.Popen(['sleep', '600']).pid, flush=True);" + LISTEN
-    )
-    web = part("web", stubborn, str(port), ready=partial(tcp_open, "127.0.0.1", port), stop_within=0.3)
-    async with supervised(tmp_path, web) as (supervisor, notes):
-        await notes.until(lambda: bool(notes.lines))
-        grandchild, child = int(notes.lines[0].split()[-1]), supervisor.keepers["web"].pid
-        assert alive(grandchild)
-    assert not alive(child)
-    await until_gone(grandchild)
-
-
-async def test_what_a_part_leaves_behind_when_it_ends_is_ended_too(tmp_path: Path) -> None:
-    leaves = "import subprocess; print(subprocess.Popen(['sleep', '600'], stdout=2).pid, flush=True)"
-    async with supervised(tmp_path, part("setup", leaves, once=True)) as (_, notes):
-        await notes.until(lambda: bool(notes.lines))
-        await until_gone(int(notes.lines[0].split()[-1]))
-
-
-async def test_a_frozen_part_can_still_be_stopped_politely(tmp_path: Path) -> None:
-    port, flag = free_ports(1)[0], tmp_path / "said-goodbye"
-    polite = (
-        "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: (open(sys.argv[2], 'w').close(), sys.exit(0)));"
-        + LISTEN
-    )
-    web = part("web", polite, str(port), str(flag), ready=partial(tcp_open, "127.0.0.1", port))
-    async with supervised(tmp_path / "logs", web) as (supervisor, _):
-        await supervisor.keepers["web"].kill(signal.SIGSTOP)
-    assert flag.exists()
-
-
-async def test_parts_stop_after_those_that_need_them(tmp_path: Path) -> None:
-    order, (first, second) = tmp_path / "order", free_ports(2)
-    slow = (
-        "import signal, sys, time\ndef bye(*_):\n  time.sleep(float(sys.argv[3]))\n"
-        "  open(sys.argv[2], 'a').write(sys.argv[4])\n  sys.exit(0)\nsignal.signal(signal.SIGTERM, bye)\n" + LISTEN
-    )
-
-    def slow_part(name: str, port: int, seconds: str, **fields: object) -> Part:
-        ready = partial(tcp_open, "127.0.0.1", port)
-        return part(name, slow, str(port), str(order), seconds, f"{name} ", ready=ready, **fields)
-
-    async with supervised(tmp_path, slow_part("db", first, "0"), slow_part("web", second, "0.4", needs=("db",))):
-        pass
-    assert order.read_text().split() == ["web", "db"]
-
-
-async def test_a_part_can_be_stopped_and_started_again(tmp_path: Path) -> None:
-    port = free_ports(1)[0]
-    async with supervised(tmp_path, server("web", port)) as (supervisor, _):
-        keeper = supervisor.keepers["web"]
-        await keeper.stop()
-        assert keeper.pid is None
-        with pytest.raises(OSError):
-            socket.create_connection(("127.0.0.1", port), timeout=1)
-        await keeper.start()
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        assert keeper.restarts == 0
-
-
 async def test_what_a_part_says_is_shown_and_kept(tmp_path: Path) -> None:
     port = free_ports(1)[0]
     code = "print('Checkout with UUID abcde-12345 succeeded!', flush=True);" + LISTEN
@@ -252,37 +124,6 @@ async def test_a_quiet_part_shows_its_warnings_only_but_its_log_has_everything(t
     async with supervised(tmp_path, quiet) as (_, notes):
         assert notes.lines == ["postgres | WARNING: not fine"]
     assert (tmp_path / "postgres.log").read_text() == "LOG: fine\nWARNING: not fine\n"
-
-
-async def test_nothing_survives_the_kill_of_the_process_that_supervises(tmp_path: Path) -> None:
-    """The supervisor runs in a process of its own here, and gets no chance to clean up."""
-    port = free_ports(1)[0]
-    script = f"""
-import asyncio, sys
-sys.path[:0] = {sys.path!r}
-from functools import partial
-from pathlib import Path
-from stack.part import Part
-from stack.probes import tcp_open
-from stack.supervisor import Supervisor
-
-async def main():
-    ready = partial(tcp_open, "127.0.0.1", {port})
-    web = Part(name="web", argv=(sys.executable, "-c", {LISTEN!r}, "{port}"), ready=ready)
-    supervisor = Supervisor([web], Path({str(tmp_path)!r}))
-    await supervisor.start()
-    print(supervisor.keepers["web"].pid, flush=True)
-    await asyncio.sleep(600)
-
-asyncio.run(main())
-"""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE)
-    async with asyncio.timeout(20):
-        child = int(await process.stdout.readline())
-    assert alive(child)
-    process.kill()
-    await process.wait()
-    await until_gone(child)
 
 
 async def test_a_part_that_worked_for_a_while_before_each_death_is_no_crash_loop(tmp_path: Path) -> None:

@@ -59,6 +59,16 @@ def test_every_variable_is_known_to_the_program_that_reads_it(services: Services
         assert set(service.get("environment", {})) <= accepted, name
 
 
+def test_every_setting_of_ours_can_be_set_in_the_file_that_compose_reads(ours: Services) -> None:
+    """Compose passes on what is named, nothing else: a setting that is forgotten there has no effect and no error."""
+    inside_the_container = {
+        *("CHECKOUT_WORKER_HOST", "CHECKOUT_WORKER_PORT", "CHECKOUT_DATA_DIR"),
+        *(f"CHECKOUT_{name}_PORT" for name in ("API", "PAYMENT", "TEMPORAL", "TEMPORAL_UI", "POSTGRES")),
+    }
+    passed = {name for service in ours.values() for name in service["environment"]}
+    assert our_variables() - passed == inside_the_container | {"CHECKOUT_FAILPOINTS"}
+
+
 def test_our_processes_accept_the_environment_compose_gives_them(ours: Services) -> None:
     for name in ("worker", "gateway"):
         settings = settings_of(ours, name)

@@ -1,0 +1,59 @@
+"""The embedded Temporal server, for real: killed, found again, and closed to others."""
+
+# ruff: noqa: ASYNC110 - tests look at foreign processes, which nobody announces
+
+import asyncio
+import signal
+import stat
+import time
+from urllib.request import urlopen
+
+from stack import Stack
+from stack.testing import listening_addresses, running_stack
+
+
+async def test_temporal_keeps_its_history_through_a_kill() -> None:
+    async with running_stack("temporal") as stack:
+        client = await connect(stack)
+        await client.start_workflow("Kept", id="kept", task_queue="nobody-listens")
+        begun = time.monotonic()
+        await stack.kill("temporal", signal.SIGKILL)
+        await stack.wait_ready("temporal", timeout=10)
+        assert time.monotonic() - begun < 10
+        found = await (await connect(stack)).get_workflow_handle("kept").describe()
+        assert found.workflow_type == "Kept"
+
+
+async def test_temporal_knows_our_search_attributes_when_it_is_ready() -> None:
+    from temporalio.common import SearchAttributePair, TypedSearchAttributes
+
+    from checkout.temporal import CHECKOUT_STATUS, ORDER_ID
+
+    async with running_stack("temporal") as stack:
+        client = await connect(stack)
+        pairs = [SearchAttributePair(CHECKOUT_STATUS, "pending"), SearchAttributePair(ORDER_ID, "o1")]
+        await client.start_workflow(
+            "Any", id="any", task_queue="nobody", search_attributes=TypedSearchAttributes(pairs)
+        )
+
+
+async def test_temporal_and_its_web_ui_listen_on_loopback_only() -> None:
+    async with running_stack("temporal") as stack:
+        for port in (stack.config.temporal_port, stack.config.temporal_ui_port):
+            async with asyncio.timeout(10):
+                while not listening_addresses(port):
+                    await asyncio.sleep(0.02)
+            assert listening_addresses(port) == {"0100007F"}
+        page = await asyncio.to_thread(lambda: urlopen(stack.urls["temporal_ui"], timeout=5).read())
+        assert b"<html" in page
+
+
+async def test_temporal_histories_are_private() -> None:
+    async with running_stack("temporal") as stack:
+        assert stat.S_IMODE((stack.config.data_dir / "temporal").stat().st_mode) == 0o700
+
+
+async def connect(stack: Stack):
+    from temporalio.client import Client
+
+    return await Client.connect(stack.urls["temporal"])
