@@ -108,7 +108,9 @@ class Settings(BaseSettings):
         """`new:base64,old:base64`: the first encrypts what Temporal stores, all decrypt. None: not encrypted."""
         return parse_payload_keys(value) if isinstance(value, str) else value
 
-    @field_validator("gateway_database_url", "worker_database_url", "payment_database_url", mode="before")
+    @field_validator(
+        "gateway_database_url", "worker_database_url", "payment_database_url", "worker_metrics", mode="before"
+    )
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:
         return None if value == "" else value

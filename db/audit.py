@@ -1,8 +1,9 @@
 """The auditor's SQL: the invariants over both ledgers, the shop's and the payment service's, in one snapshot.
 
-Each check is a query whose rows are violations. 1 and 4 must hold at every moment; the others once an order has been
-left alone for `grace`, since a payment and its fulfilment are two transactions in two systems. The payment service's
-ledger can be read only where the mock shares the database; with another provider those checks say "0 checked".
+Each check is a query whose rows are violations. 1, 3, 4, 7, 8 and 9 must hold at every moment; 2, 5, 6 and 10 once an
+order has been left alone for `grace`, since a payment and its fulfilment are two transactions in two systems. The
+payment service's ledger can be read only where the mock shares the database; with another provider those checks say
+"0 checked".
 """
 
 from dataclasses import dataclass
