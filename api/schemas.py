@@ -11,7 +11,9 @@ MAX_LINES = 50
 MAX_QUANTITY = 99
 
 Sku = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-Email = Annotated[str, StringConstraints(strict=True, max_length=254, pattern=r"^[^\s@\x00-\x1f]+@[^\s@\x00-\x1f]+$")]
+# Not all that RFC 5321 allows, but what a payment service takes: somebody at a domain with a dot in it.
+_EMAIL = r"^[^\s@\x00-\x1f]+@[^\s@.\x00-\x1f]+(\.[^\s@.\x00-\x1f]+)+$"
+Email = Annotated[str, StringConstraints(strict=True, max_length=254, pattern=_EMAIL)]
 
 
 class CartItem(BaseModel):

@@ -122,6 +122,11 @@ class SessionState:
     order_id: str | None = None
     payment_intent_id: str | None = None
 
+    def pays_for(self, order: Order) -> bool:
+        """Whether the payment is the one agreed: this order, this amount, this currency."""
+        agreed = (order.order_id, order.amount_total, order.currency)
+        return (self.order_id, self.amount_total, self.currency) == agreed
+
 
 @dataclass(frozen=True)
 class FulfilInput:

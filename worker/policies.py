@@ -35,11 +35,13 @@ FINAL_ERRORS = [
 
 @dataclass(frozen=True)
 class StepPolicy:
-    """How a step is tried: once locally within `quick`, then regularly, each attempt within `attempt`."""
+    """How a step is tried: once locally within `quick`, then regularly, each attempt within `attempt`, and given up
+    for dead when it has not been heard of for `heartbeat`."""
 
     quick: timedelta
     attempt: timedelta
     retry: RetryPolicy
+    heartbeat: timedelta | None = None
 
 
 def _for_ever(maximum_interval: float) -> RetryPolicy:
@@ -56,6 +58,8 @@ def _for_ever(maximum_interval: float) -> RetryPolicy:
 DATABASE = StepPolicy(timedelta(seconds=4), timedelta(seconds=5), _for_ever(maximum_interval=5))
 # Above the HTTP client's limit (6 s) and one transaction.
 PROVIDER = StepPolicy(timedelta(seconds=4), timedelta(seconds=10), _for_ever(maximum_interval=15))
+# Refused, it reads the provider's list of sessions, which is long in a busy shop; it tells that it is alive.
+OPEN_SESSION = StepPolicy(PROVIDER.quick, timedelta(minutes=10), PROVIDER.retry, heartbeat=PROVIDER.attempt)
 
 # The provider refuses to speak about a session of ours (a wrong key, say): an operator must look; until then the
 # order keeps its stock, and the provider is asked again this often.

@@ -49,6 +49,7 @@ async def run_step(
             activity,
             argument,
             start_to_close_timeout=policy.attempt,
+            heartbeat_timeout=policy.heartbeat,
             retry_policy=policy.retry,
             summary=summary,
         )

@@ -27,6 +27,7 @@ PROBLEM = "application/problem+json"
         ({"items": [{"sku": "pen", "quantity": 1, "price": 1}]}, "items[0].price"),
         ({"items": [{"sku": "pen", "quantity": 1}], "amount_total": 1}, "amount_total"),
         ({"email": "no address"}, "email"),
+        ({"email": "ada@localhost"}, "email"),
         ([], "body"),
     ],
 )

@@ -4,19 +4,21 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import httpx
 import pytest
+import stripe
 
 from checkout.contracts import SessionStatus
-from checkout.errors import PaymentStuck, PaymentUnreachable
+from checkout.errors import PaymentStuck, PaymentUnknown, PaymentUnreachable
 from checkout.settings import load_settings
 from tests.integration.payment_mock.serving import KEY, in_process
 from tests.support.databases import DatabaseServer
 from tests.support.eventually import eventually
 from worker.payments.port import SessionLine, SessionRequest
-from worker.payments.stripe_adapter import StripeProvider
+from worker.payments.stripe_adapter import StripeProvider, _state
 
 
 class Service:
@@ -102,6 +104,33 @@ async def test_expiring_what_is_paid_says_so(service: Service) -> None:
     session = await service.provider.create_session(request())
     await service.pay(session.session_id)
     assert (await service.provider.expire_session(session.session_id)).paid
+
+
+async def test_an_open_session_that_is_not_closed_is_no_answer(service: Service) -> None:
+    """Else whoever asks would ask again at once, for ever: it wants closed what it is told is open."""
+    session = await service.provider.create_session(request())
+    await service.fault("expire.before", "error", status=403)
+    with pytest.raises(PaymentUnreachable, match="403"):
+        await service.provider.expire_session(session.session_id)
+    assert (await service.provider.expire_session(session.session_id)).status is SessionStatus.EXPIRED
+
+
+@pytest.mark.parametrize("other", [{"mode": "setup", "amount_total": None}, {"mode": "subscription"}])
+def test_a_session_that_is_not_for_a_payment_is_none_of_ours(other: dict[str, Any]) -> None:
+    """Stripe tells an account's endpoints of all its sessions. One of another kind has no amount, or no payment."""
+    paid: dict[str, Any] = {
+        "id": "cs_1",
+        "mode": "payment",
+        "status": "complete",
+        "payment_status": "paid",
+        "amount_total": 700,
+        "currency": "usd",
+        "payment_intent": "pi_1",
+        "metadata": {},
+    }
+    assert _state(stripe.checkout.Session.construct_from(paid, KEY)).paid
+    with pytest.raises(PaymentUnknown):
+        _state(stripe.checkout.Session.construct_from(paid | other | {"payment_intent": None}, KEY))
 
 
 async def test_a_stored_error_is_told_from_a_passing_one(service: Service) -> None:

@@ -19,12 +19,13 @@ def test_a_signature_of_either_secret_in_rotation_is_taken() -> None:
         verify(BODY, signature(BODY, secret), ["new", "old"])
 
 
-@pytest.mark.parametrize("kind", ["none", "no signature", "zeros", "another secret", "another body"])
+@pytest.mark.parametrize("kind", ["none", "no signature", "zeros", "not ASCII", "another secret", "another body"])
 def test_a_signature_that_does_not_verify_is_refused(kind: str) -> None:
     header = {
         "none": "",
         "no signature": "t=1",
         "zeros": f"t={int(time.time())},v1={'0' * 64}",
+        "not ASCII": f"t={time.time():.0f},v1=\xfe",
         "another secret": signature(BODY, "wrong"),
         "another body": signature(BODY + b" ", "right"),
     }[kind]

@@ -1,5 +1,6 @@
 """The safety net: what nobody looks after is found, and what somebody looks after is left alone."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,11 +11,14 @@ from temporalio.testing import ActivityEnvironment
 
 import worker.activities.sweep
 from checkout.contracts import OrderStatus, SweepResult
+from checkout.errors import PaymentUnreachable
 from checkout.ids import settlement_workflow_id
 from db import orders
 from stack.config import StackConfig
 from stack.stack import Stack
 from tests.integration.test_open_order import awaiting
+from tests.support.eventually import eventually
+from tests.support.provider import always
 from tests.support.rig import Rig, rig
 from worker.activities.sweep import SweepActivities
 
@@ -79,4 +83,51 @@ async def test_a_parcel_that_no_workflow_looks_after_arrives_all_the_same(shop: 
     async with shop.engine.begin() as connection:
         await orders.fulfil_order(connection, order.order_id, "pi_1", timedelta(0))
     assert (await sweep(shop)).dispatches_started == 1
+    await shop.until(order.order_id, OrderStatus.DISPATCHED)
+
+
+async def test_an_order_whose_settlement_began_before_it_had_a_session_gets_no_second_one(shop: Rig) -> None:
+    """The settlement goes by the order's name then, though a session is recorded meanwhile."""
+    shop.provider.fail["create"] = always(PaymentUnreachable("away"))
+    buying = asyncio.create_task(shop.buy("orphan"))
+    await eventually(lambda: "create" in shop.provider.calls)
+    await shop.temporal.get_workflow_handle("orphan").terminate()
+    assert (await sweep(shop)).settlements_started == 1
+    shop.provider.fail.clear()
+    order_id = (await buying).json()["order_id"]
+    await shop.until(order_id, OrderStatus.AWAITING_PAYMENT)
+    assert (await sweep(shop)).settlements_started == 0
+
+
+async def test_what_the_listing_shows_is_not_asked_for_one_by_one(shop: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a loss of Temporal's data thousands of settlements run at once, and a sweep has 20 seconds."""
+    key, _, session_id = await shop.bought()
+    await shop.temporal.get_workflow_handle(key).terminate()
+    assert (await sweep(shop)).settlements_started == 1
+    activities = SweepActivities(shop.engine, shop.temporal, grace=0)
+
+    async def is_listed() -> bool:
+        return settlement_workflow_id(session_id) in await activities._running_workflows()
+
+    await eventually(is_listed, what="the settlement in the listing")
+    asked: list[str] = []
+    monkeypatch.setattr(activities, "_is_running", asked.append)
+    assert (await ActivityEnvironment().run(activities.sweep_orders)).settlements_started == 0
+    assert asked == []
+
+
+async def test_parcels_do_not_wait_for_orphans(shop: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = await awaiting(shop.engine, "parcel")
+    async with shop.engine.begin() as connection:
+        await orders.fulfil_order(connection, order.order_id, "pi_1", timedelta(0))
+    key, _, _ = await shop.bought()
+    await shop.temporal.get_workflow_handle(key).terminate()
+    activities = SweepActivities(shop.engine, shop.temporal, grace=0)
+
+    async def time_is_up(_: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(activities, "_settle", time_is_up)
+    with pytest.raises(TimeoutError):
+        await ActivityEnvironment().run(activities.sweep_orders)
     await shop.until(order.order_id, OrderStatus.DISPATCHED)

@@ -6,6 +6,7 @@ _SETTLEMENT = "worker/workflows/settlement.py"
 _ADAPTER = "worker/payments/stripe_adapter.py"
 _SWEEP = "worker/activities/sweep.py"
 
+_OTHERS = "tests/workflow/test_other_sessions.py"
 _LATER = "tests/workflow/test_settlement.py"
 _ADAPTER_GUARDS = "tests/integration/test_adapter_guards.py"
 _SWEEP_GUARDS = "tests/integration/test_sweep_guards.py"
@@ -79,7 +80,7 @@ AROUND: tuple[Mutant, ...] = (
     mutant(
         "sweep-settles",
         _SWEEP,
-        "            if order.checkout_key in running or await self._is_looked_after(order):",
+        "            if await self._is_looked_after(order, running):",
         "            if True:",
         breaks="an order whose workflow was terminated would wait for ever",
         tests=f"{_SWEEP_GUARDS}::test_a_paid_order_whose_workflow_was_terminated_is_fulfilled",
@@ -87,7 +88,7 @@ AROUND: tuple[Mutant, ...] = (
     mutant(
         "sweep-leaves-alone",
         _SWEEP,
-        "            if order.checkout_key in running or await self._is_looked_after(order):",
+        "            if await self._is_looked_after(order, running):",
         "            if False:",
         breaks="each order would get a second workflow",
         tests=f"{_SWEEP_GUARDS}::test_an_order_that_is_looked_after_is_left_alone",
@@ -143,9 +144,65 @@ AROUND: tuple[Mutant, ...] = (
     mutant(
         "already-complete-is-an-answer",
         _ADAPTER,
-        "            return await self.retrieve_session(session_id)\n",
+        "            return state\n",
         "            raise\n",
         breaks="a payment at the deadline would leave its order stuck",
         tests=f"{_ADAPTER_GUARDS}::test_expiring_what_is_paid_says_so",
+    ),
+    mutant(
+        "open-is-not-closed",
+        _ADAPTER,
+        "            if state.status is SessionStatus.OPEN:\n",
+        "            if False:\n",
+        breaks="a session that the provider will not close would be asked about without a pause",
+        tests=f"{_ADAPTER_GUARDS}::test_an_open_session_that_is_not_closed_is_no_answer",
+    ),
+    mutant(
+        "only-payments-are-ours",
+        _ADAPTER,
+        '        if session.mode != "payment":\n',
+        "        if False:\n",
+        breaks="each session of another kind in the account would leave a settlement that never ends",
+        tests=f"{_ADAPTER_GUARDS}::test_a_session_that_is_not_for_a_payment_is_none_of_ours",
+    ),
+    mutant(
+        "sweep-knows-settlements-by-order",
+        _SWEEP,
+        "for one in [*subjects, order.order_id])",
+        "for one in subjects or [order.order_id])",
+        breaks="an order would get a second settlement once the first has recorded its session",
+        tests=f"{_SWEEP_GUARDS}::test_an_order_whose_settlement_began_before_it_had_a_session_gets_no_second_one",
+    ),
+    mutant(
+        "sweep-lists-settlements",
+        _SWEEP,
+        "('CheckoutWorkflow', 'SettlementWorkflow')",
+        "('CheckoutWorkflow')",
+        breaks="after a loss of Temporal's data no sweep would come to an end",
+        tests=f"{_SWEEP_GUARDS}::test_what_the_listing_shows_is_not_asked_for_one_by_one",
+    ),
+    mutant(
+        "other-sessions-are-handed-on-to-the-end",
+        "worker/workflows/journey.py",
+        '            if not (self._other_sessions and workflow.patched("heard-out")):\n',
+        "            if True:\n",
+        breaks="a payment of another session, told in a checkout's last moment, would be kept",
+        tests=f"{_OTHERS}::test_one_that_comes_while_the_last_news_are_looked_at",
+    ),
+    mutant(
+        "other-sessions-are-handed-on-again",
+        "worker/workflows/news.py",
+        "            self._handed_on.discard(session_id)\n",
+        "",
+        breaks="a session that was unpaid when it was looked at would keep what is paid later",
+        tests=f"{_OTHERS}::test_one_that_was_complete_but_unpaid_and_is_paid_later",
+    ),
+    mutant(
+        "other-sessions-are-heard-of-in-a-flood",
+        "worker/workflows/news.py",
+        "        elif (is_new or session_id in",
+        "        elif (False or session_id in",
+        breaks="the event after the five hundredth would be lost, whatever it tells of",
+        tests=f"{_OTHERS}::test_one_that_comes_after_a_flood",
     ),
 )

@@ -100,6 +100,14 @@ GATEWAY = (
         tests=f"{_ENTRANCE}::test_a_signature_of_either_secret_in_rotation_is_taken",
     ),
     mutant(
+        "webhook-signature-is-anything",
+        _WEBHOOKS,
+        "except (stripe.SignatureVerificationError, ValueError, TypeError):",
+        "except (stripe.SignatureVerificationError, ValueError):",
+        breaks="anybody could fill the log with tracebacks",
+        tests=f"{_ENTRANCE}::test_a_signature_that_does_not_verify_is_refused",
+    ),
+    mutant(
         "webhook-not-stale",
         _WEBHOOKS,
         "verify_header(payload.decode(), header, secret, TOLERANCE)",

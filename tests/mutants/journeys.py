@@ -13,7 +13,8 @@ _GUARDS = "tests/workflow/test_journey_guards.py"
 _ORDER_GUARDS = "tests/integration/test_order_guards.py"
 
 _MISMATCH = f"{_TROUBLES}::test_a_payment_that_is_not_the_one_agreed_is_given_back"
-_AGREED = "return (session.order_id, session.amount_total, session.currency) == ("
+_CONTRACTS = "checkout/contracts.py"
+_AGREED = "return (self.order_id, self.amount_total, self.currency) == agreed"
 
 JOURNEYS = (
     mutant(
@@ -51,25 +52,25 @@ JOURNEYS = (
     ),
     mutant(
         "amount-compared",
-        _JOURNEY,
+        _CONTRACTS,
         _AGREED,
-        "return (session.order_id, order.amount_total, session.currency) == (",
+        "return (self.order_id, order.amount_total, self.currency) == agreed",
         breaks="a cent would buy anything",
         tests=_MISMATCH,
     ),
     mutant(
         "currency-compared",
-        _JOURNEY,
+        _CONTRACTS,
         _AGREED,
-        "return (session.order_id, session.amount_total, order.currency) == (",
+        "return (self.order_id, self.amount_total, order.currency) == agreed",
         breaks="1000 yen would pay for 10 dollars",
         tests=_MISMATCH,
     ),
     mutant(
         "order-compared",
-        _JOURNEY,
+        _CONTRACTS,
         _AGREED,
-        "return (order.order_id, session.amount_total, session.currency) == (",
+        "return (order.order_id, self.amount_total, self.currency) == agreed",
         breaks="another order's payment would fulfil this one",
         tests=_MISMATCH,
     ),
@@ -148,16 +149,16 @@ JOURNEYS = (
     mutant(
         "signal-of-anything",
         _NEWS,
-        "is_known = not isinstance(event_id, str) or event_id in self._event_ids",
-        "is_known = event_id in self._event_ids",
+        "if not isinstance(event_id, str) or event_id in self._event_ids:",
+        "if event_id in self._event_ids:",
         breaks="one odd signal would stop the checkout for ever",
         tests=f"{_STORY}::test_signals_that_cannot_be_decoded_or_are_unknown_do_not_stop_the_checkout",
     ),
     mutant(
         "events-deduplicated",
         _NEWS,
-        "is_known = not isinstance(event_id, str) or event_id in self._event_ids",
-        "is_known = not isinstance(event_id, str)",
+        "if not isinstance(event_id, str) or event_id in self._event_ids:",
+        "if not isinstance(event_id, str):",
         breaks="a hundred copies of an event would be a hundred calls",
         tests=f"{_GUARDS}::test_an_event_told_again_is_not_looked_at_again",
     ),
@@ -203,8 +204,8 @@ JOURNEYS = (
     ),
     mutant(
         "late-news-is-looked-at",
-        _CHECKOUT,
-        "        await self.look_at_late_news()\n",
+        _JOURNEY,
+        "            await self.look_at_late_news()\n",
         "",
         breaks="money that comes while the order is being closed would be kept",
         tests=f"{_GUARDS}::test_money_that_comes_while_the_order_is_being_closed_goes_back_too",
@@ -214,5 +215,21 @@ JOURNEYS = (
         (Edit(_NEWS, "self._closing = self._closing or Reason.CUSTOMER", "self._has_news = True"),),
         "a customer who gives up would wait for the deadline",
         (f"{_STORY}::test_a_customer_who_cancels_gets_the_session_closed_before_the_stock_returns",),
+    ),
+    mutant(
+        "rejected-is-an-order-without-a-session",
+        "worker/activities/orders.py",
+        "closes=[OrderStatus.PENDING] if is_rejected else ",
+        "closes=",
+        breaks="a refusal after the session was recorded would keep the order, payable and never looked at, for ever",
+        tests=f"{_TROUBLES}::test_a_refusal_after_the_session_was_recorded_changes_nothing",
+    ),
+    mutant(
+        "a-long-look-tells-that-it-lives",
+        "worker/activities/payments.py",
+        "asyncio.create_task(beat()) if activity.in_activity() else None",
+        "None",
+        breaks="in a busy shop a refused session would be looked for again and again, its stock held",
+        tests=f"{_TROUBLES}::test_a_long_look_for_the_session_is_not_taken_for_a_dead_worker",
     ),
 )

@@ -65,7 +65,7 @@ def _quiet_runtime() -> Runtime:
 class _Sweep(SweepActivities):
     """The test server cannot list. A listing that lags says the same: nothing; then each order is asked for by id."""
 
-    async def _running_checkouts(self) -> set[str]:
+    async def _running_workflows(self) -> set[str]:
         return set()
 
 

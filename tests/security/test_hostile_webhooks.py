@@ -78,6 +78,7 @@ async def test_no_forgery_is_taken_and_none_leaves_a_trace(client: httpx.AsyncCl
         "a thousand wrong ones": (body, f"t={now}," + ",".join(f"v1={secrets.token_hex(32)}" for _ in range(600))),
         "no pairs": (body, "t,v1"),
         "not latin": (body, b"t=\xff,v1=\xfe"),
+        "not latin, at the right time": (body, b"t=%d,v1=\xfe" % now),
         "re-serialised": (json.dumps(json.loads(body), indent=1).encode(), f"t={now},v1={good}"),
         "one byte more": (body + b" ", f"t={now},v1={good}"),
         "one byte less": (body[:-1], f"t={now},v1={good}"),

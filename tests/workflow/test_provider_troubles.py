@@ -1,13 +1,20 @@
 """The checkout's story where the payment service is away, refuses, or says what was not agreed."""
 
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import text
 
-from checkout.contracts import CartLine, OrderStatus, Reason
+import worker.activities.payments
+from checkout.contracts import CartLine, OrderStatus, PaymentSession, Reason, SessionState, SessionStatus
 from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnreachable
+from db import orders
 from tests.support.eventually import eventually
 from tests.support.lab import Lab
 from tests.support.provider import FakeProvider, always, times
+from worker import policies
 from worker.workflows.checkout import CheckoutWorkflow
 
 
@@ -118,6 +125,45 @@ async def test_paid_and_impossible_to_fulfil_is_refunded_once(lab: Lab) -> None:
     result = await handle.result()
     assert (result.status, result.reason) == (OrderStatus.REFUNDED, Reason.CANNOT_FULFIL)
     assert lab.provider.refunded == [f"pi_{session_id}"]
+
+
+async def test_a_refusal_after_the_session_was_recorded_changes_nothing(lab: Lab) -> None:
+    """A worker that died had recorded the session; the next one has a wrong key, for which everything is refused."""
+    lab.provider.fail["create"] = always(PaymentUnreachable("away"))
+    handle = await lab.start()
+    await eventually(lambda: "create" in lab.provider.calls)
+    order = await lab.view_order(handle.id)
+    lab.provider.sessions["cs_first"] = SessionState(
+        "cs_first", SessionStatus.OPEN, False, order.amount_total, order.currency, order.order_id
+    )
+    async with lab.engine.begin() as connection:
+        await orders.record_session(connection, order.order_id, PaymentSession("cs_first", "https://pay.example"))
+    lab.provider.fail |= {name: always(PaymentRefused("401 wrong key")) for name in ("create", "find")}
+    assert (await lab.ready(handle)).status is OrderStatus.AWAITING_PAYMENT
+    lab.provider.fail.clear()
+    lab.provider.pay("cs_first")
+    await lab.tell(handle)
+    assert (await handle.result()).status is OrderStatus.FULFILLED
+
+
+async def test_a_long_look_for_the_session_is_not_taken_for_a_dead_worker(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasty = replace(policies.OPEN_SESSION, quick=timedelta(seconds=0.2), heartbeat=timedelta(seconds=1))
+    monkeypatch.setattr(policies, "OPEN_SESSION", hasty)
+    monkeypatch.setattr(worker.activities.payments, "_BEAT", 0.2)
+    looks = 0
+
+    async def look_long(_: object) -> None:
+        nonlocal looks
+        looks += 1
+        await asyncio.sleep(2.5)
+
+    monkeypatch.setattr(lab.provider, "find_session", look_long)
+    lab.provider.fail["create"] = always(PaymentRefused("400"))
+    handle = await lab.start()
+    assert (await lab.ready(handle)).reason is Reason.PAYMENT_UNAVAILABLE
+    assert looks == 2, "one that was cut short, in the workflow task, and one with all the time it takes"
 
 
 def test_the_fake_provider_refuses_to_pay_a_closed_session() -> None:

@@ -49,14 +49,18 @@ class OrderActivities:
 
     @activity.defn
     async def release_order(self, request: ReleaseInput) -> Order:
-        """End a live order without fulfilment; what it held can be sold again."""
+        """End a live order without fulfilment; what it held can be sold again.
+
+        Rejected is an order only while it has no session: with one that an earlier attempt recorded it goes on.
+        """
+        is_rejected = request.status is OrderStatus.REJECTED
         async with transaction(self._engine, Step.RELEASE_ORDER) as connection:
             return await orders.close_order(
                 connection,
                 request.order_id,
                 request.status,
                 request.reason,
-                closes=(OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT),
+                closes=[OrderStatus.PENDING] if is_rejected else [OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT],
             )
 
     @activity.defn

@@ -1,5 +1,8 @@
 """The steps that ask the payment service, and write down what it said."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import text
@@ -23,6 +26,27 @@ _LINES = text("""
 """)
 
 
+_BEAT = 2.0  # seconds
+
+
+@asynccontextmanager
+async def _beating() -> AsyncIterator[None]:
+    """Tell Temporal now and then that this goes on. A look-up reads as many pages as the shop had sessions meanwhile,
+    and each call has its own limit: what must be bounded is only how long a dead worker is waited for."""
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(_BEAT)
+            activity.heartbeat()
+
+    beating = asyncio.create_task(beat()) if activity.in_activity() else None
+    try:
+        yield
+    finally:
+        if beating is not None:
+            beating.cancel()
+
+
 class PaymentActivities:
     def __init__(self, engine: AsyncEngine, provider: PaymentProvider) -> None:
         self._engine, self._reads = engine, autocommit(engine)
@@ -32,11 +56,13 @@ class PaymentActivities:
     async def create_payment_session(self, order: Order) -> Order:
         """Have the order's one session, and record it: pending → awaiting payment.
 
-        Raises `PaymentRefused` or `PaymentStuck`, both final, only once a look-up has shown that the provider has
-        no session for this order: none can be paid, so the stock may go back.
+        Raises `PaymentRefused` or `PaymentStuck`, both final, only once a look-up has shown that the provider has no
+        session for this order, or was refused as well (a wrong key). In either case nobody has been told of a session
+        that could be paid, so the stock may go back.
         """
         request = await self._session_request(order)
-        session = await self._obtain_session(request, order.created_at)
+        async with _beating():
+            session = await self._obtain_session(request, order.created_at)
         async with transaction(self._engine, Step.RECORD_SESSION) as connection:
             return await orders.record_session(connection, order.order_id, session)
 

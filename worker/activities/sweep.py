@@ -38,27 +38,35 @@ class SweepActivities:
             live = await order_queries.live_orders(connection, self._grace, MOST_LIVE)
             overdue = await order_queries.undispatched_orders(connection, self._grace, BATCH)
         # One listing instead of a question an order. It may lag, so an order it misses is asked for by id.
-        running = await self._running_checkouts() if live else set()
+        running = await self._running_workflows() if live else set()
+        for order in overdue:
+            await self._dispatch(order)
         settlements = 0
         for order in live:
-            if order.checkout_key in running or await self._is_looked_after(order):
+            if await self._is_looked_after(order, running):
                 continue
             activity.heartbeat(order.order_id)
             await self._settle(order)
             settlements += 1
             if settlements == BATCH:
                 break
-        for order in overdue:
-            await self._dispatch(order)
         return SweepResult(len(live), settlements, len(overdue))
 
-    async def _running_checkouts(self) -> set[str]:
-        query = f"ExecutionStatus = 'Running' AND WorkflowType = 'CheckoutWorkflow' AND TaskQueue = '{TASK_QUEUE}'"
+    async def _running_workflows(self) -> set[str]:
+        types = "WorkflowType IN ('CheckoutWorkflow', 'SettlementWorkflow')"
+        query = f"ExecutionStatus = 'Running' AND {types} AND TaskQueue = '{TASK_QUEUE}'"
         return {execution.id async for execution in self._client.list_workflows(query, page_size=1000)}
 
-    async def _is_looked_after(self, order: Order) -> bool:
-        subject = order.session.session_id if order.session else order.order_id
-        return await self._is_running(order.checkout_key) or await self._is_running(settlement_workflow_id(subject))
+    async def _is_looked_after(self, order: Order, running: set[str]) -> bool:
+        """By its checkout, or by a settlement: of its session, or of the order itself where it had none then."""
+        subjects = [order.session.session_id] if order.session else []
+        workflows = [order.checkout_key, *(settlement_workflow_id(one) for one in [*subjects, order.order_id])]
+        if not running.isdisjoint(workflows):
+            return True
+        for workflow_id in workflows:
+            if await self._is_running(workflow_id):
+                return True
+        return False
 
     async def _is_running(self, workflow_id: str) -> bool:
         try:

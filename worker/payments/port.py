@@ -42,10 +42,11 @@ class PaymentProvider(Protocol):
         """Look the order's session up without the idempotency key: for when the key's answer is unusable."""
 
     async def retrieve_session(self, session_id: str) -> SessionState:
-        """The provider's word on a session, now."""
+        """The provider's word on a session, now. Of one that is not for a payment: `PaymentUnknown`."""
 
     async def expire_session(self, session_id: str) -> SessionState:
-        """Close an open session. One that is complete or expired already is answered as it is, not an error."""
+        """Close an open session. One that is complete or expired already is answered as it is, not an error. Never
+        answers an open one: that it could not be closed is `PaymentUnreachable`."""
 
     async def refund(self, payment_intent_id: str) -> None:
         """Give a payment back in full, once. A payment given back already is not an error."""

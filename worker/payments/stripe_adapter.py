@@ -79,9 +79,13 @@ class StripeProvider:
     async def expire_session(self, session_id: str) -> SessionState:
         try:
             return _state(await self._call(self._stripe.v1.checkout.sessions.expire_async(session_id)))
-        except PaymentRefused:
+        except PaymentRefused as refusal:
             # "Only open sessions can be expired": what it is instead, decides.
-            return await self.retrieve_session(session_id)
+            state = await self.retrieve_session(session_id)
+            if state.status is SessionStatus.OPEN:
+                # Not for now (a payment under way) or not for us (a restricted key): no answer that decides anything.
+                raise PaymentUnreachable(f"An open session is not closed: {refusal}") from refusal
+            return state
 
     @around(Step.REFUND_AT_PROVIDER)
     async def refund(self, payment_intent_id: str) -> None:
@@ -182,6 +186,9 @@ def _metadata(session: Any) -> dict[str, str]:
 
 def _state(session: Any) -> SessionState:
     try:
+        if session.mode != "payment":
+            # Of a subscription, say, that somebody else sells with the same account: nothing of it is for us to settle.
+            raise PaymentUnknown("The session is not for a payment")
         return SessionState(
             session_id=session.id,
             status=SessionStatus(session.status),

@@ -40,8 +40,7 @@ class CheckoutWorkflow(OrderJourney):
         await self.await_payment()
         self.tell_outcome()
         await self.start_dispatch()
-        await self.hand_on_other_sessions()
-        await self.look_at_late_news()
+        await self.hear_out()
         return CheckoutResult(self.order.order_id, self.order.status, self.order.reason)
 
     @workflow.query

@@ -41,7 +41,6 @@ class OrderJourney(News):
         super().__init__()
         self._order: Order | None = None
         self._shown: OrderStatus | None = None
-        self._handed_on: set[str] = set()
 
     @property
     def was_given_up(self) -> bool:
@@ -79,7 +78,7 @@ class OrderJourney(News):
                 await run_step(
                     PaymentActivities.create_payment_session,
                     self.order,
-                    policies.PROVIDER,
+                    policies.OPEN_SESSION,
                     "Open the payment session",
                     before_waiting=self._show,
                 )
@@ -108,8 +107,7 @@ class OrderJourney(News):
 
     async def hand_on_other_sessions(self) -> None:
         """Have sessions settled that carry this key and are not the order's own: what was paid there goes back."""
-        own = {self.order.session.session_id} if self.order.session else set()
-        while others := self._sessions_heard_of - self._handed_on - own:
+        while others := self._other_sessions:
             session_id = min(others)
             self._handed_on.add(session_id)
             with contextlib.suppress(WorkflowAlreadyStartedError):
@@ -121,6 +119,11 @@ class OrderJourney(News):
                     task_timeout=policies.WORKFLOW_TASK_TIMEOUT,
                     static_summary="A payment under this key that is not the order's own",
                 )
+
+    @property
+    def _other_sessions(self) -> set[str]:
+        own = {self.order.session.session_id} if self.order.session else set()
+        return self._sessions_heard_of - self._handed_on - own
 
     def start_over(self) -> None:
         """Continue as new. The order and its session are in the database: the next run finds them and goes on."""
@@ -164,7 +167,7 @@ class OrderJourney(News):
 
     async def _accept(self, session: SessionState) -> None:
         """Paid: fulfil, or give the money back when what was paid is not what was agreed, or there is no stock."""
-        if not pays_for(session, self.order):
+        if not session.pays_for(self.order):
             await self._refund(session, Reason.PAYMENT_MISMATCH)
             return
         try:
@@ -200,6 +203,14 @@ class OrderJourney(News):
         refunded = await insist(PaymentActivities.refund_payment, request, policies.PROVIDER, "Give the money back")
         if refunded is not None:
             self._see(refunded)
+
+    async def hear_out(self) -> None:
+        """Before the end: act on every event that was taken, also on those that come meanwhile. Nobody else will."""
+        while True:
+            await self.hand_on_other_sessions()
+            await self.look_at_late_news()
+            if not (self._other_sessions and workflow.patched("heard-out")):
+                return
 
     async def look_at_late_news(self) -> None:
         """An event that came while the order was being closed was taken like any other: money that it tells of, which
@@ -239,12 +250,3 @@ class OrderJourney(News):
     def _session_id(self) -> str:
         assert self.order.session is not None, "awaiting payment means there is a session, says the table"
         return self.order.session.session_id
-
-
-def pays_for(session: SessionState, order: Order) -> bool:
-    """Whether the session's payment is the one agreed: this order, this amount, this currency."""
-    return (session.order_id, session.amount_total, session.currency) == (
-        order.order_id,
-        order.amount_total,
-        order.currency,
-    )

@@ -13,6 +13,7 @@ class News:
     def __init__(self) -> None:
         self._event_ids: set[str] = set()
         self._sessions_heard_of: set[str] = set()
+        self._handed_on: set[str] = set()
         self._has_news = False
         self._closing: Reason | None = None
 
@@ -22,12 +23,24 @@ class News:
     @workflow.signal
     def payment_event(self, event_id: str = "", session_id: str = "", *_unexpected: object) -> None:
         """The provider has news of a session. What it is, the provider is asked. Repeats are dropped."""
-        is_known = not isinstance(event_id, str) or event_id in self._event_ids
-        if not is_known and len(self._event_ids) < policies.MAX_EVENTS_PER_RUN:
+        if not isinstance(event_id, str) or event_id in self._event_ids:
+            return
+        is_counted = len(self._event_ids) < policies.MAX_EVENTS_PER_RUN
+        if is_counted:
             self._event_ids.add(event_id)
             self._has_news = True
-            if isinstance(session_id, str) and session_id:
-                self._sessions_heard_of.add(session_id)
+        if isinstance(session_id, str) and session_id:
+            self._hear_of(session_id, is_counted)
+
+    def _hear_of(self, session_id: str, is_counted: bool) -> None:
+        """Of the order's own session the next run asks anyway; of any other only this event tells, also in a flood and
+        also when an earlier one was acted upon (it was open then, and is paid now)."""
+        is_new = session_id not in self._sessions_heard_of
+        if is_counted and is_new:
+            self._sessions_heard_of.add(session_id)
+        elif (is_new or session_id in self._handed_on) and workflow.patched("every-session-is-heard-of"):
+            self._sessions_heard_of.add(session_id)
+            self._handed_on.discard(session_id)
 
     @workflow.signal
     def cancel(self, *_unexpected: object) -> None:

@@ -1,0 +1,95 @@
+"""Events under a checkout's key about a session that is not its own: none is forgotten, whenever it comes."""
+
+import asyncio
+import contextlib
+
+import pytest
+from sqlalchemy import text
+from temporalio.client import WorkflowExecutionStatus
+from temporalio.service import RPCError
+
+from checkout.contracts import OrderStatus, SessionState, SessionStatus
+from checkout.ids import settlement_workflow_id
+from tests.support.eventually import eventually
+from tests.support.lab import Handle, Lab
+from tests.support.provider import always
+from worker import policies
+from worker.workflows.checkout import CheckoutWorkflow
+
+OTHER = "cs_other"
+
+
+async def hear_of_other(lab: Lab, handle: Handle, event_id: str) -> None:
+    await handle.signal(CheckoutWorkflow.payment_event, args=[event_id, OTHER])
+
+
+def pay_other(lab: Lab, **changes: object) -> None:
+    lab.provider.sessions[OTHER] = SessionState(OTHER, SessionStatus.OPEN, False, 700, "usd", None)
+    lab.provider.force_pay(OTHER, **changes)
+
+
+async def until_pending(lab: Lab, handle: Handle, activity: str) -> None:
+    """A regular activity of that name is being retried."""
+
+    async def look() -> bool:
+        description = await lab.client.get_workflow_handle(handle.id).describe()
+        return any(one.activity_type.name == activity for one in description.raw_description.pending_activities)
+
+    await eventually(look, what=f"{activity} being retried")
+
+
+async def until_given_back(lab: Lab) -> None:
+    await eventually(lambda: lab.provider.refunded == [f"pi_{OTHER}"], what="the other session's money back")
+
+
+async def test_one_that_comes_while_the_last_news_are_looked_at(lab: Lab) -> None:
+    handle, order, _ = await lab.opened()
+    async with lab.engine.begin() as connection:
+        await connection.execute(text("SELECT 1 FROM shop.products FOR UPDATE"))
+        await handle.signal(CheckoutWorkflow.cancel)
+        await until_pending(lab, handle, "release_order")
+        lab.provider.fail["retrieve"] = always(ConnectionError("away"))
+        await lab.tell(handle)
+    await until_pending(lab, handle, "retrieve_session")
+    assert (await lab.order(order.order_id)).status is OrderStatus.CANCELLED
+    pay_other(lab)
+    await hear_of_other(lab, handle, "evt_other")
+    lab.provider.fail.clear()
+    await handle.result()
+    await until_given_back(lab)
+
+
+async def test_one_that_was_complete_but_unpaid_and_is_paid_later(lab: Lab) -> None:
+    handle, _, _ = await lab.opened()
+    pay_other(lab, paid=False)
+    await hear_of_other(lab, handle, "evt_completed")
+    settlement = lab.client.get_workflow_handle(settlement_workflow_id(OTHER))
+
+    async def has_ended() -> bool:
+        with contextlib.suppress(RPCError):  # it has not begun
+            return (await settlement.describe()).status is WorkflowExecutionStatus.COMPLETED
+        return False
+
+    await eventually(has_ended, what="the first settlement")
+    pay_other(lab)
+    await hear_of_other(lab, handle, "evt_async_payment_succeeded")
+    await until_given_back(lab)
+    await handle.signal(CheckoutWorkflow.cancel)
+    await handle.result()
+
+
+async def test_one_that_comes_after_a_flood(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policies, "MAX_EVENTS_PER_RUN", 3)
+    handle, _, _ = await lab.opened()
+    lab.provider.fail["retrieve"] = always(ConnectionError("away"))
+    for number in range(3):
+        await lab.tell(handle, f"evt_{number}")
+    await until_pending(lab, handle, "retrieve_session")
+    pay_other(lab)
+    await hear_of_other(lab, handle, "evt_other")
+    # Taken in the run that is full, not in the next one.
+    await asyncio.sleep(0.2)
+    lab.provider.fail.clear()
+    await until_given_back(lab)
+    await handle.signal(CheckoutWorkflow.cancel)
+    await handle.result()
