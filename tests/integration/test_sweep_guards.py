@@ -40,9 +40,20 @@ async def sweep(shop: Rig, grace: float = 0.0) -> SweepResult:
     return await ActivityEnvironment().run(activities.sweep_orders)
 
 
+async def terminate(shop: Rig, key: str) -> None:
+    """Until Temporal's listing, which lags, has noticed."""
+    await shop.temporal.get_workflow_handle(key).terminate()
+    activities = SweepActivities(shop.engine, shop.temporal, grace=0)
+
+    async def is_noticed() -> bool:
+        return key not in await activities._running_workflows()
+
+    await eventually(is_noticed, what="the listing without the terminated workflow")
+
+
 async def test_a_paid_order_whose_workflow_was_terminated_is_fulfilled(shop: Rig) -> None:
     key, order_id, session_id = await shop.bought()
-    await shop.temporal.get_workflow_handle(key).terminate()
+    await terminate(shop, key)
     shop.provider.pay(session_id)
     assert (await sweep(shop)).settlements_started == 1
     # At once, not at the order's deadline in a quarter of an hour: the event went down with the workflow.
@@ -54,7 +65,7 @@ async def test_a_crowd_of_healthy_orders_does_not_hide_an_orphan(shop: Rig, monk
     for _ in range(3):
         await shop.bought()
     key, _, _ = await shop.bought()
-    await shop.temporal.get_workflow_handle(key).terminate()
+    await terminate(shop, key)
     assert (await sweep(shop)).settlements_started == 1
 
 
@@ -67,14 +78,14 @@ async def test_an_order_that_is_looked_after_is_left_alone(shop: Rig) -> None:
 
 async def test_an_order_that_a_settlement_looks_after_is_left_alone(shop: Rig) -> None:
     key, _, _ = await shop.bought()
-    await shop.temporal.get_workflow_handle(key).terminate()
+    await terminate(shop, key)
     assert (await sweep(shop)).settlements_started == 1
     assert (await sweep(shop)).settlements_started == 0
 
 
 async def test_an_order_as_young_as_the_grace_is_left_alone(shop: Rig) -> None:
     key, _, _ = await shop.bought()
-    await shop.temporal.get_workflow_handle(key).terminate()
+    await terminate(shop, key)
     assert (await sweep(shop, grace=60)).live_orders == 0
 
 
@@ -91,7 +102,7 @@ async def test_an_order_whose_settlement_began_before_it_had_a_session_gets_no_s
     shop.provider.fail["create"] = always(PaymentUnreachable("away"))
     buying = asyncio.create_task(shop.buy("orphan"))
     await eventually(lambda: "create" in shop.provider.calls)
-    await shop.temporal.get_workflow_handle("orphan").terminate()
+    await terminate(shop, "orphan")
     assert (await sweep(shop)).settlements_started == 1
     shop.provider.fail.clear()
     order_id = (await buying).json()["order_id"]
@@ -102,7 +113,7 @@ async def test_an_order_whose_settlement_began_before_it_had_a_session_gets_no_s
 async def test_what_the_listing_shows_is_not_asked_for_one_by_one(shop: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a loss of Temporal's data thousands of settlements run at once, and a sweep has 20 seconds."""
     key, _, session_id = await shop.bought()
-    await shop.temporal.get_workflow_handle(key).terminate()
+    await terminate(shop, key)
     assert (await sweep(shop)).settlements_started == 1
     activities = SweepActivities(shop.engine, shop.temporal, grace=0)
 
@@ -121,7 +132,7 @@ async def test_parcels_do_not_wait_for_orphans(shop: Rig, monkeypatch: pytest.Mo
     async with shop.engine.begin() as connection:
         await orders.fulfil_order(connection, order.order_id, "pi_1", timedelta(0))
     key, _, _ = await shop.bought()
-    await shop.temporal.get_workflow_handle(key).terminate()
+    await terminate(shop, key)
     activities = SweepActivities(shop.engine, shop.temporal, grace=0)
 
     async def time_is_up(_: object) -> None:

@@ -227,7 +227,7 @@ JOURNEYS = (
     mutant(
         "a-long-look-tells-that-it-lives",
         "worker/activities/payments.py",
-        "asyncio.create_task(beat()) if activity.in_activity() else None",
+        "asyncio.create_task(beat()) if is_regular else None",
         "None",
         breaks="in a busy shop a refused session would be looked for again and again, its stock held",
         tests=f"{_TROUBLES}::test_a_long_look_for_the_session_is_not_taken_for_a_dead_worker",

@@ -1,11 +1,13 @@
 """The stories whose histories are kept. Each drives a real checkout on a real server to its end."""
 
+import contextlib
 from collections.abc import Awaitable, Callable
 
-from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.common import WorkflowIDReusePolicy
+from temporalio.service import RPCError
 
-from checkout.contracts import CartLine, RefundOrderInput, SettlementInput
+from checkout.contracts import CartLine, RefundOrderInput, SessionState, SessionStatus, SettlementInput
 from checkout.errors import PaymentRefused
 from checkout.ids import SWEEP_WORKFLOW_ID, dispatch_workflow_id, refund_workflow_id, settlement_workflow_id
 from tests.support.eventually import eventually
@@ -161,6 +163,27 @@ async def sweep(lab: Lab) -> str:
     return SWEEP_WORKFLOW_ID
 
 
+async def other_session_told_twice(lab: Lab) -> str:
+    """A session under the checkout's key that is not its own: first complete but unpaid, then paid."""
+    handle, _, _ = await lab.opened()
+    lab.provider.sessions["cs_other"] = SessionState("cs_other", SessionStatus.COMPLETE, False, 700, "usd", None)
+    settlement = lab.client.get_workflow_handle(settlement_workflow_id("cs_other"))
+
+    async def has_ended() -> bool:
+        with contextlib.suppress(RPCError):  # it has not begun
+            return (await settlement.describe()).status is WorkflowExecutionStatus.COMPLETED
+        return False
+
+    await handle.signal(CheckoutWorkflow.payment_event, args=["evt_completed", "cs_other"])
+    await eventually(has_ended, what="the first settlement")
+    lab.provider.force_pay("cs_other")
+    await handle.signal(CheckoutWorkflow.payment_event, args=["evt_paid", "cs_other"])
+    await eventually(lambda: lab.provider.calls.count("retrieve") >= 3, what="the look at the second event")
+    await handle.signal(CheckoutWorkflow.cancel)
+    await handle.result()
+    return handle.id
+
+
 SCENARIOS: dict[str, Scenario] = {
     scenario.__name__: scenario
     for scenario in (
@@ -176,6 +199,7 @@ SCENARIOS: dict[str, Scenario] = {
         mismatch_refunded,
         cancelled_in_the_ui,
         waiting_for_payment,
+        other_session_told_twice,
         settlement_of_late_money,
         settlement_of_an_orphan,
         settlement_of_a_fulfilled_order,

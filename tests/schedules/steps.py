@@ -70,6 +70,7 @@ SCENES: dict[str, tuple[tuple[str, int | None], ...]] = {
     f"{fault} on the way to {variant}": tuple((fault, variant) if step is ... else step for step in way)
     for variant, way in enumerate(_TO_OPERATION)
     for fault in ("unreachable", "reply_lost", "refused")
+    if (fault, variant) != ("reply_lost", 1)  # a question whose answer is lost was not asked
 }
 
 

@@ -85,6 +85,7 @@ async def test_money_that_comes_while_the_order_is_being_closed_goes_back_too(la
     """The event is signalled to a checkout that has seen its session expired and only waits for the release."""
     handle, order, session_id = await lab.opened()
     async with lab.engine.begin() as connection:
+        await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         await connection.execute(text("SELECT 1 FROM shop.products FOR UPDATE"))
         await handle.signal(CheckoutWorkflow.cancel)
         # By then the quick try of the release is over: what it saw before is history, and is not seen again.

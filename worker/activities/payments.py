@@ -39,7 +39,8 @@ async def _beating() -> AsyncIterator[None]:
             await asyncio.sleep(_BEAT)
             activity.heartbeat()
 
-    beating = asyncio.create_task(beat()) if activity.in_activity() else None
+    is_regular = activity.in_activity() and not activity.info().is_local  # only of those Temporal waits for beats
+    beating = asyncio.create_task(beat()) if is_regular else None
     try:
         yield
     finally:

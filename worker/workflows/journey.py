@@ -8,12 +8,9 @@ import contextlib
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from checkout.contracts import (
-        DispatchInput,
         FulfilInput,
         Order,
         OrderStatus,
@@ -22,16 +19,14 @@ with workflow.unsafe.imports_passed_through():
         ReleaseInput,
         SessionState,
         SessionStatus,
-        SettlementInput,
     )
-    from checkout.ids import dispatch_workflow_id, settlement_workflow_id
     from checkout.temporal import CHECKOUT_STATUS, ORDER_ID
     from worker import policies
     from worker.activities.orders import OrderActivities
     from worker.activities.payments import PaymentActivities
     from worker.steps import StepFailed, insist, run_step
-    from worker.workflows.dispatch import DispatchWorkflow
-    from worker.workflows.news import News
+    from worker.workflows.children import have_settled, start_dispatch
+    from worker.workflows.news import EVERY_EVENT_COUNTS, News
 
 
 class OrderJourney(News):
@@ -110,15 +105,7 @@ class OrderJourney(News):
         while others := self._other_sessions:
             session_id = min(others)
             self._handed_on.add(session_id)
-            with contextlib.suppress(WorkflowAlreadyStartedError):
-                await workflow.start_child_workflow(
-                    "SettlementWorkflow",  # by name: it is a journey itself, and imports this module
-                    SettlementInput(session_id=session_id),
-                    id=settlement_workflow_id(session_id),
-                    parent_close_policy=ParentClosePolicy.ABANDON,
-                    task_timeout=policies.WORKFLOW_TASK_TIMEOUT,
-                    static_summary="A payment under this key that is not the order's own",
-                )
+            await have_settled(session_id, told_by=self.order.order_id)
 
     @property
     def _other_sessions(self) -> set[str]:
@@ -209,7 +196,7 @@ class OrderJourney(News):
         while True:
             await self.hand_on_other_sessions()
             await self.look_at_late_news()
-            if not (self._other_sessions and workflow.patched("heard-out")):
+            if not (self._other_sessions and workflow.patched(EVERY_EVENT_COUNTS)):
                 return
 
     async def look_at_late_news(self) -> None:
@@ -225,19 +212,8 @@ class OrderJourney(News):
 
     async def start_dispatch(self) -> None:
         """Hand the fulfilled order to a workflow of its own, which outlives this one."""
-        if self.order.status is not OrderStatus.FULFILLED or self.order.dispatch_due_at is None:
-            return
-        try:
-            await workflow.start_child_workflow(
-                DispatchWorkflow.run,
-                DispatchInput(self.order.order_id, self.order.dispatch_due_at),
-                id=dispatch_workflow_id(self.order.order_id),
-                parent_close_policy=ParentClosePolicy.ABANDON,
-                task_timeout=policies.WORKFLOW_TASK_TIMEOUT,
-                static_summary=f"Dispatch of {self.order.order_id}",
-            )
-        except WorkflowAlreadyStartedError:
-            workflow.logger.info("Order %s is being dispatched already", self.order.order_id)
+        if self.order.status is OrderStatus.FULFILLED and self.order.dispatch_due_at is not None:
+            await start_dispatch(self.order.order_id, self.order.dispatch_due_at)
 
     def tell_outcome(self) -> None:
         """The guide's log lines."""
