@@ -219,6 +219,6 @@ AROUND: tuple[Mutant, ...] = (
         "        if session_id in self._handed_on and workflow.patched(EVERY_EVENT_COUNTS):",
         "        if session_id in self._handed_on:",
         breaks="a checkout that waits during the upgrade would stop with a nondeterminism error",
-        tests="tests/replay/test_replay.py",
+        tests="tests/replay/test_replay.py::test_todays_workflows_replay_the_history",
     ),
 )
