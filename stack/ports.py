@@ -16,7 +16,7 @@ _LISTENING = "0A"
 def free_ports(count: int) -> list[int]:
     """`count` different ports of 127.0.0.1 that nobody listens on. Raises `OSError` when there are none."""
     chosen: list[int] = []
-    candidates = random.sample(range(_FIRST, _LAST), k=2_000)
+    candidates = random.sample(range(_FIRST, _LAST), k=min(2_000, _LAST - _FIRST))
     for port in candidates:
         if len(chosen) == count:
             break

@@ -10,9 +10,16 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engine import create_engine
+from stack import ports
 from stack.config import StackConfig
 from stack.stack import Stack
 from tests.support.databases import DatabaseServer
+
+# Test processes side by side draw their ports from ranges of their own: a port is free for a while after it was drawn.
+_NUMBER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
+_WIDTH = (ports._LAST - ports._FIRST) // 8
+ports._FIRST += _NUMBER * _WIDTH
+ports._LAST = ports._FIRST + _WIDTH
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,13 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from stack.stack import Stack
 from tests.browser.chromium import ARGUMENTS, NoChromium, find_chromium
 from tests.browser.visitor import Shop, Visitor
+
+expect.set_options(timeout=15_000)  # a slow machine's; what is there is seen at once
 
 Visit = Callable[..., Awaitable[Visitor]]
 

@@ -99,9 +99,12 @@ async def test_the_bar_fills_while_the_order_is_packed(visitor: Visitor, shop: S
     await visitor.sees(WAITING)
     await _pay(shop, order)
     bar = visitor.page.locator("progress[data-until]")
-    await expect(bar).to_be_visible()
-    first = float(await bar.get_attribute("value") or 0)
-    await visitor.page.wait_for_timeout(300)
-    assert float(await bar.evaluate("bar => bar.value")) > first or await bar.count() == 0
+    await bar.wait_for()
+    # It lives for a second: seen late, it may be full, or gone, before it can be looked at twice.
+    first = await visitor.page.evaluate("() => document.querySelector('progress[data-until]')?.value ?? 0")
+    fuller = (
+        "(first) => { const bar = document.querySelector('progress[data-until]'); return !bar || bar.value > first }"
+    )
+    await visitor.page.wait_for_function(fuller, arg=first)
     await visitor.sees(SENT)
     await expect(bar).to_have_count(0)

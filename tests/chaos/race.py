@@ -15,7 +15,7 @@ from tests.chaos.journeys import Trip
 from tests.chaos.verdicts import Violated, Void
 from tests.chaos.world import HASTY_TIMEOUT, World
 
-TOGETHER = 8  # racers at once: more would only measure how slow the machine is
+TOGETHER = 4  # racers at once: more would only measure how slow the machine is
 _LEAD = HASTY_TIMEOUT * 0.4  # seconds before the deadline by which a racer must be on the line
 
 

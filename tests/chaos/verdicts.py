@@ -18,7 +18,7 @@ class Void(AssertionError):
     """A fault was planned and did not happen: the run proves nothing."""
 
 
-def expect(condition: bool, what: str) -> None:
+def expect(condition: object, what: str) -> None:
     if not condition:
         raise Violated(f"expected {what}")
 

@@ -94,12 +94,13 @@ async def test_a_payment_is_given_back_once_also_after_a_lost_reply_and_by_anoth
     provider: StripeProvider, payment: PaymentService, stack: Stack
 ) -> None:
     # The stack's own worker must not hear of it: it would give the money of an unknown order back itself.
-    await payment.fault("webhook", "lose", times=None)
     session = await provider.create_session(request())
+    own = {"session_id": session.session_id}
+    await payment.fault("webhook", "lose", times=None, match=own)
     await payment.pay(session.session_id)
     intent = (await provider.retrieve_session(session.session_id)).payment_intent_id
     assert intent is not None
-    await payment.fault("refund.after", "drop")
+    await payment.fault("refund.after", "drop", match=own)
     with pytest.raises(PaymentUnreachable):
         await provider.refund(intent)
     await provider.refund(intent)

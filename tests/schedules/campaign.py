@@ -167,8 +167,21 @@ def run(stage: Stage, number: int, first_seed: int, on_progress: Callable[[int],
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) or worst is None:
             raise
-        raise worst from error
+        raise _without_what_it_does_not_take(stage, worst) from error
     return passed
+
+
+def _without_what_it_does_not_take(stage: Stage, failed: Failed) -> Failed:
+    """Hypothesis shrinks what it drew, a scene as one thing; this leaves out single steps, the last one first."""
+    at = len(failed.schedule)
+    while at > 0:
+        at -= 1
+        shorter = [*failed.schedule[:at], *failed.schedule[at + 1 :]]
+        try:
+            stage.act_out(shorter)
+        except Exception as error:
+            failed, at = Failed(shorter, error), len(shorter)
+    return failed
 
 
 def progress(number: int) -> Callable[[int], None]:

@@ -35,18 +35,17 @@ class _KeepsRefunds(LedgerProvider):
 
 
 @pytest.mark.timeout(300)
-def test_a_payment_service_that_charges_twice_is_found() -> None:
+def test_money_that_is_not_given_back_is_found() -> None:
     """The fault is in what the schedules stand on, so that no defence of ours can hide it from the checker."""
-    with Stage(_ChargesTwice()) as stage, pytest.raises(Violated, match=r"^1: payment"):
-        stage.act_out([Step("buy"), Step("pay"), Step("deliver")])
+    with Stage(_KeepsRefunds()) as stage, pytest.raises(Violated, match=r"^2: "):
+        stage.act_out([Step("buy"), Step("mismatch"), Step("deliver")])
 
 
 @pytest.mark.timeout(300)
-def test_money_that_is_not_given_back_is_found_and_the_schedule_is_cut_to_what_it_takes() -> None:
-    with Stage(_KeepsRefunds()) as stage, pytest.raises(Failed, match="Violated: 2: ") as failure:
+def test_a_payment_service_that_charges_twice_is_found_and_the_schedule_is_cut_to_what_it_takes() -> None:
+    with Stage(_ChargesTwice()) as stage, pytest.raises(Failed, match="Violated: 1: payment") as failure:
         run(stage, 200, SEED)
-    # By way of a refund: buy, pay, deliver, a while, refund. (A while may be any step that does nothing.)
-    assert len(failure.value.schedule) <= 6
+    assert len(failure.value.schedule) <= 3  # buy and pay, and perhaps something that does nothing
 
 
 @settings(max_examples=200)

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from tests.chaos.catalogue.row import Row, expect
+from tests.chaos.catalogue.row import Row
 from tests.chaos.interventions import forget
 from tests.chaos.journeys import Trip, cancel, pay
-from tests.chaos.verdicts import eventually
+from tests.chaos.verdicts import eventually, expect
 
 
 async def fifty_clicks_at_once_make_one_order_and_identical_answers(trip: Trip) -> str:

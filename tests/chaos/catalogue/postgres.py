@@ -5,9 +5,9 @@ import signal
 
 from checkout.boundaries import Boundary, Step
 from checkout.failpoints import Action
-from tests.chaos.catalogue.row import Row, expect
+from tests.chaos.catalogue.row import Row
 from tests.chaos.journeys import Journey, Trip, cancel, late_money, pay
-from tests.chaos.verdicts import eventually
+from tests.chaos.verdicts import eventually, expect
 from tests.chaos.world import World
 
 

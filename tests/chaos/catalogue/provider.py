@@ -2,10 +2,10 @@
 
 import asyncio
 
-from tests.chaos.catalogue.row import Row, expect
+from tests.chaos.catalogue.row import Row
 from tests.chaos.interventions import force_payment
 from tests.chaos.journeys import Journey, Trip, abandon, cancel, late_money, pay
-from tests.chaos.verdicts import eventually
+from tests.chaos.verdicts import eventually, expect
 
 # point suffix, action, further parameters. Each is a way not to get an answer, before or after the deed.
 WRONG_ANSWERS: tuple[tuple[str, str, dict[str, object]], ...] = (

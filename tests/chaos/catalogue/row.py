@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from tests.chaos.journeys import Trip
 from tests.chaos.matrix import Result
-from tests.chaos.verdicts import Violated
 from tests.chaos.world import World
 
 
@@ -33,9 +32,3 @@ async def run_row(row: Row, world: World, hasty: str) -> Result:
         await world.settled()
         await world.http.delete(f"{world.payment}/_faults")
     return Result(str(row), row.group, outcome)
-
-
-def expect(condition: object, what: str) -> None:
-    """Raises `Violated` that says what was expected."""
-    if not condition:
-        raise Violated(f"expected {what}")

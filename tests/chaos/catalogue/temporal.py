@@ -6,10 +6,10 @@ from datetime import timedelta
 
 from temporalio.service import RPCError
 
-from tests.chaos.catalogue.row import Row, expect
+from tests.chaos.catalogue.row import Row
 from tests.chaos.interventions import forget
 from tests.chaos.journeys import Trip, orphan, orphan_without_news
-from tests.chaos.verdicts import eventually
+from tests.chaos.verdicts import eventually, expect
 
 _RPC = timedelta(seconds=5)
 

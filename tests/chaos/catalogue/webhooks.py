@@ -3,11 +3,11 @@
 import asyncio
 from typing import Any
 
-from tests.chaos.catalogue.row import Row, expect
+from tests.chaos.catalogue.row import Row
 from tests.chaos.customer import Customer
 from tests.chaos.interventions import forget
 from tests.chaos.journeys import Trip, pay
-from tests.chaos.verdicts import eventually
+from tests.chaos.verdicts import Void, eventually, expect
 from tests.chaos.world import World
 
 
@@ -31,9 +31,13 @@ async def duplicated_delayed_reordered_and_forged_on_the_way(trip: Trip) -> str:
 
 async def lost_and_the_timeout_asks_the_provider(trip: Trip) -> str:
     planted = await trip.world.plant("webhook", "lose", match={"event_type": "checkout.session.completed"})
-    customer = trip.customer(gateway=trip.hasty)
-    await customer.buy()
-    await customer.pay()
+    for _ in range(5):
+        customer = trip.customer(gateway=trip.hasty)
+        # On a slow machine the two seconds may be over before the payment.
+        if await customer.buy() and await customer.pay():
+            break
+    else:
+        raise Void("nobody could pay in time")
     end = str((await customer.until("dispatched"))["status"])
     await trip.world.planted(planted)
     return end

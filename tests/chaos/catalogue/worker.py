@@ -6,8 +6,9 @@ import signal
 
 from checkout.boundaries import Boundary, Step
 from checkout.failpoints import Action
-from tests.chaos.catalogue.row import Row, expect
+from tests.chaos.catalogue.row import Row
 from tests.chaos.journeys import Trip
+from tests.chaos.verdicts import expect
 from tests.chaos.world import World
 
 

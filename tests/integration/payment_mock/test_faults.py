@@ -93,14 +93,16 @@ async def test_a_sticky_error_can_hide_a_session_that_was_made(shop: Shop) -> No
 
 async def test_create_can_be_committed_long_after_its_client_gave_up(shop: Shop) -> None:
     early = await shop.create(client_reference_id="late")
-    rule = await shop.plant("create.before", "delay", delay_seconds=0.5)
+    rule = await shop.plant("create.before", "hold", delay_seconds=20)
     with pytest.raises(httpx.ReadTimeout):
-        await call(shop, "create", early, timeout=0.2)
+        await call(shop, "create", early, timeout=0.5)
+    await shop.until_holding(rule)
     assert len(await sessions_of(shop, "late")) == 1
 
     async def committed() -> bool:
         return len(await sessions_of(shop, "late")) == 2
 
+    await shop.http.post("/_faults/release", json={})
     await eventually(committed)
     assert (await shop.rule(rule))["fired"] == 1
 

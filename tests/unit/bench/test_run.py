@@ -157,7 +157,7 @@ async def test_at_a_rate_latency_counts_from_when_the_customer_came() -> None:
     shop.delay = 0.1  # each request
     tally = await run(shop, Load(clients=1, checkouts=5, rate=10))
     assert max(tally.answered) > 0.5
-    assert min(tally.answered) < 0.3
+    assert min(tally.answered) < max(tally.answered) / 2
 
 
 def test_sqlalchemy_s_address_is_made_the_driver_s() -> None:
