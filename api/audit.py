@@ -8,11 +8,11 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.schemas import AuditOut, InvariantOut
-from checkout.ids import settlement_workflow_id
+from checkout.ids import is_settlement, keepers_of
 from db.audit import Finding, LiveOrder, audit_ledgers, ended_keys, live_orders_now, outcomes
 
 STATEMENT_TIMEOUT = "60s"
-_RUNNING = "ExecutionStatus = 'Running' AND WorkflowType = 'CheckoutWorkflow'"
+_RUNNING = "ExecutionStatus = 'Running' AND WorkflowType IN ('CheckoutWorkflow', 'SettlementWorkflow')"
 _ONE_WORKFLOW = "Every live order has exactly one running workflow, an ended one none"
 _NOT_VACUOUS = "Something was there to check"
 
@@ -48,12 +48,10 @@ async def _audit_workflows(engine: AsyncEngine, client: Client, live: list[LiveO
     listed = {execution.id async for execution in client.list_workflows(_RUNNING, page_size=1000)}
     violations = []
     for order in live:
-        if order.checkout_key in listed:
-            continue
-        settlement = settlement_workflow_id(order.session_id or order.order_id)
-        if not await _is_running(client, order.checkout_key) and not await _is_running(client, settlement):
+        keepers = keepers_of(order.checkout_key, order.order_id, order.session_id)
+        if listed.isdisjoint(keepers) and True not in [await _is_running(client, one) for one in keepers]:
             violations.append(f"order {order.order_id} is live and no workflow looks after it")
-    unexpected = listed - {order.checkout_key for order in live}
+    unexpected = {one for one in listed if not is_settlement(one)} - {order.checkout_key for order in live}
     if unexpected:
         async with engine.connect() as connection:
             ended = await ended_keys(connection, list(unexpected))

@@ -139,7 +139,7 @@ async def _deliver_refund(event: RefundEvent, client: Client, engine: AsyncEngin
         raise Problem(503, "too-early", "The order is being settled: send it again", headers={"Retry-After": "5"})
     await start_settlement(
         client,
-        settlement_workflow_id(order.order_id),
+        settlement_workflow_id(order.session.session_id if order.session else order.order_id),
         order_id=order.order_id,
         signal="payment_event",
         arguments=[event.event_id],

@@ -39,9 +39,19 @@ def new_order_id() -> str:
 
 
 def settlement_workflow_id(subject: str) -> str:
-    """`settle:<session id>`; the order id stands in where there is no session yet, and where the order keeps its money
-    and only a refund of it is looked for."""
+    """`settle:<session id>`; the order id stands in where there is no session yet."""
     return f"{_SETTLEMENT_PREFIX}{subject}"
+
+
+def is_settlement(workflow_id: str) -> bool:
+    return workflow_id.startswith(_SETTLEMENT_PREFIX)
+
+
+def keepers_of(checkout_key: str, order_id: str, session_id: str | None) -> list[str]:
+    """Ids of the workflows that may look after a live order: its checkout, or a settlement. One that began before there
+    was a session goes on under the order's id."""
+    subjects = [session_id, order_id] if session_id else [order_id]
+    return [checkout_key, *(settlement_workflow_id(subject) for subject in subjects)]
 
 
 def dispatch_workflow_id(order_id: str) -> str:

@@ -48,7 +48,7 @@ async def settle(order_id: OrderId, form: FormDependency, gateway: GatewayDepend
     if order.session is None or order.status.is_kept:
         await start_settlement(
             gateway.temporal,
-            settlement_workflow_id(order.order_id),
+            settlement_workflow_id(order.session.session_id if order.session else order.order_id),
             order_id=order.order_id,
             signal="payment_event",
             arguments=[_event_id()],

@@ -189,7 +189,6 @@ def _workflows(gateway: Gateway, row: Any) -> list[tuple[str, str]]:
     ids = {"Checkout": row.checkout_key, "Settlement": settlement_workflow_id(row.payment_session_id or row.id)}
     if row.fulfilled_at is not None:
         ids["Dispatch"] = dispatch_workflow_id(row.id)
-        ids["Settlement of a refund"] = settlement_workflow_id(row.id)
     if row.status == OrderStatus.REFUNDED:
         ids["Refund"] = refund_workflow_id(row.id)
     base = f"{gateway.settings.temporal_ui_url}/namespaces/{quote(gateway.temporal.namespace, safe='')}/workflows"

@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
@@ -125,11 +126,14 @@ async def test_a_live_order_that_no_workflow_looks_after_trips_it(shop: AsyncEng
     assert "no workflow looks after it" in found[10][0]
 
 
-@pytest.mark.parametrize("workflow_id", ["live", "settle:cs_live"])
+@pytest.mark.parametrize("workflow_id", ["live", "settle:cs_live", "settle:{order_id}"])
 async def test_a_live_order_with_its_workflow_or_settlement_is_looked_after(
     shop: AsyncEngine, temporal: Client, workflow_id: str
 ) -> None:
     await run(shop, "UPDATE shop.orders SET created_at = now() - interval '1 minute' WHERE checkout_key = 'live'")
+    async with shop.connect() as connection:
+        order_id = (await connection.execute(text("SELECT id FROM shop.orders WHERE checkout_key = 'live'"))).scalar()
+    workflow_id = workflow_id.format(order_id=order_id)
     handle = await temporal.start_workflow("CheckoutWorkflow", id=workflow_id, task_queue=TASK_QUEUE)
     try:
         assert await whole_verdict(shop, temporal) == {}

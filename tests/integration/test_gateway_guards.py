@@ -181,7 +181,7 @@ async def test_money_given_back_in_the_providers_dashboard_ends_the_order_as_ref
     assert (await shop.tell_refund(order_id)).status_code == 200
     order = await shop.until(order_id, OrderStatus.REFUNDED)
     assert order.reason is Reason.OPERATOR
-    settlement = shop.temporal.get_workflow_handle(settlement_workflow_id(order_id))
+    settlement = shop.temporal.get_workflow_handle(settlement_workflow_id(session_id))
     first = (await settlement.describe()).run_id
     assert (await shop.tell_refund(order_id)).status_code == 200
     assert (await settlement.describe()).run_id == first, "of a refund that is known, nothing is started"
@@ -193,7 +193,7 @@ async def test_the_providers_word_counts_not_the_event_that_tells_of_a_refund(sh
     await shop.tell(session_id, key)
     await shop.temporal.get_workflow_handle(key).result()
     assert (await shop.tell_refund(order_id)).status_code == 200
-    await shop.temporal.get_workflow_handle(settlement_workflow_id(order_id)).result()
+    await shop.temporal.get_workflow_handle(settlement_workflow_id(session_id)).result()
     assert (await shop.order(order_id)).status.is_kept
     assert (await shop.tell_refund("ord_unknown")).status_code == 200
     assert not await shop.is_known(settlement_workflow_id("ord_unknown"))

@@ -167,9 +167,9 @@ AROUND: tuple[Mutant, ...] = (
     ),
     mutant(
         "sweep-knows-settlements-by-order",
-        _SWEEP,
-        "for one in [*subjects, order.order_id])",
-        "for one in subjects or [order.order_id])",
+        "checkout/ids.py",
+        "subjects = [session_id, order_id] if session_id else [order_id]",
+        "subjects = [session_id] if session_id else [order_id]",
         breaks="an order would get a second settlement once the first has recorded its session",
         tests=f"{_SWEEP_GUARDS}::test_an_order_whose_settlement_began_before_it_had_a_session_gets_no_second_one",
     ),

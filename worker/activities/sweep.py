@@ -11,7 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from checkout.boundaries import Step
 from checkout.contracts import DispatchInput, Order, SettlementInput, SweepResult
 from checkout.failpoints import around
-from checkout.ids import TASK_QUEUE, dispatch_workflow_id, settlement_workflow_id
+from checkout.ids import TASK_QUEUE, dispatch_workflow_id, keepers_of, settlement_workflow_id
 from db import order_queries
 from worker.policies import WORKFLOW_TASK_TIMEOUT
 
@@ -58,12 +58,11 @@ class SweepActivities:
         return {execution.id async for execution in self._client.list_workflows(query, page_size=1000)}
 
     async def _is_looked_after(self, order: Order, running: set[str]) -> bool:
-        """By its checkout, or by a settlement: of its session, or of the order itself where it had none then."""
-        subjects = [order.session.session_id] if order.session else []
-        workflows = [order.checkout_key, *(settlement_workflow_id(one) for one in [*subjects, order.order_id])]
-        if not running.isdisjoint(workflows):
+        session_id = order.session.session_id if order.session else None
+        keepers = keepers_of(order.checkout_key, order.order_id, session_id)
+        if not running.isdisjoint(keepers):
             return True
-        for workflow_id in workflows:
+        for workflow_id in keepers:
             if await self._is_running(workflow_id):
                 return True
         return False
