@@ -20,7 +20,7 @@ from api.paths import CleanPaths
 from api.routes import admin, checkout, orders, probes, webhook
 from api.state import Gateway
 from checkout.settings import Settings
-from checkout.temporal import connect
+from checkout.temporal import BRIEF_RETRIES, connect
 from db.engine import create_engine
 
 
@@ -36,7 +36,7 @@ def create_app(settings: Settings) -> FastAPI:
             # A customer would rather wait a little in a rush than be told to come again.
             pool_timeout=6.0,
         )
-        temporal = await connect(settings, lazy=True)
+        temporal = await connect(settings, lazy=True, retries=BRIEF_RETRIES)
         try:
             async with OrderEventHub(engine) as events:
                 app.state.gateway = Gateway(

@@ -13,6 +13,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+from temporalio.service import RetryConfig
 
 from checkout.codec import with_codec
 from checkout.settings import Settings
@@ -48,8 +49,17 @@ def prometheus_runtime(bind_address: str) -> Runtime:
     )
 
 
-async def connect(settings: Settings, *, lazy: bool = False, runtime: Runtime | None = None) -> Client:
+# For who answers somebody that waits, a customer or a webhook: the library's own 10 seconds are as long as the other
+# side waits, which would then never see the 503 that says "come again".
+BRIEF_RETRIES = RetryConfig(initial_interval_millis=100, max_interval_millis=500, max_elapsed_time_millis=3_000)
+
+
+async def connect(
+    settings: Settings, *, lazy: bool = False, runtime: Runtime | None = None, retries: RetryConfig | None = None
+) -> Client:
     """A connected client (or one that connects on first use, when `lazy`). Raises `RuntimeError` when out of reach."""
     config = ClientConfig.load_client_connect_config()
     config.setdefault("target_host", f"127.0.0.1:{settings.temporal_port}")
-    return await Client.connect(**config, data_converter=data_converter(settings), lazy=lazy, runtime=runtime)
+    return await Client.connect(
+        **config, data_converter=data_converter(settings), lazy=lazy, runtime=runtime, retry_config=retries
+    )
