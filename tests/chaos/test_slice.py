@@ -60,7 +60,7 @@ async def test_a_payment_in_the_moment_of_its_deadline_is_either_kept_or_refused
     beyond_doubt = [-600, -600, -600, 1000, 1000, 1000]
     result = await race(world, hasty, [*range(-120, 121, 20), *beyond_doubt], at_least=2)
     raced = (result.paid | result.closed).keys() - set(beyond_doubt)
-    assert raced, "every racer was too slow to the line"
+    assert len(raced) > 5, "most racers were too slow to the line"
 
 
 async def test_after_a_short_storm_every_customer_was_told_the_truth(world: World, hasty: str) -> None:
