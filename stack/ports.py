@@ -1,9 +1,12 @@
 """TCP ports on this machine: pick free ones, and say who holds a taken one."""
 
 import contextlib
+import functools
+import itertools
 import os
 import random
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,17 +17,21 @@ _LISTENING = "0A"
 
 
 def free_ports(count: int) -> list[int]:
-    """`count` different ports of 127.0.0.1 that nobody listens on. Raises `OSError` when there are none."""
-    chosen: list[int] = []
-    candidates = random.sample(range(_FIRST, _LAST), k=min(2_000, _LAST - _FIRST))
-    for port in candidates:
-        if len(chosen) == count:
-            break
-        if is_free(port):
-            chosen.append(port)
+    """`count` different ports of 127.0.0.1 that nobody listens on. Raises `OSError` when there are none.
+
+    A port is free until its server listens, so one that was handed out comes again only after all others.
+    """
+    tried = itertools.islice(_in_turn(_FIRST, _LAST), _LAST - _FIRST)
+    chosen = list(itertools.islice((port for port in tried if is_free(port)), count))
     if len(chosen) < count:
         raise OSError(f"no {count} free ports between {_FIRST} and {_LAST}")
     return chosen
+
+
+@functools.cache
+def _in_turn(first: int, last: int) -> Iterator[int]:
+    """Round and round, from a place and in an order that differ from those of another process."""
+    return itertools.cycle(random.sample(range(first, last), k=last - first))
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:

@@ -18,6 +18,7 @@ import uvicorn
 from payment_mock.app import create_app
 from payment_mock.faults.replies import expose_connection
 from payment_mock.settings import load_settings
+from stack.ports import free_ports
 
 KEY = "sk_test_checkout_development"
 SECRET = "whsec_checkout_development"
@@ -60,9 +61,7 @@ async def eventually(true: Callable[[], Awaitable[bool]]) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
 
 
 @dataclass(frozen=True)

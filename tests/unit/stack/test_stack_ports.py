@@ -20,6 +20,11 @@ def test_free_ports_are_out_of_reach_of_outgoing_connections() -> None:
     assert all(port < 32_768 for port in free_ports(50))
 
 
+def test_a_port_is_not_handed_out_twice_before_somebody_could_listen_there() -> None:
+    ports = [free_ports(1)[0] for _ in range(300)]
+    assert len(set(ports)) == 300
+
+
 def test_a_port_somebody_listens_on_is_not_free() -> None:
     with listen() as listener:
         assert not is_free(listener.getsockname()[1])
