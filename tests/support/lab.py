@@ -115,6 +115,15 @@ class Lab:
 
         await eventually(has_ended, what="the dispatch")
 
+    async def continued_as_new(self, handle: Handle) -> None:
+        """Wait for the next run: this test server, unlike the real one, refuses signals between two runs."""
+
+        async def has_next() -> bool:
+            latest = await self.client.get_workflow_handle(handle.id).describe()
+            return latest.run_id != handle.first_execution_run_id
+
+        await eventually(has_next, what="the next run")
+
     async def order(self, order_id: str) -> Order:
         async with self.engine.connect() as connection:
             return await order_queries.get_order(connection, order_id)

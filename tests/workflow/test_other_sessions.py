@@ -119,5 +119,6 @@ async def test_one_that_comes_after_a_flood(lab: Lab, monkeypatch: pytest.Monkey
     await hear_of_other(lab, handle, "evt_other")
     lab.provider.fail.clear()
     await until_given_back(lab)
+    await lab.continued_as_new(handle)
     await handle.signal(CheckoutWorkflow.cancel)
     await handle.result()
