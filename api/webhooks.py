@@ -7,7 +7,6 @@ provider sends again. Sources: Stripe, "Check the webhook signatures" and "Best 
 
 import json
 import logging
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,10 +21,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.problems import Problem
 from checkout.boundaries import Step
-from checkout.contracts import OrderStatus, SettlementInput
+from checkout.contracts import Order, OrderStatus, SettlementInput
 from checkout.errors import InvalidKey
 from checkout.failpoints import around
-from checkout.ids import TASK_QUEUE, parse_checkout_key, settlement_workflow_id
+from checkout.ids import TASK_QUEUE, is_provider_id, parse_checkout_key, settlement_workflow_id
 from db import order_queries
 from db.engine import autocommit
 from worker.policies import WORKFLOW_TASK_TIMEOUT
@@ -38,8 +37,6 @@ TOLERANCE = 300  # seconds, both ways; Stripe's default for the past
 SIGNAL_TIMEOUT = timedelta(seconds=3)
 _SESSION_EVENTS = "checkout.session."
 _REFUND_EVENT = "charge.refunded"
-# They become workflow ids and addresses: no NUL, no half of a surrogate pair, no slash.
-_ID = re.compile(r"[A-Za-z0-9_.:-]{1,255}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -87,17 +84,17 @@ def parse(payload: bytes) -> SessionEvent | RefundEvent | None:
     try:
         event: Any = json.loads(payload)
         event_id, kind, subject = event["id"], event["type"], event["data"]["object"]
-        if not (_is_id(event_id) and isinstance(kind, str)):
+        if not (is_provider_id(event_id) and isinstance(kind, str)):
             raise TypeError
         if kind == _REFUND_EVENT:
             # Of a part of the money an order takes no note; the part that makes it whole has an event of its own.
             order_id = (subject.get("metadata") or {}).get("order_id")
-            is_ours = subject.get("refunded") is True and _is_id(order_id)
+            is_ours = subject.get("refunded") is True and is_provider_id(order_id)
             return RefundEvent(event_id, kind, str(order_id)) if is_ours else None
         if not kind.startswith(_SESSION_EVENTS):
             return None
         session_id = subject["id"]
-        if not _is_id(session_id):
+        if not is_provider_id(session_id):
             raise TypeError
         return SessionEvent(event_id, kind, session_id, _checkout_key(subject.get("client_reference_id")))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -115,12 +112,15 @@ async def deliver(event: SessionEvent | RefundEvent, client: Client, engine: Asy
         return
     if event.checkout_key is not None and await _signal(event, client):
         return
-    if await _is_settled(event, engine):
+    async with autocommit(engine).connect() as connection:
+        order = await order_queries.find_by_session(connection, event.session_id)
+    if order is not None and _is_settled(order, event):
         return
     await start_settlement(
         client,
         settlement_workflow_id(event.session_id),
         session_id=event.session_id,
+        order_id=order.order_id if order else None,
         signal="payment_event",
         arguments=[event.event_id],
         summary=f"{event.type} without a running checkout",
@@ -188,19 +188,11 @@ async def _signal(event: SessionEvent, client: Client) -> bool:
     return True
 
 
-async def _is_settled(event: SessionEvent, engine: AsyncEngine) -> bool:
+def _is_settled(order: Order, event: SessionEvent) -> bool:
     """Whether the order has already taken note of what the event tells, so that there is nothing to look at."""
-    async with autocommit(engine).connect() as connection:
-        order = await order_queries.find_by_session(connection, event.session_id)
-    if order is None:
-        return False
     if event.type == "checkout.session.expired":
         return order.status in (OrderStatus.CANCELLED, OrderStatus.REFUNDED)
     return order.status.is_kept
-
-
-def _is_id(text: object) -> bool:
-    return isinstance(text, str) and bool(_ID.fullmatch(text))
 
 
 def _checkout_key(text: object) -> str | None:

@@ -37,6 +37,7 @@ class Step(StrEnum):
     RECORD_SESSION = "record_session"
     FULFIL_ORDER = "fulfil_order"
     RELEASE_ORDER = "release_order"
+    RECORD_DEBT = "record_debt"
     RECORD_REFUND = "record_refund"
     DISPATCH_ORDER = "dispatch_order"
     # The worker and the payment service.
@@ -93,6 +94,7 @@ STEPS: Mapping[Step, Place] = {
     Step.RECORD_SESSION: Place(Process.WORKER, TRANSACTION, ("create_payment_session",)),
     Step.FULFIL_ORDER: Place(Process.WORKER, TRANSACTION, ("fulfil_order",)),
     Step.RELEASE_ORDER: Place(Process.WORKER, TRANSACTION, ("release_order",)),
+    Step.RECORD_DEBT: Place(Process.WORKER, TRANSACTION, ("refund_payment",)),
     Step.RECORD_REFUND: Place(Process.WORKER, TRANSACTION, ("refund_payment", "notice_refund")),
     Step.DISPATCH_ORDER: Place(Process.WORKER, TRANSACTION, ("dispatch_order",)),
     Step.CREATE_AT_PROVIDER: Place(Process.WORKER, CALL, ("create_payment_session",)),

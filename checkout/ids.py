@@ -17,6 +17,8 @@ SWEEP_WORKFLOW_ID = "sweep/run"
 # 200 is what Stripe's `client_reference_id` holds. `re.ASCII` and `fullmatch`: no newline sneaks in at the end.
 _KEY = re.compile(r"[A-Za-z0-9._~:-]{1,200}", re.ASCII)
 _SETTLEMENT_PREFIX = "settle:"
+# They become workflow ids and addresses: no NUL, no half of a surrogate pair, no slash.
+_PROVIDER_ID = re.compile(r"[A-Za-z0-9_.:-]{1,255}", re.ASCII)
 
 
 def parse_checkout_key(text: str) -> str:
@@ -36,6 +38,11 @@ def new_checkout_key() -> str:
 def new_order_id() -> str:
     """An order id that cannot be guessed (128 random bits): knowing it is the permission to see the order."""
     return f"ord_{secrets.token_hex(16)}"
+
+
+def is_provider_id(text: object) -> bool:
+    """Whether it can be the id of an event or a session at the provider: at most 255 characters, as Stripe's are."""
+    return isinstance(text, str) and bool(_PROVIDER_ID.fullmatch(text))
 
 
 def settlement_workflow_id(subject: str) -> str:

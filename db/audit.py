@@ -126,7 +126,11 @@ CHECKS = (
               AND expires_at < clock_timestamp() - CAST(:grace AS interval)
            UNION ALL
            SELECT 'order ' || id || ' was due for dispatch at ' || dispatch_due_at FROM shop.orders
-            WHERE status = 'fulfilled' AND dispatch_due_at < clock_timestamp() - CAST(:grace AS interval)""",
+            WHERE status = 'fulfilled' AND dispatch_due_at < clock_timestamp() - CAST(:grace AS interval)
+           UNION ALL
+           SELECT 'order ' || id || ' is cancelled, and payment ' || payment_intent_id || ' is not given back'
+             FROM shop.orders WHERE status = 'cancelled' AND payment_intent_id IS NOT NULL
+              AND updated_at < clock_timestamp() - CAST(:grace AS interval)""",
         "SELECT count(*) FROM shop.orders",
     ),
     Check(

@@ -20,6 +20,12 @@ _LIVE = text(f"""
      WHERE status IN ('pending', 'awaiting_payment') AND created_at < clock_timestamp() - CAST(:grace AS interval)
      ORDER BY created_at LIMIT :limit
 """)
+_OWING = text(f"""
+    SELECT {COLUMNS} FROM shop.orders
+     WHERE status = 'cancelled' AND payment_intent_id IS NOT NULL
+       AND updated_at < clock_timestamp() - CAST(:grace AS interval)
+     ORDER BY updated_at LIMIT :limit
+""")
 _UNDISPATCHED = text(f"""
     SELECT {COLUMNS} FROM shop.orders
      WHERE status = 'fulfilled' AND dispatch_due_at < clock_timestamp() - CAST(:grace AS interval)
@@ -66,6 +72,11 @@ async def find_by_session(connection: AsyncConnection, session_id: str) -> Order
 async def live_orders(connection: AsyncConnection, grace: timedelta, limit: int) -> list[Order]:
     """Orders not yet decided that are older than `grace`, oldest first."""
     return [order_of(row) for row in await connection.execute(_LIVE, {"grace": grace, "limit": limit})]
+
+
+async def owing_orders(connection: AsyncConnection, grace: timedelta, limit: int) -> list[Order]:
+    """Cancelled orders for which money came more than `grace` ago, and is not given back yet."""
+    return [order_of(row) for row in await connection.execute(_OWING, {"grace": grace, "limit": limit})]
 
 
 async def undispatched_orders(connection: AsyncConnection, grace: timedelta, limit: int) -> list[Order]:

@@ -121,6 +121,12 @@ _DISPATCH = text(f"""
 """)
 
 
+_OWE = text("""
+    UPDATE shop.orders SET payment_intent_id = :payment_intent_id
+     WHERE id = :order_id AND status = 'cancelled' AND payment_intent_id IS NULL
+""")
+
+
 class CannotFulfil(Exception):
     """A paid order whose stock is gone: the transaction must roll back, and the money go back."""
 
@@ -213,6 +219,12 @@ async def close_order(
         closes=list(closes),
         payment_intent_id=payment_intent_id,
     )
+
+
+async def owe(connection: AsyncConnection, order_id: str, payment_intent_id: str) -> None:
+    """Write down that money came for a cancelled order: until it is refunded, the sweep looks after it like a live one,
+    whatever becomes of the workflow that is giving it back."""
+    await connection.execute(_OWE, {"order_id": order_id, "payment_intent_id": payment_intent_id})
 
 
 async def dispatch_order(connection: AsyncConnection, order_id: str) -> Order:

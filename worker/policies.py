@@ -21,6 +21,8 @@ WORKFLOW_TASK_TIMEOUT = timedelta(seconds=3)
 STICKY_SCHEDULE_TO_START_TIMEOUT = timedelta(seconds=1.5)
 # Signals a run takes before it continues as new, so that a flood of events never makes a history too long.
 MAX_EVENTS_PER_RUN = 500
+# The same for all signals, repeats of an event among them, of which Temporal stores each.
+MAX_SIGNALS_PER_RUN = 2_000
 
 # No answer can change these; everything else is asked again.
 FINAL_ERRORS = [

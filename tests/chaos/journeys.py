@@ -199,6 +199,7 @@ JOURNEY_OF: Mapping[Step, Journey] = {
     Step.RECORD_SESSION: pay,
     Step.FULFIL_ORDER: pay,
     Step.RELEASE_ORDER: cancel,
+    Step.RECORD_DEBT: late_money,
     Step.RECORD_REFUND: late_money,
     Step.DISPATCH_ORDER: pay,
     Step.CREATE_AT_PROVIDER: pay,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from checkout.contracts import SessionStatus
-from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnknown, PaymentUnreachable
+from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnreachable
 from checkout.settings import Settings
 from stack.stack import Stack
 from tests.support.payment import PaymentService
@@ -117,7 +117,7 @@ async def test_a_payment_is_given_back_once_also_after_a_lost_reply_and_by_anoth
         ("error", 409, PaymentUnreachable),
         ("error", 400, PaymentRefused),
         ("error", 401, PaymentRefused),
-        ("error", 404, PaymentUnknown),
+        ("error", 404, PaymentRefused),  # without `resource_missing` it is the address that is not known
         ("drop", None, PaymentUnreachable),
         ("redirect", None, PaymentUnreachable),
         ("huge_body", None, PaymentUnreachable),

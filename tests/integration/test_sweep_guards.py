@@ -89,6 +89,23 @@ async def test_an_order_as_young_as_the_grace_is_left_alone(shop: Rig) -> None:
     assert (await sweep(shop, grace=60)).live_orders == 0
 
 
+async def test_money_that_is_owed_for_an_ended_order_is_given_back_though_its_settlement_is_lost(shop: Rig) -> None:
+    key, order_id, session_id = await shop.bought()
+    assert (await shop.http.post(f"/orders/{order_id}/cancel")).status_code == 200
+    await shop.temporal.get_workflow_handle(key).result()
+    shop.provider.fail["refund"] = always(PaymentUnreachable("away"))
+    shop.provider.force_pay(session_id)
+    assert (await shop.tell(session_id, key)).status_code == 200
+    await eventually(lambda: "refund" in shop.provider.calls)
+    await terminate(shop, settlement_workflow_id(session_id))
+    assert (await sweep(shop, grace=60)).settlements_started == 0
+    shop.provider.fail.clear()
+    assert (await sweep(shop)).settlements_started == 1
+    await shop.until(order_id, OrderStatus.REFUNDED)
+    assert shop.provider.refunded == [f"pi_{session_id}"]
+    assert (await sweep(shop)).settlements_started == 0
+
+
 async def test_a_parcel_that_no_workflow_looks_after_arrives_all_the_same(shop: Rig) -> None:
     order = await awaiting(shop.engine, "parcel")
     async with shop.engine.begin() as connection:

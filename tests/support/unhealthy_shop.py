@@ -188,6 +188,7 @@ PLANTED: list[tuple[int, str, list[str]]] = [
     ),
     (6, "a live order whose time is up", [_order("live", f"expires_at = {_LATE}")]),
     (6, "an order that was never dispatched", [_order("sent", _FULFILLED), _untold("sent", "dispatched")]),
+    (6, "late money that was not given back", [_order("gone", "payment_intent_id = 'pi_gone'")]),
     (6, "an event that was never taken", ["UPDATE payments.deliveries SET status = 'pending'"]),
     (7, "another session than was told", [_order("sent", "payment_session_id = 'cs_other'")]),
     (7, "another total than its lines add up to", ["UPDATE shop.order_lines SET unit_amount = 1"]),

@@ -146,6 +146,18 @@ async def test_a_flood_of_events_continues_as_new_and_loses_nothing(lab: Lab, mo
     assert (await lab.kinds(order.order_id))[:4] == ["reserved", "awaiting_payment", "paid", "fulfilled"]
 
 
+async def test_a_flood_of_repeats_continues_as_new_as_well(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Temporal counts each of them, and takes no more signals after the ten thousandth."""
+    monkeypatch.setattr(policies, "MAX_SIGNALS_PER_RUN", 5)
+    handle, _, session_id = await lab.opened()
+    for _ in range(5):
+        await lab.tell(handle, "evt_same")
+    await lab.continued_as_new(handle)
+    lab.provider.pay(session_id)
+    await lab.tell(handle, "evt_paid")
+    assert (await handle.result()).status is OrderStatus.FULFILLED
+
+
 async def test_cancelled_in_the_ui_while_it_waits_settles_and_then_shows_as_cancelled(lab: Lab) -> None:
     handle, order, session_id = await lab.opened()
     await handle.cancel()

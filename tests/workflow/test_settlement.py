@@ -42,6 +42,16 @@ async def test_money_after_the_cancel_is_given_back_once_however_often_it_is_tol
     assert await lab.on_hand() == 100_000
 
 
+async def test_an_ended_orders_own_session_is_not_taken_for_unknown(lab: Lab) -> None:
+    """A key of another account, say, is told that there is no such session: the money lies there all the same."""
+    order_id, session_id = await cancelled(lab)
+    lab.provider.force_pay(session_id)
+    lab.provider.fail["retrieve"] = times(3, PaymentUnknown("no such session"))
+    result = await lab.settle(session_id, order_id)
+    assert result is not None
+    assert (result.status, result.reason) == (OrderStatus.REFUNDED, Reason.LATE_PAYMENT)
+
+
 async def test_a_redelivery_for_a_fulfilled_order_changes_nothing(lab: Lab) -> None:
     _, order, session_id = await lab.paid()
     result = await lab.settle(session_id)

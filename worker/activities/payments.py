@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
 from checkout.boundaries import Step
-from checkout.contracts import Order, OrderStatus, PaymentSession, RefundInput, SessionState
+from checkout.contracts import Order, OrderStatus, PaymentSession, Reason, RefundInput, SessionState
 from checkout.errors import PaymentRefused, PaymentStuck
 from db import orders
 from db.engine import autocommit, transaction
@@ -79,6 +79,10 @@ class PaymentActivities:
     @activity.defn
     async def refund_payment(self, request: RefundInput) -> Order | None:
         """Give the money back, then end the order as refunded. Repeated, both find it done."""
+        if request.order_id is not None and request.reason is Reason.LATE_PAYMENT:
+            # The order has ended, so its row is the only place that can remember that money is owed for it.
+            async with transaction(self._engine, Step.RECORD_DEBT) as connection:
+                await orders.owe(connection, request.order_id, request.payment_intent_id)
         await self._provider.refund(request.payment_intent_id)
         return await self._record_refund(request)
 

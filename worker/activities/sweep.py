@@ -33,16 +33,17 @@ class SweepActivities:
     @activity.defn
     @around(Step.SWEEP)
     async def sweep_orders(self) -> SweepResult:
-        """Start a settlement for each live order without a running workflow, and overdue dispatches again."""
+        """Start a settlement for each live or owing order without a running workflow, and overdue dispatches again."""
         async with self._engine.connect() as connection:
             live = await order_queries.live_orders(connection, self._grace, MOST_LIVE)
+            owing = await order_queries.owing_orders(connection, self._grace, BATCH)
             overdue = await order_queries.undispatched_orders(connection, self._grace, BATCH)
         # One listing instead of a question an order. It may lag, so an order it misses is asked for by id.
-        running = await self._running_workflows() if live else set()
+        running = await self._running_workflows() if live or owing else set()
         for order in overdue:
             await self._dispatch(order)
         settlements = 0
-        for order in live:
+        for order in [*owing, *live]:
             if await self._is_looked_after(order, running):
                 continue
             activity.heartbeat(order.order_id)

@@ -25,7 +25,8 @@ from worker.payments.port import SessionRequest
 HTTP_TIMEOUT = httpx.Timeout(6.0, connect=2.0)
 LOOKUP_SLACK = 300  # seconds between our clock and the provider's that a look-up tolerates
 _PAGE = 100
-_NOT_UNDONE = frozenset({"pending", "requires_action", "succeeded"})  # a refund's status; else `failed`, `canceled`
+_NOT_UNDONE = frozenset({"pending", "requires_action", "succeeded"})  # a refund's status
+_UNDONE = frozenset({"failed", "canceled"})
 # Stripe wants 30 minutes to 24 hours; this is only the last resort, we expire sessions ourselves. Counted from the
 # order's time so that it is equal in every attempt.
 PROVIDER_EXPIRY_SLACK = 2 * 3600
@@ -90,12 +91,13 @@ class StripeProvider:
     @around(Step.REFUND_AT_PROVIDER)
     async def refund(self, payment_intent_id: str) -> None:
         try:
-            await self._call(
+            refund = await self._call(
                 self._stripe.v1.refunds.create_async(
                     {"payment_intent": payment_intent_id},
                     {"idempotency_key": refund_idempotency_key(payment_intent_id)},
                 )
             )
+            _check_made(refund)
         except PaymentError as error:
             # One that is still on its way (`pending`) was made, too.
             if isinstance(error, PaymentUnreachable) or not await self._is_refunded(payment_intent_id, _NOT_UNDONE):
@@ -170,7 +172,10 @@ def _sorted(error: stripe.StripeError) -> PaymentError:
     message = f"The payment service answered {status} ({code})"
     if code == "idempotency_key_in_use" or status in (408, 409, 429):
         return PaymentUnreachable(message)
-    if status == 404:
+    if error.error is None:
+        # Whatever answered, Stripe would have said why: a proxy's page, another service at this address.
+        return PaymentUnreachable(message)
+    if status == 404 and code == "resource_missing":
         return PaymentUnknown(message)
     if 400 <= status < 500:
         return PaymentRefused(message)
@@ -178,6 +183,15 @@ def _sorted(error: stripe.StripeError) -> PaymentError:
     if status >= 500 and headers.get("idempotent-replayed") == "true":
         return PaymentStuck(message)
     return PaymentUnreachable(message)
+
+
+def _check_made(refund: Any) -> None:
+    """Money is back only if the answer is a refund that stands: an empty 200 of something in between is none."""
+    status = getattr(refund, "status", None)
+    if status in _UNDONE:
+        raise PaymentRefused(f"The refund is {status}")
+    if status not in _NOT_UNDONE:
+        raise PaymentUnreachable("The payment service answered something that is not a refund")
 
 
 def _metadata(session: Any) -> dict[str, str]:

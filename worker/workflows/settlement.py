@@ -22,6 +22,10 @@ with workflow.unsafe.imports_passed_through():
     from worker.steps import StepFailed, insist, run_step
     from worker.workflows.journey import OrderJourney
 
+# Histories begun without it took the provider's "no such session" as the last word also about an order's own session,
+# which it gives as well to whoever asks with the key of another account.
+OWN_IS_KNOWN = "own-session-is-known"
+
 
 @workflow.defn
 class SettlementWorkflow(OrderJourney):
@@ -62,6 +66,10 @@ class SettlementWorkflow(OrderJourney):
             self.tell_outcome()
             await self.start_dispatch()
         elif not self.order.status.is_kept:
+            if session is None and self._is_own_id(settlement.session_id) and workflow.patched(OWN_IS_KNOWN):
+                session = await insist(
+                    PaymentActivities.retrieve_session, self._session_id, policies.PROVIDER, "Look at the own session"
+                )
             if session is not None:
                 await self._give_back(session)
         elif workflow.patched("refunded-at-the-provider"):
@@ -95,8 +103,11 @@ class SettlementWorkflow(OrderJourney):
 
     def _is_own(self, session: SessionState) -> bool:
         """Whether the session is the one that our order recorded."""
+        return self._is_own_id(session.session_id)
+
+    def _is_own_id(self, session_id: str | None) -> bool:
         own = self._order.session if self._order else None
-        return own is not None and own.session_id == session.session_id
+        return own is not None and own.session_id == session_id
 
     async def _give_back(self, session: SessionState) -> None:
         """Close a session nobody shall pay; return what was paid all the same, once."""

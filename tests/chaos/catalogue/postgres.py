@@ -31,6 +31,7 @@ async def the_reply_to_the_commit_of_each_step_is_lost(trip: Trip) -> str:
         Step.FULFIL_ORDER: pay,
         Step.DISPATCH_ORDER: pay,
         Step.RELEASE_ORDER: cancel,
+        Step.RECORD_DEBT: late_money,
         Step.RECORD_REFUND: late_money,
     }
     ends = set()

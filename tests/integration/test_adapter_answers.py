@@ -1,0 +1,97 @@
+"""The Stripe adapter and answers that are not Stripe's: a proxy's page, an empty success, a refund that failed."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from checkout.errors import PaymentRefused, PaymentUnknown, PaymentUnreachable
+from checkout.settings import load_settings
+from tests.integration.payment_mock.serving import KEY, serve
+from worker.payments.stripe_adapter import StripeProvider
+
+HTML = "<html><h1>Sorry</h1></html>"
+REFUND = {"id": "re_1", "object": "refund", "amount": 2000, "payment_intent": "pi_1"}
+NO_REFUNDS = {"object": "list", "data": [], "has_more": False, "url": "/v1/refunds"}
+INTENT = {"id": "pi_1", "object": "payment_intent", "amount": 2000, "amount_received": 2000}
+
+
+@asynccontextmanager
+async def answering(status: int, body: str | dict[str, Any]) -> AsyncIterator[StripeProvider]:
+    """The adapter, before something that gives one answer to every POST and to every question for a session."""
+
+    async def answer(request: Request) -> Response:
+        if request.method == "GET" and request.url.path.endswith("/refunds"):
+            return Response(json.dumps(NO_REFUNDS), media_type="application/json")
+        if request.method == "GET" and "/payment_intents/" in request.url.path:
+            return Response(json.dumps(INTENT), media_type="application/json")
+        if isinstance(body, str):
+            return Response(body, status, media_type="text/html")
+        return Response(json.dumps(body), status, media_type="application/json")
+
+    app = Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])
+    async with serve(app) as url:
+        yield StripeProvider(load_settings(STRIPE_API_BASE=url, STRIPE_SECRET_KEY=KEY))
+
+
+def retrieve(provider: StripeProvider) -> Awaitable[object]:
+    return provider.retrieve_session("cs_1")
+
+
+def refund(provider: StripeProvider) -> Awaitable[object]:
+    return provider.refund("pi_1")
+
+
+@pytest.mark.parametrize("ask", [retrieve, refund])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 451, 502])
+@pytest.mark.parametrize("body", [HTML, {}, {"error": "nope"}, {"message": "no such route"}])
+async def test_an_error_that_is_not_stripes_decides_nothing(
+    status: int, body: str | dict[str, Any], ask: Callable[[StripeProvider], Awaitable[object]]
+) -> None:
+    async with answering(status, body) as provider:
+        with pytest.raises(PaymentUnreachable):
+            await ask(provider)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "expected"),
+    [(404, "resource_missing", PaymentUnknown), (404, None, PaymentRefused), (400, "resource_missing", PaymentRefused)],
+)
+async def test_only_stripes_own_word_makes_a_session_unknown(
+    status: int, code: str | None, expected: type[Exception]
+) -> None:
+    error = {"error": {"type": "invalid_request_error", "message": "no", **({"code": code} if code else {})}}
+    async with answering(status, error) as provider:
+        with pytest.raises(expected) as failure:
+            await retrieve(provider)
+    assert type(failure.value) is expected
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({}, PaymentUnreachable),
+        ({"object": "list", "data": []}, PaymentUnreachable),
+        (REFUND | {"status": "failed"}, PaymentRefused),
+        (REFUND | {"status": "canceled"}, PaymentRefused),
+    ],
+)
+async def test_a_success_without_a_refund_that_stands_gives_nothing_back(
+    body: dict[str, Any], expected: type[Exception]
+) -> None:
+    async with answering(200, body) as provider:
+        with pytest.raises(expected) as failure:
+            await refund(provider)
+    assert type(failure.value) is expected
+
+
+@pytest.mark.parametrize("status", ["succeeded", "pending", "requires_action"])
+async def test_a_refund_that_stands_is_enough(status: str) -> None:
+    async with answering(200, REFUND | {"status": status}) as provider:
+        await refund(provider)
