@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from api import codec_server, openapi, problems
+from api.audit import AUDIT_SECONDS
 from api.checkouts import Checkouts
 from api.console import setup as console
 from api.events import OrderEventHub
@@ -36,12 +37,20 @@ def create_app(settings: Settings) -> FastAPI:
             # A customer would rather wait a little in a rush than be told to come again.
             pool_timeout=6.0,
         )
+        auditing = create_engine(
+            settings.database_url.get_secret_value(),
+            pool_size=1,
+            application_name="checkout-audit",
+            pool_timeout=AUDIT_SECONDS,
+            command_timeout=AUDIT_SECONDS + 5,
+        )
         temporal = await connect(settings, lazy=True, retries=BRIEF_RETRIES)
         try:
             async with OrderEventHub(engine) as events:
                 app.state.gateway = Gateway(
                     settings=settings,
                     engine=engine,
+                    auditing=auditing,
                     temporal=temporal,
                     checkouts=Checkouts(engine, temporal, settings),
                     events=events,
@@ -50,6 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
                 yield
         finally:
             await engine.dispose()
+            await auditing.dispose()
 
     app = FastAPI(
         title="Reliable checkout",

@@ -11,7 +11,7 @@ from api.schemas import AuditOut, InvariantOut
 from checkout.ids import is_settlement, keepers_of
 from db.audit import Finding, LiveOrder, audit_ledgers, ended_keys, live_orders_now, outcomes
 
-STATEMENT_TIMEOUT = "60s"
+AUDIT_SECONDS = 60.0  # each of its statements; `engine` must be as patient
 _RUNNING = "ExecutionStatus = 'Running' AND WorkflowType IN ('CheckoutWorkflow', 'SettlementWorkflow')"
 _ONE_WORKFLOW = "Every live order has exactly one running workflow, an ended one none"
 _NOT_VACUOUS = "Something was there to check"
@@ -23,7 +23,7 @@ async def audit(engine: AsyncEngine, client: Client, grace: timedelta) -> AuditO
         await connection.execution_options(isolation_level="REPEATABLE READ")
         async with connection.begin():
             await connection.execute(text("SET TRANSACTION READ ONLY"))
-            await connection.execute(text(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'"))
+            await connection.execute(text(f"SET LOCAL statement_timeout = '{AUDIT_SECONDS:.0f}s'"))
             findings = await audit_ledgers(connection, grace)
             counts = await outcomes(connection)
             live = await live_orders_now(connection, max(grace, timedelta(seconds=5)))

@@ -24,6 +24,7 @@ from db.inventory import ProductNotFound
 logger = logging.getLogger("api")
 
 MEDIA_TYPE = "application/problem+json"
+_KEY = "Idempotency-Key"
 RETRY_AFTER = 2  # seconds
 # Starlette answers a bug outside of all middleware, so this answer brings its headers along.
 _STRICT = {
@@ -93,42 +94,59 @@ def _field(location: tuple[Any, ...]) -> str:
     return path or "body"
 
 
+def echo(request: Request, headers: Mapping[str, str]) -> None:
+    """Headers that whatever answer `request` gets will have, also one that is an error."""
+    request.state.echoed = dict(headers)
+
+
+def _echoed(request: Request) -> dict[str, str]:
+    headers: dict[str, str] = getattr(request.state, "echoed", {})
+    return headers
+
+
+def _answer(request: Request, problem: Problem) -> JSONResponse:
+    problem.headers |= _echoed(request)
+    return problem.response()
+
+
 def install(app: FastAPI) -> None:
     """Register one renderer for everything that can go wrong."""
 
     @app.exception_handler(Problem)
-    async def problem(_: Request, error: Problem) -> JSONResponse:
-        return error.response()
+    async def problem(request: Request, error: Problem) -> JSONResponse:
+        return _answer(request, error)
 
     @app.exception_handler(RequestValidationError)
-    async def validation(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def validation(request: Request, error: RequestValidationError) -> JSONResponse:
         if any(item["type"] == "json_invalid" for item in error.errors()):
-            return Problem(400, "malformed-json", "The body is not valid JSON").response()
-        return invalid_fields(error).response()
+            return _answer(request, Problem(400, "malformed-json", "The body is not valid JSON"))
+        return _answer(request, invalid_fields(error))
 
     @app.exception_handler(InvalidKey)
-    async def invalid_key(_: Request, error: InvalidKey) -> JSONResponse:
-        return Problem(400, error.code, "Not a checkout key", str(error)).response()
+    async def invalid_key(request: Request, error: InvalidKey) -> JSONResponse:
+        return _answer(request, Problem(400, error.code, "Not a checkout key", str(error)))
 
     @app.exception_handler(OrderNotFound)
-    async def unknown_order(_: Request, __: OrderNotFound) -> JSONResponse:
-        return order_not_found().response()
+    async def unknown_order(request: Request, _: OrderNotFound) -> JSONResponse:
+        return _answer(request, order_not_found())
 
     @app.exception_handler(ProductNotFound)
-    async def product_not_found(_: Request, error: ProductNotFound) -> JSONResponse:
-        return invalid([{"field": "sku", "message": str(error)}]).response()
+    async def product_not_found(request: Request, error: ProductNotFound) -> JSONResponse:
+        return _answer(request, invalid([{"field": "sku", "message": str(error)}]))
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> JSONResponse:
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
         code = "body-too-large" if error.status_code == 413 else f"http-{error.status_code}"
-        answer = Problem(error.status_code, code, str(error.detail), headers=error.headers)
-        return answer.response()
+        return _answer(request, Problem(error.status_code, code, str(error.detail), headers=error.headers))
 
     async def away(request: Request, error: Exception) -> JSONResponse:
         if _is_unfit_for_text(error):
-            return Problem(400, "invalid-text", "The request holds characters that no text can").response()
+            return _answer(request, Problem(400, "invalid-text", "The request holds characters that no text can"))
         logger.warning("%s %s: %s", request.method, _route(request), _brief(error))
-        return unavailable("Nothing was lost; sending the same request again is safe.").response()
+        again = "sending the same request again"
+        if _KEY in _echoed(request):
+            again = f"sending it again with this answer's {_KEY}"  # without, it would be another order
+        return _answer(request, unavailable(f"Nothing was lost; {again} is safe."))
 
     for kind in (
         PayloadKeyMissing,
@@ -152,7 +170,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
         logger.error("%s %s failed", request.method, _route(request), exc_info=error)
-        return Problem(500, "internal-error", "Something went wrong on our side", headers=_STRICT).response()
+        return _answer(request, Problem(500, "internal-error", "Something went wrong on our side", headers=_STRICT))
 
 
 def _is_unfit_for_text(error: Exception) -> bool:

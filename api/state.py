@@ -17,6 +17,8 @@ from checkout.settings import Settings
 class Gateway:
     settings: Settings
     engine: AsyncEngine
+    auditing: AsyncEngine
+    """As patient as an audit needs: its checks read whole tables."""
     temporal: Client
     checkouts: Checkouts
     events: OrderEventHub

@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     admin_token: SecretStr = Field(SecretStr(DEVELOPMENT_ADMIN_TOKEN), alias="CHECKOUT_ADMIN_TOKEN")
     payload_keys: Annotated[tuple[PayloadKey, ...], NoDecode] = Field((), repr=False, alias="CHECKOUT_PAYLOAD_KEYS")
     payload_plaintext: str = Field("accept", pattern="^(accept|refuse)$", alias="CHECKOUT_PAYLOAD_PLAINTEXT")
-    payment_timeout: float = Field(900.0, gt=0, le=86_400, alias="CHECKOUT_PAYMENT_TIMEOUT")
+    payment_timeout: float = Field(900.0, gt=0, le=79_200, alias="CHECKOUT_PAYMENT_TIMEOUT")
     session_wait: float = Field(10.0, ge=0, le=60, alias="CHECKOUT_SESSION_WAIT")
     dispatch_duration: float = Field(10.0, ge=0, le=86_400, alias="CHECKOUT_DISPATCH_DURATION")
     sweep_interval: float = Field(30.0, ge=1, le=3_600, alias="CHECKOUT_SWEEP_INTERVAL")

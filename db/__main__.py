@@ -17,7 +17,14 @@ logger = logging.getLogger("db")
 
 async def _run(action: str) -> None:
     settings = load_settings()
-    engine = create_engine(settings.database_url.get_secret_value(), pool_size=1, application_name="checkout-setup")
+    engine = create_engine(
+        settings.database_url.get_secret_value(),
+        pool_size=1,
+        application_name="checkout-setup",
+        # Another set-up, or a migration of a large table, may take its time; nobody waits for an answer here.
+        connect_timeout=10.0,
+        command_timeout=None,
+    )
     try:
         if action in ("setup", "migrate"):
             await migrate(engine)

@@ -31,11 +31,14 @@ def create_engine(
     application_name: str = "checkout",
     pre_ping: bool = True,
     pool_timeout: float = POOL_TIMEOUT,
+    connect_timeout: float = CONNECT_TIMEOUT,
+    command_timeout: float | None = COMMAND_TIMEOUT,
 ) -> AsyncEngine:
     """An engine on asyncpg, which reads `postgresql://…?sslmode=…&sslrootcert=…` as every PostgreSQL tool does.
 
     `pre_ping` asks a pooled connection for life before it is used: for those who cannot simply try again.
-    `pool_timeout` (seconds) is how long one waits for a connection when all are in use.
+    All in seconds: `pool_timeout` is how long one waits for a connection when all are in use, `connect_timeout` for a
+    new one, and `command_timeout` for an answer, whatever the server's own limit is: who lifts that one lifts both.
     """
     dsn = database_url.replace("postgresql+asyncpg://", "postgresql://", 1)
     return create_async_engine(
@@ -44,10 +47,11 @@ def create_engine(
         max_overflow=0,
         pool_timeout=pool_timeout,
         pool_pre_ping=pre_ping,
+        hide_parameters=True,  # an error's text goes into logs and histories, and what was asked for names people
         connect_args={
             "async_creator_fn": partial(asyncpg.connect, dsn),
-            "timeout": CONNECT_TIMEOUT,
-            "command_timeout": COMMAND_TIMEOUT,
+            "timeout": connect_timeout,
+            "command_timeout": command_timeout,
             "server_settings": {
                 "application_name": application_name,
                 "lock_timeout": _milliseconds(LOCK_TIMEOUT),

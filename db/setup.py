@@ -29,9 +29,11 @@ def _upgrade(connection: Connection) -> None:
 
 
 async def migrate(engine: AsyncEngine) -> None:
-    """Upgrade to the newest schema. A migration may take long, so the statement limits of the pool are lifted."""
+    """Upgrade to the newest schema. A migration may take long: the server's limits are lifted, and `engine` had
+    better have no `command_timeout`."""
     async with engine.begin() as connection:
         await connection.execute(text("SET LOCAL statement_timeout = 0"))
+        await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         await connection.execute(text("SET LOCAL lock_timeout = '60s'"))
         await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
         await connection.execute(text("CREATE SCHEMA IF NOT EXISTS shop"))

@@ -42,6 +42,7 @@ class Database:
             # A ping would cost every request a round trip; without it a restarted server costs one request a 503.
             pool_pre_ping=False,
             pool_use_lifo=True,
+            hide_parameters=True,
             connect_args={
                 "async_creator_fn": partial(asyncpg.connect, settings.dsn),
                 "timeout": 5,

@@ -6,11 +6,12 @@ import secrets
 from typing import Annotated
 
 from fastapi import APIRouter, Path
+from pydantic import ValidationError
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from api.console.provider import last_event
 from api.console.session import FormDependency
-from api.problems import Problem, invalid
+from api.problems import Problem, invalid, invalid_fields
 from api.routes.admin import refund as refund_order
 from api.routes.admin import restock as restock_product
 from api.schemas import RestockRequest
@@ -81,7 +82,11 @@ async def restock(form: FormDependency, gateway: GatewayDependency) -> Response:
     quantity = form.fields.get("quantity", "")
     if not (quantity.isascii() and quantity.isdigit() and 0 < len(quantity) < 8):
         raise invalid([{"field": "quantity", "message": "a whole number from 1 to 1,000,000"}])
-    await restock_product(RestockRequest(sku=form.fields.get("sku", ""), quantity=int(quantity)), gateway)
+    try:
+        wanted = RestockRequest(sku=form.fields.get("sku", ""), quantity=int(quantity))
+    except ValidationError as error:
+        raise invalid_fields(error) from None
+    await restock_product(wanted, gateway)
     return RedirectResponse("/admin/console/stock?done=restocked", _SEE_OTHER)
 
 

@@ -84,7 +84,7 @@ class Boards:
 
     async def _audit(self, gateway: Gateway) -> None:
         try:
-            self._verdict = await audit(gateway.engine, gateway.temporal, AUDIT_GRACE)
+            self._verdict = await audit(gateway.auditing, gateway.temporal, AUDIT_GRACE)
             self._trouble = None
         except Exception as error:  # whatever it is, the board says that there is no verdict
             logger.warning("The audit cannot be run now: %s", type(error).__name__)

@@ -118,7 +118,7 @@ async def stock(request: Request, session: SessionDependency, gateway: GatewayDe
 
 @router.get("/admin/console/audit")
 async def audit(request: Request, session: SessionDependency, gateway: GatewayDependency) -> Response:
-    verdict = await run_audit(gateway.engine, gateway.temporal, AUDIT_GRACE)
+    verdict = await run_audit(gateway.auditing, gateway.temporal, AUDIT_GRACE)
     return _page("console/audit.html", request, gateway, verdict=verdict)
 
 

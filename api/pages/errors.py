@@ -104,7 +104,8 @@ def _message(
 def _cart(request: Request) -> dict[str, Any] | None:
     """The form that was sent (`api.routes.checkout` keeps it), as lines, and as the address that fills it in again."""
     form: dict[str, Any] | None = getattr(request.state, "form", None)
-    if not form or not form.get("items"):
+    # A field of the form may be called "items" as well: that is no cart, but a text.
+    if not form or not isinstance(form.get("items"), list):
         return None
     lines = [(str(item["sku"]), str(item["quantity"])) for item in form["items"]]
     pairs = [pair for sku, quantity in lines for pair in (("sku", sku), ("quantity", quantity))]

@@ -78,31 +78,44 @@ async def act(order_id: str, request: Request, gateway: GatewayDependency) -> Re
 
 
 @router.get("/checkout/success")
-async def success(gateway: GatewayDependency, session_id: Annotated[str, Query(max_length=255)] = "") -> Response:
+async def success(
+    request: Request, gateway: GatewayDependency, session_id: Annotated[str, Query(max_length=255)] = ""
+) -> Response:
     """Back from paying, says the address. The order's page says what is true."""
     async with gateway.engine.connect() as connection:
         order = await order_queries.find_by_session(connection, session_id)
-    return await _back(gateway, order, "unconfirmed")
+    return await _back(request, gateway, order, "unconfirmed")
 
 
 @router.get("/checkout/cancel")
-async def cancelled(gateway: GatewayDependency, order_id: Annotated[str, Query(max_length=255)] = "") -> Response:
+async def cancelled(
+    request: Request, gateway: GatewayDependency, order_id: Annotated[str, Query(max_length=255)] = ""
+) -> Response:
     """Back without paying. The payment service may have closed the session, or may not: it is asked."""
     async with gateway.engine.connect() as connection:
         order = await order_queries.find_by_id(connection, order_id)
-    return await _back(gateway, order, "back")
+    return await _back(request, gateway, order, "back")
 
 
-async def _back(gateway: Gateway, order: Order | None, note: str) -> Response:
+async def _back(request: Request, gateway: Gateway, order: Order | None, note: str) -> Response:
     if order is None or order.session is None:
         raise OrderNotFound
-    if order.status.is_live:
+    if order.status.is_live and _may_look(request, gateway):
         order = await _look_again(gateway, order, order.session.session_id)
     return RedirectResponse(
         f"/orders/{order.order_id}/view" + (f"?note={note}" if order.status.is_live else ""),
         _SEE_OTHER,
         {"Cache-Control": "no-store"},
     )
+
+
+def _may_look(request: Request, gateway: Gateway) -> bool:
+    """A look costs a signal and a wait: who opens the address again and again only sees the order as it is."""
+    try:
+        gateway.limits.take(gateway.limits.client_of(request))
+    except Problem:
+        return False
+    return True
 
 
 async def _look_again(gateway: Gateway, order: Order, session_id: str) -> Order:

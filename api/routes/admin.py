@@ -106,7 +106,7 @@ async def audit(
     grace: Annotated[float, Query(ge=0, le=3600, description="Seconds an order must have been left alone")] = 30.0,
 ) -> AuditOut:
     """Check the invariants over both ledgers, in one snapshot."""
-    return await run_audit(gateway.engine, gateway.temporal, timedelta(seconds=grace))
+    return await run_audit(gateway.auditing, gateway.temporal, timedelta(seconds=grace))
 
 
 @around(Step.START_REFUND)

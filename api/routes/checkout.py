@@ -13,7 +13,7 @@ from api.checkouts import Buy
 from api.limits import read_body
 from api.pages.errors import waiting_page
 from api.pages.rendering import wants_page
-from api.problems import Problem, invalid_fields
+from api.problems import Problem, echo, invalid_fields
 from api.schemas import CheckoutAnswer, CheckoutPending, CheckoutRequest, ProblemOut
 from api.state import Gateway, GatewayDependency
 from checkout.ids import new_checkout_key, parse_checkout_key
@@ -86,6 +86,8 @@ async def buy_with_key(key: str, request: Request, gateway: GatewayDependency) -
 
 async def _buy(request: Request, gateway: Gateway, path_key: str | None) -> Response:
     client = gateway.limits.client_of(request)
+    if key := _key(request, path_key, None):
+        echo(request, _headers(key))
     gateway.limits.take(client)
     body = await read_body(request)
     is_form = _is_form(request, body)
@@ -93,14 +95,12 @@ async def _buy(request: Request, gateway: Gateway, path_key: str | None) -> Resp
     key = _key(request, path_key, form.pop("key", None))
     checkout_key = key or new_checkout_key()
     request.state.form = form | {"key": checkout_key}  # for a page that tells what went wrong: the cart is kept
+    headers = _headers(checkout_key)
+    # From here on also where nothing but a made up key tells: should the answer be lost, it is the only way back.
+    echo(request, headers)
     cart = _cart(form if is_form else body)
-    headers = {"Idempotency-Key": checkout_key, "Cache-Control": "no-store"}
     wish = Buy(checkout_key, cart.lines(), cart.email, client)
-    try:
-        outcome = await gateway.checkouts.buy(wish, is_new_key=key is None, limits=gateway.limits)
-    except Problem as problem:
-        problem.headers |= headers
-        raise
+    outcome = await gateway.checkouts.buy(wish, is_new_key=key is None, limits=gateway.limits)
     if outcome.is_replay:
         headers["Idempotent-Replayed"] = "true"
     if outcome.order is None:
@@ -110,6 +110,10 @@ async def _buy(request: Request, gateway: Gateway, path_key: str | None) -> Resp
     return answers.checkout_response(
         outcome.order, accept=request.headers.get("accept", ""), is_form=is_form, headers=headers
     )
+
+
+def _headers(checkout_key: str) -> dict[str, str]:
+    return {"Idempotency-Key": checkout_key, "Cache-Control": "no-store"}
 
 
 def _key(request: Request, path_key: str | None, form_key: str | None) -> str | None:

@@ -17,6 +17,7 @@ from stack.commands.output import NO, UNREACHABLE, CommandFailed
 
 NOT_YET = frozenset({202, 429, 503})
 _SHORTEST, _LONGEST = 0.2, 30.0  # seconds between two attempts, whatever Retry-After says
+_PATIENCE, _AUDIT_PATIENCE = 20.0, 300.0  # seconds for an answer; an audit reads whole tables
 Json = dict[str, Any]
 
 
@@ -36,7 +37,7 @@ class Shop:
     def __init__(self, location: Location) -> None:
         self.location = location
         # A proxy of the environment has no business between a shop and its operator.
-        self._http = httpx.Client(timeout=20.0, trust_env=False, headers={"Accept": "application/json"})
+        self._http = httpx.Client(timeout=_PATIENCE, trust_env=False, headers={"Accept": "application/json"})
 
     def __enter__(self) -> "Shop":
         return self
@@ -89,7 +90,7 @@ class Shop:
 
     def audit(self, grace: float | None = None) -> Json:
         """The invariants' verdict. `grace`: seconds an order must have been left alone to be judged."""
-        return self._get("/admin/audit", None if grace is None else {"grace": grace})
+        return self._get("/admin/audit", None if grace is None else {"grace": grace}, timeout=_AUDIT_PATIENCE)
 
     def restock(self, sku: str, quantity: int) -> Json:
         url = f"{self.location.gateway_url}/admin/restock"
@@ -128,8 +129,8 @@ class Shop:
         if not response.is_success:
             raise refusal(response)
 
-    def _get(self, path: str, params: Json | None = None) -> Json:
-        return self._json(self._send("GET", f"{self.location.gateway_url}{path}", params=params))
+    def _get(self, path: str, params: Json | None = None, timeout: float = _PATIENCE) -> Json:
+        return self._json(self._send("GET", f"{self.location.gateway_url}{path}", params=params, timeout=timeout))
 
     def _send(self, method: str, url: str, **arguments: Any) -> httpx.Response:
         headers = {}

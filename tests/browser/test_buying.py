@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from stack.stack import Stack
 from tests.browser.conftest import Visit
@@ -50,6 +50,28 @@ async def test_a_reload_while_the_order_is_made_and_while_it_is_paid_makes_one_o
     await expect(visitor.page.locator("#waiting")).to_contain_text("not paid yet")
     await visitor.press.click()
     assert await visitor.at_payment() == session
+    assert len(await shop.orders()) == 1
+
+
+@pytest.mark.parametrize("status", [403, 502, 504])
+async def test_what_a_proxy_says_is_no_answer_and_the_key_is_kept(visitor: Visitor, shop: Shop, status: int) -> None:
+    """The gateway dies behind it, after the checkout has begun."""
+    said = []
+    visitor.expected_complaints.append(f"status of {status}")
+
+    async def answer(route: Route) -> None:
+        if said:
+            await route.continue_()
+            return
+        said.append(status)
+        await route.fetch()
+        await route.fulfill(status=status, content_type="text/html", body="<h1>Bad gateway</h1>")
+
+    await visitor.page.route("**/checkout/*", answer)
+    await visitor.fill_cart("Pen")
+    await visitor.press.click()
+    await visitor.at_payment()
+    assert said == [status]
     assert len(await shop.orders()) == 1
 
 

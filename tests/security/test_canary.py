@@ -6,8 +6,10 @@ work by something that must be found.
 
 import asyncio
 import base64
+import contextlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +53,7 @@ async def trail(guarded: Stack) -> Trail:
         httpx.AsyncClient(base_url=guarded.urls["gateway"], timeout=20) as shop,
         httpx.AsyncClient(base_url=guarded.urls["payment"], timeout=20) as payment,
     ):
-        for end in ("pay", "cancel", "refund", "refuse"):
+        for end in ("pay", "cancel", "refund", "refuse", "stumble"):
             key = f"canary-{end}-{mark}"
             if end == "refuse":
                 rule = {
@@ -61,7 +63,10 @@ async def trail(guarded: Stack) -> Trail:
                     "match": {"client_reference_id": key},
                 }
                 (await payment.put("/_faults", json=rule)).raise_for_status()
-            answer = await shop.post(f"/checkout/{key}", json={"email": made.email})
+            async with held(guarded, key) if end == "stumble" else contextlib.nullcontext():
+                answer = await shop.post(f"/checkout/{key}", json={"email": made.email})
+            while answer.status_code == 202:
+                answer = await shop.post(f"/checkout/{key}", json={"email": made.email})
             order = answer.json()
             made.keys.append(key)
             made.order_ids.append(order["order_id"])
@@ -69,7 +74,7 @@ async def trail(guarded: Stack) -> Trail:
                 wrong = {"payment_method": CARD, "card_number": CARD}
                 await payment.post(f"/payment/{order['session_id']}/pay", data=wrong)
                 await payment.post("/api/submit_payment", data={"session_id": order["session_id"]})
-            if end == "cancel":
+            if end in ("cancel", "stumble"):
                 await shop.post(f"/orders/{order['order_id']}/cancel")
         for body in (
             {"card": CARD, "email": made.email},
@@ -84,6 +89,33 @@ async def trail(guarded: Stack) -> Trail:
         await ended(shop, made.order_ids)
         (await shop.post(f"/admin/orders/{made.order_ids[2]}/refund", headers=operator)).raise_for_status()
     return made
+
+
+@asynccontextmanager
+async def held(guarded: Stack, key: str) -> AsyncIterator[None]:
+    """Another transaction is about to insert an order of this key: ours waits, and fails for lack of patience."""
+    connection = await asyncpg.connect(guarded.database_url)
+    order = (
+        "INSERT INTO shop.orders (id, checkout_key, fingerprint, status, amount_total, currency, expires_at)"
+        f" VALUES ('ord_of_another', '{key}', '{'0' * 64}', 'pending', 1, 'usd', now())"
+    )
+
+    async def is_told() -> bool:
+        return "lock timeout" in guarded.log("worker")
+
+    async def let_go() -> None:
+        await eventually(is_told, what="the failed statement in the worker's log")
+        await connection.close()
+
+    await connection.execute("BEGIN")
+    await connection.execute(order)
+    letting_go = asyncio.create_task(let_go())
+    try:
+        yield
+        await letting_go
+    finally:
+        letting_go.cancel()
+        connection.terminate()
 
 
 async def ended(shop: httpx.AsyncClient, order_ids: list[str]) -> None:

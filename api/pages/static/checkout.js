@@ -1,6 +1,7 @@
 // A checkout, pressed until it has an answer. Every repeat sends the same key, so repeating is always safe.
 const PATIENCE = 25_000; // ms for one request; the gateway itself answers within its session wait
 const PAUSES = [1, 2, 3, 5]; // seconds between attempts while nobody answers
+const NOT_YET = [202, 429, 500, 503];
 
 const sleep = (seconds, signal) =>
   new Promise((resolve) => {
@@ -17,7 +18,7 @@ async function send(path, body, signal) {
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: AbortSignal.any ? AbortSignal.any(limits) : limits[0],
     });
-    return { response, content: await response.json().catch(() => ({})) };
+    return { response, content: (await response.json().catch(() => null)) ?? {} };
   } catch {
     return null; // nobody answered
   }
@@ -34,8 +35,8 @@ export async function press({ key, items, email }, tell, signal) {
     if (signal?.aborted) return null;
     const status = answer?.response.status;
     if (status === 200) return { ok: true, order: answer.content };
-    if (answer && status !== 202 && status !== 429 && status !== 503 && status !== 500)
-      return { ok: false, status, problem: answer.content };
+    // Only the shop's own word is final, and that has a code: what a proxy says tells nothing of the checkout.
+    if (answer?.content.code && !NOT_YET.includes(status)) return { ok: false, status, problem: answer.content };
     tell(status === 202 ? "slow" : status === 429 ? "busy" : "away");
     const asked = Number(answer?.response.headers.get("Retry-After"));
     await sleep(Math.min(asked || PAUSES[Math.min(failures++, PAUSES.length - 1)], 10), signal);
@@ -59,7 +60,7 @@ export async function giveUp(orderId) {
   for (let attempt = 0; attempt < 4; attempt += 1) {
     const answer = await send(`/orders/${encodeURIComponent(orderId)}/cancel`);
     if (answer?.response.ok) return true;
-    if (answer && answer.response.status !== 503) return false;
+    if (answer?.content.code && answer.response.status !== 503) return false;
     await sleep(PAUSES[attempt]);
   }
   return null;
