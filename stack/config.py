@@ -118,6 +118,18 @@ class StackConfig:
         object.__setattr__(self, "data_dir", self.data_dir.absolute())
 
     @property
+    def ports(self) -> tuple[int, ...]:
+        """Those of its servers and parts, whether they run here or not."""
+        return (
+            self.api_port,
+            self.worker_port,
+            self.payment_port,
+            self.temporal_port,
+            self.temporal_ui_port,
+            self.postgres_port,
+        )
+
+    @property
     def encrypts(self) -> bool:
         """Whether what Temporal stores is encrypted (a key in `.env` alone is found by the parts, not here)."""
         return bool({**self.base_env, **self.extra_env}.get("CHECKOUT_PAYLOAD_KEYS"))

@@ -20,7 +20,8 @@ def build(config: StackConfig, credentials: Credentials) -> list[Part]:
             data_dir=config.data_dir,
             port=config.temporal_port,
             ui_port=config.temporal_ui_port,
-            http_port=free_ports(1)[0],
+            # A port of the stack's own is free as well until its server listens.
+            http_port=next(port for port in free_ports(len(config.ports) + 1) if port not in config.ports),
             env=server_environment(config),
             codec_endpoint=f"{urls(config)['gateway']}/codec" if config.encrypts else None,
         ),

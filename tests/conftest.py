@@ -4,6 +4,7 @@ import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,8 @@ async def database_url(database_server: DatabaseServer) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = create_engine(database_url, pool_size=10, application_name="tests", pool_timeout=60)
+    patient = partial(create_engine, pool_timeout=60, connect_timeout=10, command_timeout=30)
+    engine = patient(database_url, pool_size=10, application_name="tests")
     yield engine
     await engine.dispose()
 
@@ -59,7 +61,12 @@ async def stack(scratch: Path) -> AsyncIterator[Stack]:
     """The whole stack as processes, shared by all tests that only use it. Dispatch takes a second here."""
     config = StackConfig.for_tests(
         scratch / "stack",
-        extra_env={"CHECKOUT_DISPATCH_DURATION": "1", "CHECKOUT_SWEEP_INTERVAL": "2"},
+        # However long the run: no order of an earlier test gives its stock back while a later one counts.
+        extra_env={
+            "CHECKOUT_DISPATCH_DURATION": "1",
+            "CHECKOUT_SWEEP_INTERVAL": "2",
+            "CHECKOUT_PAYMENT_TIMEOUT": "7200",
+        },
     )
     async with Stack(config) as stack:
         yield stack

@@ -8,7 +8,7 @@ from tests.browser.visitor import Shop, Visitor
 
 WEIGHT = 100_000  # bytes, everything a page loads
 PAINT = 300  # milliseconds to the first contentful paint
-TRIES = 6
+TRIES = 12
 BUSY = 4
 SCRIPT = "<img src=x onerror=alert(1)><script>alert(2)</script>'\"{{7*7}}"
 
@@ -29,26 +29,25 @@ async def addresses(shop: Shop) -> dict[str, str]:
 async def test_every_page_is_light_and_painted_at_once(visit: Visit, shop: Shop, addresses: dict[str, str]) -> None:
     """Each by a browser that has never been here. Noise only ever adds to a paint: the best of a few tries counts.
 
-    On a machine busy with something else even one word takes long to paint; then a page may take that word's time
-    `BUSY` times over.
+    On a machine busy with something else even one word takes long to paint; then a page may take `BUSY` times as long
+    as a word does in the same moment.
     """
-    word = min([(await _measure(await visit(), f"{shop.url}/livez"))[0] for _ in range(3)])
-    allowed = max(PAINT, BUSY * word)
     operator = await visit()
     await operator.sign_in()
     cookies = [{**cookie} for cookie in await operator.context.cookies()]
     measured = {}
     for name, address in addresses.items():
-        best, weight = float("inf"), 0
+        best, allowed, weight = float("inf"), PAINT, 0
         for _ in range(TRIES):
             visitor = await visit(storage_state={"cookies": cookies, "origins": []})
             paint, weight = await _measure(visitor, address)
-            best = min(best, paint)
+            word = 0.0 if paint <= PAINT else (await _measure(await visit(), f"{shop.url}/livez"))[0]
+            best, allowed = min((best, allowed), (paint, max(PAINT, round(BUSY * word))), key=lambda each: each[0])
             if best <= allowed:
                 break
-        measured[name] = (round(best), weight)
-    print(f"\nfirst paint (ms; one word: {word:.0f}) and weight (bytes):", measured)
-    assert {name: found for name, found in measured.items() if found[0] > allowed or found[1] > WEIGHT} == {}
+        measured[name] = (round(best), allowed, weight)
+    print("\nfirst paint (ms), what it may take, and weight (bytes):", measured)
+    assert {name: found for name, found in measured.items() if found[0] > found[1] or found[2] > WEIGHT} == {}
 
 
 async def _measure(visitor: Visitor, address: str) -> tuple[float, int]:
@@ -61,9 +60,10 @@ async def _measure(visitor: Visitor, address: str) -> tuple[float, int]:
     visitor.page.on("response", note)
     await visitor.page.goto(address, wait_until="load")
     await visitor.page.wait_for_timeout(100)
-    paint = await visitor.page.evaluate(
-        "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? Infinity"
+    painted = await visitor.page.wait_for_function(
+        "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
     )
+    paint = await painted.json_value()
     sizes = [await response.request.sizes() for response in came if "/events" not in response.url]
     await visitor.context.close()
     return float(paint), sum(size["responseBodySize"] + size["responseHeadersSize"] for size in sizes)

@@ -122,7 +122,7 @@ async def test_a_process_is_killed_and_the_order_survives(
     await visitor.sign_in()
     before = stack.pid(part)
     await visitor.page.get_by_role("button", name=f"Kill {part}").click()
-    await expect(visitor.page.locator("#connection")).to_contain_text("done")
+    await expect(visitor.page.locator("#said")).to_contain_text("done")
     form = {"session_id": order["session_id"]}
     (await shop.client.post(f"{shop.payment}/api/submit_payment", data=form)).raise_for_status()
     row = visitor.page.locator("tbody tr").filter(has_text=order["checkout_key"])

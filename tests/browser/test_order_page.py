@@ -83,28 +83,40 @@ async def test_a_refund_shows_on_a_page_left_open(visitor: Visitor, shop: Shop) 
 
 
 async def test_an_unpaid_order_is_cancelled_from_its_page(visitor: Visitor, shop: Shop) -> None:
-    order = await shop.buy({"pen": 1})
-    await visitor.open(f"/orders/{order['order_id']}/view")
-    await expect(visitor.page.get_by_role("link", name="Pay $10.00")).to_have_attribute("href", order["payment_url"])
-    begin = time.monotonic()
-    await visitor.page.get_by_role("button", name="Cancel the order").click()
-    await visitor.sees("This order was cancelled")
-    assert time.monotonic() - begin < 5
-    assert (await shop.order(order["order_id"]))["reason"] == "customer"
+    took = []
+    while not took or (min(took) >= 5 and len(took) < 3):  # a machine that stalls only ever makes it slower
+        order = await shop.buy({"pen": 1})
+        await visitor.open(f"/orders/{order['order_id']}/view")
+        pay = visitor.page.get_by_role("link", name="Pay $10.00")
+        await expect(pay).to_have_attribute("href", order["payment_url"])
+        begin = time.monotonic()
+        await visitor.page.get_by_role("button", name="Cancel the order").click()
+        await visitor.sees("This order was cancelled")
+        took.append(time.monotonic() - begin)
+        assert (await shop.order(order["order_id"]))["reason"] == "customer"
+    assert min(took) < 5
+
+
+_WATCH_THE_BAR = """() => {
+  window.seen = [];
+  setInterval(() => {
+    const bar = document.querySelector("progress[data-until]");
+    if (bar) window.seen.push(bar.value);
+  }, 50);
+}"""
 
 
 async def test_the_bar_fills_while_the_order_is_packed(visitor: Visitor, shop: Shop) -> None:
-    order = await shop.buy({"pen": 1})
-    await visitor.open(f"/orders/{order['order_id']}/view")
-    await visitor.sees(WAITING)
-    await _pay(shop, order)
-    bar = visitor.page.locator("progress[data-until]")
-    await bar.wait_for()
-    # It lives for a second: seen late, it may be full, or gone, before it can be looked at twice.
-    first = await visitor.page.evaluate("() => document.querySelector('progress[data-until]')?.value ?? 0")
-    fuller = (
-        "(first) => { const bar = document.querySelector('progress[data-until]'); return !bar || bar.value > first }"
-    )
-    await visitor.page.wait_for_function(fuller, arg=first)
-    await visitor.sees(SENT)
-    await expect(bar).to_have_count(0)
+    for _ in range(5):  # it lives for a second: a machine that stalls may never show it
+        order = await shop.buy({"pen": 1})
+        await visitor.open(f"/orders/{order['order_id']}/view")
+        await visitor.sees(WAITING)
+        await visitor.page.evaluate(_WATCH_THE_BAR)
+        await _pay(shop, order)
+        await visitor.sees(SENT)
+        await expect(visitor.page.locator("progress[data-until]")).to_have_count(0)
+        seen = await visitor.page.evaluate("() => window.seen")
+        assert seen == sorted(seen), "it only ever fills"
+        if len(set(seen)) >= 3:
+            return
+    raise AssertionError(f"the bar did not move: {seen}")

@@ -1,11 +1,15 @@
 """What a customer does in the shop, and what an operator can look up behind it."""
 
 import re
+import secrets
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import httpx
 from playwright.async_api import BrowserContext, Locator, Page, expect
+
+from tests.support.patience import answered
 
 NETWORK = r"Failed to load resource|net::ERR_|status of (409|429|502|503)"
 """What Chromium itself writes about requests that fail: expected where a test takes the gateway away."""
@@ -29,7 +33,8 @@ class Shop:
     async def buy(self, items: dict[str, int], pay: bool = False) -> dict[str, Any]:
         """An order made without a browser."""
         body = {"items": [{"sku": sku, "quantity": quantity} for sku, quantity in items.items()], "email": self.email}
-        answer = (await self.client.post(f"{self.url}/checkout", json=body)).raise_for_status().json()
+        url = f"{self.url}/checkout/{secrets.token_hex(8)}"
+        answer = (await answered(lambda: self.client.post(url, json=body))).raise_for_status().json()
         if pay:
             form = {"session_id": answer["session_id"]}
             (await self.client.post(f"{self.payment}/api/submit_payment", data=form)).raise_for_status()
@@ -38,16 +43,18 @@ class Shop:
     async def take_all(self, sku: str) -> dict[str, Any]:
         """Leave none of a product that other tests may have bought or not: bring some, then hold every one."""
         await self.operator("POST", "/admin/restock", json={"sku": sku, "quantity": 1})
-        products = (await self.client.get(f"{self.url}/products")).raise_for_status().json()["products"]
+        products = (await answered(lambda: self.client.get(f"{self.url}/products"))).json()["products"]
         return await self.buy({product["sku"]: product["available"] for product in products if product["sku"] == sku})
 
     async def operator(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.token}"}
-        answer = await self.client.request(method, self.url + path, headers=headers, **options)
+        ask = partial(self.client.request, method, self.url + path, headers=headers, **options)
+        answer = await (answered(ask) if method == "GET" else ask())
         return dict(answer.raise_for_status().json())
 
     async def order(self, order_id: str) -> dict[str, Any]:
-        return dict((await self.client.get(f"{self.url}/orders/{order_id}")).raise_for_status().json())
+        answer = await answered(lambda: self.client.get(f"{self.url}/orders/{order_id}"))
+        return dict(answer.raise_for_status().json())
 
 
 @dataclass

@@ -60,9 +60,10 @@ async def test_a_payment_in_the_moment_of_its_deadline_is_either_kept_or_refused
     beyond_doubt = [-600, -600, -600, 1000, 1000, 1000]
     result = await race(world, hasty, [*range(-120, 121, 20), *beyond_doubt], at_least=2)
     raced = (result.paid | result.closed).keys() - set(beyond_doubt)
-    assert len(raced) > 5, "most racers were too slow to the line"
+    assert len(raced) > 10, "most racers were too slow to the line, again and again"
 
 
+@pytest.mark.timeout(600)  # a customer of it has three minutes' patience
 async def test_after_a_short_storm_every_customer_was_told_the_truth(world: World, hasty: str) -> None:
     result = await Storm(world, hasty, seed=SEED, shoppers=4).run(10)
     assert result.customers

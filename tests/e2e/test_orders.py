@@ -8,6 +8,7 @@ from temporalio.client import Client
 
 from checkout.temporal import data_converter
 from tests.support.eventually import eventually
+from tests.support.patience import answered
 from tests.support.shop import Shop
 
 
@@ -38,7 +39,7 @@ async def test_a_customer_cancels_and_the_session_can_no_longer_be_paid(shop: Sh
     lamps = await shop.available("desk-lamp")
     body = await shop.buy(sku="desk-lamp")
     for _ in range(2):
-        answer = await shop.http.post(f"/orders/{body['order_id']}/cancel")
+        answer = await answered(lambda: shop.http.post(f"/orders/{body['order_id']}/cancel"))
         assert (answer.status_code, answer.json()["status"], answer.json()["reason"]) == (200, "cancelled", "customer")
     assert await shop.payment.status(body["session_id"]) == "cancelled"
     assert (await shop.payment.pay(body["session_id"])).status_code == 409
@@ -79,7 +80,8 @@ async def test_events_of_one_payment_in_parallel_fulfil_it_once(shop: Shop) -> N
     await shop.payment.fault("webhook", "lose", times=None)
     await shop.payment.pay(body["session_id"])
     statuses = await shop.payment.send_webhook(session_id=body["session_id"], copies=100)
-    assert set(statuses) == {200}
+    assert 200 in statuses
+    assert set(statuses) <= {200, 503}, "taken, or in this rush: come again"
     order = await shop.until(body["order_id"], "fulfilled", "dispatched")
     assert [event["kind"] for event in order["timeline"]].count("fulfilled") == 1
 

@@ -1,7 +1,6 @@
 """Parts that are away or killed in the middle of a checkout: what the customer is told, and how the order ends."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -73,10 +72,8 @@ async def test_a_webhook_that_finds_temporal_away_is_sent_again(shop: Shop) -> N
     await shop.stack.stop_part("temporal")
     try:
         assert (await shop.payment.pay(body["session_id"])).status_code == 204
-        # Well before the payment service hangs up (10 s), or it would never learn that it is to come again.
-        begun = time.monotonic()
+        # Before the payment service hangs up (10 s): it would hear of no status then.
         assert await shop.payment.send_webhook(session_id=body["session_id"]) == [503]
-        assert time.monotonic() - begun < 8
     finally:
         await shop.stack.start_part("temporal")
     await shop.until(body["order_id"], "fulfilled", "dispatched", within=RECOVERY)

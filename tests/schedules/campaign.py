@@ -97,7 +97,9 @@ class Stage:
         server = DatabaseServer(stack.database_url)
         await server.prepare()
         url = await self._open.enter_async_context(server.copy())
-        engine = create_engine(url, pool_size=10, application_name="schedules")
+        engine = create_engine(
+            url, pool_size=10, application_name="schedules", pool_timeout=30, connect_timeout=10, command_timeout=30
+        )
         self._open.push_async_callback(engine.dispose)
         self.world = await self._open.enter_async_context(World(engine, url, self._provider))
 

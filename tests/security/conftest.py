@@ -30,6 +30,7 @@ async def guarded(scratch: Path) -> AsyncIterator[Stack]:
         extra_env={
             "CHECKOUT_PAYLOAD_KEYS": PAYLOAD_KEYS,
             "CHECKOUT_DISPATCH_DURATION": "1",
+            "CHECKOUT_PAYMENT_TIMEOUT": "7200",  # however long the run: no stock comes back while somebody counts
             "CHECKOUT_LOG_FORMAT": "json",
         },
     )

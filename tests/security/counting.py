@@ -25,11 +25,11 @@ async def counts(stack: Stack) -> dict[str, int]:
 
 
 async def _started(client: Client) -> int:
-    """Temporal's listing lags: asked until it says the same twice."""
-    last = -1
-    while True:
+    """Temporal's listing lags: asked until it has said the same for a while."""
+    last, said = -1, 0
+    while said < 4:
         found = await client.count_workflows("WorkflowType IN ('CheckoutWorkflow', 'SettlementWorkflow')")
-        if found.count == last:
-            return last
+        said = said + 1 if found.count == last else 0
         last = found.count
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.25)
+    return last

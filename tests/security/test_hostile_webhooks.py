@@ -113,7 +113,8 @@ async def test_a_genuine_signature_among_wrong_ones_counts(client: httpx.AsyncCl
     body, now = encoded(event(type="customer.created")), int(time.time())
     header = f"t={now},v0=junk,v1={'0' * 64},v1={mac(body, guarded.webhook_secret, now)},v9=x"
     assert (await send(client, body, header)).status_code == 200
-    for at in (now - 295, now + 295):
+    for off in (-295, 295):
+        at = int(time.time()) + off
         assert (await send(client, body, signed(body, guarded.webhook_secret, at))).status_code == 200
 
 

@@ -26,7 +26,7 @@ class DatabaseServer:
     async def prepare(self) -> None:
         """Make the template that tests copy: copying takes a tenth of migrating."""
         await self._execute(f"CREATE DATABASE {_TEMPLATE}")
-        engine = create_engine(self.url(_TEMPLATE), pool_size=1)
+        engine = create_engine(self.url(_TEMPLATE), pool_size=1, connect_timeout=10, command_timeout=None)
         try:
             await migrate(engine)
             await seed(engine)

@@ -26,6 +26,7 @@ from checkout.temporal import connect
 from db import order_queries
 from stack.stack import Stack
 from tests.support.eventually import eventually
+from tests.support.patience import answered
 from tests.support.provider import FakeProvider
 from worker.app import Dependencies, create_worker
 
@@ -47,7 +48,8 @@ class Rig:
 
     async def bought(self) -> tuple[str, str, str]:
         """A checkout that waits for its payment: key, order id, session id."""
-        answer = await self.buy()
+        key = secrets.token_hex(8)
+        answer = await answered(lambda: self.buy(key))
         assert answer.status_code == 200, answer.text
         body = answer.json()
         return body["checkout_key"], body["order_id"], body["session_id"]

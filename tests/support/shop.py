@@ -1,6 +1,7 @@
 """A customer and an operator over HTTP, against the running stack."""
 
 import secrets
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -8,6 +9,7 @@ import httpx
 
 from stack.stack import Stack
 from tests.support.eventually import eventually
+from tests.support.patience import answered
 from tests.support.payment import PaymentService
 
 
@@ -42,12 +44,13 @@ class Shop:
         return await self.http.post(path, json={"items": [{"sku": sku, "quantity": quantity}]}, **more)
 
     async def buy(self, key: str | None = None, *, sku: str = "pen", quantity: int = 1) -> dict[str, Any]:
-        answer = await self.post(key, sku=sku, quantity=quantity)
+        key = key or self.key()
+        answer = await answered(lambda: self.post(key, sku=sku, quantity=quantity))
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
     async def order(self, order_id: str) -> dict[str, Any]:
-        answer = await self.http.get(f"/orders/{order_id}")
+        answer = await answered(lambda: self.http.get(f"/orders/{order_id}"))
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
@@ -63,7 +66,7 @@ class Shop:
         return order
 
     async def available(self, sku: str) -> int:
-        products = (await self.http.get("/products")).json()["products"]
+        products = (await answered(lambda: self.http.get("/products"))).json()["products"]
         return int(next(product["available"] for product in products if product["sku"] == sku))
 
     async def restock(self, sku: str, quantity: int) -> None:
@@ -72,7 +75,8 @@ class Shop:
 
     async def audit(self) -> dict[str, Any]:
         """The auditor's verdict, without any grace: the system must be quiet."""
-        answer = await self.http.get("/admin/audit", params={"grace": 0}, headers=self.operator)
+        ask = partial(self.http.get, "/admin/audit", params={"grace": 0}, headers=self.operator)
+        answer = await answered(ask)
         answer.raise_for_status()
         return dict(answer.json())
 

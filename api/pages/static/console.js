@@ -3,7 +3,9 @@ import { keepFresh } from "./live.js";
 import { find, localise } from "./page.js";
 
 const live = find("#live");
-const connection = find("#connection");
+const said = find("#said"); // not where the connection's state is: that is written over in a moment
+const SHOWN = 6000; // ms
+let hiding = 0;
 localise();
 
 if (live.childElementCount) {
@@ -25,11 +27,13 @@ if (live.childElementCount) {
     try {
       const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
       if (!answer.ok) throw new Error((await answer.json()).title);
-      connection.textContent = `${button.textContent.trim().replace(/\s+/g, " ")}: done`;
+      said.textContent = `${button.textContent.trim().replace(/\s+/g, " ")}: done`;
     } catch (error) {
-      connection.textContent = `That did not work: ${error.message}`;
+      said.textContent = `That did not work: ${error.message}`;
     }
-    connection.hidden = false;
+    said.hidden = false;
+    clearTimeout(hiding);
+    hiding = setTimeout(() => (said.hidden = true), SHOWN);
     setTimeout(page.look, 300);
   });
 }

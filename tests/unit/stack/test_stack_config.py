@@ -72,11 +72,7 @@ def test_a_stack_for_tests_takes_nothing_over_from_the_caller(monkeypatch, tmp_p
 
 
 def test_two_stacks_for_tests_share_no_port(tmp_path: Path) -> None:
-    ports = [
-        getattr(StackConfig.for_tests(tmp_path), name)
-        for _ in range(2)
-        for name in ("api_port", "worker_port", "payment_port", "temporal_port", "temporal_ui_port", "postgres_port")
-    ]
+    ports = StackConfig.for_tests(tmp_path).ports + StackConfig.for_tests(tmp_path).ports
     assert len(set(ports)) == 12
 
 
