@@ -98,7 +98,15 @@ class World:
     def gateway(self) -> Gateway:
         """As much of it as handlers without HTTP use."""
         nothing = cast(Any, None)
-        return Gateway(self._settings, self.engine, self.client, self.checkouts, nothing, nothing)
+        return Gateway(
+            settings=self._settings,
+            engine=self.engine,
+            auditing=self.engine,
+            temporal=self.client,
+            checkouts=self.checkouts,
+            events=nothing,
+            limits=nothing,
+        )
 
     async def _start(self) -> None:
         binary = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))

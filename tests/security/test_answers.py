@@ -84,9 +84,9 @@ async def test_an_error_of_the_database_is_told_like_any_other_outage(
             assert answer.status_code == 503, answer.text
             assert answer.headers["retry-after"]
             assert not INTERNALS.search(answer.text), answer.text
-            bodies.add(answer.content)
+            bodies.add((answer.request.method, answer.content))
         logs += "".join(record.getMessage() for record in caplog.records if record.name == "api")
-    assert len(bodies) == 1
+    assert len(bodies) == 2, "one to those who look, and one with its key to those who buy"
     for secret in ("hunter2", "ada@outage.example", "canary-of-an-outage"):
         assert secret not in logs
     assert "GET /products" in logs, "an operator must see it"
