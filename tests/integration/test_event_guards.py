@@ -45,7 +45,7 @@ async def test_money_for_an_ended_order_is_looked_for_though_the_provider_knows_
 ) -> None:
     """So it says, too, to whoever asks with another account's key. The event is taken: it is not sent again."""
     key, order_id, session_id = await shop.bought()
-    assert (await shop.http.post(f"/orders/{order_id}/cancel")).status_code == 200
+    assert (await shop.cancel(order_id)).status_code == 200
     await shop.temporal.get_workflow_handle(key).result()
     shop.provider.force_pay(session_id)
     shop.provider.fail["retrieve"] = times(1, PaymentUnknown("no such session"))

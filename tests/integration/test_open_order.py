@@ -11,8 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.contracts import CartLine, OpenOrderInput, Order, OrderStatus, PaymentSession, Reason
 from db import inventory, orders
+from tests.support.databases import patient
 
 LIVE = (OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT)
+
+
+@pytest.fixture
+def engine(engine: AsyncEngine) -> AsyncEngine:
+    return patient(engine)
 
 
 def request(key: str, *lines: CartLine) -> OpenOrderInput:

@@ -14,10 +14,17 @@ from checkout.errors import PaymentRefused
 from db import inventory, orders
 from db.audit import audit_ledgers
 from tests.integration.test_open_order import awaiting, close, fulfil, on_hand, open_order, scalar
+from tests.support.databases import patient
+from tests.support.eventually import eventually
 from tests.support.provider import FakeProvider, always
 from worker.activities.payments import IDEMPOTENCY_KEY_LIFETIME, PaymentActivities
 
 PRINTS = CartLine("limited-print", 1)
+
+
+@pytest.fixture
+def engine(engine: AsyncEngine) -> AsyncEngine:
+    return patient(engine)
 
 
 async def record(engine: AsyncEngine, order: Order, session_id: str) -> Order:
@@ -110,8 +117,15 @@ async def test_carts_in_opposite_order_wait_for_each_other_in_one_order(engine: 
         async with engine.begin() as connection:
             await connection.execute(text("SELECT 1 FROM shop.products WHERE sku = 'notebook' FOR UPDATE"))
             blocked.set()
-            await asyncio.sleep(0.4)
+            await eventually(ours_waits, what="the other cart at the lock")
             await connection.execute(text("SELECT 1 FROM shop.products WHERE sku = 'pen' FOR UPDATE"))
+
+    async def ours_waits() -> bool:
+        statement = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        async with engine.connect() as connection:
+            return bool((await connection.execute(text(statement))).scalar_one())
 
     async def ours() -> None:
         await blocked.wait()

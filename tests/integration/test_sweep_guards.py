@@ -41,14 +41,18 @@ async def sweep(shop: Rig, grace: float = 0.0) -> SweepResult:
 
 
 async def terminate(shop: Rig, key: str) -> None:
-    """Until Temporal's listing, which lags, has noticed."""
-    await shop.temporal.get_workflow_handle(key).terminate()
+    """Until Temporal's listing, which lags, has noticed: first that it began, then that it ended."""
     activities = SweepActivities(shop.engine, shop.temporal, grace=0)
 
-    async def is_noticed() -> bool:
-        return key not in await activities._running_workflows()
+    async def is_listed() -> bool:
+        return key in await activities._running_workflows()
 
-    await eventually(is_noticed, what="the listing without the terminated workflow")
+    async def is_gone() -> bool:
+        return not await is_listed()
+
+    await eventually(is_listed, what="the workflow in the listing")
+    await shop.temporal.get_workflow_handle(key).terminate()
+    await eventually(is_gone, what="the listing without the terminated workflow")
 
 
 async def test_a_paid_order_whose_workflow_was_terminated_is_fulfilled(shop: Rig) -> None:
@@ -91,7 +95,7 @@ async def test_an_order_as_young_as_the_grace_is_left_alone(shop: Rig) -> None:
 
 async def test_money_that_is_owed_for_an_ended_order_is_given_back_though_its_settlement_is_lost(shop: Rig) -> None:
     key, order_id, session_id = await shop.bought()
-    assert (await shop.http.post(f"/orders/{order_id}/cancel")).status_code == 200
+    assert (await shop.cancel(order_id)).status_code == 200
     await shop.temporal.get_workflow_handle(key).result()
     shop.provider.fail["refund"] = always(PaymentUnreachable("away"))
     shop.provider.force_pay(session_id)

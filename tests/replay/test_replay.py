@@ -25,7 +25,10 @@ def load(path: Path) -> WorkflowHistory:
 
 
 def replayer(*workflows: type) -> Replayer:
-    return Replayer(workflows=list(workflows), data_converter=data_converter(), workflow_runner=sandbox())
+    # Without `debug_mode` a machine that stands still for 2 seconds is taken for a deadlock.
+    return Replayer(
+        workflows=list(workflows), data_converter=data_converter(), workflow_runner=sandbox(), debug_mode=True
+    )
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)

@@ -4,14 +4,33 @@ import itertools
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engine import create_engine
 from db.setup import migrate, seed
 
 _TEMPLATE = "shop_template"
+_LIMITS = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
+
+
+def patient(engine: AsyncEngine) -> AsyncEngine:
+    """The engine, its server's limits lifted: where many contend within this process, one that stands still for a
+    second and a half would make the others give up. For an engine that has not connected yet."""
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def lift(connection: Any, _: object) -> None:
+        cursor = connection.cursor()
+        for limit in _LIMITS:
+            cursor.execute(f"SET {limit} = '60s'")
+        cursor.close()
+        connection.commit()
+
+    return engine
 
 
 class DatabaseServer:

@@ -76,14 +76,14 @@ class Lab:
     async def view(self, handle: Handle) -> PaymentSessionView:
         return await handle.query(CheckoutWorkflow.payment_session)
 
-    async def ready(self, handle: Handle) -> Order:
+    async def ready(self, handle: Handle, within: float = 20.0) -> Order:
         """The order, once its session can be paid or it is closed. In real time: nothing is skipped."""
 
         async def look() -> Order | None:
             view = await self.view(handle)
             return None if view.progress is SessionProgress.OPENING else view.order
 
-        order = await eventually(look, what="the session")
+        order = await eventually(look, within=within, what="the session")
         assert order is not None
         return order
 

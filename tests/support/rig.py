@@ -42,33 +42,44 @@ class Rig:
     http: httpx.AsyncClient
     provider: FakeProvider = field(default_factory=FakeProvider)
 
-    async def buy(self, key: str | None = None, **cart: Any) -> httpx.Response:
+    async def press(self, key: str | None = None, **cart: Any) -> httpx.Response:
+        """Press Buy, once."""
         path = f"/checkout/{key}" if key else "/checkout"
         return await self.http.post(path, json=cart) if cart else await self.http.post(path)
 
+    async def buy(self, key: str, **cart: Any) -> httpx.Response:
+        """Press Buy until there is an answer."""
+        return await answered(lambda: self.press(key, **cart))
+
+    async def cancel(self, order_id: str) -> httpx.Response:
+        return await answered(lambda: self.http.post(f"/orders/{order_id}/cancel"))
+
     async def bought(self) -> tuple[str, str, str]:
         """A checkout that waits for its payment: key, order id, session id."""
-        key = secrets.token_hex(8)
-        answer = await answered(lambda: self.buy(key))
+        answer = await self.buy(secrets.token_hex(8))
         assert answer.status_code == 200, answer.text
         body = answer.json()
         return body["checkout_key"], body["order_id"], body["session_id"]
 
-    async def tell(self, session_id: str, key: str | None = None) -> httpx.Response:
-        """A signed webhook: the session is complete."""
+    async def tell(self, session_id: str, key: str | None = None, *, once: bool = False) -> httpx.Response:
+        """A signed webhook: the session is complete. As the payment service does, until it is taken; or `once`."""
         subject = {"id": session_id, "object": "checkout.session", "client_reference_id": key}
-        return await self._tell("checkout.session.completed", subject)
+        return await self._tell("checkout.session.completed", subject, once)
 
-    async def tell_refund(self, order_id: str) -> httpx.Response:
+    async def tell_refund(self, order_id: str, *, once: bool = False) -> httpx.Response:
         """A signed webhook: money of the order was given back."""
-        return await self._tell("charge.refunded", {"id": "ch_1", "refunded": True, "metadata": {"order_id": order_id}})
+        charge = {"id": "ch_1", "refunded": True, "metadata": {"order_id": order_id}}
+        return await self._tell("charge.refunded", charge, once)
 
-    async def _tell(self, kind: str, subject: dict[str, Any]) -> httpx.Response:
+    async def _tell(self, kind: str, subject: dict[str, Any], once: bool) -> httpx.Response:
         event = {"id": f"evt_{secrets.token_hex(8)}", "type": kind, "data": {"object": subject}}
         body = json.dumps(event).encode()
-        return await self.http.post(
-            "/payment_webhook", content=body, headers={"Stripe-Signature": signature(body, SECRET)}
-        )
+        headers = {"Stripe-Signature": signature(body, SECRET)}
+
+        async def send() -> httpx.Response:
+            return await self.http.post("/payment_webhook", content=body, headers=headers)
+
+        return await (send() if once else answered(send))
 
     async def order(self, order_id: str) -> Order:
         async with self.engine.connect() as connection:

@@ -1,15 +1,18 @@
 """Every branch of the checkout's story."""
 
 import asyncio
+import contextlib
 
 import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import CancelledError
+from temporalio.service import RPCError
 
 from checkout.contracts import CartLine, OrderStatus, Reason, SessionProgress, SessionStatus
+from checkout.errors import PaymentUnreachable
 from tests.support.eventually import eventually
 from tests.support.lab import Lab
-from tests.support.provider import times
+from tests.support.provider import always, times
 from worker import policies
 from worker.workflows.checkout import CheckoutWorkflow
 
@@ -108,8 +111,10 @@ async def test_duplicate_and_foreign_events_fulfil_once(lab: Lab) -> None:
     handle, order, session_id = await lab.opened()
     for _ in range(3):
         await lab.tell(handle, "evt_foreign")
+    lab.provider.fail["retrieve"] = always(PaymentUnreachable("away"))  # nothing is decided until all have come
     lab.provider.pay(session_id)
     await asyncio.gather(*(lab.tell(handle, "evt_same") for _ in range(20)))
+    lab.provider.fail.clear()
     assert (await handle.result()).status is OrderStatus.FULFILLED
     assert (await lab.kinds(order.order_id)).count("fulfilled") == 1
 
@@ -154,7 +159,8 @@ async def test_a_flood_of_repeats_continues_as_new_as_well(lab: Lab, monkeypatch
         await lab.tell(handle, "evt_same")
     await lab.continued_as_new(handle)
     lab.provider.pay(session_id)
-    await lab.tell(handle, "evt_paid")
+    with contextlib.suppress(RPCError):  # the new run looks by itself, and may have ended on what it saw
+        await lab.tell(handle, "evt_paid")
     assert (await handle.result()).status is OrderStatus.FULFILLED
 
 

@@ -150,7 +150,7 @@ async def test_a_long_look_for_the_session_is_not_taken_for_a_dead_worker(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert policies.OPEN_SESSION.attempt >= timedelta(minutes=5)
-    hasty = replace(policies.OPEN_SESSION, quick=timedelta(seconds=1), heartbeat=timedelta(seconds=3))
+    hasty = replace(policies.OPEN_SESSION, quick=timedelta(seconds=3), heartbeat=timedelta(seconds=5))
     monkeypatch.setattr(policies, "OPEN_SESSION", hasty)
     monkeypatch.setattr(worker.activities.payments, "_BEAT", 0.2)
     looks = 0
@@ -158,12 +158,12 @@ async def test_a_long_look_for_the_session_is_not_taken_for_a_dead_worker(
     async def look_long(_: object) -> None:
         nonlocal looks
         looks += 1
-        await asyncio.sleep(5)
+        await asyncio.sleep(8)
 
     monkeypatch.setattr(lab.provider, "find_session", look_long)
     lab.provider.fail["create"] = always(PaymentRefused("400"))
     handle = await lab.start()
-    assert (await lab.ready(handle)).reason is Reason.PAYMENT_UNAVAILABLE
+    assert (await lab.ready(handle, within=60)).reason is Reason.PAYMENT_UNAVAILABLE
     assert looks >= 2, "one that was cut short, in the workflow task, and one with all the time it takes"
 
 

@@ -53,9 +53,9 @@ async def _started(server: uvicorn.Server) -> bool:
     return server.started
 
 
-async def eventually(true: Callable[[], Awaitable[bool]]) -> None:
+async def eventually(true: Callable[[], Awaitable[bool]], within: float = PATIENCE) -> None:
     """Wait, with a limit, for what only asking can tell."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(within):
         while not await true():  # noqa: ASYNC110 - of another process there is nothing to await
             await asyncio.sleep(0.01)
 
@@ -168,7 +168,7 @@ async def until_ready(url: str, path: str = "/readyz") -> None:
                 return (await client.get(path)).status_code == 200
             return False
 
-        await eventually(ready)
+        await eventually(ready, within=60)  # a whole Python process may have to start
 
 
 @contextlib.asynccontextmanager

@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import stat
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -91,10 +90,8 @@ async def test_data_survives_a_restart_and_a_kill() -> None:
             await rows(stack.database_url, "CREATE TABLE kept AS SELECT 7 AS n")
         async with Stack(config) as stack:
             assert await rows(stack.database_url, "SELECT n FROM kept") == [(7,)]
-            begun = time.monotonic()
             await stack.kill("postgres", signal.SIGKILL)
-            await stack.wait_ready("postgres", timeout=5)
-            assert time.monotonic() - begun < 5
+            await stack.wait_ready("postgres", timeout=60)
             assert stack.restarts["postgres"] == 1
             assert await rows(stack.database_url, "SELECT n FROM kept") == [(7,)]
 
@@ -109,8 +106,10 @@ async def test_a_busy_backend_that_outlives_the_killed_server_does_not_keep_it_d
             ("active",)
         ]:
             pass
+    before = postgres.restarts["postgres"]
     await postgres.kill("postgres", signal.SIGKILL)
-    await postgres.wait_ready("postgres", timeout=5)
+    await postgres.wait_ready("postgres", timeout=60)
+    assert postgres.restarts["postgres"] == before + 1, "at the first attempt"
     assert not alive(backend)
     assert await rows(postgres.database_url, "SELECT 1") == [(1,)]
     with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):

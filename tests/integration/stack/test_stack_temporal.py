@@ -5,7 +5,6 @@
 import asyncio
 import signal
 import stat
-import time
 from urllib.request import urlopen
 
 from stack import Stack
@@ -16,10 +15,9 @@ async def test_temporal_keeps_its_history_through_a_kill() -> None:
     async with running_stack("temporal") as stack:
         client = await connect(stack)
         await client.start_workflow("Kept", id="kept", task_queue="nobody-listens")
-        begun = time.monotonic()
         await stack.kill("temporal", signal.SIGKILL)
-        await stack.wait_ready("temporal", timeout=10)
-        assert time.monotonic() - begun < 10
+        await stack.wait_ready("temporal", timeout=60)
+        assert stack.restarts["temporal"] == 1, "at the first attempt"
         found = await (await connect(stack)).get_workflow_handle("kept").describe()
         assert found.workflow_type == "Kept"
 

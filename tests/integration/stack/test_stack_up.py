@@ -57,7 +57,7 @@ async def test_nothing_survives_its_sudden_death_and_the_next_start_finds_everyt
 async def test_a_signal_while_it_starts_stops_it_as_well(place: Path) -> None:
     async with up(place, parts="postgres") as running:
         async with asyncio.timeout(30):
-            while not (place / "postgres.new").exists():
+            while not ((place / "postgres.new").exists() or (place / "postgres").exists()):
                 await asyncio.sleep(0.005)
         running.process.send_signal(signal.SIGTERM)
         assert await running.end() == 0
