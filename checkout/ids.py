@@ -42,7 +42,7 @@ def new_order_id() -> str:
 
 def is_provider_id(text: object) -> bool:
     """Whether it can be the id of an event or a session at the provider: at most 255 characters, as Stripe's are."""
-    return isinstance(text, str) and bool(_PROVIDER_ID.fullmatch(text))
+    return isinstance(text, str) and bool(_PROVIDER_ID.fullmatch(text)) and text not in {".", ".."}
 
 
 def settlement_workflow_id(subject: str) -> str:

@@ -21,7 +21,7 @@ WORKFLOW_TASK_TIMEOUT = timedelta(seconds=3)
 STICKY_SCHEDULE_TO_START_TIMEOUT = timedelta(seconds=1.5)
 # Signals a run takes before it continues as new, so that a flood of events never makes a history too long.
 MAX_EVENTS_PER_RUN = 500
-# The same for all signals, repeats of an event among them, of which Temporal stores each.
+# The same for all events that are signalled, repeats among them, of which Temporal stores each.
 MAX_SIGNALS_PER_RUN = 2_000
 
 # No answer can change these; everything else is asked again.
@@ -58,7 +58,7 @@ def _for_ever(maximum_interval: float) -> RetryPolicy:
 
 # Above db.engine's ladder of limits (the client gives up on an answer after 3 s).
 DATABASE = StepPolicy(timedelta(seconds=4), timedelta(seconds=5), _for_ever(maximum_interval=5))
-# Above the HTTP client's limit (6 s) and one transaction.
+# Above the HTTP client's limit (6 s) and one transaction; what takes longer is asked again, and finds it done.
 PROVIDER = StepPolicy(timedelta(seconds=4), timedelta(seconds=10), _for_ever(maximum_interval=15))
 # Refused, it reads the provider's list of sessions, which is long in a busy shop; it tells that it is alive.
 OPEN_SESSION = StepPolicy(PROVIDER.quick, timedelta(minutes=10), PROVIDER.retry, heartbeat=PROVIDER.attempt)

@@ -1,5 +1,6 @@
 """`POST /checkout`: press Buy."""
 
+import contextlib
 import json
 from typing import Any
 from urllib.parse import parse_qs
@@ -16,6 +17,7 @@ from api.pages.rendering import wants_page
 from api.problems import Problem, echo, invalid_fields
 from api.schemas import CheckoutAnswer, CheckoutPending, CheckoutRequest, ProblemOut
 from api.state import Gateway, GatewayDependency
+from checkout.errors import InvalidKey
 from checkout.ids import new_checkout_key, parse_checkout_key
 
 router = APIRouter(tags=["checkout"])
@@ -86,8 +88,9 @@ async def buy_with_key(key: str, request: Request, gateway: GatewayDependency) -
 
 async def _buy(request: Request, gateway: Gateway, path_key: str | None) -> Response:
     client = gateway.limits.client_of(request)
-    if key := _key(request, path_key, None):
-        echo(request, _headers(key))
+    with contextlib.suppress(Problem, InvalidKey):  # a bad key is told of below, and counted as well
+        if key := _key(request, path_key, None):
+            echo(request, _headers(key))
     gateway.limits.take(client)
     body = await read_body(request)
     is_form = _is_form(request, body)

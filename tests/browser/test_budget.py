@@ -37,15 +37,18 @@ async def test_every_page_is_light_and_painted_at_once(visit: Visit, shop: Shop,
     cookies = [{**cookie} for cookie in await operator.context.cookies()]
     measured = {}
     for name, address in addresses.items():
-        best, allowed, weight = float("inf"), PAINT, 0
+        paints, words, weight = [], [], 0
         for _ in range(TRIES):
             visitor = await visit(storage_state={"cookies": cookies, "origins": []})
             paint, weight = await _measure(visitor, address)
-            word = 0.0 if paint <= PAINT else (await _measure(await visit(), f"{shop.url}/livez"))[0]
-            best, allowed = min((best, allowed), (paint, max(PAINT, round(BUSY * word))), key=lambda each: each[0])
-            if best <= allowed:
+            paints.append(paint)
+            if paint <= PAINT:
                 break
-        measured[name] = (round(best), allowed, weight)
+            words.append((await _measure(await visit(), f"{shop.url}/livez"))[0])
+            if len(words) >= 3 and min(paints) <= BUSY * min(words):
+                break
+        allowed = max(PAINT, BUSY * min(words, default=0))
+        measured[name] = (round(min(paints)), round(allowed), weight)
     print("\nfirst paint (ms), what it may take, and weight (bytes):", measured)
     assert {name: found for name, found in measured.items() if found[0] > found[1] or found[2] > WEIGHT} == {}
 

@@ -76,6 +76,26 @@ async def test_what_a_proxy_says_is_no_answer_and_the_key_is_kept(visitor: Visit
     assert len(await shop.orders()) == 1
 
 
+@pytest.mark.parametrize("status", [200, 404])
+async def test_a_proxys_page_in_place_of_the_order_does_not_end_it(visitor: Visitor, shop: Shop, status: int) -> None:
+    """The gateway is being replaced: whatever the proxy says meanwhile, the key of the unpaid order is kept."""
+    visitor.expected_complaints.append(f"status of {status}")
+    await visitor.fill_cart("Pen")
+    await visitor.press.click()
+    session = await visitor.at_payment()
+
+    async def answer(route: Route) -> None:
+        await route.fulfill(status=status, content_type="text/html", body="<h1>Back soon</h1>")
+
+    await visitor.page.route("**/orders/**", answer)
+    await visitor.open()
+    await expect(visitor.page.locator("#waiting")).to_be_visible()
+    await visitor.page.unroute("**/orders/**")
+    await visitor.press.click()
+    assert await visitor.at_payment() == session
+    assert len(await shop.orders()) == 1
+
+
 async def test_back_from_the_payment_and_after_paying_makes_no_second_order(visitor: Visitor, shop: Shop) -> None:
     await visitor.fill_cart("Pen")
     await visitor.press.click()

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
@@ -21,9 +22,10 @@ from temporalio.testing import WorkflowEnvironment
 from checkout.temporal import data_converter
 from db.engine import create_engine
 from stack.testing import running_stack
-from tests.replay.scenarios import SCENARIOS
+from tests.replay.scenarios import LOWERED, SCENARIOS
 from tests.support.lab import Lab
 from tests.support.provider import FakeProvider
+from worker import policies
 from worker.app import Dependencies, create_worker
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -63,9 +65,12 @@ async def record(names: list[str]) -> None:
             provider = FakeProvider()
             lab = Lab(WorkflowEnvironment.from_client(client), engine, provider)
             dependencies = Dependencies(engine, provider, client, dispatch_duration=0.5)
-            async with create_worker(dependencies, task_queue=lab.task_queue):
-                workflow_id = await SCENARIOS[name](lab)
-                history = await client.get_workflow_handle(workflow_id).fetch_history()
+            limit = LOWERED.get(name, policies.MAX_SIGNALS_PER_RUN)
+            with mock.patch.object(policies, "MAX_SIGNALS_PER_RUN", limit):
+                async with create_worker(dependencies, task_queue=lab.task_queue):
+                    found = await SCENARIOS[name](lab)
+            workflow_id, run_id = (found, None) if isinstance(found, str) else found
+            history = await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
             path_of(name).write_text(without_stack_traces(history.to_json()) + "\n")
             print(f"{name}: {len(history.events)} events", flush=True)
 

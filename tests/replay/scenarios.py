@@ -8,7 +8,7 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.service import RPCError
 
 from checkout.contracts import CartLine, RefundOrderInput, SessionState, SessionStatus, SettlementInput
-from checkout.errors import PaymentRefused
+from checkout.errors import PaymentRefused, PaymentUnknown
 from checkout.ids import SWEEP_WORKFLOW_ID, dispatch_workflow_id, refund_workflow_id, settlement_workflow_id
 from tests.support.eventually import eventually
 from tests.support.lab import Lab
@@ -19,7 +19,11 @@ from worker.workflows.settlement import SettlementWorkflow
 from worker.workflows.sweep import SweepWorkflow
 
 AnyHandle = WorkflowHandle[object, object]
-Scenario = Callable[[Lab], Awaitable[str]]
+Scenario = Callable[[Lab], Awaitable[str | tuple[str, str]]]
+"""Answers the workflow's id; and the run's, if it is not the last one."""
+
+LOWERED = {"a_flood_of_repeats": 5}
+"""What `policies.MAX_SIGNALS_PER_RUN` was when it was recorded: two thousand signals would say the same at length."""
 
 
 async def paid(lab: Lab) -> str:
@@ -102,11 +106,11 @@ async def waiting_for_payment(lab: Lab) -> str:
     return handle.id
 
 
-async def _settlement(lab: Lab, session_id: str) -> str:
+async def _settlement(lab: Lab, session_id: str, order_id: str | None = None) -> str:
     workflow_id = settlement_workflow_id(session_id)
     await lab.client.execute_workflow(
         SettlementWorkflow.run,
-        SettlementInput(session_id),
+        SettlementInput(session_id, order_id),
         id=workflow_id,
         task_queue=lab.task_queue,
         start_signal="payment_event",
@@ -122,6 +126,16 @@ async def settlement_of_late_money(lab: Lab) -> str:
     await handle.result()
     lab.provider.force_pay(session_id)
     return await _settlement(lab, session_id)
+
+
+async def own_session_unknown_at_first(lab: Lab) -> str:
+    """With the key of another account, for a moment."""
+    handle, order, session_id = await lab.opened()
+    await handle.signal(CheckoutWorkflow.cancel)
+    await handle.result()
+    lab.provider.force_pay(session_id)
+    lab.provider.fail["retrieve"] = times(1, PaymentUnknown("no such session"))
+    return await _settlement(lab, session_id, order.order_id)
 
 
 async def settlement_of_a_fulfilled_order(lab: Lab) -> str:
@@ -184,6 +198,25 @@ async def other_session_told_twice(lab: Lab) -> str:
     return handle.id
 
 
+async def odd_session_id(lab: Lab) -> str:
+    handle, _, session_id = await lab.opened()
+    await handle.signal(CheckoutWorkflow.payment_event, args=["evt_odd", "cs/../1"])
+    lab.provider.pay(session_id)
+    await lab.tell(handle, "evt_paid")
+    await handle.result()
+    return handle.id
+
+
+async def a_flood_of_repeats(lab: Lab) -> tuple[str, str]:
+    """The first run, which continues as new."""
+    handle, _, _ = await lab.opened()
+    for _ in range(LOWERED["a_flood_of_repeats"]):
+        await lab.tell(handle, "evt_same")
+    await lab.continued_as_new(handle)
+    assert handle.first_execution_run_id is not None
+    return handle.id, handle.first_execution_run_id
+
+
 SCENARIOS: dict[str, Scenario] = {
     scenario.__name__: scenario
     for scenario in (
@@ -200,6 +233,9 @@ SCENARIOS: dict[str, Scenario] = {
         cancelled_in_the_ui,
         waiting_for_payment,
         other_session_told_twice,
+        odd_session_id,
+        a_flood_of_repeats,
+        own_session_unknown_at_first,
         settlement_of_late_money,
         settlement_of_an_orphan,
         settlement_of_a_fulfilled_order,

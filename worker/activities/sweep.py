@@ -36,7 +36,7 @@ class SweepActivities:
         """Start a settlement for each live or owing order without a running workflow, and overdue dispatches again."""
         async with self._engine.connect() as connection:
             live = await order_queries.live_orders(connection, self._grace, MOST_LIVE)
-            owing = await order_queries.owing_orders(connection, self._grace, BATCH)
+            owing = await order_queries.owing_orders(connection, self._grace, MOST_LIVE)
             overdue = await order_queries.undispatched_orders(connection, self._grace, BATCH)
         # One listing instead of a question an order. It may lag, so an order it misses is asked for by id.
         running = await self._running_workflows() if live or owing else set()

@@ -154,7 +154,7 @@ class StripeProvider:
         return PaymentSession(session.id, url, base if is_simulator else None)
 
     async def _call(self, call: Any) -> Any:
-        """Await a library call and sort its errors into the port's three."""
+        """Await a library call and sort its errors into the port's four."""
         try:
             return await call
         except stripe.APIConnectionError as error:

@@ -2,6 +2,9 @@
 const PATIENCE = 25_000; // ms for one request; the gateway itself answers within its session wait
 const PAUSES = [1, 2, 3, 5]; // seconds between attempts while nobody answers
 const NOT_YET = [202, 429, 500, 503];
+// What a proxy in between says, whatever its status, tells nothing of the order. The shop's own answers say what they are:
+// a refusal has a `code`, an order its id.
+const isRefusal = (content) => Boolean(content.code);
 
 const sleep = (seconds, signal) =>
   new Promise((resolve) => {
@@ -34,9 +37,9 @@ export async function press({ key, items, email }, tell, signal) {
     const answer = await send(`/checkout/${encodeURIComponent(key)}`, { items, ...(email ? { email } : {}) }, signal);
     if (signal?.aborted) return null;
     const status = answer?.response.status;
-    if (status === 200) return { ok: true, order: answer.content };
-    // Only the shop's own word is final, and that has a code: what a proxy says tells nothing of the checkout.
-    if (answer?.content.code && !NOT_YET.includes(status)) return { ok: false, status, problem: answer.content };
+    if (status === 200 && answer.content.order_id) return { ok: true, order: answer.content };
+    if (answer && isRefusal(answer.content) && !NOT_YET.includes(status))
+      return { ok: false, status, problem: answer.content };
     tell(status === 202 ? "slow" : status === 429 ? "busy" : "away");
     const asked = Number(answer?.response.headers.get("Retry-After"));
     await sleep(Math.min(asked || PAUSES[Math.min(failures++, PAUSES.length - 1)], 10), signal);
@@ -48,8 +51,9 @@ export async function press({ key, items, email }, tell, signal) {
 export async function look(orderId) {
   try {
     const response = await fetch(`/orders/${encodeURIComponent(orderId)}`, { headers: { Accept: "application/json" }, cache: "no-store" });
-    if (response.status === 404) return undefined;
-    return response.ok ? await response.json() : null;
+    const content = (await response.json()) ?? {};
+    if (response.status === 404 && isRefusal(content)) return undefined;
+    return response.ok && content.order_id ? content : null;
   } catch {
     return null;
   }
@@ -59,8 +63,8 @@ export async function look(orderId) {
 export async function giveUp(orderId) {
   for (let attempt = 0; attempt < 4; attempt += 1) {
     const answer = await send(`/orders/${encodeURIComponent(orderId)}/cancel`);
-    if (answer?.response.ok) return true;
-    if (answer?.content.code && answer.response.status !== 503) return false;
+    if (answer?.content.status === "cancelled") return true;
+    if (answer && isRefusal(answer.content) && answer.response.status !== 503) return false;
     await sleep(PAUSES[attempt]);
   }
   return null;
