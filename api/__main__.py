@@ -11,11 +11,13 @@ from checkout import failpoints
 from checkout.errors import SettingsError
 from checkout.logs import configure_logging
 from checkout.settings import load_settings
+from checkout.temporal import connection_settings
 
 
 def main() -> int:
     try:
         settings = load_settings()
+        connection_settings()
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2

@@ -5,10 +5,10 @@ lock: of many requests with a new key, one starts the workflow and the others jo
 """
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import time
-from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -52,6 +52,7 @@ START_TIMEOUT = timedelta(seconds=3)
 QUERY_TIMEOUT = timedelta(seconds=2)
 FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE = 0.01, 1.6, 0.25  # seconds between polls
 
+_FINGERPRINT = "fingerprint"  # of the cart, in the workflow's memo
 _UNANSWERED = {
     RPCStatusCode.DEADLINE_EXCEEDED,
     RPCStatusCode.CANCELLED,
@@ -101,14 +102,23 @@ class Checkouts:
 
     async def _begin(self, buy: Buy, fingerprint: str, limits: Limits | None) -> Outcome:
         request_id = secrets.token_hex(8)
-        async with limits.admitted(buy.client, buy.checkout_key) if limits is not None else nullcontext():
+        async with limits.admitted(buy.client, buy.checkout_key) if limits is not None else contextlib.nullcontext():
             handle = await self._start(buy, fingerprint, request_id)
         view = await self._poll(handle)
         if view is None:
             order = await self._find(buy.checkout_key)
-            return Outcome(await self._resume(order, fingerprint, wait=False) if order else None, is_replay=False)
+            if order is None:
+                await self._check_begun(handle, fingerprint)
+                return Outcome(None, is_replay=False)
+            return Outcome(await self._resume(order, fingerprint, wait=False), is_replay=False)
         _same_cart(view.fingerprint, fingerprint)
         return Outcome(view.order, is_replay=view.request_id != request_id)
+
+    async def _check_begun(self, handle: WorkflowHandle[CheckoutWorkflow, CheckoutResult], fingerprint: str) -> None:
+        """No worker has looked at the checkout yet: it tells what it was started with all the same."""
+        with contextlib.suppress(RPCError):
+            memo = await (await handle.describe(rpc_timeout=QUERY_TIMEOUT)).memo()
+            _same_cart(str(memo.get(_FINGERPRINT, fingerprint)), fingerprint)
 
     async def _resume(self, order: Order, fingerprint: str, *, wait: bool = True) -> Order | None:
         """The stored answer; for an order without one yet, wait for its workflow as the first request did."""
@@ -182,6 +192,7 @@ class Checkouts:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             task_timeout=WORKFLOW_TASK_TIMEOUT,
             search_attributes=TypedSearchAttributes([SearchAttributePair(CHECKOUT_STATUS, OrderStatus.PENDING.value)]),
+            memo={_FINGERPRINT: checkout.fingerprint},
             static_summary=f"Checkout of {cart}"[:200],
             static_details=f"Customer's key `{checkout.checkout_key}`, {len(checkout.lines)} line(s), "
             f"to be paid within {checkout.payment_timeout:g} s.",

@@ -140,8 +140,10 @@ class OrderEventHub:
         try:
             driver.add_termination_listener(lambda _: closed.set())
             await driver.add_listener(CHANNEL, self._heard)
-            # What was said while nobody listened is read from the table.
+            # What was said while nobody listened is read from the table; who only listens begins anew, and looks.
             self._wake_all()
+            for queue in self._followers:
+                _push(queue, None)
             while not closed.is_set():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(closed.wait(), PROBE_INTERVAL)

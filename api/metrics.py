@@ -22,13 +22,24 @@ class MetricsMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begin = time.perf_counter()
+        begin, is_counted = time.perf_counter(), False
+
+        def count(status: int) -> None:
+            nonlocal is_counted
+            is_counted = True
+            route = getattr(scope.get("route"), "path", "unmatched")
+            REQUESTS.labels(scope["method"], route, status).inc()
+            SECONDS.labels(route).observe(time.perf_counter() - begin)
 
         async def observed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                route = getattr(scope.get("route"), "path", "unmatched")
-                REQUESTS.labels(scope["method"], route, message["status"]).inc()
-                SECONDS.labels(route).observe(time.perf_counter() - begin)
+                count(message["status"])
             await send(message)
 
-        await self._app(scope, receive, observed)
+        try:
+            await self._app(scope, receive, observed)
+        except Exception:
+            # A bug: Starlette answers it outside of all middleware.
+            if not is_counted:
+                count(500)
+            raise

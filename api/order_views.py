@@ -31,6 +31,8 @@ def _payment(row: Row[Any], status: OrderStatus) -> PaymentOut:
         state = "refunded"
     elif status.is_kept:
         state = "paid"
+    elif status is OrderStatus.CANCELLED and row.payment_intent_id:
+        state = "refund_due"  # it came late, and is on its way back
     elif status.is_live:
         state = "pending" if row.payment_session_id else "none"
     return PaymentOut(

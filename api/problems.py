@@ -65,6 +65,12 @@ class Problem(Exception):
         return JSONResponse(body | self.members, self.status, self.headers, media_type=MEDIA_TYPE)
 
 
+def declared(problems: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
+    """For a route's `responses`: its own problems by status, each with its description."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemOut"}}}
+    return {status: {"description": description, "content": content} for status, description in problems.items()}
+
+
 def unavailable(detail: str) -> Problem:
     return Problem(503, "unavailable", "Not available at the moment", detail, headers={"Retry-After": str(RETRY_AFTER)})
 

@@ -5,17 +5,19 @@ Temporal's own environment configuration decides where: `TEMPORAL_ADDRESS`, `TEM
 `checkout up` on `CHECKOUT_TEMPORAL_PORT`.
 """
 
+import os
 from dataclasses import replace
 
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
-from temporalio.envconfig import ClientConfig
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RetryConfig
 
 from checkout.codec import with_codec
+from checkout.errors import SettingsError
 from checkout.settings import Settings
 
 CHECKOUT_STATUS = SearchAttributeKey.for_keyword("CheckoutStatus")
@@ -54,11 +56,23 @@ def prometheus_runtime(bind_address: str) -> Runtime:
 BRIEF_RETRIES = RetryConfig(initial_interval_millis=100, max_interval_millis=500, max_elapsed_time_millis=3_000)
 
 
+def connection_settings() -> ClientConnectConfig:
+    """Where Temporal is, by its own variables and profiles. Raises `SettingsError` when one of them is wrong."""
+    try:
+        return ClientConfig.load_client_connect_config()
+    except (RuntimeError, OSError, ValueError) as error:
+        names = sorted(name for name in os.environ if name.startswith("TEMPORAL_") and os.environ[name])
+        raise SettingsError(
+            f"Wrong settings. {', '.join(names) or 'The default profile of Temporal'}: {error}"
+        ) from error
+
+
 async def connect(
     settings: Settings, *, lazy: bool = False, runtime: Runtime | None = None, retries: RetryConfig | None = None
 ) -> Client:
-    """A connected client (or one that connects on first use, when `lazy`). Raises `RuntimeError` when out of reach."""
-    config = ClientConfig.load_client_connect_config()
+    """A connected client (or one that connects on first use, when `lazy`). Raises `RuntimeError` when out of reach, and
+    `SettingsError` for settings that name nothing."""
+    config = connection_settings()
     config.setdefault("target_host", f"127.0.0.1:{settings.temporal_port}")
     return await Client.connect(
         **config, data_converter=data_converter(settings), lazy=lazy, runtime=runtime, retry_config=retries

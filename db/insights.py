@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-# Three statements, for each has an index of its own (`orders_live`, `orders_to_dispatch`).
+# Four statements, for each has an index (`orders_live`, `orders_to_dispatch`, `orders_owing`).
 _STUCK = text("""
     WITH stuck AS (
         (SELECT id, status, amount_total, currency, created_at, expires_at AS since, 'unsettled' AS why
@@ -20,6 +20,10 @@ _STUCK = text("""
         (SELECT id, status, amount_total, currency, created_at, dispatch_due_at, 'undispatched'
            FROM shop.orders WHERE status = 'fulfilled' AND dispatch_due_at < :late
           ORDER BY dispatch_due_at LIMIT :limit)
+        UNION ALL
+        (SELECT id, status, amount_total, currency, created_at, updated_at, 'owing'
+           FROM shop.orders WHERE status = 'cancelled' AND payment_intent_id IS NOT NULL AND updated_at < :late
+          ORDER BY updated_at LIMIT :limit)
     )
     SELECT *, clock_timestamp() - since AS age FROM stuck ORDER BY since LIMIT :limit
 """)

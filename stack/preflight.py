@@ -6,6 +6,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
+from checkout.errors import SettingsError
+from checkout.temporal import connection_settings
 from stack.config import StackConfig
 from stack.errors import NotReady, PortTaken, StackError
 from stack.ports import holder, is_free
@@ -45,6 +47,11 @@ async def check_own_servers(config: StackConfig) -> None:
     """Raises `StackError` when a server of the user's own cannot be used, or Stripe lacks a secret."""
     if config.database_url is not None:
         await _check_database(config.database_url)
+    if config.own_temporal:
+        try:
+            connection_settings()
+        except SettingsError as error:
+            raise StackError(str(error)) from None
     address = config.base_env.get("TEMPORAL_ADDRESS")
     if config.own_temporal and address:
         host, _, port = address.rpartition(":")

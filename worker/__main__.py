@@ -19,7 +19,7 @@ from checkout.errors import SettingsError
 from checkout.ids import TASK_QUEUE
 from checkout.logs import configure_logging
 from checkout.settings import Settings, load_settings
-from checkout.temporal import connect, prometheus_runtime
+from checkout.temporal import connect, connection_settings, prometheus_runtime
 from db.engine import create_engine
 from worker.app import Dependencies, create_worker
 from worker.health import HealthServer
@@ -98,6 +98,7 @@ async def _keep_sweeping(client: Client, interval: float) -> None:
 def main() -> int:
     try:
         settings = load_settings()
+        connection_settings()
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2

@@ -28,6 +28,10 @@ _LEADS = {
     OrderStatus.CANCELLED: "Nothing was charged, and what was reserved is back on the shelf.",
     OrderStatus.REFUNDED: "The whole amount is on its way back to you.",
 }
+_REFUND_DUE = (
+    "A payment came all the same, after the order had ended. The whole amount is being given back to you, "
+    "and what was reserved is back on the shelf."
+)
 _REASONS = {
     Reason.OUT_OF_STOCK: "Not enough was left in stock.",
     Reason.PAYMENT_UNAVAILABLE: "The payment service would not open a payment.",
@@ -59,6 +63,7 @@ _PAYMENTS = {
     "none": ("none yet", ""),
     "pending": ("waiting", "wait"),
     "paid": ("paid", "good"),
+    "refund_due": ("being given back", "wait"),
     "refunded": ("refunded", "wait"),
     "not_paid": ("not charged", ""),
 }
@@ -95,7 +100,8 @@ class Story:
 def tell(order: OrderOut) -> Story:
     happened = {event.kind: event for event in order.timeline}
     payment = Badge(*_PAYMENTS[order.payment.status])
-    lead = _LEADS[order.status]
+    is_owed = order.payment.status == "refund_due"
+    lead = _REFUND_DUE if is_owed else _LEADS[order.status]
     if order.reason is not None:
         lead = f"{_because(order)} {lead}"
     return Story(
@@ -104,7 +110,7 @@ def tell(order: OrderOut) -> Story:
         steps=_way(order, happened) + _end(order, happened),
         payment=payment,
         seq=max((event.seq for event in order.timeline), default=0),
-        is_over=not order.status.is_live and order.status is not OrderStatus.FULFILLED,
+        is_over=not order.status.is_live and order.status is not OrderStatus.FULFILLED and not is_owed,
         fulfilled_at=happened["fulfilled"].at if "fulfilled" in happened else None,
     )
 

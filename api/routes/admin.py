@@ -14,7 +14,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from api.audit import audit as run_audit
 from api.auth import operator
 from api.order_views import order_out
-from api.problems import Problem, invalid
+from api.problems import Problem, declared, invalid
 from api.schemas import AuditOut, OrderOut, OrderPage, OrderSummary, RestockAnswer, RestockRequest
 from api.state import Gateway, GatewayDependency
 from checkout.boundaries import Step
@@ -30,6 +30,9 @@ from worker.workflows.refund import RefundWorkflow
 router = APIRouter(prefix="/admin", tags=["operator"], dependencies=[Depends(operator)])
 
 _REFUND_WAIT = timedelta(seconds=10)
+_REFUND_PROBLEMS = declared(
+    {409: "There is no payment to give back.", 502: "The payment service did not refund; repeating is safe."}
+)
 
 
 @router.post("/restock", response_model=RestockAnswer)
@@ -72,7 +75,7 @@ async def list_orders(
     return OrderPage(orders=page, next=_encode(page[-1].created_at, page[-1].order_id) if has_more else None)
 
 
-@router.post("/orders/{order_id}/refund", response_model=OrderOut)
+@router.post("/orders/{order_id}/refund", response_model=OrderOut, responses=_REFUND_PROBLEMS)
 async def refund(order_id: str, gateway: GatewayDependency) -> OrderOut:
     """Give the money of a fulfilled or dispatched order back, once, and take its stock back. Safe to repeat."""
     async with gateway.engine.connect() as connection:

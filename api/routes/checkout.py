@@ -134,9 +134,9 @@ def _unquoted(value: str) -> str:
 
 
 def _is_form(request: Request, body: bytes) -> bool:
-    """`curl -d '{…}'` says "form" and sends JSON: believe the body."""
+    """`curl -d '{…}'` says "form" and sends JSON, `curl -d ''` sends nothing: believe the body."""
     content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    return content_type == _FORM and not body.lstrip().startswith(b"{")
+    return content_type == _FORM and not body.lstrip().startswith(b"{") and bool(body.strip())
 
 
 def _parse_form(body: bytes) -> dict[str, Any]:

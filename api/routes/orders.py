@@ -11,7 +11,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.order_views import order_out
-from api.problems import Problem
+from api.problems import Problem, declared
 from api.schemas import CancelAnswer, OrderOut, ProductList, ProductOut, TimelineEvent
 from api.state import Gateway, GatewayDependency
 from api.webhooks import start_settlement
@@ -29,6 +29,12 @@ _SIGNAL_TIMEOUT = timedelta(seconds=3)
 _CANCEL_WAIT = 5.0  # seconds for the settlement to show
 _MAX_SEQ = 2**31 - 1
 _RETRY = 1000  # milliseconds until a browser connects again
+_CANCEL_PROBLEMS = declared(
+    {
+        409: "The order has ended otherwise: it was paid, say.",
+        503: "The provider has not confirmed yet, or PostgreSQL or Temporal is away; repeating is safe.",
+    }
+)
 
 
 @router.get("/products", tags=["catalogue"], response_model=ProductList)
@@ -79,7 +85,7 @@ async def order_events(
         yield ServerSentEvent(event=event.kind, id=str(event.seq), data=data)
 
 
-@router.post("/orders/{order_id}/cancel", tags=["orders"], response_model=CancelAnswer)
+@router.post("/orders/{order_id}/cancel", tags=["orders"], response_model=CancelAnswer, responses=_CANCEL_PROBLEMS)
 async def cancel(order_id: str, gateway: GatewayDependency) -> CancelAnswer:
     """Give the order up. The session is closed at the provider first; a payment that came before wins."""
     order = await _find(gateway, order_id)

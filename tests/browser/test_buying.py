@@ -169,6 +169,33 @@ async def test_with_trouble_in_its_storage_the_browser_keeps_the_key(
     assert len(await shop.orders()) == 1
 
 
+async def test_with_its_storage_full_the_browser_keeps_the_key_in_its_tab(visitor: Visitor, shop: Shop) -> None:
+    visitor.expected_complaints.append(NETWORK)
+    await visitor.page.add_init_script(
+        "Object.defineProperty(window, 'indexedDB', { get() { throw new DOMException('no', 'SecurityError'); } });"
+        "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); };"
+    )
+    asked: list[str] = []
+
+    async def answer(route: Route) -> None:
+        asked.append(route.request.url)
+        await route.abort()
+
+    await visitor.fill_cart("Pen")
+    await visitor.page.route("**/checkout/*", answer)
+    await visitor.press.click()
+    await visitor.page.get_by_role("button", name="Stop trying").click()
+    await expect(visitor.page.locator("#trouble")).to_contain_text("It can never make a second order")
+    stopped = len(asked)
+    await visitor.press.click()
+    await visitor.page.wait_for_timeout(300)
+    await visitor.page.unroute("**/checkout/*")
+    await visitor.at_payment()
+    assert len(asked) > stopped > 0
+    assert len(set(asked)) == 1
+    assert len(await shop.orders()) == 1
+
+
 async def test_another_cart_while_an_order_is_unpaid_is_explained_and_can_replace_it(
     visitor: Visitor, shop: Shop
 ) -> None:

@@ -4,7 +4,9 @@ import asyncio
 import secrets
 import traceback
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 
 import asyncpg
 import httpx
@@ -13,15 +15,20 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+import api.__main__ as api_process
 import db.audit
-from checkout.errors import SettingsError
+import worker.__main__ as worker_process
+from checkout.contracts import OrderStatus
+from checkout.errors import PaymentRefused, SettingsError
 from checkout.settings import load_settings
+from db import insights, inventory
 from db.__main__ import _run as set_up
 from stack.config import StackConfig
 from stack.ports import free_ports
 from stack.stack import Stack
 from tests.support.databases import DatabaseServer
 from tests.support.eventually import eventually
+from tests.support.provider import always
 from tests.support.rig import TOKEN, Rig, gateway, rig, settings_for
 from worker.payments import stripe_adapter
 
@@ -112,6 +119,93 @@ async def test_a_restock_at_the_console_that_does_not_fit_is_refused_by_name(sho
     answer = await shop.http.post("/admin/console/restock", data=form | {field: value}, headers=at_home)
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+async def test_a_form_without_anything_in_it_is_no_form(shop: Rig) -> None:
+    """`curl -d ''` says "form": its user waits for the answer, not for a page to go to."""
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    answers = [await shop.press("empty")]
+    answers += [await shop.http.post("/checkout/empty", content=content, headers=form) for content in (b"", b" \n")]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert len({answer.content for answer in answers}) == 1
+
+
+async def test_another_cart_under_a_key_is_refused_also_before_any_worker_has_looked(
+    database_url: str, temporal_server: Stack
+) -> None:
+    settings = settings_for(database_url, temporal_server.config.temporal_port, CHECKOUT_SESSION_WAIT=0.3)
+    async with gateway(settings) as without_worker:
+        key = secrets.token_hex(8)
+        carts = [{"items": [{"sku": "pen", "quantity": quantity}]} for quantity in (1, 1, 2)]
+        answers = [await without_worker.post(f"/checkout/{key}", json=cart) for cart in carts]
+        assert [answer.status_code for answer in answers] == [202, 202, 422]
+        assert answers[2].json()["code"] == "idempotency-key-reused"
+
+
+async def test_a_bug_is_counted_like_every_answer(shop: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object) -> None:
+        raise KeyError("a bug")
+
+    counted = 'checkout_http_requests_total{method="GET",route="/products",status="500"}'
+    before = (await shop.http.get("/metrics")).text
+    monkeypatch.setattr(inventory, "list_products", broken)
+    assert (await shop.http.get("/products")).status_code == 500
+    after = (await shop.http.get("/metrics")).text
+
+    def count(text: str) -> float:
+        return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(counted))
+
+    assert count(after) == count(before) + 1
+
+
+async def test_money_that_is_owed_is_told_to_customer_and_operator(shop: Rig) -> None:
+    key, order_id, session_id = await shop.bought()
+    assert (await shop.cancel(order_id)).json()["status"] == "cancelled"
+    await shop.temporal.get_workflow_handle(key).result()
+    shop.provider.fail["refund"] = always(PaymentRefused("no balance"))
+    shop.provider.force_pay(session_id)
+    await shop.tell(session_id, key)
+
+    async def is_told() -> bool:
+        return bool((await shop.http.get(f"/orders/{order_id}")).json()["payment"]["status"] == "refund_due")
+
+    await eventually(is_told, what="the debt")
+    page = (await shop.http.get(f"/orders/{order_id}/view", headers=BROWSER)).text
+    assert "being given back" in page
+    assert "Nothing was charged" not in page
+    async with shop.engine.connect() as connection:
+        stuck = await insights.stuck_orders(connection, timedelta(0))
+    assert [(row.id, row.why) for row in stuck] == [(order_id, "owing")]
+
+
+async def test_what_cancel_and_refund_answer_is_declared(shop: Rig) -> None:
+    key, order_id, session_id = await shop.bought()
+    paths = (await shop.http.get("/openapi.json")).json()["paths"]
+    refused = await shop.http.post(f"/admin/orders/{order_id}/refund", headers=OPERATOR)
+    assert refused.status_code == 409
+    assert "409" in paths["/admin/orders/{order_id}/refund"]["post"]["responses"]
+    shop.provider.pay(session_id)
+    await shop.tell(session_id, key)
+    await shop.until(order_id, OrderStatus.FULFILLED, OrderStatus.DISPATCHED)
+    assert (await shop.cancel(order_id)).status_code == 409
+    assert "409" in paths["/orders/{order_id}/cancel"]["post"]["responses"]
+    shop.provider.fail["refund"] = always(PaymentRefused("no balance"))
+    assert (await shop.http.post(f"/admin/orders/{order_id}/refund", headers=OPERATOR)).status_code == 502
+    assert "502" in paths["/admin/orders/{order_id}/refund"]["post"]["responses"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("TEMPORAL_PROFILE", "nope"), ("TEMPORAL_TLS_CLIENT_CERT_PATH", "/no/such/file")]
+)
+@pytest.mark.parametrize("process", [api_process, worker_process])
+def test_a_wrong_variable_of_temporals_is_named_at_start(
+    process: ModuleType, name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(name, value)
+    if "CERT" in name:
+        monkeypatch.setenv("TEMPORAL_TLS_CLIENT_KEY_PATH", value)
+    assert process.main() == 2
+    assert name in capsys.readouterr().err
 
 
 async def test_who_comes_back_again_and_again_does_not_wake_the_checkout_each_time(

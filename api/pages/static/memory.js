@@ -13,19 +13,22 @@ const fallback = new Map();
 let opened = null;
 
 function read(name) {
+  if (fallback.has(name)) return fallback.get(name); // a full store reads well, but what it holds is old
   try {
     return JSON.parse(localStorage.getItem(name) ?? "null");
   } catch {
-    return fallback.get(name) ?? null;
+    return null;
   }
 }
 
 function write(name, value) {
-  fallback.set(name, value);
   try {
     if (value === null) localStorage.removeItem(name);
     else localStorage.setItem(name, JSON.stringify(value));
-  } catch { /* remembered in this tab only */ }
+    fallback.delete(name);
+  } catch {
+    fallback.set(name, value); // remembered in this tab only
+  }
 }
 
 /** `{items: {sku: quantity}, email}` */
