@@ -43,7 +43,7 @@ async def measure(target: Target, load: Load, phase: Phase = lambda name, done, 
         transactions = (transactions_after - transactions_before) / count
     audit = await _audit(target)
     report: Json = {
-        "ok": not tally.errors and len(tally.fulfilled) == load.checkouts and audit.get("ok") is not False,
+        "ok": not tally.errors and len(tally.fulfilled) == load.checkouts and audit.get("ok") is True,
         "load": asdict(load),
         "seconds": tally.seconds if tally.fulfilled else 0.0,
         "fulfilled": len(tally.fulfilled),

@@ -37,7 +37,9 @@ class Watch:
 
     async def __aenter__(self) -> "Watch":
         if self._target.database_url:
-            with suppress(OSError, TimeoutError):
+            import asyncpg
+
+            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 self._connection = await _listen(self._target.database_url, self.heard)
                 self.by = "listen"
         if self._connection is None:

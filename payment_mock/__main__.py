@@ -1,6 +1,7 @@
 """`python -m payment_mock`: one process, one event loop, one port."""
 
 import logging
+import os
 import sys
 
 import uvicorn
@@ -20,7 +21,7 @@ def main() -> int:
     for chatty in ("httpx", "alembic", "uvicorn.error"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     uvicorn.run(
-        expose_connection(create_app(settings)),
+        expose_connection(create_app(settings, on_death=lambda: os._exit(1))),
         host=settings.host,
         port=settings.port,
         loop="uvloop",

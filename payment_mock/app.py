@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import httpx
@@ -26,8 +26,11 @@ from payment_mock.settings import Settings
 log = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The ASGI application. Its lifespan connects, migrates, and runs the outbox and the housekeeping."""
+def create_app(settings: Settings, on_death: Callable[[], None] = lambda: None) -> FastAPI:
+    """The ASGI application. Its lifespan connects, migrates, and runs the outbox and the housekeeping.
+
+    `on_death` is called when that work has ended with an error: without it no event is sent any more.
+    """
     app = FastAPIOffline(  # Swagger UI from the package, not from a CDN
         title="Payment service (Stripe simulator)",
         lifespan=_lifespan,
@@ -35,6 +38,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.settings = settings
+    app.state.on_death = on_death
     app.include_router(guide.router)
     app.include_router(faults_routes.router)
     app.add_exception_handler(errors.StripeError, _render)
@@ -56,7 +60,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with httpx.AsyncHTTPTransport(limits=limits, trust_env=False) as transport:
         outbox = Outbox(settings, database, faults, transport)
         app.state.service = Service(settings, database, faults, outbox)
-        background = asyncio.create_task(_background(app.state.service))
+        background = asyncio.create_task(_background(app.state.service, app.state.on_death))
         try:
             yield
         finally:
@@ -66,7 +70,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             await database.close()
 
 
-async def _background(service: Service) -> None:
+async def _background(service: Service, on_death: Callable[[], None]) -> None:
     """Become ready, then work. Meanwhile the port answers: `/livez` 200, the rest 503 until the database is there."""
     try:
         await service.database.prepare()
@@ -79,6 +83,7 @@ async def _background(service: Service) -> None:
         raise
     except BaseException:
         log.exception("The payment service's background work died; leaving, so that the supervisor restarts it")
+        on_death()
         raise
 
 

@@ -182,6 +182,14 @@ class Service:
         for delivery in deliveries:
             await self.outbox.attempt(delivery)
 
+    async def recall(self, key: Key | None) -> Answer | None:
+        """The stored answer of a key, None for one that is not known. Raises `StripeError` if it stands for another
+        request."""
+        if key is None:
+            return None
+        async with self.database.single() as connection:
+            return await self._recall(connection, key) if await idempotency.is_known(connection, key) else None
+
     async def _recall(self, connection: AsyncConnection, key: Key | None) -> Answer:
         if key is None:
             raise errors.api_error(500)

@@ -61,7 +61,8 @@ def _python(
         if name == "payment"
         else python_environment(config, credentials, name),
         cwd=config.cwd,
-        url=urls(config).get(name, ""),
+        # For commands on this machine: the public address of a shop may lead elsewhere, or hide its operator's pages.
+        url=f"http://localhost:{port}" if name == "gateway" else urls(config).get(name, ""),
         needs=needs,
         ready=None if once else partial(http_ok, f"http://127.0.0.1:{port}/readyz"),
         once=once,

@@ -24,7 +24,7 @@ _DRAIN = 0.2  # seconds to wait for the last lines of a process that has ended
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-def _bound_to_parent(death_signal: signal.Signals) -> Callable[[], None]:
+def bound_to_parent(death_signal: signal.Signals) -> Callable[[], None]:
     """For the child, before exec and after the change of uid (which clears the setting): die with the parent.
 
     The kernel watches the thread that spawned: spawn from one that lives as long as the stack.
@@ -85,7 +85,7 @@ class Child:
             group=identity.gid,
             extra_groups=None if identity.uid is None else [],
             start_new_session=True,
-            preexec_fn=_bound_to_parent(part.death_signal),
+            preexec_fn=bound_to_parent(part.death_signal),
         )
         child = cls(popen)
         child._follower = asyncio.create_task(child._follow(on_line), name=f"follow {part.name}")

@@ -73,8 +73,9 @@ class Terminal:
             self._status.update(text)
 
     def _say(self, text: Text) -> None:
-        # Whoever read our output may be gone (`checkout up | head`); the shop stays open all the same.
-        with contextlib.suppress(OSError, ValueError):
+        # Whoever read our output may be gone (`checkout up | head`); the shop stays open all the same. (rich makes a
+        # SystemExit of it, once, and is quiet from then on.)
+        with contextlib.suppress(OSError, ValueError, SystemExit):
             self._console.print(text)
 
 

@@ -27,8 +27,15 @@ def _expand(params: form.Params, prefix: str = "") -> list[str]:
 
 async def create(service: Service, request: Request) -> Answer:
     params, body = await read_form(request)
-    session = session_from(params)
-    return await service.create(session, _expand(params), idempotency_key(request, body))
+    key = idempotency_key(request, body)
+    try:
+        session = session_from(params)
+    except errors.StripeError:
+        # A repeat gets the first one's answer, though `expires_at` has come too near meanwhile.
+        if (known := await service.recall(key)) is not None:
+            return known
+        raise
+    return await service.create(session, _expand(params), key)
 
 
 async def retrieve(service: Service, request: Request) -> Answer:

@@ -75,6 +75,10 @@ async def store(connection: AsyncConnection, key: Key, status: int, body: bytes)
     await connection.execute(_STORE, {"key": key.key, "status": status, "body": body})
 
 
+async def is_known(connection: AsyncConnection, key: Key) -> bool:
+    return (await connection.execute(_FIND, {"key": key.key})).first() is not None
+
+
 async def recall(connection: AsyncConnection, key: Key) -> StoredAnswer:
     """The stored answer of a key that could not be claimed.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stack.commands import options
-from stack.commands.output import NO, UNREACHABLE, CommandFailed, Output, speaking
+from stack.commands.output import NO, UNREACHABLE, USAGE, CommandFailed, Output, speaking
 
 if TYPE_CHECKING:
     from bench.stats import Tally
@@ -50,6 +50,7 @@ def bench(
 
         place = locate(url, token)
         with Shop(place) as shop:  # a clear sentence before the load, not a thousand errors in it
+            shop.orders(limit=1)  # the token, without which nothing is seen in time and no audit is made
             known = {str(product.get("sku")) for product in shop.products().get("products", [])}
         if sku not in known:
             raise CommandFailed(NO, "No such product", f"{sku} is not among {', '.join(sorted(known))}")
@@ -65,10 +66,15 @@ def bench(
             pids=place.pids,
         )
         load = Load(clients, checkouts, warmup, sku, rate, patience)
+        try:  # before the load: afterwards all would be lost
+            kept = keep.open("w") if keep is not None else None
+        except OSError as error:
+            raise CommandFailed(USAGE, "Wrong --keep", f"{keep} cannot be written: {error.strerror}") from None
         report, tally = asyncio.run(_with_progress(output, target, load))
-        if keep is not None:
-            rows = zip(tally.order_ids, tally.fulfilled, strict=True)
-            keep.write_text("".join(json.dumps({"order_id": one, "seconds": seconds}) + "\n" for one, seconds in rows))
+        if kept is not None:
+            with kept:
+                for one, seconds in zip(tally.order_ids, tally.fulfilled, strict=True):
+                    kept.write(json.dumps({"order_id": one, "seconds": seconds}) + "\n")
         if as_json:
             output.json(report)
         else:

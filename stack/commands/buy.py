@@ -6,7 +6,7 @@ import typer
 
 from stack.commands import options
 from stack.commands.cart import parse_cart
-from stack.commands.output import speaking
+from stack.commands.output import USAGE, CommandFailed, speaking
 
 
 def buy(
@@ -41,11 +41,16 @@ def buy(
         body: dict[str, object] = {"items": parse_cart(items or ["pen"])}
         if email:
             body["email"] = email
+        from checkout.errors import InvalidKey
+        from checkout.ids import parse_checkout_key
         from stack.commands.client import Shop
         from stack.commands.locate import locate
         from stack.commands.pay import outcome_of, show_outcome
 
-        key = key or secrets.token_urlsafe(20)
+        try:
+            key = parse_checkout_key(key) if key else secrets.token_urlsafe(20)
+        except InvalidKey as error:
+            raise CommandFailed(USAGE, "Wrong --key", str(error)) from None
         with Shop(locate(url)) as shop:
             with output.working("Reserving stock, opening a payment session…") as status:
                 bought = shop.buy(body, key, timeout, lambda why: status.update(f"Waiting: {why}…") if status else None)

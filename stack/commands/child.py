@@ -8,9 +8,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from stack.commands.locate import Location, locate
 from stack.commands.output import UNREACHABLE, CommandFailed
+from stack.process import bound_to_parent
 
 _START_WITHIN, _STOP_WITHIN = 120.0, 30.0  # seconds
 _LOOK_EVERY = 0.2
@@ -24,15 +26,16 @@ def stack_running(data_dir: Path) -> Iterator[Path]:
     Raises `CommandFailed` with the last lines of its output when it does not come up.
     """
     log = data_dir / "logs" / "demo.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as sink:
-        # In our own process group: Ctrl-C reaches it as well, and it stops what it started by itself.
+    with _private(log) as sink:
+        # In our own process group: Ctrl-C reaches it as well, and it stops what it started by itself. So does our end,
+        # however it comes.
         child = subprocess.Popen(
             [sys.executable, "-m", "stack.cli", "up"],
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
             env={**os.environ, "CHECKOUT_DATA_DIR": str(data_dir)},
+            preexec_fn=bound_to_parent(signal.SIGTERM),
         )
     try:
         _wait_ready(child, log)
@@ -44,6 +47,17 @@ def stack_running(data_dir: Path) -> Iterator[Path]:
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+
+
+def _private(log: Path) -> BinaryIO:
+    """Open for writing what nobody else may read: the operator token is told there."""
+    try:
+        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sink = os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+        os.fchmod(sink.fileno(), 0o600)  # one that an earlier version left open to all
+    except OSError as error:
+        raise CommandFailed(UNREACHABLE, "The data directory cannot be written", f"{log}: {error.strerror}") from None
+    return sink
 
 
 def _wait_ready(child: "subprocess.Popen[bytes]", log: Path) -> None:

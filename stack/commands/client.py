@@ -4,6 +4,7 @@ A checkout is repeated under the same key for as long as the answer is "not yet"
 the key makes that safe. Nothing else is repeated by itself.
 """
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -101,14 +102,27 @@ class Shop:
 
     def find_order(self, reference: str) -> Json:
         """The order of an order id, a payment session id or a checkout key."""
-        if reference.startswith("ord_"):
+        if not reference.startswith("ord_"):
+            return self._search(reference)
+        try:
             return self.order(reference)
-        rows = self.orders(q=reference, limit=50).get("orders", [])
-        if not reference.startswith("cs_"):  # a search finds what begins like it, too
-            rows = [row for row in rows if row.get("checkout_key") == reference]
-        if len(rows) == 1:
-            return self.order(str(rows[0]["order_id"]))
-        raise CommandFailed(NO, "No such order", f"Nothing is known of {reference}")
+        except CommandFailed as error:
+            if error.problem.get("status") != 404:
+                raise
+            with contextlib.suppress(CommandFailed):  # a key may begin so, too; the search needs the operator's token
+                return self._search(reference)
+            raise
+
+    def _search(self, reference: str) -> Json:
+        after = None
+        while True:  # it finds what begins alike, too
+            page = self.orders(q=reference, limit=500, after=after)
+            for row in page.get("orders", []):
+                if row.get("checkout_key") == reference or reference.startswith("cs_"):
+                    return self.order(str(row["order_id"]))
+            after = page.get("next")
+            if after is None:
+                raise CommandFailed(NO, "No such order", f"Nothing is known of {reference}")
 
     def submit_payment(self, session_id: str) -> None:
         self._pay("submit_payment", session_id)

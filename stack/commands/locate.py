@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from stack.commands.output import UNREACHABLE, USAGE, CommandFailed
 
@@ -26,14 +27,28 @@ class Location:
         return self.supervisor_pid is not None
 
 
+def _check_url(url: str) -> None:
+    if not url.startswith(("http://", "https://")):
+        raise CommandFailed(USAGE, "Wrong --url", f"{url} does not begin with http:// or https://")
+    try:
+        parts = urlsplit(url)
+        is_sound = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # no port, or none that there is
+        is_sound = False
+    if not is_sound:
+        raise CommandFailed(USAGE, "Wrong --url", f"{url} names no host, or a port that there is not")
+
+
 def locate(url: str | None = None, token: str | None = None) -> Location:
     """Find the stack. Raises `CommandFailed` when the settings, or the URL given, are wrong."""
     from checkout.errors import SettingsError
     from checkout.settings import load_settings
     from stack.state import read_state
 
-    if url is not None and not url.startswith(("http://", "https://")):
-        raise CommandFailed(USAGE, "Wrong --url", f"{url} does not begin with http:// or https://")
+    if url is not None:
+        _check_url(url)
+    if token is not None and not (token.isascii() and token.isprintable() and token == token.strip()):
+        raise CommandFailed(USAGE, "Wrong --token", "A token is printable ASCII, without blanks around it")
     try:
         settings = load_settings()
     except SettingsError as error:

@@ -1,9 +1,13 @@
 """`checkout demo` and `checkout reset` from nothing to nothing, as on a fresh machine."""
 
+import asyncio
 import os
+import stat
+import sys
 from pathlib import Path
 
 from stack.config import StackConfig
+from tests.support.eventually import eventually
 
 from .conftest import run_checkout
 
@@ -56,6 +60,21 @@ async def test_the_tour_starts_everything_keeps_every_promise_and_leaves_nothing
     assert forgotten.code == 0
     assert {"postgres", "secrets"} <= set(forgotten.json["removed"])
     assert list(config.data_dir.iterdir()) == []
+
+
+async def test_a_tour_that_is_killed_leaves_nothing_running_and_told_its_secrets_to_nobody(scratch: Path) -> None:
+    config = StackConfig.for_tests(scratch / "killed")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "stack.cli", "demo", env=environment(config),
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    log = config.data_dir / "logs" / "demo.log"
+    await eventually(lambda: log.exists() and "Operator token" in log.read_text(), within=120)
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+    assert stat.S_IMODE(log.parent.stat().st_mode) == 0o700
+    process.kill()
+    await process.wait()
+    await eventually(lambda: processes_of(config.data_dir) == [], within=60, what="the end of all it had started")
 
 
 async def test_a_tour_that_cannot_start_says_why_and_leaves_nothing_running(scratch: Path) -> None:

@@ -174,6 +174,18 @@ async def test_the_library_itself_retries_past_a_conflict(shop: Shop) -> None:
     assert (await patient.v1.checkout.sessions.create_async(params)).status == "open"
 
 
+async def test_a_repeat_gets_its_answer_though_the_time_it_asked_for_has_come_near(shop: Shop) -> None:
+    """Half an hour is the least that may be asked for. The first request asked for it; the repeat is the same one."""
+    key, expires_at = new_key(), in_seconds(1801)
+    first = await shop.create(key, expires_at=expires_at, metadata={})
+    await asyncio.sleep(2.2)
+    with pytest.raises(stripe.InvalidRequestError):
+        await shop.create(expires_at=expires_at, metadata={})
+    assert (await shop.create(key, expires_at=expires_at, metadata={})).id == first.id
+    with pytest.raises(stripe.IdempotencyError):
+        await shop.create(key, expires_at=expires_at - 1, metadata={})
+
+
 async def test_a_key_is_forgotten_after_24_hours_and_not_before(shop: Shop) -> None:
     old, young = new_key(), new_key()
     first = {key: (await shop.create(key, metadata={})).id for key in (old, young)}

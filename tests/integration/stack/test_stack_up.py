@@ -14,6 +14,7 @@ import pytest
 
 from stack import Stack, StackConfig, read_state
 from stack.testing import alive, data_dir
+from tests.support.eventually import eventually
 from tests.support.stack_up import up
 
 SERVERS = ("postgres", "temporal")
@@ -62,6 +63,26 @@ async def test_a_signal_while_it_starts_stops_it_as_well(place: Path) -> None:
         running.process.send_signal(signal.SIGTERM)
         assert await running.end() == 0
         assert "Traceback" not in running.output
+
+
+async def test_it_stays_open_when_its_reader_is_gone_and_stops_in_order_all_the_same(place: Path) -> None:
+    """`checkout up | head`, and Ctrl-C at `make up | tee`, which ends the reader first."""
+    async with up(place) as running:
+        await running.until("Ctrl-C stops everything")
+        pids = running.pids()
+        running.process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
+        os.kill(json.loads((place / "stack.json").read_text())["temporal"]["pid"], signal.SIGKILL)  # it has to say so
+
+        def is_back() -> bool:
+            return running.pids() != pids and all(alive(pid) for pid in running.pids())
+
+        await eventually(is_back, within=60, what="the killed part")
+        pids = running.pids()
+        running.process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(30):
+            assert await running.process.wait() == 0
+        assert not any(alive(pid) for pid in pids)
+        assert not (place / "stack.json").exists()
 
 
 async def test_a_second_ctrl_c_kills_at_once(place: Path) -> None:

@@ -46,7 +46,70 @@ def test_an_unknown_order_is_a_no(checkout: Checkout) -> None:
 
 def test_an_odd_reference_cannot_reach_another_address(checkout: Checkout, shop: Scripted) -> None:
     checkout("status", "ord_/../../admin/audit")
-    assert [path for _, path, _, _ in shop.requests] == ["/orders/ord_%2F..%2F..%2Fadmin%2Faudit"]
+    asked = [path for _, path, _, _ in shop.requests]
+    assert asked == [
+        "/orders/ord_%2F..%2F..%2Fadmin%2Faudit",
+        "/admin/orders?q=ord_%2F..%2F..%2Fadmin%2Faudit&limit=500",  # a key may begin with ord_
+    ]
+
+
+def test_a_key_is_found_among_many_that_begin_alike(checkout: Checkout, shop: Scripted) -> None:
+    others = [{"checkout_key": f"load-1{number}", "order_id": f"ord_{number}"} for number in range(500)]
+    shop.plan("GET", "/admin/orders", 200, {"orders": others, "next": "more"})
+    shop.plan("GET", "/admin/orders", 200, {"orders": [{"checkout_key": "load-1", "order_id": ORDER_ID}], "next": None})
+    shop.plan("GET", f"/orders/{ORDER_ID}", 200, order())
+    assert json.loads(checkout("status", "load-1", "--json").stdout)["order_id"] == ORDER_ID
+    assert "after=more" in shop.requests[1][1]
+
+
+def test_a_key_may_begin_as_an_order_id_does(checkout: Checkout, shop: Scripted) -> None:
+    rows = [{"checkout_key": "ord_of_mine", "order_id": ORDER_ID}]
+    shop.plan("GET", "/admin/orders", 200, {"orders": rows, "next": None})
+    shop.plan("GET", f"/orders/{ORDER_ID}", 200, order())
+    assert checkout("status", "ord_of_mine").exit_code == 0
+
+
+def test_an_unknown_order_needs_no_token_to_be_unknown(checkout: Checkout, shop: Scripted) -> None:
+    shop.plan("GET", "/admin/orders", 401, {"title": "Not allowed", "code": "unauthorized"})
+    result = checkout("status", ORDER_ID)
+    assert (result.exit_code, "Not allowed" in result.stderr) == (1, False)
+
+
+@pytest.mark.parametrize("url", ["http://localhost:80820", "http://localhost:port", "http://", "ftp://shop.example"])
+def test_an_address_that_can_be_none_is_a_wrong_option(checkout: Checkout, url: str) -> None:
+    result = checkout("orders", "--url", url)
+    assert (result.exit_code, "Wrong --url" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("token", ["schlüssel", "two\nlines", " blank"])
+def test_a_token_that_no_header_can_hold_is_a_wrong_option(checkout: Checkout, token: str) -> None:
+    result = checkout("orders", "--token", token)
+    assert (result.exit_code, "Wrong --token" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("key", [" birthday-1", "birthday-1\r", "größe", "a/b"])
+def test_a_key_that_can_be_none_is_a_wrong_option_and_sent_nowhere(
+    checkout: Checkout, shop: Scripted, key: str
+) -> None:
+    result = checkout("buy", "--key", key)
+    assert (result.exit_code, "Wrong --key" in result.stderr) == (2, True)
+    assert shop.requests == []
+
+
+def test_a_benchmark_says_before_it_begins_that_its_file_cannot_be_written(
+    checkout: Checkout, shop: Scripted, tmp_path: Path
+) -> None:
+    shop.plan("GET", "/admin/orders", 200, {"orders": [], "next": None})
+    shop.plan("GET", "/products", 200, {"products": [{"sku": "pen"}]})
+    result = checkout("bench", "--keep", str(tmp_path / "no" / "such.jsonl"))
+    assert (result.exit_code, "Wrong --keep" in result.stderr) == (2, True)
+    assert shop.sent("POST", "/checkout") == []
+
+
+def test_a_benchmark_without_the_operators_token_is_not_begun(checkout: Checkout, shop: Scripted) -> None:
+    shop.plan("GET", "/admin/orders", 401, {"title": "Not allowed", "code": "unauthorized"})
+    assert checkout("bench").exit_code == 1
+    assert shop.sent("POST", "/checkout") == []
 
 
 def test_orders_are_listed_with_what_was_asked_for(checkout: Checkout, shop: Scripted) -> None:

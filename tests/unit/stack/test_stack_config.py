@@ -5,8 +5,9 @@ import pytest
 
 from checkout.settings import load_settings
 from stack.config import PARTS, StackConfig
-from stack.environment import Credentials, payment_environment, python_environment, server_environment
+from stack.environment import Credentials, payment_environment, python_environment, server_environment, urls
 from stack.errors import StackError
+from stack.parts import build
 
 KEYS = Credentials("postgresql://u:secret@127.0.0.1:1/d", "the-operator-token", "whsec_one")
 
@@ -84,6 +85,13 @@ def test_every_python_part_is_told_the_same_addresses(tmp_path: Path) -> None:
     assert env["STRIPE_API_BASE"] == f"http://127.0.0.1:{config.payment_port}"
     assert env["PAYMENT_WEBHOOK_URL"] == f"http://127.0.0.1:{config.api_port}/payment_webhook"
     assert env["CHECKOUT_PAYMENT_TIMEOUT"] == "2"
+
+
+def test_commands_on_this_machine_do_not_go_by_the_public_address(tmp_path: Path) -> None:
+    config = StackConfig.for_tests(tmp_path, parts=("gateway",), public_url="https://shop.example.com")
+    (gateway,) = build(config, KEYS)
+    assert gateway.url == f"http://localhost:{config.api_port}"
+    assert urls(config)["gateway"] == "https://shop.example.com"
 
 
 def test_our_temporal_server_is_not_reached_through_the_users_own_profile(tmp_path: Path) -> None:
