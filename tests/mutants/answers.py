@@ -3,6 +3,11 @@
 from tests.mutants.mutant import Mutant, mutant
 
 _ANSWERS = "tests/integration/test_answer_guards.py"
+_PROCESSES = "tests/integration/test_process_guards.py"
+_TELL_FOLLOWERS = """\
+            for queue in self._followers:
+                _push(queue, None)
+            while"""
 
 ANSWERS: tuple[Mutant, ...] = (
     mutant(
@@ -19,7 +24,7 @@ ANSWERS: tuple[Mutant, ...] = (
         "        hide_parameters=True,",
         "        hide_parameters=False,",
         breaks="the email of whoever buys while PostgreSQL restarts would be in the worker's log",
-        tests=f"{_ANSWERS}::test_what_a_statement_was_asked_with_is_in_no_error",
+        tests=f"{_PROCESSES}::test_what_a_statement_was_asked_with_is_in_no_error",
     ),
     mutant(
         "audits-are-patient",
@@ -35,7 +40,7 @@ ANSWERS: tuple[Mutant, ...] = (
         "        command_timeout=None,\n",
         "",
         breaks="a migration of over three seconds could never be made",
-        tests=f"{_ANSWERS}::test_a_set_up_waits_for_another_one",
+        tests=f"{_PROCESSES}::test_a_set_up_waits_for_another_one",
     ),
     mutant(
         "coming-back-is-limited",
@@ -51,6 +56,47 @@ ANSWERS: tuple[Mutant, ...] = (
         "gt=0, le=79_200,",
         "gt=0, le=86_400,",
         breaks="a customer would be told of ten minutes that the payment page does not give",
-        tests=f"{_ANSWERS}::test_no_deadline_is_promised_that_the_provider_does_not_keep",
+        tests=f"{_PROCESSES}::test_no_deadline_is_promised_that_the_provider_does_not_keep",
+    ),
+    mutant(
+        "another-cart-is-refused-at-once",
+        "api/checkouts.py",
+        "                await self._check_begun(handle, fingerprint)\n",
+        "",
+        breaks="while no worker runs, whoever reuses a key for another cart would be told that it has begun",
+        tests=f"{_ANSWERS}::test_another_cart_under_a_key_is_refused_also_before_any_worker_has_looked",
+    ),
+    mutant(
+        "debts-are-told",
+        "api/order_views.py",
+        "    elif status is OrderStatus.CANCELLED and row.payment_intent_id:",
+        "    elif False:",
+        breaks="a customer whose money came late would read that nothing was charged",
+        tests=f"{_ANSWERS}::test_money_that_is_owed_is_told_to_customer_and_operator",
+    ),
+    mutant(
+        "bugs-are-counted",
+        "api/metrics.py",
+        "                count(500)\n",
+        "                pass\n",
+        breaks="the alert on 5xx would be silent while everything fails",
+        tests=f"{_ANSWERS}::test_a_bug_is_counted_like_every_answer",
+    ),
+    mutant(
+        "followers-begin-anew",
+        "api/events.py",
+        _TELL_FOLLOWERS,
+        "            while",
+        breaks="after PostgreSQL was away, an operator's stream would go on with a gap in it that nobody sees",
+        tests="tests/integration/test_event_stream.py::test_who_follows_hears_of_each_order_and_begins_anew_after_a_gap",
+    ),
+    mutant(
+        "a-repeat-is-asked-by-its-key",
+        "payment_mock/routes/stripe_sessions.py",
+        "        if (known := await service.recall(key)) is not None:\n            return known\n",
+        "",
+        breaks="the simulator would refuse a repeat that Stripe answers, and hide what the shop does with it",
+        tests="tests/integration/payment_mock/test_idempotency.py"
+        "::test_a_repeat_gets_its_answer_though_the_time_it_asked_for_has_come_near",
     ),
 )
