@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 import db.audit
 from checkout.contracts import OrderStatus
 from checkout.errors import PaymentRefused
+from checkout.ids import settlement_workflow_id
 from db import insights, inventory
 from stack.config import StackConfig
 from stack.ports import free_ports
@@ -164,6 +165,8 @@ async def test_money_that_is_owed_is_told_to_customer_and_operator(shop: Rig) ->
     async with shop.engine.connect() as connection:
         stuck = await insights.stuck_orders(connection, timedelta(0))
     assert [(row.id, row.why) for row in stuck] == [(order_id, "owing")]
+    # The next test's worker would go on with it: they share the Temporal.
+    await shop.temporal.get_workflow_handle(settlement_workflow_id(session_id)).terminate()
 
 
 async def test_what_cancel_and_refund_answer_is_declared(shop: Rig) -> None:

@@ -112,11 +112,13 @@ async def owed(shop: Rig) -> tuple[str, str]:
 
 async def test_a_crowd_of_debts_does_not_hide_a_lost_one(shop: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker.activities.sweep, "BATCH", 1)
-    for _ in range(2):
-        _, session_id = await owed(shop)
-    await terminate(shop, settlement_workflow_id(session_id))
+    debts = [await owed(shop) for _ in range(2)]
+    await terminate(shop, settlement_workflow_id(debts[1][1]))
     assert (await sweep(shop)).settlements_started == 1
+    # To the end, or it would be the next test's provider that gives it back: they share the Temporal.
     shop.provider.fail.clear()
+    for order_id, _ in debts:
+        await shop.until(order_id, OrderStatus.REFUNDED)
 
 
 async def test_money_that_is_owed_for_an_ended_order_is_given_back_though_its_settlement_is_lost(shop: Rig) -> None:
@@ -126,7 +128,7 @@ async def test_money_that_is_owed_for_an_ended_order_is_given_back_though_its_se
     shop.provider.fail.clear()
     assert (await sweep(shop)).settlements_started == 1
     await shop.until(order_id, OrderStatus.REFUNDED)
-    assert shop.provider.refunded == [f"pi_{session_id}"]
+    assert shop.provider.refunded.count(f"pi_{session_id}") == 1
     assert (await sweep(shop)).settlements_started == 0
 
 
