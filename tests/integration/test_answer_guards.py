@@ -3,38 +3,23 @@
 import secrets
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 import db.audit
 from checkout.contracts import OrderStatus
 from checkout.errors import PaymentRefused
 from checkout.ids import settlement_workflow_id
 from db import insights, inventory
-from stack.config import StackConfig
 from stack.ports import free_ports
 from stack.stack import Stack
 from tests.support.eventually import eventually
 from tests.support.provider import always
-from tests.support.rig import TOKEN, Rig, gateway, rig, settings_for
+from tests.support.rig import TOKEN, Rig, gateway, settings_for
 
 OPERATOR = {"Authorization": f"Bearer {TOKEN}"}
 BROWSER = {"Accept": "text/html"}
-
-
-@pytest.fixture(scope="module")
-async def temporal_server(scratch: Path) -> AsyncIterator[Stack]:
-    async with Stack(StackConfig.for_tests(scratch / "answer-guards", parts=("temporal",))) as stack:
-        yield stack
-
-
-@pytest.fixture
-async def shop(database_url: str, engine: AsyncEngine, temporal_server: Stack) -> AsyncIterator[Rig]:
-    async with rig(database_url, engine, temporal_server) as shop:
-        yield shop
 
 
 @pytest.fixture

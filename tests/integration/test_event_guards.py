@@ -1,31 +1,13 @@
 """What an event may and may not do, on a real Temporal (planted bugs run these)."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.contracts import OrderStatus
 from checkout.errors import PaymentUnknown
 from checkout.ids import settlement_workflow_id
-from stack.config import StackConfig
-from stack.stack import Stack
 from tests.support.provider import times
-from tests.support.rig import Rig, rig
+from tests.support.rig import Rig
 from worker.workflows.checkout import CheckoutWorkflow
-
-
-@pytest.fixture(scope="module")
-async def temporal_server(scratch: Path) -> AsyncIterator[Stack]:
-    async with Stack(StackConfig.for_tests(scratch / "event-guards", parts=("temporal",))) as stack:
-        yield stack
-
-
-@pytest.fixture
-async def shop(database_url: str, engine: AsyncEngine, temporal_server: Stack) -> AsyncIterator[Rig]:
-    async with rig(database_url, engine, temporal_server) as shop:
-        yield shop
 
 
 # The first is longer than Temporal takes as a workflow's id.

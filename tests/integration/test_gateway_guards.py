@@ -2,12 +2,9 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import (
     Client,
     Interceptor,
@@ -24,21 +21,7 @@ from checkout.contracts import CartLine, OpenOrderInput, OrderStatus, PaymentSes
 from checkout.fingerprint import cart_fingerprint
 from checkout.ids import settlement_workflow_id
 from db import orders
-from stack.config import StackConfig
-from stack.stack import Stack
-from tests.support.rig import TOKEN, Rig, gateway, rig, settings_for
-
-
-@pytest.fixture(scope="module")
-async def temporal_server(scratch: Path) -> AsyncIterator[Stack]:
-    async with Stack(StackConfig.for_tests(scratch / "gateway-guards", parts=("temporal",))) as stack:
-        yield stack
-
-
-@pytest.fixture
-async def shop(database_url: str, engine: AsyncEngine, temporal_server: Stack) -> AsyncIterator[Rig]:
-    async with rig(database_url, engine, temporal_server) as shop:
-        yield shop
+from tests.support.rig import TOKEN, Rig, gateway, settings_for
 
 
 async def test_a_key_answers_only_to_its_own_cart_while_it_runs_and_afterwards(shop: Rig) -> None:

@@ -1,12 +1,9 @@
 """The safety net: what nobody looks after is found, and what somebody looks after is left alone."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.testing import ActivityEnvironment
 
 import worker.activities.sweep
@@ -14,25 +11,11 @@ from checkout.contracts import OrderStatus, SweepResult
 from checkout.errors import PaymentUnreachable
 from checkout.ids import settlement_workflow_id
 from db import orders
-from stack.config import StackConfig
-from stack.stack import Stack
 from tests.integration.test_open_order import awaiting, scalar
 from tests.support.eventually import eventually
 from tests.support.provider import always
-from tests.support.rig import Rig, rig
+from tests.support.rig import Rig
 from worker.activities.sweep import SweepActivities
-
-
-@pytest.fixture(scope="module")
-async def temporal_server(scratch: Path) -> AsyncIterator[Stack]:
-    async with Stack(StackConfig.for_tests(scratch / "sweep-guards", parts=("temporal",))) as stack:
-        yield stack
-
-
-@pytest.fixture
-async def shop(database_url: str, engine: AsyncEngine, temporal_server: Stack) -> AsyncIterator[Rig]:
-    async with rig(database_url, engine, temporal_server) as shop:
-        yield shop
 
 
 async def sweep(shop: Rig, grace: float = 0.0) -> SweepResult:

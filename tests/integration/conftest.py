@@ -1,0 +1,25 @@
+"""The rig of the guards' tests: a Temporal for each file, and over it a fresh shop for each test."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from stack.config import StackConfig
+from stack.stack import Stack
+from tests.support.rig import Rig, rig
+
+
+@pytest.fixture(scope="module")
+async def temporal_server(scratch: Path, request: pytest.FixtureRequest) -> AsyncIterator[Stack]:
+    """Workflows that a test leaves running go on in the next one's worker: let none of them act there."""
+    config = StackConfig.for_tests(scratch / request.module.__name__, parts=("temporal",))
+    async with Stack(config) as stack:
+        yield stack
+
+
+@pytest.fixture
+async def shop(database_url: str, engine: AsyncEngine, temporal_server: Stack) -> AsyncIterator[Rig]:
+    async with rig(database_url, engine, temporal_server) as shop:
+        yield shop
