@@ -146,18 +146,25 @@ async def test_of_two_refunds_that_saw_the_same_charge_one_is_made_and_the_other
     session = await service.provider.create_session(request())
     await service.pay(session.session_id)
     intent = (await service.provider.retrieve_session(session.session_id)).payment_intent_id
-    await service.fault("refund.before", "hold", times=2, delay_seconds=10)
 
     async def refund() -> tuple[int, str]:
         headers = {"Authorization": f"Bearer {KEY}"}
         answer = await service.http.post("/v1/refunds", data={"payment_intent": intent}, headers=headers)
         return answer.status_code, answer.json().get("error", {}).get("code", "")
 
-    async def both_hold() -> bool:
-        return bool((await service.http.get("/_faults")).json()["rules"][0]["holding"] == 2)
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
-    refunds = [asyncio.create_task(refund()) for _ in range(2)]
-    await eventually(both_hold, what="both refunds at the barrier")
-    await service.http.post("/_faults/release", json={})
+    async def both_wait() -> bool:
+        return await service.count(waiting) == 2
+
+    # Somebody holds the row: both read what was paid, and neither can write before the other has read.
+    connection = await asyncpg.connect(service._database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT 1 FROM payments.sessions WHERE id = $1 FOR UPDATE", session.session_id)
+            refunds = [asyncio.create_task(refund()) for _ in range(2)]
+            await eventually(both_wait, what="both refunds at the lock")
+    finally:
+        await connection.close()
     assert sorted(await asyncio.gather(*refunds)) == [(200, ""), (400, "charge_already_refunded")]
     assert await service.count("SELECT sum(amount) FROM payments.refunds") == 2000
