@@ -38,8 +38,7 @@ class MetricsMiddleware:
 
         try:
             await self._app(scope, receive, observed)
-        except Exception:
-            # A bug: Starlette answers it outside of all middleware.
+        except Exception:  # whatever bug it is, Starlette answers it outside of all middleware; counted, and passed on
             if not is_counted:
                 count(500)
             raise
