@@ -10,6 +10,7 @@ COPY requirements.lock .
 RUN python -m pip --python /opt/venv/bin/python install \
         --no-cache-dir --no-compile --no-deps --only-binary :all: --require-hashes -r requirements.lock
 COPY checkout /app/checkout
+COPY runtime /app/runtime
 COPY db /app/db
 COPY worker /app/worker
 COPY api /app/api

@@ -34,15 +34,15 @@ help: ## Show this list
 
 .PHONY: up
 up: $(VENV)/.stack ## Run everything: database, Temporal, payment service, worker, shop
-	@exec $(PY) -m stack up $(ARGS)
+	@exec $(PY) -m cli up $(ARGS)
 
 .PHONY: demo
 demo: $(VENV)/.stack ## Show the promises being kept, in this terminal, in a minute
-	@exec $(PY) -m stack demo $(ARGS)
+	@exec $(PY) -m cli demo $(ARGS)
 
 .PHONY: reset
 reset: $(VENV)/.stack ## Delete the data of `make up`
-	@exec $(PY) -m stack reset $(ARGS)
+	@exec $(PY) -m cli reset $(ARGS)
 
 # ---- Prove ----
 
@@ -64,19 +64,19 @@ check: $(VENV)/.dev ## Lint, format, types, layers, locks, known vulnerabilities
 
 .PHONY: chaos
 chaos: $(VENV)/.dev ## Break everything for a while, then audit
-	$(PY) -m tests.chaos $(ARGS)
+	$(PY) -m tests.campaigns.chaos $(ARGS)
 
 .PHONY: schedules
 schedules: $(VENV)/.dev ## Run thousands of random schedules of customers, faults and clocks
-	$(PY) -m tests.schedules $(ARGS)
+	$(PY) -m tests.campaigns.schedules $(ARGS)
 
 .PHONY: mutants
 mutants: $(VENV)/.dev ## Plant bugs, one at a time, and see whether the tests catch them
-	$(PY) -m tests.mutants $(ARGS)
+	$(PY) -m tests.campaigns.mutants $(ARGS)
 
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure whole paid checkouts a second
-	$(PY) -m stack bench $(ARGS)
+	$(PY) -m cli bench $(ARGS)
 
 # ---- Maintain ----
 

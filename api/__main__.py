@@ -7,11 +7,11 @@ import uvicorn
 
 from api.app import create_app
 from api.server import Server, raise_file_limit
-from checkout import failpoints
 from checkout.errors import SettingsError
-from checkout.logs import configure_logging
-from checkout.settings import load_settings
-from checkout.temporal import connection_settings
+from runtime import failpoints
+from runtime.connection import connection_settings
+from runtime.logs import configure_logging
+from runtime.settings import load_settings
 
 
 def main() -> int:

@@ -8,21 +8,22 @@ from fastapi import FastAPI
 from api import codec_server, openapi, problems
 from api.audit import AUDIT_SECONDS
 from api.checkouts import Checkouts
-from api.console import setup as console
 from api.events import OrderEventHub
 from api.limits import BoundedBodies, Limits
-from api.metrics import MetricsMiddleware
-from api.origin import SameOrigin
-from api.pages import api_docs, assets, storefront
-from api.pages import errors as error_pages
-from api.pages import order as order_pages
-from api.pages.security import SecurityHeaders
-from api.paths import CleanPaths
+from api.middleware.metrics import MetricsMiddleware
+from api.middleware.origin import SameOrigin
+from api.middleware.paths import CleanPaths
+from api.middleware.security import SecurityHeaders
 from api.routes import admin, checkout, orders, probes, webhook
 from api.state import Gateway
-from checkout.settings import Settings
-from checkout.temporal import BRIEF_RETRIES, connect
+from api.web import api_docs, assets
+from api.web import errors as error_pages
+from api.web.console import setup as console
+from api.web.shop import order as order_pages
+from api.web.shop import storefront
 from db.engine import create_engine
+from runtime.connection import BRIEF_RETRIES, connect
+from runtime.settings import Settings
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -67,7 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
         description="Never charged without fulfilment, never charged twice, stock held if and only if it is needed.",
         lifespan=lifespan,
         redirect_slashes=False,
-        docs_url=None,  # ours: api.pages.api_docs
+        docs_url=None,  # ours: api.web.api_docs
         redoc_url=None,
     )
     app.add_middleware(BoundedBodies)

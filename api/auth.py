@@ -8,7 +8,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.problems import Problem
 from api.state import GatewayDependency
-from checkout.settings import Settings
+from runtime.settings import Settings
 
 _bearer = HTTPBearer(auto_error=False, description="The operator token (`checkout up` prints it).")
 

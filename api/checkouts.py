@@ -25,7 +25,6 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.limits import Limits
 from api.problems import Problem, invalid
-from checkout.boundaries import Step
 from checkout.contracts import (
     CartLine,
     CheckoutInput,
@@ -35,13 +34,14 @@ from checkout.contracts import (
     PaymentSessionView,
     SessionProgress,
 )
-from checkout.failpoints import around
 from checkout.fingerprint import cart_fingerprint
 from checkout.ids import TASK_QUEUE
-from checkout.settings import Settings
-from checkout.temporal import CHECKOUT_STATUS
 from db import inventory, order_queries
 from db.engine import autocommit
+from runtime.boundaries import Step
+from runtime.connection import CHECKOUT_STATUS
+from runtime.failpoints import around
+from runtime.settings import Settings
 from worker.policies import WORKFLOW_TASK_TIMEOUT
 from worker.workflows.checkout import CheckoutWorkflow
 

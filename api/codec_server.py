@@ -26,8 +26,8 @@ from temporalio.api.common.v1 import Payload, Payloads
 from api.auth import OperatorDependency, is_operator_token
 from api.limits import MAX_CODEC_BYTES, read_body
 from api.problems import Problem
-from checkout.codec import EncryptingCodec, PayloadKeyMissing
-from checkout.settings import Settings
+from runtime.codec import EncryptingCodec, PayloadKeyMissing
+from runtime.settings import Settings
 
 COOKIE = "checkout_codec"
 COOKIE_SECONDS = 12 * 3600

@@ -21,8 +21,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import Problem
-from checkout.settings import Settings
 from db.views import open_orders
+from runtime.settings import Settings
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_WEBHOOK_BYTES = 512 * 1024

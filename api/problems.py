@@ -17,9 +17,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from temporalio.service import RPCError
 
-from checkout.codec import PayloadKeyMissing
 from checkout.errors import InvalidKey, OrderNotFound
 from db.inventory import ProductNotFound
+from runtime.codec import PayloadKeyMissing
 
 logger = logging.getLogger("api")
 

@@ -10,7 +10,7 @@ from temporalio.client import Client
 from api.checkouts import Checkouts
 from api.events import OrderEventHub
 from api.limits import Limits
-from checkout.settings import Settings
+from runtime.settings import Settings
 
 
 @dataclass(frozen=True)

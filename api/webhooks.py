@@ -20,13 +20,13 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.problems import Problem
-from checkout.boundaries import Step
 from checkout.contracts import Order, OrderStatus, SettlementInput
 from checkout.errors import InvalidKey
-from checkout.failpoints import around
 from checkout.ids import TASK_QUEUE, is_provider_id, parse_checkout_key, settlement_workflow_id
 from db import order_queries
 from db.engine import autocommit
+from runtime.boundaries import Step
+from runtime.failpoints import around
 from worker.policies import WORKFLOW_TASK_TIMEOUT
 from worker.workflows.checkout import CheckoutWorkflow
 from worker.workflows.settlement import SettlementWorkflow

@@ -2,7 +2,7 @@
 
 import sys
 
-from stack.cli import app
+from cli.main import app
 
 if __name__ == "__main__":
     app(args=["bench", *sys.argv[1:]], prog_name="python -m")

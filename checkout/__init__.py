@@ -1,4 +1,1 @@
-"""The shared vocabulary: contracts, errors, identifiers, settings and the Temporal connection.
-
-Imports nothing else of ours, so that everything else may import it.
-"""
+"""The checkout itself, pure: what orders, payments and keys are, and the rules they follow. Imports nothing of ours."""

@@ -6,11 +6,11 @@ import logging
 import sys
 
 from checkout.errors import SettingsError
-from checkout.logs import configure_logging
-from checkout.settings import load_settings
 from db.engine import create_engine
 from db.roles import grant_roles, roles_of
 from db.setup import migrate, seed
+from runtime.logs import configure_logging
+from runtime.settings import load_settings
 
 logger = logging.getLogger("db")
 

@@ -12,8 +12,8 @@ from functools import partial
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from checkout.boundaries import Boundary, Step
-from checkout.failpoints import failpoint
+from runtime.boundaries import Boundary, Step
+from runtime.failpoints import failpoint
 
 LOCK_TIMEOUT = 1.5
 STATEMENT_TIMEOUT = 2.5

@@ -24,7 +24,7 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from checkout.errors import SettingsError
-from checkout.settings import Settings
+from runtime.settings import Settings
 
 _LOCK = 0x5EED_0001E5
 _SCRAM_ROUNDS = 4096

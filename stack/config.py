@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from checkout.settings import DEVELOPMENT_STRIPE_KEY, Settings
+from runtime.settings import DEVELOPMENT_STRIPE_KEY, Settings
 from stack.errors import StackError
 from stack.part import Part
 from stack.ports import free_ports

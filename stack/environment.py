@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from checkout.settings import DEVELOPMENT_STRIPE_KEY
+from runtime.settings import DEVELOPMENT_STRIPE_KEY
 from stack.config import StackConfig
 
 _NOT_FOR_THE_PROVIDER = ("CHECKOUT_ADMIN_TOKEN", "CHECKOUT_PAYLOAD_", "TEMPORAL_")

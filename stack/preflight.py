@@ -7,7 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from checkout.errors import SettingsError
-from checkout.temporal import connection_settings
+from runtime.connection import connection_settings
 from stack.config import StackConfig
 from stack.errors import NotReady, PortTaken, StackError
 from stack.ports import holder, is_free

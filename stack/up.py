@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from checkout.errors import CheckoutError
-from checkout.settings import load_settings
+from runtime.settings import load_settings
 from stack.config import PARTS, StackConfig
 from stack.stack import Stack
 from stack.terminal import Terminal, shown, summary

@@ -14,13 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from checkout import failpoints
 from checkout.errors import SettingsError
 from checkout.ids import TASK_QUEUE
-from checkout.logs import configure_logging
-from checkout.settings import Settings, load_settings
-from checkout.temporal import connect, connection_settings, prometheus_runtime
 from db.engine import create_engine
+from runtime import failpoints
+from runtime.connection import connect, connection_settings, prometheus_runtime
+from runtime.logs import configure_logging
+from runtime.settings import Settings, load_settings
 from worker.app import Dependencies, create_worker
 from worker.health import HealthServer
 from worker.payments.stripe_adapter import StripeProvider

@@ -37,7 +37,7 @@ def sandbox() -> WorkflowRunner:
     Production runs without it (docs/decisions/0015): it costs the worker a quarter of its CPU, and what it would catch
     is caught before, by tests that run every workflow in it.
     """
-    ours = ("checkout", "db", "worker.activities", "worker.payments", "worker.policies")
+    ours = ("checkout", "runtime", "db", "worker.activities", "worker.payments", "worker.policies")
     theirs = ("pydantic", "pydantic_core", "sqlalchemy", "asyncpg", "stripe", "httpx")
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*ours, *theirs))
 

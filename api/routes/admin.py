@@ -17,13 +17,13 @@ from api.order_views import order_out
 from api.problems import Problem, declared, invalid
 from api.schemas import AuditOut, OrderOut, OrderPage, OrderSummary, RestockAnswer, RestockRequest
 from api.state import Gateway, GatewayDependency
-from checkout.boundaries import Step
 from checkout.contracts import CheckoutResult, OrderStatus, RefundOrderInput
 from checkout.errors import OrderNotFound
-from checkout.failpoints import around
 from checkout.ids import TASK_QUEUE, refund_workflow_id
 from db import inventory, order_queries, views
 from db.engine import transaction
+from runtime.boundaries import Step
+from runtime.failpoints import around
 from worker.policies import WORKFLOW_TASK_TIMEOUT
 from worker.workflows.refund import RefundWorkflow
 

@@ -12,11 +12,11 @@ from starlette.responses import Response
 from api import answers
 from api.checkouts import Buy
 from api.limits import read_body
-from api.pages.errors import waiting_page
-from api.pages.rendering import wants_page
 from api.problems import Problem, echo, invalid_fields
 from api.schemas import CheckoutAnswer, CheckoutPending, CheckoutRequest, ProblemOut
 from api.state import Gateway, GatewayDependency
+from api.web.errors import waiting_page
+from api.web.rendering import wants_page
 from checkout.errors import InvalidKey
 from checkout.ids import new_checkout_key, parse_checkout_key
 

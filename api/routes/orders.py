@@ -15,12 +15,12 @@ from api.problems import Problem, declared
 from api.schemas import CancelAnswer, OrderOut, ProductList, ProductOut, TimelineEvent
 from api.state import Gateway, GatewayDependency
 from api.webhooks import start_settlement
-from checkout.boundaries import Step
 from checkout.contracts import Order, OrderStatus, Reason
 from checkout.errors import OrderNotFound
-from checkout.failpoints import around
 from checkout.ids import settlement_workflow_id
 from db import inventory, order_queries, views
+from runtime.boundaries import Step
+from runtime.failpoints import around
 from worker.workflows.checkout import CheckoutWorkflow
 
 router = APIRouter()

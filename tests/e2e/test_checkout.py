@@ -8,7 +8,7 @@ from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from checkout.temporal import data_converter
+from runtime.connection import data_converter
 from tests.support.eventually import eventually
 from tests.support.patience import answered
 from tests.support.shop import Shop

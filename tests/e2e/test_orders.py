@@ -6,7 +6,7 @@ from typing import Any
 
 from temporalio.client import Client
 
-from checkout.temporal import data_converter
+from runtime.connection import data_converter
 from tests.support.eventually import eventually
 from tests.support.patience import answered
 from tests.support.shop import Shop

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from temporalio.client import Client
 
-from checkout.temporal import data_converter
+from runtime.connection import data_converter
 from stack.config import StackConfig
 from stack.stack import Stack
 from tests.support.eventually import eventually

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from checkout.errors import PaymentRefused, PaymentUnknown, PaymentUnreachable
-from checkout.settings import load_settings
+from runtime.settings import load_settings
 from tests.integration.payment_mock.serving import KEY, serve
 from worker.payments.stripe_adapter import StripeProvider
 

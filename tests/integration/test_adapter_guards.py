@@ -13,7 +13,7 @@ import stripe
 
 from checkout.contracts import SessionStatus
 from checkout.errors import PaymentStuck, PaymentUnknown, PaymentUnreachable
-from checkout.settings import load_settings
+from runtime.settings import load_settings
 from tests.integration.payment_mock.serving import KEY, in_process
 from tests.support.databases import DatabaseServer
 from tests.support.eventually import eventually

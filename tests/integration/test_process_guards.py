@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 import api.__main__ as api_process
 import worker.__main__ as worker_process
 from checkout.errors import SettingsError
-from checkout.settings import load_settings
 from db.__main__ import _run as set_up
+from runtime.settings import load_settings
 from tests.support.databases import DatabaseServer
 from tests.support.eventually import eventually
 from worker.payments import stripe_adapter

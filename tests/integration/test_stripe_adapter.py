@@ -8,7 +8,7 @@ import pytest
 
 from checkout.contracts import SessionStatus
 from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnreachable
-from checkout.settings import Settings
+from runtime.settings import Settings
 from stack.stack import Stack
 from tests.support.payment import PaymentService
 from worker.payments.port import SessionLine, SessionRequest

@@ -19,8 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
-from checkout.temporal import data_converter
 from db.engine import create_engine
+from runtime.connection import data_converter
 from stack.testing import running_stack
 from tests.replay.scenarios import LOWERED, SCENARIOS
 from tests.support.lab import Lab

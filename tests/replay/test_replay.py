@@ -11,7 +11,7 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from checkout.contracts import CheckoutInput, CheckoutResult
-from checkout.temporal import data_converter
+from runtime.connection import data_converter
 from tests.replay.record import HISTORIES, path_of
 from tests.replay.scenarios import LOWERED, SCENARIOS
 from worker import policies

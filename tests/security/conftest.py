@@ -11,8 +11,8 @@ import pytest
 from temporalio.client import Client
 
 from api.app import create_app
-from checkout.settings import Settings, load_settings
-from checkout.temporal import connect
+from runtime.connection import connect
+from runtime.settings import Settings, load_settings
 from stack.config import StackConfig
 from stack.stack import Stack
 

@@ -5,8 +5,8 @@ import asyncio
 import asyncpg
 from temporalio.client import Client
 
-from checkout.settings import load_settings
-from checkout.temporal import connect
+from runtime.connection import connect
+from runtime.settings import load_settings
 from stack.stack import Stack
 
 _TABLES = ("products", "orders", "order_lines", "reservations", "stock_movements", "order_events")

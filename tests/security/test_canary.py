@@ -23,7 +23,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 from temporalio.client import Client
 
-from checkout.codec import ENCODING
+from runtime.codec import ENCODING
 from stack import parts
 from stack.stack import Stack
 from tests.security.conftest import PAYLOAD_KEYS

@@ -15,8 +15,8 @@ from starlette.requests import Request
 
 from api.limits import _MAX_CLIENTS, Limits
 from api.problems import Problem
-from checkout.settings import Settings, load_settings
 from db.engine import create_engine
+from runtime.settings import Settings, load_settings
 from stack.ports import free_ports
 from stack.stack import Stack
 from tests.security.conftest import Gateway

@@ -11,9 +11,9 @@ from temporalio.api.common.v1 import Payload, Payloads
 
 from api.codec_server import COOKIE, _cookie
 from api.limits import MAX_CODEC_BYTES
-from checkout.codec import EncryptingCodec
-from checkout.payload_keys import parse_payload_keys
-from checkout.settings import Settings
+from runtime.codec import EncryptingCodec
+from runtime.keys import parse_payload_keys
+from runtime.settings import Settings
 from stack.stack import Stack
 from tests.security.conftest import PAYLOAD_KEYS, Gateway
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from checkout.settings import load_settings
+from runtime.settings import load_settings
 from stack import parts
 from stack.config import StackConfig
 from stack.environment import Credentials, python_environment

@@ -11,12 +11,12 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import ActivitySerializationContext, WorkflowSerializationContext
 from temporalio.exceptions import ApplicationError
 
-from checkout.codec import UNREADABLE, EncryptingCodec, PayloadKeyMissing
 from checkout.contracts import CartLine, CheckoutInput
 from checkout.errors import SettingsError
-from checkout.payload_keys import PayloadKey, parse_payload_keys
-from checkout.settings import Settings, load_settings
-from checkout.temporal import data_converter
+from runtime.codec import UNREADABLE, EncryptingCodec, PayloadKeyMissing
+from runtime.connection import data_converter
+from runtime.keys import PayloadKey, parse_payload_keys
+from runtime.settings import Settings, load_settings
 
 OLD, NEW = PayloadKey("2026-01", os.urandom(32)), PayloadKey("2026-11", os.urandom(32))
 PLAIN = Payload(metadata={"encoding": b"json/plain"}, data=b'"ada@example.com"')

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from checkout.errors import SettingsError
-from checkout.settings import (
+from runtime.settings import (
     DEVELOPMENT_ADMIN_TOKEN,
     DEVELOPMENT_STRIPE_KEY,
     DEVELOPMENT_WEBHOOK_SECRET,

@@ -13,11 +13,11 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.errors import SettingsError
-from checkout.settings import Settings, load_settings
 from db.engine import create_engine
 from db.roles import grant_roles, roles_of
 from db.setup import migrate, seed
 from payment_mock.migrate import migrate as migrate_payments
+from runtime.settings import Settings, load_settings
 from stack.stack import Stack
 from tests.support.databases import DatabaseServer
 

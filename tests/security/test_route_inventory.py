@@ -9,9 +9,9 @@ from starlette.staticfiles import StaticFiles
 
 from api.app import create_app
 from api.auth import is_operator_token
-from checkout.settings import load_settings
 from payment_mock.app import create_app as create_payment_app
 from payment_mock.settings import load_settings as load_payment_settings
+from runtime.settings import load_settings
 from stack.stack import Stack
 from tests.security.conftest import PAYLOAD_KEYS, Gateway
 

@@ -22,9 +22,9 @@ from checkout.contracts import (
 )
 from checkout.fingerprint import cart_fingerprint
 from checkout.ids import dispatch_workflow_id, settlement_workflow_id
-from checkout.temporal import SEARCH_ATTRIBUTES
 from db import order_queries
 from db.audit import Finding, audit_ledgers
+from runtime.connection import SEARCH_ATTRIBUTES
 from tests.support.eventually import eventually
 from tests.support.provider import FakeProvider
 from worker.workflows.checkout import CheckoutWorkflow

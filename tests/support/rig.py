@@ -1,7 +1,7 @@
 """Gateway, worker and a payment service in memory, all in this process, over a real PostgreSQL and a real Temporal.
 
 What the whole stack would take ten seconds to start, this has in two: for tests of the gateway's and the sweep's
-guards, which planted bugs run again and again (`tests/mutants`).
+guards, which planted bugs run again and again (`tests/campaigns/mutants`).
 """
 
 import hashlib
@@ -21,9 +21,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.app import create_app
 from checkout.contracts import Order, OrderStatus
-from checkout.settings import Settings, load_settings
-from checkout.temporal import connect
 from db import order_queries
+from runtime.connection import connect
+from runtime.settings import Settings, load_settings
 from stack.stack import Stack
 from tests.support.eventually import eventually
 from tests.support.patience import answered

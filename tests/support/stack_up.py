@@ -12,7 +12,7 @@ from stack.ports import free_ports
 
 
 class Up:
-    """A running `python -m stack up`."""
+    """A running `python -m cli up`."""
 
     def __init__(self, process: asyncio.subprocess.Process, path: Path) -> None:
         self.process = process
@@ -44,7 +44,7 @@ async def up(place: Path, *options: str, parts: str = "postgres,temporal", **set
     ours = ("CHECKOUT_", "STRIPE_", "TEMPORAL_", "DATABASE_URL")
     env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "stack", "up", "--parts", parts, *options,
+        sys.executable, "-m", "cli", "up", "--parts", parts, *options,
         env={**env, "CHECKOUT_DATA_DIR": str(place), **ports, **settings},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip

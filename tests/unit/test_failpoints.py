@@ -16,11 +16,11 @@ from unittest.mock import MagicMock
 import pytest
 
 from api.app import create_app
-from checkout import failpoints
-from checkout.boundaries import STEPS, TRANSACTION, Boundary, Process, Step
 from checkout.errors import SettingsError
-from checkout.failpoints import ReplyLost, around, failpoint
-from checkout.settings import Settings, load_settings
+from runtime import failpoints
+from runtime.boundaries import STEPS, TRANSACTION, Boundary, Process, Step
+from runtime.failpoints import ReplyLost, around, failpoint
+from runtime.settings import Settings, load_settings
 from worker.app import Dependencies
 
 PROJECT = Path(__file__).parents[2]
@@ -124,9 +124,9 @@ async def test_a_sleep_holds_up_one_step_only(arm_file: Path) -> None:
 _CHILD = """
 import asyncio, sys
 from pathlib import Path
-from checkout import failpoints
-from checkout.failpoints import failpoint
-from checkout.boundaries import Boundary, Step
+from runtime import failpoints
+from runtime.failpoints import failpoint
+from runtime.boundaries import Boundary, Step
 failpoints.enable(Path(sys.argv[1]))
 asyncio.run(failpoint(Step.OPEN_ORDER, Boundary.AFTER))
 print("went on")

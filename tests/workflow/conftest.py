@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.testing import WorkflowEnvironment
 
-from checkout.temporal import data_converter
+from runtime.connection import data_converter
 from tests.support.eventually import eventually
 from tests.support.lab import Lab
 from tests.support.provider import FakeProvider

@@ -5,7 +5,6 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
-from checkout.boundaries import Step
 from checkout.contracts import (
     DispatchInput,
     FindOrderInput,
@@ -15,9 +14,10 @@ from checkout.contracts import (
     OrderStatus,
     ReleaseInput,
 )
-from checkout.failpoints import around
 from db import order_queries, orders
 from db.engine import autocommit, transaction
+from runtime.boundaries import Step
+from runtime.failpoints import around
 
 
 class OrderActivities:

@@ -9,11 +9,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
-from checkout.boundaries import Step
 from checkout.contracts import Order, OrderStatus, PaymentSession, Reason, RefundInput, SessionState
 from checkout.errors import PaymentRefused, PaymentStuck
 from db import orders
 from db.engine import autocommit, transaction
+from runtime.boundaries import Step
 from worker.payments.port import PaymentProvider, SessionLine, SessionRequest
 
 # Stripe forgets idempotency keys after 24 hours ("Idempotent requests"): an older order is looked up first.

@@ -8,11 +8,11 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
-from checkout.boundaries import Step
 from checkout.contracts import DispatchInput, Order, SettlementInput, SweepResult
-from checkout.failpoints import around
 from checkout.ids import TASK_QUEUE, dispatch_workflow_id, keepers_of, settlement_workflow_id
 from db import order_queries
+from runtime.boundaries import Step
+from runtime.failpoints import around
 from worker.policies import WORKFLOW_TASK_TIMEOUT
 
 # How many are handed on in one sweep; the rest is left for the next.

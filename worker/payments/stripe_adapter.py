@@ -12,12 +12,12 @@ import httpx
 import stripe
 from stripe import StripeClient
 
-from checkout.boundaries import Step
 from checkout.contracts import PaymentSession, SessionState, SessionStatus
 from checkout.errors import PaymentError, PaymentRefused, PaymentStuck, PaymentUnknown, PaymentUnreachable
-from checkout.failpoints import around
 from checkout.ids import refund_idempotency_key, session_idempotency_key
-from checkout.settings import Settings
+from runtime.boundaries import Step
+from runtime.failpoints import around
+from runtime.settings import Settings
 from worker.payments.http_client import BoundedHTTPClient
 from worker.payments.port import SessionRequest
 

@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
         SessionState,
         SessionStatus,
     )
-    from checkout.temporal import CHECKOUT_STATUS, ORDER_ID
+    from runtime.connection import CHECKOUT_STATUS, ORDER_ID
     from worker import policies
     from worker.activities.orders import OrderActivities
     from worker.activities.payments import PaymentActivities

@@ -29,7 +29,7 @@ async def run_checkout(env: Mapping[str, str], *arguments: str, timeout: float =
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "stack.cli",
+        "cli.main",
         *arguments,
         env=dict(env),
         stdin=asyncio.subprocess.DEVNULL,

@@ -25,7 +25,7 @@ async def test_all_orders_events_survive_a_gateway_that_is_killed(stack: Stack, 
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "stack.cli",
+        "cli.main",
         "events",
         env=stack.env,
         stdout=asyncio.subprocess.PIPE,

@@ -25,7 +25,7 @@ async def test_temporal_keeps_its_history_through_a_kill() -> None:
 async def test_temporal_knows_our_search_attributes_when_it_is_ready() -> None:
     from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
-    from checkout.temporal import CHECKOUT_STATUS, ORDER_ID
+    from runtime.connection import CHECKOUT_STATUS, ORDER_ID
 
     async with running_stack("temporal") as stack:
         client = await connect(stack)

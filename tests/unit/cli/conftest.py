@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from typer.testing import CliRunner, Result
 
-from stack.cli import app
+from cli.main import app
 
 ORDER_ID = "ord_" + "0" * 32
 SESSION_ID = "cs_test_one"

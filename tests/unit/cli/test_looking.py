@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from stack.cli import app
+from cli.main import app
 
 from .conftest import ORDER_ID, TOKEN, Scripted, order
 
@@ -196,7 +196,7 @@ def test_every_command_s_help_teaches_with_an_example_and_its_exit_codes(checkou
 
 def test_help_loads_nothing_that_is_slow_to_load() -> None:
     heavy = ("temporalio", "httpx", "asyncpg", "sqlalchemy", "fastapi", "stripe", "rich.progress", "bench.run")
-    code = f"import sys, stack.cli; print([name for name in {heavy!r} if name in sys.modules])"
+    code = f"import sys, cli.main; print([name for name in {heavy!r} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 
@@ -206,7 +206,7 @@ def test_a_command_that_talks_to_the_shop_never_loads_temporal(shop: Scripted, t
     shop.plan("GET", "/admin/audit", 200, AUDIT)
     code = f"""
 import sys
-from stack.cli import app
+from cli.main import app
 app(["audit", "--json", "--url", "{shop.url}"], standalone_mode=False)
 print("temporalio" in sys.modules, file=sys.stderr)
 """

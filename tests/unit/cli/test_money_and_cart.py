@@ -3,8 +3,8 @@
 import pytest
 import typer
 
-from stack.commands.cart import parse_cart
-from stack.commands.money import format_money
+from cli.cart import parse_cart
+from cli.money import format_money
 
 
 @pytest.mark.parametrize(

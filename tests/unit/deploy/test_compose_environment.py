@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from checkout.errors import SettingsError
-from checkout.settings import Settings, load_settings
 from db.roles import roles_of
 from payment_mock.settings import Settings as PaymentSettings
 from payment_mock.settings import load_settings as load_payment_settings
+from runtime.settings import Settings, load_settings
 from tests.unit.deploy.conftest import REQUIRED
 
 Services = dict[str, dict[str, Any]]

@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema
 
-from checkout.settings import Settings
+from runtime.settings import Settings
 from stack import parts
 from stack.config import StackConfig
 from stack.environment import Credentials

@@ -7,9 +7,9 @@ import pytest
 
 from api.app import create_app
 from checkout.contracts import OrderStatus, Reason
-from checkout.settings import load_settings
 from db import engine
 from db.migrations.versions import v0001_shop
+from runtime.settings import load_settings
 from tests.unit.docs.markdown import ROOT, Document, document, documents
 from worker import policies
 from worker.payments.stripe_adapter import HTTP_TIMEOUT

@@ -7,8 +7,8 @@ from typing import Any
 
 import typer
 
-from checkout.temporal import SEARCH_ATTRIBUTES
-from stack.cli import app
+from cli.main import app
+from runtime.connection import SEARCH_ATTRIBUTES
 from stack.temporal import SEARCH_ATTRIBUTES as DEVELOPMENT_SERVERS
 from tests.unit.docs.markdown import ROOT, Document, document, documents
 

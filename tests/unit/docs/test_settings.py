@@ -4,8 +4,8 @@ import re
 from enum import StrEnum
 from typing import Any
 
-from checkout.settings import Settings
 from payment_mock.settings import Settings as PaymentSettings
+from runtime.settings import Settings
 from tests.unit.docs.markdown import ROOT, document, documents
 
 METRICS_EXAMPLE = "9464"  # has no default: `CHECKOUT_WORKER_METRICS` is off

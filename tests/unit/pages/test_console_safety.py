@@ -7,8 +7,8 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.console import processes, session
-from checkout.settings import Settings, load_settings
+from api.web.console import processes, session
+from runtime.settings import Settings, load_settings
 
 TOKEN = "an-operator-token-of-some-length"
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from api.console import charts
-from api.pages.money import format_money
-from api.pages.story import tell
 from api.schemas import OrderOut
+from api.web.console import charts
+from api.web.money import format_money
+from api.web.shop.story import tell
 from checkout.contracts import OrderStatus, Reason
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from checkout.settings import load_settings
+from runtime.settings import load_settings
 from stack.config import PARTS, StackConfig
 from stack.environment import Credentials, payment_environment, python_environment, server_environment, urls
 from stack.errors import StackError

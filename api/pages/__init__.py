@@ -1,1 +1,0 @@
-"""What customers see: server-rendered pages, a little script, every asset in the package."""

@@ -1,0 +1,120 @@
+"""What an operator can do. Every action is safe to repeat: the workflows and the database see to that."""
+
+import json
+import logging
+import secrets
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import ValidationError
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from api.problems import Problem, invalid, invalid_fields
+from api.routes.admin import refund as refund_order
+from api.routes.admin import restock as restock_product
+from api.schemas import RestockRequest
+from api.state import Gateway, GatewayDependency
+from api.web.console.provider import last_event
+from api.web.console.session import FormDependency
+from api.webhooks import SessionEvent, deliver, parse, start_settlement
+from checkout.contracts import Order
+from checkout.ids import settlement_workflow_id
+from db import order_queries
+
+logger = logging.getLogger("api")
+router = APIRouter(prefix="/admin/console", include_in_schema=False)
+
+OrderId = Annotated[str, Path(max_length=255)]
+
+_SEE_OTHER = 303
+
+
+@router.post("/orders/{order_id}/refund")
+async def refund(order_id: OrderId, form: FormDependency, gateway: GatewayDependency) -> Response:
+    """Give the money back, once, and take the stock back."""
+    await refund_order(order_id, gateway)
+    logger.info("An operator refunded order %s", order_id)
+    return _done(order_id, "refunded")
+
+
+@router.post("/orders/{order_id}/settle")
+async def settle(order_id: OrderId, form: FormDependency, gateway: GatewayDependency) -> Response:
+    """Have the payment service asked now, by whoever looks after the order, and its answer followed.
+
+    Right for every order: one that waits is fulfilled if it is paid; one that has ended gets a payment that came all
+    the same refunded; one whose money was given back in the payment service's dashboard is ended as refunded; one
+    that nobody looks after is looked after again.
+    """
+    order = await _order(gateway, order_id)
+    if order.session is None or order.status.is_kept:
+        await start_settlement(
+            gateway.temporal,
+            settlement_workflow_id(order.session.session_id if order.session else order.order_id),
+            order_id=order.order_id,
+            signal="payment_event",
+            arguments=[_event_id()],
+            summary="An operator asked to settle the order",
+        )
+    else:
+        event = SessionEvent(_event_id(), "operator.settle", order.session.session_id, order.checkout_key)
+        await deliver(event, gateway.temporal, gateway.engine)
+    logger.info("An operator had order %s settled", order_id)
+    return _done(order_id, "settling")
+
+
+@router.post("/orders/{order_id}/resend")
+async def resend(order_id: OrderId, form: FormDependency, gateway: GatewayDependency) -> Response:
+    """Take the payment service's last event about the order again, as if its webhook came now."""
+    order = await _order(gateway, order_id)
+    found = await last_event(gateway.settings, order.session.session_id) if order.session else None
+    if found is None:
+        return _done(order_id, "no-event")
+    event = parse(json.dumps(found).encode())
+    if event is None:
+        return _done(order_id, "no-event")
+    await deliver(event, gateway.temporal, gateway.engine)
+    logger.info("An operator had event %s of order %s taken again", event.event_id, order_id)
+    return _done(order_id, "resent")
+
+
+@router.post("/restock")
+async def restock(form: FormDependency, gateway: GatewayDependency) -> Response:
+    quantity = form.fields.get("quantity", "")
+    if not (quantity.isascii() and quantity.isdigit() and 0 < len(quantity) < 8):
+        raise invalid([{"field": "quantity", "message": "a whole number from 1 to 1,000,000"}])
+    try:
+        wanted = RestockRequest(sku=form.fields.get("sku", ""), quantity=int(quantity))
+    except ValidationError as error:
+        raise invalid_fields(error) from None
+    await restock_product(wanted, gateway)
+    return RedirectResponse("/admin/console/stock?done=restocked", _SEE_OTHER)
+
+
+def development_router() -> APIRouter:
+    """Only where a process may be killed for a demonstration; production never has this route."""
+    from api.web.console import processes
+
+    development = APIRouter(prefix="/admin/console", include_in_schema=False)
+
+    @development.post("/processes/{name}/kill")
+    async def kill(name: str, form: FormDependency, gateway: GatewayDependency) -> Response:
+        """SIGKILL one process of the stack; `checkout up` starts it again."""
+        if not processes.kill(gateway.settings.data_dir, name):
+            raise Problem(409, "not-running", "There is nothing to kill", f"{name} does not run at the moment.")
+        logger.warning("An operator killed %s", name)
+        return JSONResponse({"killed": name}, 202)
+
+    return development
+
+
+async def _order(gateway: Gateway, order_id: str) -> Order:
+    async with gateway.engine.connect() as connection:
+        return await order_queries.get_order(connection, order_id)
+
+
+def _event_id() -> str:
+    return f"operator:{secrets.token_hex(8)}"
+
+
+def _done(order_id: str, what: str) -> Response:
+    return RedirectResponse(f"/admin/console/orders/{order_id}?done={what}", _SEE_OTHER)

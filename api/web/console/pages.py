@@ -1,0 +1,204 @@
+"""The console's pages. Each is whole without script; with it, its live part is kept fresh (`live.js`)."""
+
+import asyncio
+from collections.abc import AsyncIterable
+from datetime import timedelta
+from typing import Annotated, Any
+from urllib.parse import parse_qs, quote, urlencode
+
+from fastapi import APIRouter, Query, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.responses import RedirectResponse, Response
+from temporalio.service import RPCError
+
+from api.audit import audit as run_audit
+from api.auth import is_operator_token
+from api.limits import read_body
+from api.order_views import order_out
+from api.routes.admin import list_orders
+from api.state import Gateway, GatewayDependency
+from api.web.console import charts, processes
+from api.web.console.board import AUDIT_GRACE, Boards
+from api.web.console.session import SessionDependency, close_session, find_session, open_session, posted
+from api.web.rendering import page
+from api.web.shop.story import tell
+from checkout.contracts import OrderStatus
+from checkout.errors import OrderNotFound
+from checkout.ids import dispatch_workflow_id, refund_workflow_id, settlement_workflow_id
+from db import insights, views
+
+router = APIRouter(include_in_schema=False)
+
+FAILED_SIGN_IN_PAUSE = 0.5  # seconds: guessing is slow
+_PAGE_LENGTH = 25
+_SEE_OTHER = 303
+_PRIVATE = {"Cache-Control": "no-store"}
+_DONE = {
+    "refunded": ("good", "The money was given back, and the stock taken back."),
+    "settling": ("", "The payment service is being asked; what it says shows here at once."),
+    "resent": ("good", "The payment service's last event was taken again."),
+    "no-event": ("wait", "The payment service has no event about this order."),
+    "restocked": ("good", "The stock was added."),
+}
+
+
+@router.get("/admin")
+async def overview(
+    request: Request, session: SessionDependency, gateway: GatewayDependency, span: str = "hour"
+) -> Response:
+    boards: Boards = request.app.state.boards
+    chosen = charts.SPANS.get(span, charts.SPANS["hour"])
+    board, latest = await asyncio.gather(boards.read(gateway, chosen), list_orders(gateway, limit=12))
+    return _page(
+        "console/overview.html",
+        request,
+        gateway,
+        board=board,
+        latest=latest.orders,
+        span=chosen,
+        spans=charts.SPANS,
+        outcomes=charts.OUTCOMES,
+        processes=processes.processes(gateway.settings.data_dir) if gateway.settings.is_development else [],
+    )
+
+
+@router.get("/admin/console/orders")
+async def orders(
+    request: Request,
+    session: SessionDependency,
+    gateway: GatewayDependency,
+    status: str = "",
+    q: Annotated[str, Query(max_length=254)] = "",
+    after: Annotated[str, Query(max_length=200)] = "",
+) -> Response:
+    wanted = OrderStatus(status) if status in set(OrderStatus) else None
+    found = await list_orders(gateway, status=wanted, q=q.strip() or None, after=after or None, limit=_PAGE_LENGTH)
+    older = urlencode({"status": status, "q": q, "after": found.next}) if found.next else None
+    return _page(
+        "console/orders.html",
+        request,
+        gateway,
+        orders=found.orders,
+        older=older,
+        wanted=wanted,
+        q=q,
+        is_first=not after,
+        statuses=list(OrderStatus),
+    )
+
+
+@router.get("/admin/console/orders/{order_id}")
+async def order(order_id: str, request: Request, session: SessionDependency, gateway: GatewayDependency) -> Response:
+    async with gateway.engine.connect() as connection:
+        row = await views.order_detail(connection, order_id)
+        inside = await insights.order_inside(connection, order_id)
+    if row is None or inside is None:
+        raise OrderNotFound
+    seen = order_out(row)
+    return _page(
+        "console/order.html",
+        request,
+        gateway,
+        order=seen,
+        story=tell(seen),
+        inside=inside,
+        reserved={each["sku"]: each["state"] for each in inside.reservations or []},
+        checkout_key=row.checkout_key,
+        workflows=_workflows(gateway, row),
+        running=await _run_status(gateway, row.checkout_key),
+    )
+
+
+@router.get("/admin/console/stock")
+async def stock(request: Request, session: SessionDependency, gateway: GatewayDependency) -> Response:
+    async with gateway.engine.connect() as connection:
+        levels = await insights.stock_levels(connection)
+    return _page("console/stock.html", request, gateway, levels=levels, charted=charts.stock(levels))
+
+
+@router.get("/admin/console/audit")
+async def audit(request: Request, session: SessionDependency, gateway: GatewayDependency) -> Response:
+    verdict = await run_audit(gateway.auditing, gateway.temporal, AUDIT_GRACE)
+    return _page("console/audit.html", request, gateway, verdict=verdict)
+
+
+@router.get("/admin/console/events", response_class=EventSourceResponse)
+async def events(session: SessionDependency, gateway: GatewayDependency) -> AsyncIterable[ServerSentEvent]:
+    """That something happened to some order: the page then looks for itself."""
+    yield ServerSentEvent(comment="live", retry=1000)
+    async for notice in gateway.events.follow():
+        yield ServerSentEvent(event="order", data={"order_id": notice.order_id, "kind": notice.kind})
+
+
+@router.get("/admin/login")
+async def sign_in_page(request: Request, gateway: GatewayDependency, next: str = "") -> Response:
+    if find_session(request, gateway.settings) is not None:
+        return RedirectResponse(_inside(next), _SEE_OTHER)
+    return _sign_in(gateway, next)
+
+
+@router.post("/admin/login")
+async def sign_in(request: Request, gateway: GatewayDependency) -> Response:
+    fields = parse_qs((await read_body(request)).decode(errors="replace"))
+    target = fields.get("next", [""])[0]
+    if not is_operator_token(gateway.settings, fields.get("token", [""])[0].strip()):
+        await asyncio.sleep(FAILED_SIGN_IN_PAUSE)
+        return _sign_in(gateway, target, 401)
+    response = RedirectResponse(_inside(target), _SEE_OTHER)
+    open_session(response, gateway.settings)
+    return response
+
+
+@router.post("/admin/logout")
+async def sign_out(request: Request, session: SessionDependency, gateway: GatewayDependency) -> Response:
+    await posted(request, session)
+    response = RedirectResponse("/admin/login", _SEE_OTHER)
+    close_session(response, gateway.settings)
+    return response
+
+
+def _sign_in(gateway: Gateway, target: str, status: int = 200) -> Response:
+    hint = str(gateway.settings.data_dir / "stack.json") if gateway.settings.is_development else None
+    return page("console/sign_in.html", status, headers=_PRIVATE, next=_inside(target), failed=status != 200, hint=hint)
+
+
+def _page(template: str, request: Request, gateway: Gateway, **values: Any) -> Response:
+    session = find_session(request, gateway.settings)
+    assert session is not None, "every page of the console depends on a session"
+    tone, notice = _DONE.get(request.query_params.get("done", ""), ("", ""))
+    return page(
+        template,
+        headers=_PRIVATE,
+        csrf=session.csrf,
+        notice=notice,
+        tone=tone,
+        path=request.url.path,
+        is_development=gateway.settings.is_development,
+        temporal_ui=gateway.settings.temporal_ui_url,
+        **values,
+    )
+
+
+def _inside(target: str) -> str:
+    """Only ever into the console, whatever the address says."""
+    return target if target == "/admin" or target.startswith(("/admin?", "/admin/console/")) else "/admin"
+
+
+def _workflows(gateway: Gateway, row: Any) -> list[tuple[str, str]]:
+    """`(what it is, address in Temporal's UI)` of each workflow the order may have."""
+    ids = {"Checkout": row.checkout_key, "Settlement": settlement_workflow_id(row.payment_session_id or row.id)}
+    if row.fulfilled_at is not None:
+        ids["Dispatch"] = dispatch_workflow_id(row.id)
+    if row.status == OrderStatus.REFUNDED:
+        ids["Refund"] = refund_workflow_id(row.id)
+    base = f"{gateway.settings.temporal_ui_url}/namespaces/{quote(gateway.temporal.namespace, safe='')}/workflows"
+    return [(name, f"{base}/{quote(workflow_id, safe='')}") for name, workflow_id in ids.items()]
+
+
+async def _run_status(gateway: Gateway, checkout_key: str) -> str:
+    try:
+        handle = gateway.temporal.get_workflow_handle(checkout_key)
+        description = await handle.describe(rpc_timeout=timedelta(seconds=1))
+    except (RPCError, RuntimeError):
+        return "unknown to Temporal, or Temporal does not answer"
+    return description.status.name.lower().replace("_", " ") if description.status else "unknown"

@@ -1,0 +1,114 @@
+"""The same problems as `api.problems`, told to people: a page instead of JSON when a browser asks.
+
+Nothing is decided here. Each handler's answer is made first, and its problem then put into words.
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import FastAPI, Request
+from starlette.responses import Response
+
+from api.problems import MEDIA_TYPE
+from api.web.rendering import page, payment_targets, wants_page
+from runtime.settings import Settings
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
+
+_WORDS = {
+    "out-of-stock": ("Not enough is left", ["Somebody was quicker. Nothing was charged and nothing is reserved."]),
+    "order-not-found": ("There is no such order", ["Check the address, or look into the shop."]),
+    "payment-unavailable": (
+        "The payment could not be opened",
+        ["The payment service refused. Nothing was charged, nothing stays reserved. Please try again later."],
+    ),
+    "checkout-closed": (
+        "This checkout was given up",
+        ["It ended before it could be paid. Nothing was charged. Your cart can be bought anew."],
+    ),
+    "idempotency-key-reused": (
+        "The cart has changed",
+        ["This checkout was begun with another cart, and that order is untouched. Go back to buy this cart by itself."],
+    ),
+    "unavailable": (
+        "We cannot be reached right now",
+        ["Nothing was lost, and nothing was charged. Trying again is safe: it can never make a second order."],
+    ),
+    "too-many-requests": ("One moment, please", ["That was a little too much at once. Please wait and try again."]),
+    "internal-error": ("Something went wrong on our side", ["Trying again is safe: it never makes a second order."]),
+    "http-404": ("There is no such page", ["Check the address, or look into the shop."]),
+}
+_AGAIN = {"unavailable", "too-many-requests", "internal-error"}
+
+
+def install(app: FastAPI, settings: Settings) -> None:
+    """Wrap every registered handler. Call it when all are there."""
+    for kind, handler in list(app.exception_handlers.items()):
+        app.exception_handlers[kind] = _for_people(handler, settings)
+
+
+def _for_people(handler: Any, settings: Settings) -> Handler:
+    async def handle(request: Request, error: Exception) -> Response:
+        response: Response = await handler(request, error)
+        if response.media_type != MEDIA_TYPE or not wants_page(request):
+            return response
+        problem = json.loads(bytes(response.body))
+        headers = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
+        return problem_page(request, settings, problem, headers)
+
+    return handle
+
+
+def problem_page(
+    request: Request, settings: Settings, problem: dict[str, Any], headers: dict[str, str] | None = None
+) -> Response:
+    """A page for the problem, with the cart that was sent, if one was."""
+    cart = _cart(request)
+    title, text = _WORDS.get(problem["code"], (problem["title"], []))
+    if problem["code"] in ("out-of-stock", "invalid-request") or not text:
+        text = [*([problem["detail"]] if problem.get("detail") else []), *text]
+    again = "Try again" if problem["code"] in _AGAIN else None
+    return _message(settings, int(problem["status"]), title, text, cart, again, headers)
+
+
+def waiting_page(request: Request, settings: Settings, headers: dict[str, str]) -> Response:
+    """202 for a browser without script: the checkout has begun; pressing again goes on waiting."""
+    text = ["Your things are being set aside. The payment page is not ready yet; go on in a moment."]
+    return _message(settings, 202, "Your order has begun", text, _cart(request), "Go on to the payment", headers)
+
+
+def _message(
+    settings: Settings,
+    status: int,
+    title: str,
+    text: list[str],
+    cart: dict[str, Any] | None,
+    again: str | None,
+    headers: dict[str, str] | None,
+) -> Response:
+    return page(
+        "message.html",
+        status,
+        headers=headers,
+        form_action=payment_targets(settings),
+        title=title,
+        text=text,
+        cart=cart,
+        again=again if cart else None,
+        back=cart["url"] if cart else "/",
+    )
+
+
+def _cart(request: Request) -> dict[str, Any] | None:
+    """The form that was sent (`api.routes.checkout` keeps it), as lines, and as the address that fills it in again."""
+    form: dict[str, Any] | None = getattr(request.state, "form", None)
+    # A field of the form may be called "items" as well: that is no cart, but a text.
+    if not form or not isinstance(form.get("items"), list):
+        return None
+    lines = [(str(item["sku"]), str(item["quantity"])) for item in form["items"]]
+    pairs = [pair for sku, quantity in lines for pair in (("sku", sku), ("quantity", quantity))]
+    email = str(form.get("email", ""))
+    url = "/?" + urlencode(pairs + ([("email", email)] if email else []))
+    return {"lines": lines, "key": str(form.get("key", "")), "email": email, "url": url}

@@ -1,0 +1,1 @@
+"""What customers see: the storefront and the order page."""

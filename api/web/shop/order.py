@@ -1,0 +1,139 @@
+"""The order's page, and the two addresses to which the payment service sends the customer back.
+
+Neither of these believes its own address: whoever comes back, the order is asked, and the payment service through it.
+"""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Query, Request
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.responses import RedirectResponse, Response
+from temporalio.service import RPCError
+
+from api.limits import read_body
+from api.order_views import order_out
+from api.problems import Problem
+from api.routes.orders import cancel as cancel_order
+from api.state import Gateway, GatewayDependency
+from api.web.rendering import page
+from api.web.shop.story import tell
+from api.webhooks import SessionEvent, deliver
+from checkout.contracts import Order
+from checkout.errors import OrderNotFound
+from db import order_queries, views
+
+logger = logging.getLogger("api")
+router = APIRouter(include_in_schema=False)
+
+RETURN_WAIT = 1.5  # seconds that somebody who comes back waits for the truth; the page is live after that
+
+_SEE_OTHER = 303
+
+
+@dataclass(frozen=True)
+class Notice:
+    text: str
+    tone: str
+
+
+_NOTICES = {
+    "back": Notice("You came back without paying. Your order is kept until the time to pay is over.", "wait"),
+    "not-cancelled": Notice("It can no longer be cancelled: the payment came first, or it had already ended.", "wait"),
+    "pending": Notice("The order is being cancelled; the payment service has not confirmed yet.", "wait"),
+    "unconfirmed": Notice("Your payment is being confirmed. This page shows it as soon as it is.", ""),
+}
+
+
+@router.get("/orders/{order_id}/view")
+async def view(order_id: str, gateway: GatewayDependency, note: str = "") -> Response:
+    """The order as it is now; its script keeps it so."""
+    async with gateway.engine.connect() as connection:
+        row = await views.order_detail(connection, order_id)
+    if row is None:
+        raise OrderNotFound
+    order = order_out(row)
+    notice = _NOTICES.get(note)
+    if note in ("back", "pending", "unconfirmed") and not order.status.is_live:
+        notice = None
+    headers = {"Cache-Control": "no-store"}
+    return page("order.html", headers=headers, order=order, story=tell(order), now=row.now, notice=notice)
+
+
+@router.post("/orders/{order_id}/view")
+async def act(order_id: str, request: Request, gateway: GatewayDependency) -> Response:
+    """The page's button without script: cancel, then look again."""
+    if parse_qs((await read_body(request)).decode(errors="replace")).get("do") != ["cancel"]:
+        raise Problem(422, "invalid-request", "There is no such action")
+    note = ""
+    try:
+        await cancel_order(order_id, gateway)
+    except Problem as problem:
+        note = "?note=pending" if problem.code == "cancel-pending" else "?note=not-cancelled"
+    return RedirectResponse(f"/orders/{order_id}/view{note}", _SEE_OTHER)
+
+
+@router.get("/checkout/success")
+async def success(
+    request: Request, gateway: GatewayDependency, session_id: Annotated[str, Query(max_length=255)] = ""
+) -> Response:
+    """Back from paying, says the address. The order's page says what is true."""
+    async with gateway.engine.connect() as connection:
+        order = await order_queries.find_by_session(connection, session_id)
+    return await _back(request, gateway, order, "unconfirmed")
+
+
+@router.get("/checkout/cancel")
+async def cancelled(
+    request: Request, gateway: GatewayDependency, order_id: Annotated[str, Query(max_length=255)] = ""
+) -> Response:
+    """Back without paying. The payment service may have closed the session, or may not: it is asked."""
+    async with gateway.engine.connect() as connection:
+        order = await order_queries.find_by_id(connection, order_id)
+    return await _back(request, gateway, order, "back")
+
+
+async def _back(request: Request, gateway: Gateway, order: Order | None, note: str) -> Response:
+    if order is None or order.session is None:
+        raise OrderNotFound
+    if order.status.is_live and _may_look(request, gateway):
+        order = await _look_again(gateway, order, order.session.session_id)
+    return RedirectResponse(
+        f"/orders/{order.order_id}/view" + (f"?note={note}" if order.status.is_live else ""),
+        _SEE_OTHER,
+        {"Cache-Control": "no-store"},
+    )
+
+
+def _may_look(request: Request, gateway: Gateway) -> bool:
+    """A look costs a signal and a wait: who opens the address again and again only sees the order as it is."""
+    try:
+        gateway.limits.take(gateway.limits.client_of(request))
+    except Problem:
+        return False
+    return True
+
+
+async def _look_again(gateway: Gateway, order: Order, session_id: str) -> Order:
+    """Have whoever looks after the order ask the payment service now, should its event be late, and wait a little."""
+    # One id a session: however often the address is opened, the checkout takes note of it once.
+    event = SessionEvent(f"returned:{session_id}", "checkout.session.returned", session_id, order.checkout_key)
+    try:
+        await deliver(event, gateway.temporal, gateway.engine)
+    except RPCError as error:
+        logger.warning("Order %s: cannot be looked at now: %s", order.order_id, error.status)
+    deadline = time.monotonic() + RETURN_WAIT
+    while order.status.is_live and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+        order = await _again(gateway, order)
+    return order
+
+
+async def _again(gateway: Gateway, order: Order) -> Order:
+    connection: AsyncConnection
+    async with gateway.engine.connect() as connection:
+        return await order_queries.get_order(connection, order.order_id)

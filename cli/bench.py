@@ -1,0 +1,101 @@
+"""`checkout bench`: measure a running stack with whole paid checkouts."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli import options
+from cli.output import NO, UNREACHABLE, USAGE, CommandFailed, Output, speaking
+
+if TYPE_CHECKING:
+    from bench.stats import Tally
+    from bench.target import Load, Target
+
+
+def bench(
+    clients: Annotated[int, typer.Option("--clients", "-c", min=1, max=1000, help="Customers at a time.")] = 30,
+    checkouts: Annotated[int, typer.Option("--checkouts", "-n", min=1, help="How many to measure.")] = 300,
+    warmup: Annotated[int, typer.Option(min=0, help="How many to make first, unmeasured.")] = 30,
+    sku: Annotated[str, typer.Option(help="What is bought, one piece each.")] = "pen",
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="Begin at most so many a second; else as fast as it goes.")
+    ] = None,
+    patience: Annotated[float, typer.Option("--timeout", min=1, help="Seconds a checkout may take.")] = 60.0,
+    keep: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep every measurement: one JSON line a checkout.")
+    ] = None,
+    url: options.Url = None,
+    token: options.Token = None,
+    as_json: options.Json = False,
+) -> None:
+    """Measure whole checkouts: Buy, pay, wait until fulfilled. Ends with an audit.
+
+    [bold]Examples[/bold]
+
+        checkout bench --clients 30 --checkouts 300
+
+        checkout bench -c 1 -n 50 --json
+
+    Exit codes: 0 every checkout was fulfilled and the audit is clean, 1 not so, 2 usage, 3 nobody answers.
+    """
+    with speaking(as_json) as output:
+        import asyncio
+        import json
+
+        from bench.report import render
+        from bench.target import Load, Target
+        from cli.client import Shop
+        from cli.locate import locate
+
+        place = locate(url, token)
+        with Shop(place) as shop:  # a clear sentence before the load, not a thousand errors in it
+            shop.orders(limit=1)  # the token, without which nothing is seen in time and no audit is made
+            known = {str(product.get("sku")) for product in shop.products().get("products", [])}
+        if sku not in known:
+            raise CommandFailed(NO, "No such product", f"{sku} is not among {', '.join(sorted(known))}")
+        for address in (place.gateway_url, place.payment_url):
+            if not address.startswith("http://"):
+                raise CommandFailed(UNREACHABLE, "Plain http only", f"The benchmark cannot speak to {address}")
+        target = Target(
+            gateway_url=place.gateway_url,
+            payment_url=place.payment_url,
+            admin_token=place.admin_token,
+            database_url=place.database_url,
+            temporal_ui_url=place.temporal_ui_url if place.is_local else None,
+            pids=place.pids,
+        )
+        load = Load(clients, checkouts, warmup, sku, rate, patience)
+        try:  # before the load: afterwards all would be lost
+            kept = keep.open("w") if keep is not None else None
+        except OSError as error:
+            raise CommandFailed(USAGE, "Wrong --keep", f"{keep} cannot be written: {error.strerror}") from None
+        report, tally = asyncio.run(_with_progress(output, target, load))
+        if kept is not None:
+            with kept:
+                for one, seconds in zip(tally.order_ids, tally.fulfilled, strict=True):
+                    kept.write(json.dumps({"order_id": one, "seconds": seconds}) + "\n")
+        if as_json:
+            output.json(report)
+        else:
+            output.show("", render(report))
+        if not report["ok"]:
+            raise typer.Exit(NO)
+
+
+async def _with_progress(output: Output, target: "Target", load: "Load") -> "tuple[dict[str, Any], Tally]":
+    from bench.measure import measure
+
+    if output.as_json or not output.err.is_terminal:
+        return await measure(target, load)
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    # Twice a second is enough for the eye; the default ten times is CPU taken from what is measured.
+    with Progress(*columns, console=output.err, refresh_per_second=2, transient=True) as progress:
+        task = progress.add_task("starting", total=None)
+        return await measure(
+            target,
+            load,
+            lambda name, done, total: progress.update(task, description=name, completed=done, total=total),
+        )

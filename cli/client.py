@@ -1,0 +1,213 @@
+"""The gateway and the payment service over HTTP, with the patience a checkout asks for.
+
+A checkout is repeated under the same key for as long as the answer is "not yet" (202, 429, 503 or a lost reply):
+the key makes that safe. Nothing else is repeated by itself.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from cli.locate import Location
+from cli.output import NO, UNREACHABLE, CommandFailed
+
+NOT_YET = frozenset({202, 429, 503})
+_SHORTEST, _LONGEST = 0.2, 30.0  # seconds between two attempts, whatever Retry-After says
+_PATIENCE, _AUDIT_PATIENCE = 20.0, 300.0  # seconds for an answer; an audit reads whole tables
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Bought:
+    """The gateway's answer to a checkout. `replayed`: this key had been answered before."""
+
+    body: Json
+    raw: bytes
+    replayed: bool
+    attempts: int
+
+
+class Shop:
+    """A session with one stack. Use as a context manager."""
+
+    def __init__(self, location: Location) -> None:
+        self.location = location
+        # A proxy of the environment has no business between a shop and its operator.
+        self._http = httpx.Client(timeout=_PATIENCE, trust_env=False, headers={"Accept": "application/json"})
+
+    def __enter__(self) -> "Shop":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def buy(
+        self, body: Json, key: str, patience: float, waiting: Callable[[str], None] = lambda reason: None
+    ) -> Bought:
+        """`POST /checkout` under `key` until it is answered. `waiting` hears why it is not, each time."""
+        deadline = time.monotonic() + patience
+        attempts, heard = 0, False
+        while True:
+            attempts += 1
+            try:
+                response = self._http.post(
+                    f"{self.location.gateway_url}/checkout", json=body, headers={"Idempotency-Key": key}
+                )
+            except httpx.TransportError as error:
+                if not heard and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+                    raise self._nobody(self.location.gateway_url) from None
+                reason, delay = "the reply was lost", 1.0
+            else:
+                if response.status_code == 200:
+                    replayed = response.headers.get("Idempotent-Replayed") == "true"
+                    return Bought(response.json(), response.content, replayed, attempts)
+                if response.status_code not in NOT_YET:
+                    raise refusal(response)
+                reason, delay = _reason(response), retry_after(response)
+            heard = True
+            if time.monotonic() + delay > deadline:
+                raise CommandFailed(
+                    NO,
+                    "The checkout is not ready yet",
+                    f"It goes on by itself ({reason}). Ask again, safely: the same command with --key {key}",
+                    {"checkout_key": key, "attempts": attempts},
+                )
+            waiting(reason)
+            time.sleep(delay)
+
+    def order(self, order_id: str) -> Json:
+        return self._get(f"/orders/{_segment(order_id)}")
+
+    def orders(self, **query: str | int | None) -> Json:
+        params = {name: value for name, value in query.items() if value is not None}
+        return self._get("/admin/orders", params)
+
+    def audit(self, grace: float | None = None) -> Json:
+        """The invariants' verdict. `grace`: seconds an order must have been left alone to be judged."""
+        return self._get("/admin/audit", None if grace is None else {"grace": grace}, timeout=_AUDIT_PATIENCE)
+
+    def restock(self, sku: str, quantity: int) -> Json:
+        url = f"{self.location.gateway_url}/admin/restock"
+        return self._json(self._send("POST", url, json={"sku": sku, "quantity": quantity}))
+
+    def products(self) -> Json:
+        return self._get("/products")
+
+    def find_order(self, reference: str) -> Json:
+        """The order of an order id, a payment session id or a checkout key."""
+        if not reference.startswith("ord_"):
+            return self._search(reference)
+        try:
+            return self.order(reference)
+        except CommandFailed as error:
+            if error.problem.get("status") != 404:
+                raise
+            with contextlib.suppress(CommandFailed):  # a key may begin so, too; the search needs the operator's token
+                return self._search(reference)
+            raise
+
+    def _search(self, reference: str) -> Json:
+        after = None
+        while True:  # it finds what begins alike, too
+            page = self.orders(q=reference, limit=500, after=after)
+            for row in page.get("orders", []):
+                if row.get("checkout_key") == reference or reference.startswith("cs_"):
+                    return self.order(str(row["order_id"]))
+            after = page.get("next")
+            if after is None:
+                raise CommandFailed(NO, "No such order", f"Nothing is known of {reference}")
+
+    def submit_payment(self, session_id: str) -> None:
+        self._pay("submit_payment", session_id)
+
+    def cancel_payment(self, session_id: str) -> None:
+        self._pay("cancel_payment", session_id)
+
+    def decline_payment(self, session_id: str) -> None:
+        """Try a card that is declined, as the payment page's button does; its answer to that is a 402."""
+        url = f"{self.location.payment_url}/payment/{_segment(session_id)}/decline"
+        response = self._send("POST", url)
+        if response.status_code != 402:
+            raise refusal(response)
+
+    def _pay(self, what: str, session_id: str) -> None:
+        url = f"{self.location.payment_url}/api/{what}"
+        response = self._send("POST", url, data={"session_id": session_id})
+        if not response.is_success:
+            raise refusal(response)
+
+    def _get(self, path: str, params: Json | None = None, timeout: float = _PATIENCE) -> Json:
+        return self._json(self._send("GET", f"{self.location.gateway_url}{path}", params=params, timeout=timeout))
+
+    def _send(self, method: str, url: str, **arguments: Any) -> httpx.Response:
+        headers = {}
+        if "/admin/" in url and self.location.admin_token:
+            headers["Authorization"] = f"Bearer {self.location.admin_token}"
+        try:
+            return self._http.request(method, url, headers=headers, **arguments)
+        except httpx.TransportError:
+            raise self._nobody(url) from None
+
+    def _json(self, response: httpx.Response) -> Json:
+        if not response.is_success:
+            raise refusal(response)
+        try:
+            body = response.json()
+        except ValueError:
+            raise CommandFailed(NO, "That is not the shop", f"{response.url} does not answer JSON") from None
+        return body if isinstance(body, dict) else {"value": body}
+
+    def _nobody(self, url: str) -> CommandFailed:
+        who = "payment service" if url.startswith(self.location.payment_url) else "gateway"
+        address = self.location.payment_url if who != "gateway" else self.location.gateway_url
+        return CommandFailed(UNREACHABLE, f"No {who} answers at {address}", "Start everything with `make up` first.")
+
+
+def refusal(response: httpx.Response) -> CommandFailed:
+    """An answer that is neither yes nor "not yet", in the words of its problem document (RFC 9457)."""
+    problem: Json = {}
+    try:
+        body = response.json()
+        if isinstance(body, dict):
+            problem = body
+    except ValueError:
+        pass
+    provider = problem.get("error")  # the payment service speaks Stripe's error objects instead
+    if isinstance(provider, dict):
+        problem = {"code": provider.get("code"), "detail": provider.get("message")}
+        problem["title"] = "The payment service says no"
+    title = str(problem.get("title") or f"HTTP {response.status_code}")
+    detail = str(problem.get("detail") or "")
+    if response.status_code in {401, 403} and "/admin/" in str(response.url):
+        detail = f"{detail} The operator token comes from stack.json, CHECKOUT_ADMIN_TOKEN or --token.".strip()
+    return CommandFailed(NO, title, detail, {"status": response.status_code, **problem})
+
+
+def retry_after(response: httpx.Response) -> float:
+    """Seconds to wait before asking again: `Retry-After` within reason, one second when it is not a number."""
+    try:
+        seconds = float(response.headers.get("Retry-After", "1"))
+    except ValueError:
+        seconds = 1.0
+    return min(max(seconds, _SHORTEST), _LONGEST)
+
+
+def _reason(response: httpx.Response) -> str:
+    if response.status_code == 202:
+        return "the payment session is still being made"
+    return "too many requests" if response.status_code == 429 else "the shop is not available right now"
+
+
+def _segment(text: str) -> str:
+    """One path segment, whatever was typed: a slash or a dot must not name another resource."""
+    from urllib.parse import quote
+
+    quoted = quote(text, safe="")
+    return quoted if quoted.strip(".") else "%2E" * len(quoted)

@@ -1,0 +1,150 @@
+"""Orders, money and verdicts as tables. Everything from the network is printed as text, never as markup."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from cli.money import format_money
+
+_COLOURS = {
+    "pending": "yellow",
+    "awaiting_payment": "yellow",
+    "fulfilled": "green",
+    "dispatched": "green",
+    "rejected": "red",
+    "cancelled": "red",
+    "refunded": "magenta",
+}
+Json = dict[str, Any]
+
+
+def status_text(order: Json) -> Text:
+    """`fulfilled`, or `cancelled (timeout)`, in its colour."""
+    status = str(order.get("status"))
+    text = Text(status.replace("_", " "), style=_COLOURS.get(status, ""))
+    if order.get("reason"):
+        text.append(f" ({order['reason']})".replace("_", " "))
+    return text
+
+
+def money(document: Json, field: str = "amount_total") -> str:
+    return format_money(int(document.get(field) or 0), str(document.get("currency") or ""))
+
+
+def facts(pairs: Iterable[tuple[str, RenderableType]]) -> Table:
+    """Names in front, values behind, no borders: for copying."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in pairs:
+        table.add_row(name, Text(value) if isinstance(value, str) else value)
+    return table
+
+
+def bought(body: Json, replayed: bool) -> RenderableType:
+    rows: list[tuple[str, RenderableType]] = [
+        ("order", str(body.get("order_id"))),
+        ("amount", money(body)),
+        ("pay at", str(body.get("payment_url"))),
+        ("or with", f"checkout pay {body.get('order_id')}"),
+        ("until", str(body.get("expires_at"))),
+        ("key", f"{body.get('checkout_key')}" + ("  (the answer this key got before)" if replayed else "")),
+    ]
+    return facts(rows)
+
+
+def order(document: Json) -> RenderableType:
+    """Status, lines, payment, dispatch and the timeline."""
+    payment = document.get("payment") or {}
+    currency = str(document.get("currency") or "")
+    lines = ", ".join(
+        f"{line['quantity']} {line['sku']} at {format_money(int(line['unit_amount']), currency)}"
+        for line in document.get("lines") or []
+    )
+    rows: list[tuple[str, RenderableType]] = [
+        ("order", str(document.get("order_id"))),
+        ("status", status_text(document)),
+        ("lines", lines),
+        ("total", money(document)),
+    ]
+    if payment.get("session_id"):
+        state = str(payment.get("status") or "open").replace("_", " ")
+        rows.append(("payment", f"{state}, {payment['session_id']}"))
+    progress = (document.get("dispatch") or {}).get("progress")
+    if progress is not None and document.get("status") in {"fulfilled", "dispatched"}:
+        rows.append(("dispatch", _dispatch(float(progress))))
+    return Group(facts(rows), "", timeline(document.get("timeline") or []))
+
+
+def _dispatch(progress: float) -> RenderableType:
+    bar = Table.grid(padding=(0, 1))
+    bar.add_row(ProgressBar(total=1.0, completed=progress, width=30), f"{progress:.0%}")
+    return bar
+
+
+def timeline(events: list[Json]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("#", "at", "what"):
+        table.add_column(name, no_wrap=name != "what")
+    for event in events:
+        what = Text(str(event.get("kind")).replace("_", " "))
+        for name, value in (event.get("data") or {}).items():
+            what.append(f"  {name}={value}", style="dim")
+        table.add_row(str(event.get("seq")), _clock(str(event.get("at"))), what)
+    return table
+
+
+def event(document: Json) -> Text:
+    """One line of `checkout events`; an order's own stream does not repeat its id."""
+    kind = str(document.get("kind"))
+    line = Text(f"{_clock(str(document.get('at')))}  ", style="dim")
+    if document.get("order_id"):
+        line.append(f"{document['order_id']}  ", style="not dim")
+    line.append(kind.replace("_", " "), style=f"not dim {_COLOURS.get(kind, '')}".strip())
+    for name, value in (document.get("data") or {}).items():
+        line.append(f"  {name}={value}")
+    return line
+
+
+def _clock(at: str) -> str:
+    """`2026-11-22T11:24:08.123Z` is 11:24:08.123, in UTC as everywhere."""
+    return at.partition("T")[2].removesuffix("Z").removesuffix("+00:00")[:12] or at
+
+
+def orders(rows: list[Json]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("order", "status", "amount", "created", "key"):
+        table.add_column(name, justify="right" if name == "amount" else "left", overflow="fold")
+    for row in rows:
+        created = str(row.get("created_at")).replace("T", " ")[:19]
+        key = Text(str(row.get("checkout_key")))
+        table.add_row(str(row.get("order_id")), status_text(row), money(row), created, key)
+    return table
+
+
+def audit(document: Json) -> RenderableType:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("#", "invariant", "checked", "verdict"):
+        table.add_column(name, justify="right" if name in {"#", "checked"} else "left")
+    for invariant in document.get("invariants") or []:
+        violations = invariant.get("violations") or []
+        holds = bool(invariant.get("ok"))
+        verdict = Text("holds", style="green") if holds else Text("VIOLATED", style="bold red")
+        checked = invariant.get("checked")
+        table.add_row(
+            str(invariant.get("number")),
+            Text(str(invariant.get("name"))),
+            "" if checked is None else str(checked),
+            verdict,
+        )
+        for violation in violations[:10]:
+            table.add_row("", Text(f"  {violation}", style="red"), "", "")
+        if len(violations) > 10:
+            table.add_row("", Text(f"  and {len(violations) - 10} more", style="red"), "", "")
+    outcomes = ", ".join(f"{count} {status}" for status, count in (document.get("outcomes") or {}).items())
+    judgement = "every promise is kept" if document.get("ok") else "promises are BROKEN"
+    return Group(table, "", Text(f"{document.get('orders')} orders ({outcomes or 'none'}): {judgement}"))

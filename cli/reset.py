@@ -1,0 +1,101 @@
+"""`checkout reset`: forget everything. Careful on purpose: it deletes files."""
+
+import os
+import shutil
+import stat
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import options
+from cli.output import NO, CommandFailed, speaking
+
+# `checkout up` leaves these in every data directory. A directory without them is not ours to empty.
+MARKERS = ("stack.lock", "logs")
+
+
+def reset(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Delete all data of the local stack: database, Temporal's histories, secrets, logs.
+
+    The stack must be stopped. Only the contents of the data directory (CHECKOUT_DATA_DIR, normally var/) go, and
+    only if `checkout up` made it. Links are removed, never followed.
+
+    [bold]Example[/bold]
+
+        checkout reset --yes && checkout up
+
+    Exit codes: 0 empty now, 1 refused or not confirmed, 2 usage.
+    """
+    with speaking(as_json) as output:
+        from cli.locate import locate
+        from stack.errors import DataDirInUse, StackError
+        from stack.state import DataDir
+
+        path = locate().data_dir.absolute()
+        if not path.exists() and not path.is_symlink():
+            if as_json:
+                output.json({"data_dir": str(path), "removed": []})
+            output.show(f"Nothing to delete: {path} does not exist.")
+            return
+        check_ours(path)
+        lock = DataDir(path)
+        try:
+            lock.acquire()  # and held until it is empty, so that no stack starts in between
+        except DataDirInUse as error:
+            raise CommandFailed(NO, "The stack is running", str(error)) from None
+        except StackError as error:
+            raise CommandFailed(NO, "Cannot reset", str(error)) from None
+        try:
+            entries = sorted(entry.name for entry in os.scandir(path))
+            output.note(f"This deletes everything in {path}: {', '.join(entries)}")
+            if not yes and (as_json or not typer.confirm("Delete it?", default=False, err=True)):
+                raise CommandFailed(NO, "Nothing was deleted", "Say yes, or pass --yes.")
+            empty(path)
+        finally:
+            lock.release()
+        if as_json:
+            output.json({"data_dir": str(path), "removed": entries})
+        output.show(f"{path} is empty. `checkout up` starts from the beginning.")
+
+
+def check_ours(path: Path) -> None:
+    """Raise `CommandFailed` unless `path` is a real directory that `checkout up` made, and nothing above us."""
+
+    def refuse(why: str) -> CommandFailed:
+        return CommandFailed(NO, "Refused", f"{path} {why}: delete it yourself if you mean it.")
+
+    mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        raise refuse("is a symbolic link")
+    if not stat.S_ISDIR(mode):
+        raise refuse("is not a directory")
+    real = path.resolve()
+    for precious in (Path.cwd().resolve(), Path.home().resolve(), Path(__file__).resolve()):
+        if precious == real or precious.is_relative_to(real):
+            raise refuse(f"holds {precious}")
+    for marker in MARKERS:
+        try:
+            kind = (path / marker).lstat().st_mode
+        except OSError:
+            raise refuse(f"was not made by `checkout up` (it has no {marker})") from None
+        if stat.S_ISLNK(kind):
+            raise refuse(f"is odd: its {marker} is a symbolic link")
+    if (path / ".git").exists():
+        raise refuse("is a git repository")
+
+
+def empty(path: Path) -> None:
+    """Delete the contents of `path`, not itself. The lock file goes last: until then the directory is held."""
+    if not shutil.rmtree.avoids_symlink_attacks:
+        raise CommandFailed(NO, "Refused", "This system cannot delete a directory without following links.")
+    with os.scandir(path) as found:
+        entries = sorted(found, key=lambda entry: entry.name == "stack.lock")
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            os.unlink(entry.path)

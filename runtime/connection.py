@@ -1,0 +1,79 @@
+"""The one way to connect to Temporal.
+
+Temporal's own environment configuration decides where: `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`,
+`TEMPORAL_API_KEY`, `TEMPORAL_TLS_*`, or a profile in its TOML file. Without any, the development server of
+`checkout up` on `CHECKOUT_TEMPORAL_PORT`.
+"""
+
+import os
+from dataclasses import replace
+
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+from temporalio.service import RetryConfig
+
+from checkout.errors import SettingsError
+from runtime.codec import with_codec
+from runtime.settings import Settings
+
+CHECKOUT_STATUS = SearchAttributeKey.for_keyword("CheckoutStatus")
+ORDER_ID = SearchAttributeKey.for_keyword("OrderId")
+SEARCH_ATTRIBUTES = (CHECKOUT_STATUS, ORDER_ID)
+
+
+def data_converter(settings: Settings | None = None) -> DataConverter:
+    """The converter of every client, worker and replayer. One place, so that histories stay readable to all.
+
+    With `CHECKOUT_PAYLOAD_KEYS` in the settings, what it converts is encrypted (`runtime.codec`). Without settings it
+    reads plain histories.
+    """
+    converter = replace(pydantic_data_converter)
+    if settings is None:
+        return converter
+    return with_codec(converter, settings.payload_keys, accepts_plaintext=settings.payload_plaintext == "accept")
+
+
+def prometheus_runtime(bind_address: str) -> Runtime:
+    """A Temporal runtime that serves the SDK's metrics in Prometheus' format on `host:port`."""
+    return Runtime(
+        telemetry=TelemetryConfig(
+            metrics=PrometheusConfig(
+                bind_address=bind_address,
+                counters_total_suffix=True,
+                unit_suffix=True,
+                durations_as_seconds=True,
+            )
+        )
+    )
+
+
+# For who answers somebody that waits, a customer or a webhook: the library's own 10 seconds are as long as the other
+# side waits, which would then never see the 503 that says "come again".
+BRIEF_RETRIES = RetryConfig(initial_interval_millis=100, max_interval_millis=500, max_elapsed_time_millis=3_000)
+
+
+def connection_settings() -> ClientConnectConfig:
+    """Where Temporal is, by its own variables and profiles. Raises `SettingsError` when one of them is wrong."""
+    try:
+        return ClientConfig.load_client_connect_config()
+    except (RuntimeError, OSError, ValueError) as error:
+        names = sorted(name for name in os.environ if name.startswith("TEMPORAL_") and os.environ[name])
+        raise SettingsError(
+            f"Wrong settings. {', '.join(names) or 'The default profile of Temporal'}: {error}"
+        ) from error
+
+
+async def connect(
+    settings: Settings, *, lazy: bool = False, runtime: Runtime | None = None, retries: RetryConfig | None = None
+) -> Client:
+    """A connected client (or one that connects on first use, when `lazy`). Raises `RuntimeError` when out of reach, and
+    `SettingsError` for settings that name nothing."""
+    config = connection_settings()
+    config.setdefault("target_host", f"127.0.0.1:{settings.temporal_port}")
+    return await Client.connect(
+        **config, data_converter=data_converter(settings), lazy=lazy, runtime=runtime, retry_config=retries
+    )

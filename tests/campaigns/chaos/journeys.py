@@ -1,0 +1,214 @@
+"""What customers and operators do, each to its end, and what that end must be. One journey for every step there is."""
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from checkout.ids import dispatch_workflow_id
+from runtime.boundaries import Step
+from tests.campaigns.chaos.customer import Customer
+from tests.campaigns.chaos.interventions import ended, force_payment, give_back, terminate
+from tests.campaigns.chaos.verdicts import eventually, expect
+from tests.campaigns.chaos.world import World
+
+HASTY = "hasty-gateway"
+
+
+@dataclass
+class Trip:
+    """A journey under way: who is on it, and what came of it."""
+
+    world: World
+    hasty: str
+    """Address of the gateway whose customers have little time to pay."""
+    customers: list[Customer] = field(default_factory=list)
+
+    def customer(self, **options: object) -> Customer:
+        customer = Customer(self.world, **options)  # type: ignore[arg-type] # its own keywords, passed on
+        self.customers.append(customer)
+        return customer
+
+    async def check(self) -> None:
+        for customer in self.customers:
+            await customer.check()
+
+
+Journey = Callable[[Trip], Awaitable[str]]
+"""Answers what came of it. Raises `Violated` when that is wrong."""
+
+
+async def pay(trip: Trip) -> str:
+    customer = trip.customer(cart={"pen": 1, "notebook": 2})
+    expect(await customer.buy(), "a session")
+    expect(await customer.pay(), "the payment to be taken")
+    return str((await customer.until("dispatched"))["status"])
+
+
+async def decline_then_pay(trip: Trip) -> str:
+    customer = trip.customer()
+    expect(await customer.buy(), "a session")
+    rule = await trip.world.plant("pay.before", "decline", match={"session_id": customer.session_id})
+    expect(not await customer.pay(), "the card to be declined")
+    await trip.world.planted(rule)
+    expect(await customer.pay(), "the second card to be taken")
+    return str((await customer.until("dispatched"))["status"])
+
+
+async def cancel(trip: Trip) -> str:
+    customer = trip.customer()
+    expect(await customer.buy(), "a session")
+    expect(await customer.cancel(), "the order to be cancelled")
+    expect(not await customer.pay(), "the closed session to refuse the payment")
+    order = await customer.until("cancelled")
+    return f"{order['status']}:{order['reason']}"
+
+
+async def leave(trip: Trip) -> str:
+    customer = trip.customer()
+    expect(await customer.buy(), "a session")
+    await customer.leave()
+    order = await customer.until("cancelled")
+    return f"{order['status']}:{order['reason']}"
+
+
+async def abandon(trip: Trip) -> str:
+    customer = trip.customer(gateway=trip.hasty)
+    expect(await customer.buy(), "a session")
+    order = await customer.until("cancelled")
+    expect(not await customer.pay(), "the closed session to refuse the payment")
+    return f"{order['status']}:{order['reason']}"
+
+
+async def late_money(trip: Trip) -> str:
+    """Money comes after the cancel, by an error of the provider's: it must go back, once."""
+    customer = trip.customer()
+    expect(await customer.buy(), "a session")
+    expect(await customer.cancel(), "the order to be cancelled")
+    # Else the checkout might hear of it in its last moment, and no settlement would be needed.
+    await ended(trip.world, customer.key)
+    await force_payment(trip.world, customer)
+    order = await customer.until("refunded")
+    return f"{order['status']}:{order['reason']}"
+
+
+async def refund(trip: Trip) -> str:
+    customer = trip.customer()
+    expect(await customer.buy(), "a session")
+    expect(await customer.pay(), "the payment to be taken")
+    await customer.until("dispatched")
+    url = f"{trip.world.gateway}/admin/orders/{customer.order_id}/refund"
+
+    async def ask() -> str | None:
+        answer = await trip.world.http.post(url, headers=trip.world.operator, timeout=15)
+        return str(answer.json()["status"]) if answer.status_code == 200 else None
+
+    expect(await eventually(ask, 60, "no refund") == "refunded", "the refund")
+    order = await customer.until("refunded")
+    return f"{order['status']}:{order['reason']}"
+
+
+async def refund_elsewhere(trip: Trip) -> str:
+    """Somebody gives the money back in the payment service's dashboard: the order must follow."""
+    customer = trip.customer()
+    expect(await customer.buy(), "a session")
+    expect(await customer.pay(), "the payment to be taken")
+    await customer.until("dispatched")
+    await give_back(trip.world, customer)
+    order = await customer.until("refunded")
+    return f"{order['status']}:{order['reason']}"
+
+
+async def refused(trip: Trip) -> str:
+    """The provider stores a 500 under our idempotency key: there is no session, and there will be none."""
+    rule = await trip.world.plant("create.before", "sticky_error", status=500)
+    customer = trip.customer()
+    expect(not await customer.buy() and customer.refusal == 502, "a refusal")
+    await trip.world.planted(rule)
+    expect(not await customer.buy() and customer.refusal == 502, "the same refusal again")
+    return "rejected:payment_unavailable"
+
+
+async def orphan(trip: Trip) -> str:
+    """Somebody terminates the workflow in Temporal's UI; the sweep finds the order, and it goes on."""
+    customer = trip.customer()
+    expect(await customer.buy(), "a session")
+    await terminate(trip.world, customer.key)
+    expect(await customer.pay(), "the payment to be taken")
+    return str((await customer.until("dispatched"))["status"])
+
+
+async def orphan_without_news(trip: Trip) -> str:
+    """The same, and no webhook comes either: the sweep alone must find that the order's time is up."""
+    customer = trip.customer(gateway=trip.hasty)
+    expect(await customer.buy(), "a session")
+    await terminate(trip.world, customer.key)
+    order = await customer.until("cancelled")
+    return f"{order['status']}:{order['reason']}"
+
+
+async def lost_parcel(trip: Trip) -> str:
+    """The dispatch workflow is terminated; the sweep starts another."""
+    customer = trip.customer()
+    expect(await customer.buy(), "a session")
+    expect(await customer.pay(), "the payment to be taken")
+    await customer.until("fulfilled", "dispatched")
+
+    async def end_it() -> bool | None:
+        """It is started a moment after the order shows as fulfilled."""
+        return True if await terminate(trip.world, dispatch_workflow_id(customer.order_id)) else None
+
+    await eventually(end_it, 20, "no dispatch to terminate")
+    return str((await customer.until("dispatched"))["status"])
+
+
+async def restock(trip: Trip) -> str:
+    """An operator adds stock, seeing an error or not, and looks before doing it again: the audit counts."""
+    world = trip.world
+    before = await _movements(world)
+    url = f"{world.gateway}/admin/restock"
+
+    async def ask() -> bool | None:
+        answer = await world.http.post(url, json={"sku": "pen", "quantity": 7}, headers=world.operator)
+        return True if answer.status_code == 200 else None
+
+    await eventually(ask, 60, "no restock")
+    expect(await _movements(world) - before in (1, 2), "one restock, or two when the first one's answer was lost")
+    return "restocked"
+
+
+async def _movements(world: World) -> int:
+    rows = await world.query("SELECT count(*) FROM shop.stock_movements WHERE cause = 'restock'")
+    return int(rows[0][0])
+
+
+def unique(prefix: str) -> str:
+    return f"{prefix}-{secrets.token_hex(6)}"
+
+
+JOURNEY_OF: Mapping[Step, Journey] = {
+    Step.BUY: pay,
+    Step.START_CHECKOUT: pay,
+    Step.TAKE_EVENT: pay,
+    Step.SIGNAL_PAYMENT: pay,
+    Step.START_SETTLEMENT: late_money,
+    Step.ASK_TO_CANCEL: cancel,
+    Step.START_REFUND: refund,
+    Step.RESTOCK: restock,
+    Step.OPEN_ORDER: pay,
+    Step.FIND_ORDER: late_money,
+    Step.RECORD_SESSION: pay,
+    Step.FULFIL_ORDER: pay,
+    Step.RELEASE_ORDER: cancel,
+    Step.RECORD_DEBT: late_money,
+    Step.RECORD_REFUND: late_money,
+    Step.DISPATCH_ORDER: pay,
+    Step.CREATE_AT_PROVIDER: pay,
+    Step.FIND_AT_PROVIDER: refused,
+    Step.RETRIEVE_AT_PROVIDER: pay,
+    Step.EXPIRE_AT_PROVIDER: cancel,
+    Step.REFUND_AT_PROVIDER: late_money,
+    Step.LOOK_FOR_REFUND: refund_elsewhere,
+    Step.SWEEP: orphan_without_news,
+    Step.HAND_TO_SETTLEMENT: orphan_without_news,
+    Step.HAND_TO_DISPATCH: lost_parcel,
+}

@@ -1,0 +1,233 @@
+"""The real stack with everything a fault needs: a proxy before every server, armed failpoints, more processes."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import httpx
+from temporalio.client import Client
+
+from stack.config import StackConfig
+from stack.errors import PartFailed
+from stack.keeper import Keeper
+from stack.logs import PartLog
+from stack.part import Part
+from stack.ports import free_ports
+from stack.probes import http_ok
+from stack.screen import Silence
+from stack.stack import Stack
+from tests.campaigns.chaos.armory import Armory
+from tests.campaigns.chaos.verdicts import Violated, Void, eventually
+from tests.support.proxy import TcpProxy
+
+# The campaign waits for what it causes, so everything that is only patience is short.
+SETTINGS = {
+    "CHECKOUT_DISPATCH_DURATION": "1",
+    "CHECKOUT_SWEEP_INTERVAL": "2",
+    "CHECKOUT_SWEEP_GRACE": "3",
+    "CHECKOUT_PAYMENT_TIMEOUT": "120",
+    "CHECKOUT_SESSION_WAIT": "5",
+    "PAYMENT_WEBHOOK_RETRY_CAP": "1",
+    "PAYMENT_WEBHOOK_TIMEOUT": "3",
+}
+HASTY_TIMEOUT = 2.0  # seconds that the second gateway's customers have to pay
+PARTS = ("worker", "gateway", "payment", "postgres", "temporal")
+
+
+class World:
+    """`async with World(data_dir) as world:` runs a stack of its own on free ports.
+
+    `gateway` is where customers go, through a proxy; `direct` the same gateway for whoever only looks. Proxies by the
+    server that they stand before: `postgres` and `temporal` (for worker and gateway), `payment` (for the worker),
+    `webhook` (for the payment service) and `gateway` (for customers).
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._config = StackConfig.for_tests(data_dir, extra_env=SETTINGS, adapt=self._adapt)
+        self._failpoints_file = data_dir / "failpoints.json"
+        self.failpoints = Armory(self._failpoints_file, self.note)
+        self._exit = AsyncExitStack()
+        self._extras: dict[str, Keeper] = {}
+        self._templates: dict[str, Part] = {}
+        self.proxies: dict[str, TcpProxy] = {}
+        self.faults: dict[str, int] = {}
+        """How often each kind of fault happened, for the report."""
+
+    async def __aenter__(self) -> Self:
+        await self._exit.__aenter__()
+        try:
+            await self._start()
+        except BaseException:
+            await self._exit.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.thaw_all()
+        await self._exit.aclose()
+
+    async def _start(self) -> None:
+        config = self._config
+        targets = {
+            "postgres": config.postgres_port,
+            "temporal": config.temporal_port,
+            "payment": config.payment_port,
+            "webhook": config.api_port,
+            "gateway": config.api_port,
+        }
+        for name, port in targets.items():
+            self.proxies[name] = await self._exit.enter_async_context(TcpProxy("127.0.0.1", port))
+        self.stack = await self._exit.enter_async_context(Stack(config))
+        self.http = await self._exit.enter_async_context(httpx.AsyncClient(timeout=10, trust_env=False))
+        self.gateway = f"http://127.0.0.1:{self.proxies['gateway'].port}"
+        self.direct = f"http://127.0.0.1:{config.api_port}"
+        self.payment = f"http://127.0.0.1:{config.payment_port}"
+        self.temporal = await Client.connect(f"127.0.0.1:{config.temporal_port}", lazy=True)
+        self.operator = {"Authorization": f"Bearer {self.stack.admin_token}"}
+
+    def _adapt(self, part: Part) -> Part:
+        """Put the proxies between worker or gateway and the rest, and between the payment service and the gateway.
+
+        A death is never one of a row: it is the campaign that kills, again and again.
+        """
+        env = dict(part.env)
+        if part.name in ("worker", "gateway"):
+            env |= {
+                "DATABASE_URL": _through(env["DATABASE_URL"], self.proxies["postgres"]),
+                "TEMPORAL_ADDRESS": f"127.0.0.1:{self.proxies['temporal'].port}",
+                "STRIPE_API_BASE": f"http://127.0.0.1:{self.proxies['payment'].port}",
+                "CHECKOUT_FAILPOINTS": str(self._failpoints_file),
+            }
+        elif part.name == "payment":
+            env["PAYMENT_WEBHOOK_URL"] = f"http://127.0.0.1:{self.proxies['webhook'].port}/payment_webhook"
+        adapted = self._templates[part.name] = replace(part, env=env, steady_after=0.0)
+        return adapted
+
+    def thaw_all(self) -> None:
+        """SIGCONT to everything that a failpoint or we have frozen. Harmless to what runs."""
+        for name in [*PARTS, *self._extras]:
+            try:
+                os.killpg(self.pid(name), signal.SIGCONT)
+            except (PartFailed, ProcessLookupError):
+                continue
+
+    def note(self, fault: str) -> None:
+        self.faults[fault] = self.faults.get(fault, 0) + 1
+
+    # Processes
+
+    def pid(self, part: str) -> int:
+        extra = self._extras.get(part)
+        if extra is None:
+            return self.stack.pid(part)
+        if extra.pid is None:
+            raise PartFailed(f"{part} does not run")
+        return extra.pid
+
+    async def kill(self, part: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """Signal a part's whole process group. Silent when it is dead at the moment."""
+        try:
+            await (self._extras[part].kill(number) if part in self._extras else self.stack.kill(part, number))
+            if number is not signal.SIGCONT:
+                self.note(f"{number.name} {part}")
+        except PartFailed:
+            pass
+
+    @asynccontextmanager
+    async def another(self, part: str, name: str, **env: str) -> AsyncIterator[str]:
+        """One more worker or gateway, with settings of its own; for a gateway, yields its address."""
+        port = free_ports(1)[0]
+        template = self._templates[part]
+        port_name = {"worker": "CHECKOUT_WORKER_PORT", "gateway": "CHECKOUT_API_PORT"}[part]
+        extra = replace(
+            template,
+            name=name,
+            env={**template.env, port_name: str(port), **env},
+            ready=partial(http_ok, f"http://127.0.0.1:{port}/readyz"),
+        )
+        log = PartLog(self.stack.config.data_dir / "logs" / f"{name}.log")
+        keeper = Keeper(extra, log, Silence(), lambda: None)
+        self._extras[name] = keeper
+        try:
+            await keeper.start()
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            await keeper.stop()
+            log.close()
+            del self._extras[name]
+
+    async def settled(self) -> None:
+        """Every part answers again."""
+        self.thaw_all()
+        for name, proxy in self.proxies.items():
+            proxy.pass_through()
+            for kind in proxy.hits:
+                self.note(f"{kind} {name}")
+            proxy.hits.clear()
+        for part in PARTS:
+            await self.stack.wait_ready(part, 60)
+
+    # Looking
+
+    async def query(self, statement: str, *arguments: Any) -> list[Any]:
+        """Rows straight from PostgreSQL, past the proxy."""
+        connection = await asyncpg.connect(self.stack.database_url)
+        try:
+            return list(await connection.fetch(statement, *arguments))
+        finally:
+            await connection.close()
+
+    async def plant(self, point: str, action: str, **rule: Any) -> int:
+        """Set a rule at the payment service's control plane; see `payment_mock.faults.rules`."""
+        answer = await self.http.put(f"{self.payment}/_faults", json={"point": point, "action": action, **rule})
+        answer.raise_for_status()
+        return int(answer.json()["id"])
+
+    async def planted(self, rule_id: int, at_least: int = 1) -> None:
+        """Raises `Void` unless the rule has fired; forgets all rules."""
+        rules = (await self.http.get(f"{self.payment}/_faults")).json()["rules"]
+        fired = next((rule["fired"] for rule in rules if rule["id"] == rule_id), 0)
+        await self.http.delete(f"{self.payment}/_faults")
+        if fired < at_least:
+            raise Void(f"rule {rule_id} of the payment service fired {fired} times")
+        self.note("payment service rule")
+
+    async def audit(self) -> dict[str, Any]:
+        """The verdict now, with no grace. Asked again while the gateway cannot say."""
+
+        async def ask() -> dict[str, Any] | None:
+            answer = await self.http.get(f"{self.direct}/admin/audit", params={"grace": 0}, headers=self.operator)
+            return dict(answer.json()) if answer.status_code == 200 else None
+
+        return await eventually(ask, 30, "the gateway gives no verdict")
+
+    async def quiet(self, within: float = 30.0) -> dict[str, Any]:
+        """The clean verdict, once everything has come to rest. Raises `Violated` with what is still wrong then."""
+        deadline = time.monotonic() + within
+        while True:
+            verdict = await self.audit()
+            if verdict["ok"]:
+                return verdict
+            wrong = {i["number"]: i["violations"][:5] for i in verdict["invariants"] if not i["ok"]}
+            # 1 and 4 hold at every moment: there is nothing to wait for.
+            if time.monotonic() > deadline or wrong.keys() & {1, 4}:
+                raise Violated(f"the audit says: {wrong}")
+            await asyncio.sleep(0.1)
+
+
+def _through(url: str, proxy: TcpProxy) -> str:
+    address = urlsplit(url)
+    user = address.netloc.rpartition("@")[0]
+    return urlunsplit((address.scheme, f"{user}@127.0.0.1:{proxy.port}", address.path, address.query, ""))

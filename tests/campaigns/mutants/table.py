@@ -1,0 +1,13 @@
+"""All planted bugs, in the order in which they are run."""
+
+from tests.campaigns.mutants.answers import ANSWERS
+from tests.campaigns.mutants.around import AROUND
+from tests.campaigns.mutants.entrance import ENTRANCE
+from tests.campaigns.mutants.gateway import GATEWAY
+from tests.campaigns.mutants.journeys import JOURNEYS
+from tests.campaigns.mutants.late import LATE
+from tests.campaigns.mutants.mutant import Mutant
+from tests.campaigns.mutants.orders import ORDERS
+from tests.campaigns.mutants.payment_service import PAYMENT_SERVICE
+
+MUTANTS: tuple[Mutant, ...] = (*ORDERS, *JOURNEYS, *AROUND, *LATE, *GATEWAY, *ENTRANCE, *ANSWERS, *PAYMENT_SERVICE)

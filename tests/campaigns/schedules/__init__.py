@@ -1,0 +1,6 @@
+"""Random schedules: customers, webhooks, clocks, operators and faults in any order, on the time-skipping server.
+
+`python -m tests.campaigns.schedules --schedules 10000 --seed 1`. What a schedule is: `steps`; who acts it out:
+`actors`; what
+must be true afterwards: `invariants`.
+"""

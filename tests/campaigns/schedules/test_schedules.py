@@ -1,0 +1,78 @@
+"""A slice of the random schedules in every test run, and proof that they would notice."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+
+from checkout.contracts import SessionState
+from tests.campaigns.schedules.actors import Actors, Violated
+from tests.campaigns.schedules.campaign import REQUIRED, Failed, Stage, missing, run
+from tests.campaigns.schedules.provider import LedgerProvider
+from tests.campaigns.schedules.steps import WEIGHTS, Step, from_blob, schedules, to_blob
+
+SLICE = 40
+SEED = 20261122
+
+
+@pytest.mark.timeout(300)
+def test_a_slice_of_random_schedules_keeps_every_promise() -> None:
+    with Stage() as stage:
+        assert run(stage, SLICE, SEED) == SLICE
+
+
+class _ChargesTwice(LedgerProvider):
+    def force_pay(self, session_id: str, **changes: object) -> SessionState:
+        state = super().force_pay(session_id, **changes)
+        if state.paid:
+            self.charges[str(state.payment_intent_id)].append(state.amount_total)
+        return state
+
+
+class _KeepsRefunds(LedgerProvider):
+    async def refund(self, payment_intent_id: str) -> None:
+        self.calls.append("refund")
+
+
+@pytest.mark.timeout(300)
+def test_money_that_is_not_given_back_is_found() -> None:
+    """The fault is in what the schedules stand on, so that no defence of ours can hide it from the checker."""
+    with Stage(_KeepsRefunds()) as stage, pytest.raises(Violated, match=r"^2: "):
+        _act_out_often(stage, [Step("buy"), Step("mismatch"), Step("deliver")])
+
+
+def _act_out_often(stage: Stage, schedule: list[Step]) -> None:
+    """Once is enough, unless the session is late: then the customer does nothing with it, and nothing is found."""
+    for _ in range(10):
+        stage.act_out(schedule)
+
+
+@pytest.mark.timeout(300)
+def test_a_payment_service_that_charges_twice_is_found_and_the_schedule_is_cut_to_what_it_takes() -> None:
+    with Stage(_ChargesTwice()) as stage, pytest.raises(Failed, match="Violated: 1: payment") as failure:
+        run(stage, 200, SEED)
+    assert len(failure.value.schedule) <= 3  # buy and pay, and perhaps something that does nothing
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(schedules())
+def test_a_blob_is_the_schedule_it_was_made_of(schedule: list[Step]) -> None:
+    assert from_blob(to_blob(schedule)) == schedule
+
+
+def test_a_run_in_which_something_never_happened_is_void() -> None:
+    happened = Counter(dict.fromkeys(REQUIRED, 1))
+    assert missing(happened) == []
+    happened["terminate"] = 0
+    assert missing(happened) == ["terminate"]
+
+
+def test_every_verb_has_an_actor() -> None:
+    assert {name.removeprefix("do_") for name in dir(Actors) if name.startswith("do_")} == set(WEIGHTS)
+
+
+def test_a_failure_says_how_to_see_it_again() -> None:
+    schedule = [Step("buy", 0, 1), Step("pay", 0, 0)]
+    told = str(Failed(schedule, AssertionError("2: kept 700, not 0")))
+    assert f"--replay {to_blob(schedule)}" in told
+    assert "1. buy (customer 0, variant 1)" in told
