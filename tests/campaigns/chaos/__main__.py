@@ -1,4 +1,4 @@
-"""`python -m tests.campaigns.chaos`: the whole campaign. `--list` shows what there is, `--only TEXT` runs some of it."""
+"""`python -m tests.campaigns.chaos`: the whole campaign. `--list` shows what there is, `--only TEXT` runs some."""
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""README and `.env.example` know every setting, its default and every port, and no others."""
+"""docs/settings.md and `.env.example` know every setting, its default and every port, and no others."""
 
 import re
 from enum import StrEnum
@@ -18,14 +18,14 @@ def _settings() -> dict[str, Any]:
 
 
 def _documented() -> dict[str, str]:
-    return {row[0].strip("`"): row[1] for row in document("README.md").rows if re.fullmatch("`[A-Z_]+`", row[0])}
+    return {row[0].strip("`"): row[1] for row in document("docs/settings.md").rows if re.fullmatch("`[A-Z_]+`", row[0])}
 
 
-def test_the_readme_has_a_row_for_every_setting_and_for_nothing_else() -> None:
+def test_the_page_has_a_row_for_every_setting_and_for_nothing_else() -> None:
     assert _documented().keys() == _settings().keys()
 
 
-def test_the_readme_tells_every_default_as_it_is() -> None:
+def test_the_page_tells_every_default_as_it_is() -> None:
     documented = _documented()
     for name, default in _settings().items():
         if isinstance(default, int | float):
