@@ -4,11 +4,11 @@
 FROM python:3.11.14-slim-bookworm AS build
 WORKDIR /build
 RUN python -m venv --without-pip /opt/venv
-COPY requirements.lock .
+COPY requirements/image.lock .
 # The build stage's own pip installs into the environment that goes on. Wheels only: nothing is compiled, so no
 # package runs code of its own here.
 RUN python -m pip --python /opt/venv/bin/python install \
-        --no-cache-dir --no-compile --no-deps --only-binary :all: --require-hashes -r requirements.lock
+        --no-cache-dir --no-compile --no-deps --only-binary :all: --require-hashes -r image.lock
 COPY checkout /app/checkout
 COPY runtime /app/runtime
 COPY db /app/db

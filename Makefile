@@ -86,9 +86,9 @@ lock: ## Pin the newest dependencies that pyproject.toml allows
 	@tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT && echo "Fetching uv…" && \
 	$(PYTHON) -m venv "$$tmp" && "$$tmp/bin/python" -m pip install --quiet uv && uv="$$tmp/bin/uv" && \
 	echo "Resolving…" && \
-	"$$uv" $(UV_COMPILE) --upgrade --all-extras -o requirements-dev.lock && \
-	"$$uv" $(UV_COMPILE) --upgrade --extra stack -c requirements-dev.lock -o requirements-stack.lock && \
-	"$$uv" $(UV_COMPILE) --upgrade -c requirements-dev.lock -o requirements.lock
+	"$$uv" $(UV_COMPILE) --upgrade --group dev -o requirements/dev.lock && \
+	"$$uv" $(UV_COMPILE) --upgrade --group stack -c requirements/dev.lock -o requirements/stack.lock && \
+	"$$uv" $(UV_COMPILE) --upgrade -c requirements/dev.lock -o requirements/image.lock
 
 .PHONY: record-histories
 record-histories: $(VENV)/.dev ## Record workflow histories for the replay tests
@@ -120,15 +120,15 @@ $(VENV)/.made:
 		echo "Making $(VENV) with $(PYTHON)…"; $(PYTHON) -m venv --clear $(VENV); }
 	@touch $@
 
-$(VENV)/.stack: requirements-stack.lock pyproject.toml $(VENV)/.made
+$(VENV)/.stack: requirements/stack.lock pyproject.toml $(VENV)/.made
 	@echo "Installing what the stack needs (once; about a minute)…"
-	@$(PIP_INSTALL) --require-hashes -r requirements-stack.lock
+	@$(PIP_INSTALL) --require-hashes -r requirements/stack.lock
 	@$(INSTALL_PROJECT)
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.lock pyproject.toml $(VENV)/.made
+$(VENV)/.dev: requirements/dev.lock pyproject.toml $(VENV)/.made
 	@echo "Installing what the tests need (once; about a minute)…"
-	@$(PIP_INSTALL) --require-hashes -r requirements-dev.lock
+	@$(PIP_INSTALL) --require-hashes -r requirements/dev.lock
 	@$(INSTALL_PROJECT)
 	@touch $@
 

