@@ -1,6 +1,18 @@
 """Planted bugs: each defence of the checkout is taken away in turn, and the tests must notice.
 
 `make mutants` (`python -m tests.campaigns.mutants`) plants them one at a time in a private copy of the tree, never
-in the tree
-itself, and prints which test caught which.
+in the tree itself, and prints which test caught which.
+
+An entry of the table says where its defence is by the name of the definition, not by file and line, and what to
+replace as syntax, not as text, so that code can be moved and reformatted:
+
+    bug(
+        "fulfil-guard",
+        Text("orders._FULFIL", "WHERE id = :order_id AND status = 'awaiting_payment'", "WHERE id = :order_id"),
+        breaks="fulfilling twice would happen twice",
+        tests="test_fulfilling_twice_consumes_once",
+    )
+
+`Code` replaces Python (see `syntax.py`), `Text` words in a definition's strings, `schema` words of the migrations,
+`Words` words of any other file. `--show --only NAME` prints what an entry does.
 """

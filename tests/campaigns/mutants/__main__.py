@@ -8,7 +8,7 @@ import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from tests.campaigns.mutants.campaign import Copy, Verdict
+from tests.campaigns.mutants.campaign import ROOT, Copy, Verdict
 from tests.campaigns.mutants.mutant import Mutant
 from tests.campaigns.mutants.table import MUTANTS
 
@@ -20,6 +20,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="part of a name; may be repeated")
     parser.add_argument("--jobs", type=int, default=1, help="copies to work in at a time (1)")
     parser.add_argument("--list", action="store_true", help="print the table and plant nothing")
+    parser.add_argument("--show", action="store_true", help="print what each changes and plant nothing")
     parser.add_argument("--head", action="store_true", help="copy the last commit, not the working tree")
     parser.add_argument(
         "--skip-baseline", action="store_true", help="believe that the selections are green without bugs"
@@ -41,7 +42,7 @@ def _line(mutant: Mutant, verdict: Verdict) -> str:
 
 
 async def _baseline(copy: Copy, mutants: list[Mutant]) -> bool:
-    selections = sorted({selection for mutant in mutants for selection in mutant.tests})
+    selections = sorted({selection for mutant in mutants for selection in mutant.selections(copy.folder)})
     print(f"Without any bug: {len(selections)} selections…", flush=True)
     verdict = await copy.baseline(selections)
     if verdict.outcome == "missed":
@@ -85,8 +86,12 @@ def main(arguments: list[str]) -> int:
         return 2
     if options.list:
         for mutant in mutants:
-            print(f"{mutant.name:36} {mutant.edits[0].file}\n{'':37}without it, {mutant.breaks}")
-            print("\n".join(f"{'':37}{selection}" for selection in mutant.tests))
+            print(f"{mutant.name:36} {mutant.edits[0].where}\n{'':37}without it, {mutant.breaks}")
+            print("\n".join(f"{'':37}{selection}" for selection in mutant.selections(ROOT)))
+        return 0
+    if options.show:
+        for mutant in mutants:
+            print(f"{mutant.name}: without it, {mutant.breaks}\n{mutant.shown(ROOT)}")
         return 0
     return asyncio.run(_campaign(mutants, options))
 

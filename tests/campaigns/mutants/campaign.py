@@ -93,7 +93,7 @@ class Copy:
         originals = {name: (self.folder / name).read_text() for name in changed}
         try:
             self._write(changed)
-            verdict, _ = await self._run(mutant.tests, limit=LIMIT, stop_at_first=True)
+            verdict, _ = await self._run(mutant.selections(self.folder), limit=LIMIT, stop_at_first=True)
             return verdict
         finally:
             self._write(originals)

@@ -1,49 +1,88 @@
 """A planted bug, as data: where, what, why it would hurt, and which tests shall catch it."""
 
+import ast
+import difflib
+import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-
-class Stale(Exception):
-    """The text that a mutant replaces is not there exactly once (any more): the table must follow the code."""
+from tests.campaigns.mutants.anchors import Anchor, Sources, Stale
 
 
 @dataclass(frozen=True)
 class Edit:
-    """`old` occurs exactly once in `file` (a path from the root) and becomes `new`."""
+    """`old` occurs exactly once in the file `where` and becomes `new`: the old form, soon gone."""
 
-    file: str
+    where: str
     old: str
     new: str
 
-    def apply(self, source: str) -> str:
-        """Raises `Stale`."""
+    def apply(self, sources: Sources) -> None:
+        source = sources.read(self.where)
         count = source.count(self.old)
         if count != 1:
-            raise Stale(f"{self.file}: {count} times instead of once: {self.old!r}")
+            raise Stale(f"{self.where}: {count} times instead of once: {self.old!r}")
         if self.new == self.old:
-            raise Stale(f"{self.file}: the mutation changes nothing: {self.old!r}")
-        return source.replace(self.old, self.new)
+            raise Stale(f"{self.where}: the mutation changes nothing: {self.old!r}")
+        sources.changed[self.where] = source.replace(self.old, self.new)
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """`breaks` completes "without it, …". `tests` are pytest's arguments: the smallest selection that must notice."""
+    """`breaks` completes "without it, …". `tests`: the smallest selection that must notice."""
 
     name: str
-    edits: tuple[Edit, ...]
+    edits: tuple[Anchor, ...]
     breaks: str
     tests: tuple[str, ...]
 
     def mutated(self, root: Path) -> dict[str, str]:
         """The changed files, by path from the root. Raises `Stale`."""
-        sources: dict[str, str] = {}
+        sources = Sources(root)
         for edit in self.edits:
-            source = sources.get(edit.file) or (root / edit.file).read_text()
-            sources[edit.file] = edit.apply(source)
-        return sources
+            edit.apply(sources)
+        return sources.changed
+
+    def shown(self, root: Path) -> str:
+        """What it changes, as a diff of the normal form. Raises `Stale`."""
+        told: list[str] = []
+        for file, source in self.mutated(root).items():
+            before, after = (root / file).read_text(), source
+            if file.endswith(".py"):
+                before, after = (ast.unparse(ast.parse(text)) for text in (before, after))
+            told += difflib.unified_diff(before.splitlines(), after.splitlines(), file, file, lineterm="")
+        return "\n".join(told)
+
+    def selections(self, root: Path) -> tuple[str, ...]:
+        """`tests` as pytest's arguments. Raises `Stale`."""
+        return tuple(_selection(root, test) for test in self.tests)
+
+
+def bug(name: str, *edits: Anchor, breaks: str, tests: str | tuple[str, ...]) -> Mutant:
+    """A test is named by its function, and by its file as well (`file::function`) where two have one name."""
+    return Mutant(name, edits, breaks, (tests,) if isinstance(tests, str) else tests)
 
 
 def mutant(name: str, file: str, old: str, new: str, *, breaks: str, tests: str | tuple[str, ...]) -> Mutant:
-    """The usual case: one edit in one place."""
-    return Mutant(name, (Edit(file, old, new),), breaks, (tests,) if isinstance(tests, str) else tests)
+    """One edit of text in one file: the old form, soon gone."""
+    return bug(name, Edit(file, old, new), breaks=breaks, tests=tests)
+
+
+def _selection(root: Path, test: str) -> str:
+    file, _, name = test.rpartition("::")
+    files = [known for known in _tests(root).get(name, ()) if file in ("", known)]
+    if len(files) != 1:
+        told = f"is in {', '.join(files)}: name the file, too" if files else "does not exist (any more)"
+        raise Stale(f"the test {test} {told}")
+    return f"{files[0]}::{name}"
+
+
+@cache
+def _tests(root: Path) -> dict[str, tuple[str, ...]]:
+    """The files that define a test, by its name."""
+    found: dict[str, tuple[str, ...]] = {}
+    for path in sorted((root / "tests").rglob("test_*.py")):
+        for name in re.findall(r"^(?:async )?def (test_\w+)\(", path.read_text(), re.MULTILINE):
+            found[name] = (*found.get(name, ()), str(path.relative_to(root)))
+    return found
