@@ -36,7 +36,7 @@ def scratch() -> Iterator[Path]:
 async def database_server(scratch: Path) -> AsyncIterator[DatabaseServer]:
     """A real PostgreSQL, with a migrated and seeded database to copy."""
     async with Stack(StackConfig.for_tests(scratch / "postgres", parts=("postgres",))) as stack:
-        server = DatabaseServer(stack.database_url)
+        server = DatabaseServer(stack.database_url, partial(stack.log, "postgres"))
         await server.prepare()
         yield server
 

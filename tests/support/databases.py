@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -34,8 +34,10 @@ def patient(engine: AsyncEngine) -> AsyncEngine:
 
 
 class DatabaseServer:
-    def __init__(self, url: str) -> None:
-        self._url = url
+    """`log` reads what the server has written to its log."""
+
+    def __init__(self, url: str, log: Callable[[], str] = str) -> None:
+        self._url, self.log = url, log
         self._numbers = itertools.count(1)
 
     def url(self, name: str) -> str:
