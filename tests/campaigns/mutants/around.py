@@ -1,14 +1,12 @@
 """Bugs planted around the story: the settlement, the sweep, and the adapter to the payment service."""
 
-from tests.campaigns.mutants.mutant import Mutant, mutant
+from tests.campaigns.mutants.anchors import Code, Text
+from tests.campaigns.mutants.mutant import Mutant, bug, mutant
 
 _SETTLEMENT = "worker/workflows/settlement.py"
-_ADAPTER = "worker/payments/stripe_adapter.py"
-_SWEEP = "worker/activities/sweep.py"
 
 _OTHERS = "tests/workflow/test_other_sessions.py"
 _LATER = "tests/workflow/test_settlement.py"
-_ADAPTER_GUARDS = "tests/integration/test_adapter_guards.py"
 _SWEEP_GUARDS = "tests/integration/test_sweep_guards.py"
 
 AROUND: tuple[Mutant, ...] = (
@@ -36,13 +34,11 @@ AROUND: tuple[Mutant, ...] = (
         breaks="money given back in the provider's dashboard would leave the order fulfilled",
         tests=f"{_LATER}::test_money_given_back_at_the_provider_ends_the_order_as_refunded",
     ),
-    mutant(
+    bug(
         "refund-at-the-provider-is-the-providers-word",
-        "worker/activities/payments.py",
-        "        if not await self._provider.is_refunded(request.payment_intent_id):",
-        "        if False:",
+        Code("notice_refund", "not await self._provider.is_refunded(request.payment_intent_id)", "False"),
         breaks="a redelivered event would end a fulfilled order as refunded, its money kept",
-        tests=f"{_LATER}::test_a_redelivery_for_a_fulfilled_order_changes_nothing",
+        tests="test_a_redelivery_for_a_fulfilled_order_changes_nothing",
     ),
     mutant(
         "foreign-session-is-closed",
@@ -77,21 +73,17 @@ AROUND: tuple[Mutant, ...] = (
         breaks="a session whose reply was lost with its workflow would stay payable",
         tests=f"{_LATER}::test_an_order_orphaned_before_its_session_was_recorded_leaves_none_payable",
     ),
-    mutant(
+    bug(
         "sweep-settles",
-        _SWEEP,
-        "            if await self._is_looked_after(order, running):",
-        "            if True:",
+        Code("sweep_orders", "await self._is_looked_after(order, running)", "True"),
         breaks="an order whose workflow was terminated would wait for ever",
-        tests=f"{_SWEEP_GUARDS}::test_a_paid_order_whose_workflow_was_terminated_is_fulfilled",
+        tests="test_a_paid_order_whose_workflow_was_terminated_is_fulfilled",
     ),
-    mutant(
+    bug(
         "sweep-leaves-alone",
-        _SWEEP,
-        "            if await self._is_looked_after(order, running):",
-        "            if False:",
+        Code("sweep_orders", "await self._is_looked_after(order, running)", "False"),
         breaks="each order would get a second workflow",
-        tests=f"{_SWEEP_GUARDS}::test_an_order_that_is_looked_after_is_left_alone",
+        tests="test_an_order_that_is_looked_after_is_left_alone",
     ),
     mutant(
         "orphan-is-looked-at-first",
@@ -101,85 +93,73 @@ AROUND: tuple[Mutant, ...] = (
         breaks="an orphaned order that was paid would wait for its deadline",
         tests=f"{_SWEEP_GUARDS}::test_a_paid_order_whose_workflow_was_terminated_is_fulfilled",
     ),
-    mutant(
+    bug(
         "sweep-dispatches",
-        _SWEEP,
-        "        for order in overdue:\n            await self._dispatch(order)\n",
-        "",
+        Code("sweep_orders", "for order in overdue: ...", ""),
         breaks="a parcel whose workflow was terminated would never arrive",
-        tests=f"{_SWEEP_GUARDS}::test_a_parcel_that_no_workflow_looks_after_arrives_all_the_same",
+        tests="test_a_parcel_that_no_workflow_looks_after_arrives_all_the_same",
     ),
-    mutant(
+    bug(
         "payment-status-of-the-adapter",
-        _ADAPTER,
-        'paid=session.payment_status == "paid"',
-        'paid=session.status == "complete"',
+        Code("stripe_adapter._state", "session.payment_status == 'paid'", "session.status == 'complete'"),
         breaks="an unpaid order would ship",
-        tests=f"{_ADAPTER_GUARDS}::test_complete_is_not_paid",
+        tests="test_complete_is_not_paid",
     ),
-    mutant(
+    bug(
         "stuck-is-recognised",
-        _ADAPTER,
-        'headers.get("idempotent-replayed") == "true"',
-        'headers.get("idempotent-replayed") == "never"',
+        Code("stripe_adapter._sorted", "'true'", "'never'"),
         breaks="a stored 500 would be asked for ever",
-        tests=f"{_ADAPTER_GUARDS}::test_a_stored_error_is_told_from_a_passing_one",
+        tests="test_a_stored_error_is_told_from_a_passing_one",
     ),
-    mutant(
+    bug(
         "session-key-derived",
-        _ADAPTER,
-        '{"idempotency_key": session_idempotency_key(request.order_id)}',
-        '{"idempotency_key": session_idempotency_key(request.order_id) + __import__("secrets").token_hex(4)}',
+        Code(
+            "StripeProvider.create_session",
+            "session_idempotency_key(request.order_id)",
+            "session_idempotency_key(request.order_id) + __import__('secrets').token_hex(4)",
+        ),
         breaks="each retry would open another payable session",
-        tests=f"{_ADAPTER_GUARDS}::test_every_attempt_for_an_order_gets_the_same_session",
+        tests="test_every_attempt_for_an_order_gets_the_same_session",
     ),
-    mutant(
+    bug(
         "refund-key-derived",
-        _ADAPTER,
-        '{"idempotency_key": refund_idempotency_key(payment_intent_id)}',
-        '{"idempotency_key": refund_idempotency_key(payment_intent_id) + __import__("secrets").token_hex(4)}',
+        Code(
+            "StripeProvider.refund",
+            "refund_idempotency_key(payment_intent_id)",
+            "refund_idempotency_key(payment_intent_id) + __import__('secrets').token_hex(4)",
+        ),
         breaks="two refunds at once could both be made",
-        tests=f"{_ADAPTER_GUARDS}::test_every_attempt_of_a_refund_carries_the_same_key",
+        tests="test_every_attempt_of_a_refund_carries_the_same_key",
     ),
-    mutant(
+    bug(
         "already-complete-is-an-answer",
-        _ADAPTER,
-        "            return state\n",
-        "            raise\n",
+        Code("StripeProvider.expire_session", "return state", "raise"),
         breaks="a payment at the deadline would leave its order stuck",
-        tests=f"{_ADAPTER_GUARDS}::test_expiring_what_is_paid_says_so",
+        tests="test_expiring_what_is_paid_says_so",
     ),
-    mutant(
+    bug(
         "open-is-not-closed",
-        _ADAPTER,
-        "            if state.status is SessionStatus.OPEN:\n",
-        "            if False:\n",
+        Code("StripeProvider.expire_session", "state.status is SessionStatus.OPEN", "False"),
         breaks="a session that the provider will not close would be asked about without a pause",
-        tests=f"{_ADAPTER_GUARDS}::test_an_open_session_that_is_not_closed_is_no_answer",
+        tests="test_an_open_session_that_is_not_closed_is_no_answer",
     ),
-    mutant(
+    bug(
         "only-payments-are-ours",
-        _ADAPTER,
-        '        if session.mode != "payment":\n',
-        "        if False:\n",
+        Code("stripe_adapter._state", "session.mode != 'payment'", "False"),
         breaks="each session of another kind in the account would leave a settlement that never ends",
-        tests=f"{_ADAPTER_GUARDS}::test_a_session_that_is_not_for_a_payment_is_none_of_ours",
+        tests="test_a_session_that_is_not_for_a_payment_is_none_of_ours",
     ),
-    mutant(
+    bug(
         "sweep-knows-settlements-by-order",
-        "checkout/ids.py",
-        "subjects = [session_id, order_id] if session_id else [order_id]",
-        "subjects = [session_id] if session_id else [order_id]",
+        Code("ids.keepers_of", "[session_id, order_id]", "[session_id]"),
         breaks="an order would get a second settlement once the first has recorded its session",
-        tests=f"{_SWEEP_GUARDS}::test_an_order_whose_settlement_began_before_it_had_a_session_gets_no_second_one",
+        tests="test_an_order_whose_settlement_began_before_it_had_a_session_gets_no_second_one",
     ),
-    mutant(
+    bug(
         "sweep-lists-settlements",
-        _SWEEP,
-        "('CheckoutWorkflow', 'SettlementWorkflow')",
-        "('CheckoutWorkflow')",
+        Text("_running_workflows", "('CheckoutWorkflow', 'SettlementWorkflow')", "('CheckoutWorkflow')"),
         breaks="after a loss of Temporal's data no sweep would come to an end",
-        tests=f"{_SWEEP_GUARDS}::test_what_the_listing_shows_is_not_asked_for_one_by_one",
+        tests="test_what_the_listing_shows_is_not_asked_for_one_by_one",
     ),
     mutant(
         "other-sessions-are-handed-on-to-the-end",

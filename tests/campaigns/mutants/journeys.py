@@ -1,20 +1,16 @@
 """Bugs planted in the workflows and their activities: the story and its care for what the platform does to it."""
 
-from tests.campaigns.mutants.mutant import Edit, Mutant, mutant
+from tests.campaigns.mutants.anchors import Code
+from tests.campaigns.mutants.mutant import Edit, Mutant, bug, mutant
 
 _JOURNEY = "worker/workflows/journey.py"
 _NEWS = "worker/workflows/news.py"
 _CHECKOUT = "worker/workflows/checkout.py"
-_PAYMENTS = "worker/activities/payments.py"
 
 _STORY = "tests/workflow/test_checkout.py"
 _TROUBLES = "tests/workflow/test_provider_troubles.py"
 _GUARDS = "tests/workflow/test_journey_guards.py"
-_ORDER_GUARDS = "tests/integration/test_order_guards.py"
 
-_MISMATCH = f"{_TROUBLES}::test_a_payment_that_is_not_the_one_agreed_is_given_back"
-_CONTRACTS = "checkout/contracts.py"
-_AGREED = "return (self.order_id, self.amount_total, self.currency) == agreed"
 
 JOURNEYS = (
     mutant(
@@ -50,29 +46,23 @@ JOURNEYS = (
         breaks="an unpaid order would ship",
         tests=f"{_TROUBLES}::test_complete_but_unpaid_ships_nothing_and_ends_at_the_deadline",
     ),
-    mutant(
+    bug(
         "amount-compared",
-        _CONTRACTS,
-        _AGREED,
-        "return (self.order_id, order.amount_total, self.currency) == agreed",
+        Code("SessionState.pays_for", "self.amount_total", "order.amount_total"),
         breaks="a cent would buy anything",
-        tests=_MISMATCH,
+        tests="test_a_payment_that_is_not_the_one_agreed_is_given_back",
     ),
-    mutant(
+    bug(
         "currency-compared",
-        _CONTRACTS,
-        _AGREED,
-        "return (self.order_id, self.amount_total, order.currency) == agreed",
+        Code("SessionState.pays_for", "self.currency", "order.currency"),
         breaks="1000 yen would pay for 10 dollars",
-        tests=_MISMATCH,
+        tests="test_a_payment_that_is_not_the_one_agreed_is_given_back",
     ),
-    mutant(
+    bug(
         "order-compared",
-        _CONTRACTS,
-        _AGREED,
-        "return (order.order_id, self.amount_total, self.currency) == agreed",
+        Code("SessionState.pays_for", "self.order_id", "order.order_id"),
         breaks="another order's payment would fulfil this one",
-        tests=_MISMATCH,
+        tests="test_a_payment_that_is_not_the_one_agreed_is_given_back",
     ),
     mutant(
         "deadline-is-heard",
@@ -98,37 +88,29 @@ JOURNEYS = (
         breaks="a refused session would leave the stock reserved",
         tests=f"{_TROUBLES}::test_a_provider_that_refuses_for_good_ends_the_checkout_and_returns_the_stock",
     ),
-    mutant(
+    bug(
         "refusal-is-not-proof",
-        _PAYMENTS,
-        "        except (PaymentRefused, PaymentStuck):\n",
-        "        except PaymentStuck:\n",
+        Code("_obtain_session", "(PaymentRefused, PaymentStuck)", "PaymentStuck"),
         breaks="stock would go back while a session whose reply was lost can be paid",
-        tests=f"{_ORDER_GUARDS}::test_a_refusal_is_believed_only_when_no_session_is_found",
+        tests="test_a_refusal_is_believed_only_when_no_session_is_found",
     ),
-    mutant(
+    bug(
         "stuck-is-looked-up",
-        _PAYMENTS,
-        "        except (PaymentRefused, PaymentStuck):\n",
-        "        except PaymentRefused:\n",
+        Code("_obtain_session", "(PaymentRefused, PaymentStuck)", "PaymentRefused"),
         breaks="a stored 500 would hide the session that exists",
-        tests=f"{_TROUBLES}::test_a_session_that_exists_in_spite_of_the_refusal_is_found_and_used",
+        tests="test_a_session_that_exists_in_spite_of_the_refusal_is_found_and_used",
     ),
-    mutant(
+    bug(
         "stuck-is-final",
-        "worker/policies.py",
-        "    PaymentStuck.__name__,\n",
-        "",
+        Code("FINAL_ERRORS", "PaymentStuck.__name__", ""),
         breaks="a stored 500 would be asked for ever",
-        tests=f"{_TROUBLES}::test_a_provider_that_refuses_for_good_ends_the_checkout_and_returns_the_stock",
+        tests="test_a_provider_that_refuses_for_good_ends_the_checkout_and_returns_the_stock",
     ),
-    mutant(
+    bug(
         "old-orders-are-looked-up",
-        _PAYMENTS,
-        "if datetime.now(UTC) - created_at > IDEMPOTENCY_KEY_LIFETIME:",
-        "if False:",
+        Code("_obtain_session", "datetime.now(UTC) - created_at > IDEMPOTENCY_KEY_LIFETIME", "False"),
         breaks="after a day the provider has forgotten the key and would open a second session",
-        tests=f"{_ORDER_GUARDS}::test_an_order_older_than_the_providers_memory_is_looked_up_before_a_session_is_asked_for",
+        tests="test_an_order_older_than_the_providers_memory_is_looked_up_before_a_session_is_asked_for",
     ),
     mutant(
         "shield",
@@ -138,13 +120,11 @@ JOURNEYS = (
         breaks="a cancel in the UI would leave a payable session and reserved stock",
         tests=f"{_STORY}::test_cancelled_in_the_ui_while_it_waits_settles_and_then_shows_as_cancelled",
     ),
-    mutant(
+    bug(
         "local-failure-goes-on",
-        "worker/steps.py",
-        "    except FailureError as error:\n        _raise_if_final(error)\n    if",
-        "    except ActivityError as error:\n        _raise_if_final(error)\n    if",
+        Code("steps.run_step", "FailureError", "ActivityError"),
         breaks="the first unanswered call would end the checkout",
-        tests=f"{_TROUBLES}::test_a_provider_that_is_away_is_asked_until_it_answers",
+        tests="test_a_provider_that_is_away_is_asked_until_it_answers",
     ),
     mutant(
         "signal-of-anything",
@@ -216,20 +196,20 @@ JOURNEYS = (
         "a customer who gives up would wait for the deadline",
         (f"{_STORY}::test_a_customer_who_cancels_gets_the_session_closed_before_the_stock_returns",),
     ),
-    mutant(
+    bug(
         "rejected-is-an-order-without-a-session",
-        "worker/activities/orders.py",
-        "closes=[OrderStatus.PENDING] if is_rejected else ",
-        "closes=",
+        Code(
+            "release_order",
+            "[OrderStatus.PENDING] if is_rejected else [OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT]",
+            "[OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT]",
+        ),
         breaks="a refusal after the session was recorded would keep the order, payable and never looked at, for ever",
-        tests=f"{_TROUBLES}::test_a_refusal_after_the_session_was_recorded_changes_nothing",
+        tests="test_a_refusal_after_the_session_was_recorded_changes_nothing",
     ),
-    mutant(
+    bug(
         "a-long-look-tells-that-it-lives",
-        "worker/activities/payments.py",
-        "asyncio.create_task(beat()) if is_regular else None",
-        "None",
+        Code("payments._beating", "asyncio.create_task(beat()) if is_regular else None", "None"),
         breaks="in a busy shop a refused session would be looked for again and again, its stock held",
-        tests=f"{_TROUBLES}::test_a_long_look_for_the_session_is_not_taken_for_a_dead_worker",
+        tests="test_a_long_look_for_the_session_is_not_taken_for_a_dead_worker",
     ),
 )

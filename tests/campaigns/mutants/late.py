@@ -1,15 +1,13 @@
 """Bugs planted where money comes late, and where what tells of it is odd."""
 
-from tests.campaigns.mutants.mutant import Mutant, mutant
+from tests.campaigns.mutants.anchors import Code
+from tests.campaigns.mutants.mutant import Mutant, bug, mutant
 
 _NEWS = "worker/workflows/news.py"
 _SETTLEMENT = "worker/workflows/settlement.py"
-_ADAPTER = "worker/payments/stripe_adapter.py"
 
 _EVENTS = "tests/integration/test_event_guards.py"
-_ANSWERS = "tests/integration/test_adapter_answers.py"
 _LATER = "tests/workflow/test_settlement.py"
-_SWEEP = "tests/integration/test_sweep_guards.py"
 
 LATE: tuple[Mutant, ...] = (
     mutant(
@@ -36,52 +34,40 @@ LATE: tuple[Mutant, ...] = (
         breaks="with a wrong key for a moment, late money would be kept",
         tests=f"{_LATER}::test_an_ended_orders_own_session_is_not_taken_for_unknown",
     ),
-    mutant(
+    bug(
         "event-names-the-order",
-        "api/webhooks.py",
-        "        order_id=order.order_id if order else None,",
-        "        order_id=None,",
+        Code("webhooks.deliver", "order.order_id if order else None", "None"),
         breaks="the settlement could not tell an own session that the provider denies from a foreign one",
-        tests=f"{_EVENTS}::test_money_for_an_ended_order_is_looked_for_though_the_provider_knows_nothing_of_its_session",
+        tests="test_money_for_an_ended_order_is_looked_for_though_the_provider_knows_nothing_of_its_session",
     ),
-    mutant(
+    bug(
         "unknown-is-the-providers-word",
-        _ADAPTER,
-        "    if error.error is None:",
-        "    if False:",
+        Code("stripe_adapter._sorted", "error.error is None", "False"),
         breaks="a proxy's error page would reject orders, and drop events",
-        tests=f"{_ANSWERS}::test_an_error_that_is_not_stripes_decides_nothing",
+        tests="test_an_error_that_is_not_stripes_decides_nothing",
     ),
-    mutant(
+    bug(
         "unknown-is-of-the-session",
-        _ADAPTER,
-        '    if status == 404 and code == "resource_missing":',
-        "    if status == 404:",
+        Code("stripe_adapter._sorted", "status == 404 and code == 'resource_missing'", "status == 404"),
         breaks="a wrong path in the address would make every session unknown",
-        tests=f"{_ANSWERS}::test_only_stripes_own_word_makes_a_session_unknown",
+        tests="test_only_stripes_own_word_makes_a_session_unknown",
     ),
-    mutant(
+    bug(
         "a-refund-is-one-that-stands",
-        _ADAPTER,
-        "            _check_made(refund)\n",
-        "            pass\n",
+        Code("StripeProvider.refund", "_check_made(refund)", "pass"),
         breaks="an empty success, or a refund that failed, would end the order as refunded",
-        tests=f"{_ANSWERS}::test_a_success_without_a_refund_that_stands_gives_nothing_back",
+        tests="test_a_success_without_a_refund_that_stands_gives_nothing_back",
     ),
-    mutant(
+    bug(
         "debts-are-written-down",
-        "worker/activities/payments.py",
-        "        if request.order_id is not None and request.reason is Reason.LATE_PAYMENT:",
-        "        if False:",
+        Code("refund_payment", "request.order_id is not None and request.reason is Reason.LATE_PAYMENT", "False"),
         breaks="with its workflow lost, late money would be kept for ever",
-        tests=f"{_SWEEP}::test_money_that_is_owed_for_an_ended_order_is_given_back_though_its_settlement_is_lost",
+        tests="test_money_that_is_owed_for_an_ended_order_is_given_back_though_its_settlement_is_lost",
     ),
-    mutant(
+    bug(
         "debts-are-looked-after",
-        "worker/activities/sweep.py",
-        "        for order in [*owing, *live]:",
-        "        for order in live:",
+        Code("sweep_orders", "[*owing, *live]", "live"),
         breaks="what is owed would be written down, and nobody would read it",
-        tests=f"{_SWEEP}::test_money_that_is_owed_for_an_ended_order_is_given_back_though_its_settlement_is_lost",
+        tests="test_money_that_is_owed_for_an_ended_order_is_given_back_though_its_settlement_is_lost",
     ),
 )

@@ -1,204 +1,191 @@
 """Bugs planted below the workflows: the schema, the guarded transitions, the stock."""
 
-from tests.campaigns.mutants.mutant import Edit, Mutant, mutant
+from tests.campaigns.mutants.anchors import Code, Text, schema
+from tests.campaigns.mutants.mutant import bug
 
-_SCHEMA = "db/migrations/versions/v0001_shop.py"
-_ORDERS = "db/orders.py"
-_STOCK = "db/inventory.py"
 _OPEN = "tests/integration/test_open_order.py"
-_GUARDS = "tests/integration/test_order_guards.py"
-_REFUSES = f"{_OPEN}::test_the_database_refuses_what_must_never_be"
 
 ORDERS = (
-    mutant(
+    bug(
         "order-key-unique",
-        _SCHEMA,
-        "checkout_key        text NOT NULL UNIQUE CHECK",
-        "checkout_key        text NOT NULL CHECK",
-        breaks="a key could have two orders",
-        tests=f"{_OPEN}::test_a_key_opens_one_order_however_often_and_however_many_at_once",
+        schema("checkout_key text NOT NULL UNIQUE CHECK", "checkout_key text NOT NULL CHECK"),
+        Text("orders._OPEN", "ON CONFLICT (checkout_key) DO NOTHING", ""),
+        breaks="every repeat would open and reserve another order",
+        tests="test_a_key_opens_one_order_however_often_and_however_many_at_once",
     ),
-    Mutant(
-        "order-key-unique-and-conflict",
-        (
-            Edit(_SCHEMA, "checkout_key        text NOT NULL UNIQUE CHECK", "checkout_key        text NOT NULL CHECK"),
-            Edit(_ORDERS, "        ON CONFLICT (checkout_key) DO NOTHING\n", ""),
-        ),
-        "every repeat would open and reserve another order",
-        (f"{_OPEN}::test_a_key_opens_one_order_however_often_and_however_many_at_once",),
-    ),
-    mutant(
+    bug(
         "order-on-conflict",
-        _ORDERS,
-        "        ON CONFLICT (checkout_key) DO NOTHING\n",
-        "",
+        Text("orders._OPEN", "ON CONFLICT (checkout_key) DO NOTHING", ""),
         breaks="a repeated key would be an error instead of the order that is there",
-        tests=f"{_OPEN}::test_a_key_opens_one_order_however_often_and_however_many_at_once",
+        tests="test_a_key_opens_one_order_however_often_and_however_many_at_once",
     ),
-    mutant(
+    bug(
         "tombstone-guard",
-        _SCHEMA,
-        "IF OLD.state = 'released' OR (OLD.state",
-        "IF (OLD.state",
+        schema("IF OLD.state = 'released' OR (OLD.state", "IF (OLD.state"),
         breaks="a released reservation could be held again by a zombie",
-        tests=f"{_OPEN}::test_a_released_reservation_can_never_be_held_again",
+        tests="test_a_released_reservation_can_never_be_held_again",
     ),
-    mutant(
+    bug(
         "order-moves-forward",
-        _SCHEMA,
-        "IF NEW.status <> OLD.status AND (OLD.status",
-        "IF FALSE AND (OLD.status",
+        schema("IF NEW.status <> OLD.status AND (OLD.status", "IF FALSE AND (OLD.status"),
         breaks="an order could jump to any state",
-        tests=f"{_GUARDS}::test_an_end_is_an_end_whatever_a_statement_says",
+        tests="test_an_end_is_an_end_whatever_a_statement_says",
     ),
-    mutant(
+    bug(
         "agreed-terms-frozen",
-        _SCHEMA,
-        "IF (NEW.id, NEW.checkout_key, NEW.fingerprint, NEW.amount_total, NEW.currency, NEW.expires_at)\n",
-        "IF FALSE AND (NEW.id, NEW.checkout_key, NEW.fingerprint, NEW.amount_total, NEW.currency, NEW.expires_at)\n",
+        schema(
+            "IF (NEW.id, NEW.checkout_key, NEW.fingerprint, NEW.amount_total, NEW.currency, NEW.expires_at)",
+            "IF FALSE AND (NEW.id, NEW.checkout_key, NEW.fingerprint, NEW.amount_total, NEW.currency, NEW.expires_at)",
+        ),
         breaks="the total of an agreed order could change",
-        tests=_REFUSES,
+        tests="test_the_database_refuses_what_must_never_be",
     ),
-    mutant(
+    bug(
         "stock-below-zero",
-        _SCHEMA,
-        "on_hand      bigint NOT NULL CHECK (on_hand >= 0)",
-        "on_hand      bigint NOT NULL",
+        schema("on_hand bigint NOT NULL CHECK (on_hand >= 0)", "on_hand bigint NOT NULL"),
         breaks="stock could be sold that is not there",
-        tests=_REFUSES,
+        tests="test_the_database_refuses_what_must_never_be",
     ),
-    mutant(
+    bug(
         "reservations-agree",
-        _SCHEMA,
-        "    IF (wanted IS NOT NULL AND agreeing <> lines) OR (wanted IS NULL AND active <> 0) OR lines = 0 THEN",
-        "    IF FALSE THEN",
+        schema(
+            "IF (wanted IS NOT NULL AND agreeing <> lines) OR (wanted IS NULL AND active <> 0) OR lines = 0 THEN",
+            "IF FALSE THEN",
+        ),
         breaks="an order could end and keep its reservation, or be fulfilled without one",
-        tests=_REFUSES,
+        tests="test_the_database_refuses_what_must_never_be",
     ),
-    mutant(
+    bug(
         "reservation-of-its-line",
-        _SCHEMA,
-        "    FOREIGN KEY (order_id, sku, quantity) REFERENCES shop.order_lines (order_id, sku, quantity)\n",
-        "    FOREIGN KEY (order_id, sku) REFERENCES shop.order_lines (order_id, sku)\n",
+        schema(
+            "FOREIGN KEY (order_id, sku, quantity) REFERENCES shop.order_lines (order_id, sku, quantity)",
+            "FOREIGN KEY (order_id, sku) REFERENCES shop.order_lines (order_id, sku)",
+        ),
         breaks="a reservation could be of another quantity than its line",
-        tests=_REFUSES,
+        tests="test_the_database_refuses_what_must_never_be",
     ),
-    mutant(
+    bug(
         "record-session-guard",
-        _ORDERS,
-        "WHERE id = :order_id AND status = 'pending'\n",
-        "WHERE id = :order_id\n",
+        Text("_RECORD_SESSION", "WHERE id = :order_id AND status = 'pending'", "WHERE id = :order_id"),
         breaks="a late session would be recorded for an order that has ended",
-        tests=f"{_GUARDS}::test_a_session_recorded_for_an_order_that_has_ended_changes_nothing",
+        tests="test_a_session_recorded_for_an_order_that_has_ended_changes_nothing",
     ),
-    mutant(
+    bug(
         "fulfil-guard",
-        _ORDERS,
-        "WHERE id = :order_id AND status = 'awaiting_payment'\n",
-        "WHERE id = :order_id\n",
+        Text("orders._FULFIL", "WHERE id = :order_id AND status = 'awaiting_payment'", "WHERE id = :order_id"),
         breaks="fulfilling twice would happen twice",
         tests=(
-            f"{_OPEN}::test_fulfilling_twice_consumes_once",
-            f"{_GUARDS}::test_an_order_that_was_cancelled_is_not_fulfilled",
+            "test_fulfilling_twice_consumes_once",
+            "test_an_order_that_was_cancelled_is_not_fulfilled",
         ),
     ),
-    mutant(
+    bug(
         "close-guard",
-        _ORDERS,
-        "WHERE id = :order_id AND status = ANY(CAST(:closes AS text[]))\n",
-        "WHERE id = :order_id\n",
+        Text("orders._CLOSE", "WHERE id = :order_id AND status = ANY(CAST(:closes AS text[]))", "WHERE id = :order_id"),
         breaks="a fulfilled order could be cancelled behind its customer",
         tests=(
-            f"{_OPEN}::test_of_fulfilling_and_releasing_at_once_exactly_one_happens",
-            f"{_OPEN}::test_releasing_twice_returns_the_stock_once",
+            "test_of_fulfilling_and_releasing_at_once_exactly_one_happens",
+            "test_releasing_twice_returns_the_stock_once",
         ),
     ),
-    mutant(
+    bug(
         "dispatch-guard",
-        _ORDERS,
-        "WHERE id = :order_id AND status = 'fulfilled'\n",
-        "WHERE id = :order_id\n",
+        Text("orders._DISPATCH", "WHERE id = :order_id AND status = 'fulfilled'", "WHERE id = :order_id"),
         breaks="a refunded order would be dispatched",
-        tests=f"{_GUARDS}::test_a_refunded_order_is_not_dispatched_and_a_dispatched_one_only_once",
+        tests="test_a_refunded_order_is_not_dispatched_and_a_dispatched_one_only_once",
     ),
-    mutant(
+    bug(
         "stock-comes-back",
-        _ORDERS,
-        "UPDATE shop.products p SET on_hand = p.on_hand + released.quantity FROM released WHERE p.sku = released.sku",
-        "SELECT 1",
+        Text(
+            "orders._CLOSE",
+            "SET on_hand = p.on_hand + released.quantity",
+            "SET on_hand = p.on_hand",
+        ),
         breaks="what a cancelled order held would be lost",
-        tests=f"{_OPEN}::test_releasing_twice_returns_the_stock_once",
+        tests="test_releasing_twice_returns_the_stock_once",
     ),
-    mutant(
+    bug(
         "refund-closes-once",
-        "worker/activities/payments.py",
-        "if status not in (OrderStatus.PENDING, OrderStatus.REFUNDED)]",
-        "if status is not OrderStatus.PENDING]",
+        Code(
+            "_record_refund",
+            "status not in (OrderStatus.PENDING, OrderStatus.REFUNDED)",
+            "status is not OrderStatus.PENDING",
+        ),
         breaks="a refund told twice would end the order twice",
-        tests=f"{_GUARDS}::test_a_refund_told_again_returns_the_stock_of_a_fulfilled_order_once",
+        tests="test_a_refund_told_again_returns_the_stock_of_a_fulfilled_order_once",
     ),
-    mutant(
+    bug(
         "rows-locked-before-the-look",
-        _STOCK,
-        "WHERE sku = ANY(CAST(:skus AS text[])) ORDER BY sku FOR NO KEY UPDATE",
-        "WHERE sku = ANY(CAST(:skus AS text[])) ORDER BY sku",
+        Text(
+            "inventory._LOCK",
+            "WHERE sku = ANY(CAST(:skus AS text[])) ORDER BY sku FOR NO KEY UPDATE",
+            "WHERE sku = ANY(CAST(:skus AS text[])) ORDER BY sku",
+        ),
         breaks="buyers of the last unit would fail instead of hearing that it is gone",
-        tests=f"{_GUARDS}::test_more_buyers_than_units_sell_exactly_the_units",
+        tests="test_more_buyers_than_units_sell_exactly_the_units",
     ),
-    mutant(
+    bug(
         "lock-order-of-a-cart",
-        _STOCK,
-        "WHERE sku = ANY(CAST(:skus AS text[])) ORDER BY sku FOR NO KEY UPDATE",
-        "WHERE sku = ANY(CAST(:skus AS text[])) ORDER BY sku DESC FOR NO KEY UPDATE",
+        Text(
+            "inventory._LOCK",
+            "WHERE sku = ANY(CAST(:skus AS text[])) ORDER BY sku FOR NO KEY UPDATE",
+            "WHERE sku = ANY(CAST(:skus AS text[])) ORDER BY sku DESC FOR NO KEY UPDATE",
+        ),
         breaks="two carts could lock each other out",
-        tests=f"{_GUARDS}::test_carts_in_opposite_order_wait_for_each_other_in_one_order",
+        tests="test_carts_in_opposite_order_wait_for_each_other_in_one_order",
     ),
-    mutant(
+    bug(
         "lock-order-of-a-release",
-        _STOCK,
-        "WHERE order_id = :order_id) ORDER BY sku FOR NO KEY UPDATE",
-        "WHERE order_id = :order_id) ORDER BY sku DESC FOR NO KEY UPDATE",
+        Text(
+            "_LOCK_OF_ORDER",
+            "WHERE order_id = :order_id) ORDER BY sku FOR NO KEY UPDATE",
+            "WHERE order_id = :order_id) ORDER BY sku DESC FOR NO KEY UPDATE",
+        ),
         breaks="a release and a cart could lock each other out",
-        tests=f"{_GUARDS}::test_carts_in_opposite_order_wait_for_each_other_in_one_order",
+        tests="test_carts_in_opposite_order_wait_for_each_other_in_one_order",
     ),
-    mutant(
+    bug(
         "reserve-anew",
-        _ORDERS,
-        "if row.unreserved and not await reserve_missing_lines(connection, order_id):",
-        "if row.unreserved:",
+        Code(
+            "orders.fulfil_order",
+            "row.unreserved and (not await reserve_missing_lines(connection, order_id))",
+            "row.unreserved",
+        ),
         breaks="a paid order that lost its reservation would be refunded though there is stock",
-        tests=f"{_OPEN}::test_a_paid_order_that_lost_its_reservation_is_reserved_anew",
+        tests="test_a_paid_order_that_lost_its_reservation_is_reserved_anew",
     ),
-    mutant(
+    bug(
         "reserve-anew-what-is-there",
-        _STOCK,
-        "FROM missing WHERE p.sku = missing.sku AND p.on_hand >= missing.quantity",
-        "FROM missing WHERE p.sku = missing.sku",
+        Text(
+            "_RESERVE_MISSING",
+            "FROM missing WHERE p.sku = missing.sku AND p.on_hand >= missing.quantity",
+            "FROM missing WHERE p.sku = missing.sku",
+        ),
         breaks="a paid order without stock would be retried for ever instead of refunded",
-        tests=f"{_OPEN}::test_a_paid_order_whose_stock_is_gone_is_not_fulfilled",
+        tests="test_a_paid_order_whose_stock_is_gone_is_not_fulfilled",
     ),
-    mutant(
+    bug(
         "stock-is-compared-with-the-cart",
-        _ORDERS,
-        "if product.on_hand < quantities[product.sku]]",
-        "if product.on_hand < 1]",
+        Code("orders.open_order", "product.on_hand < quantities[product.sku]", "product.on_hand < 1"),
         breaks="an order for more than there is would not be rejected",
-        tests=f"{_OPEN}::test_one_missing_line_rejects_the_order_whole_and_names_it",
+        tests="test_one_missing_line_rejects_the_order_whole_and_names_it",
     ),
-    mutant(
+    bug(
         "prices-are-the-orders",
-        "worker/activities/payments.py",
-        "SELECT p.name, l.quantity, l.unit_amount, o.email",
-        "SELECT p.name, l.quantity, p.unit_amount, o.email",
+        Text(
+            "payments._LINES",
+            "SELECT p.name, l.quantity, l.unit_amount, o.email",
+            "SELECT p.name, l.quantity, p.unit_amount, o.email",
+        ),
         breaks="a price change in mid-checkout would change what is paid",
-        tests=f"{_GUARDS}::test_a_session_is_opened_at_the_price_agreed_not_at_todays",
+        tests="test_a_session_is_opened_at_the_price_agreed_not_at_todays",
     ),
-    mutant(
+    bug(
         "restock-adds",
-        "db/migrations/versions/v0002_restock.py",
-        "UPDATE shop.products SET on_hand = on_hand + added WHERE",
-        "UPDATE shop.products SET on_hand = added WHERE",
+        schema(
+            "UPDATE shop.products SET on_hand = on_hand + added WHERE", "UPDATE shop.products SET on_hand = added WHERE"
+        ),
         breaks="a restock in mid-checkout would overwrite what was sold",
-        tests=f"{_GUARDS}::test_a_restock_in_mid_checkout_adds_to_what_is_left",
+        tests="test_a_restock_in_mid_checkout_adds_to_what_is_left",
     ),
 )
