@@ -8,7 +8,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from cli.money import format_money
+from checkout.currencies import money as format_money
 
 _COLOURS = {
     "pending": "yellow",

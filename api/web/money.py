@@ -1,28 +1,24 @@
-"""Amounts as people read them; nothing here computes with money. Written as `Intl.NumberFormat("en-US")` writes them,
-so that what the server renders and what a script adds up look alike.
-"""
+"""Amounts as people read them, written as `Intl.NumberFormat("en-US")` writes them: what the server renders and what a
+script adds up look alike."""
 
-# Minor units are not always hundredths: https://docs.stripe.com/currencies#zero-decimal and #three-decimal
-_ZERO_DECIMALS = frozenset(
-    ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf")
-)
-_THREE_DECIMALS = frozenset({"bhd", "jod", "kwd", "omr", "tnd"})
+import json
+
+from checkout.currencies import CURRENCIES, decimal
+
 _SIGNS = {
     "usd": "$", "eur": "€", "gbp": "£", "jpy": "¥", "cad": "CA$", "aud": "A$", "nzd": "NZ$", "inr": "₹", "krw": "₩",
     "brl": "R$", "mxn": "MX$", "cny": "CN¥", "ils": "₪", "vnd": "₫", "hkd": "HK$", "twd": "NT$", "php": "₱",
+    "xaf": "FCFA\N{NO-BREAK SPACE}", "xof": "F\N{NARROW NO-BREAK SPACE}CFA\N{NO-BREAK SPACE}",
+    "xpf": "CFPF\N{NO-BREAK SPACE}",
 }  # fmt: skip
+# For the scripts: `[exponent, shown]` of each currency that is not like most.
+UNUSUAL = json.dumps(
+    {code: [rules.exponent, rules.shown] for code, rules in CURRENCIES.items() if rules.shown != 2},
+    separators=(",", ":"),
+)
 
 
-def digits(currency: str) -> int:
-    """How many decimal places the currency's minor unit is worth."""
-    code = currency.lower()
-    return 0 if code in _ZERO_DECIMALS else 3 if code in _THREE_DECIMALS else 2
-
-
-def format_money(amount: int, currency: str) -> str:
+def format_money(amount: int, code: str) -> str:
     """`format_money(2450, "usd")` is `$24.50`; `format_money(500, "jpy")` is `¥500`; others `SEK 24.50`."""
-    places = digits(currency)
-    whole, part = divmod(abs(amount), 10**places)
-    number = f"{whole:,}.{part:0{places}d}" if places else f"{whole:,}"
-    code = currency.lower()
-    return ("-" if amount < 0 else "") + _SIGNS.get(code, f"{code.upper()}\N{NO-BREAK SPACE}") + number
+    sign = _SIGNS.get(code.lower(), f"{code.upper()}\N{NO-BREAK SPACE}")
+    return ("-" if amount < 0 else "") + sign + decimal(abs(amount), code)

@@ -12,7 +12,7 @@ from fastapi import Request
 from starlette.responses import HTMLResponse
 
 from api.web.assets import asset_url, picture_url
-from api.web.money import digits, format_money
+from api.web.money import UNUSUAL, format_money
 from runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _environment() -> "Environment":
         "thousands": "{:,}".format,
         "ago": _ago,
     }
-    environment.globals |= {"asset": asset_url, "picture": picture_url, "digits": digits}
+    environment.globals |= {"asset": asset_url, "picture": picture_url, "currencies": UNUSUAL}
     return environment
 
 

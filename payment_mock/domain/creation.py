@@ -7,13 +7,11 @@ from typing import Any
 
 from payment_mock.domain import form, ids
 from payment_mock.domain.errors import invalid_request, missing, unknown
+from payment_mock.domain.money import MOST_OF_ALL, check_total
 from payment_mock.domain.session import LineItem, Session
 from payment_mock.domain.urls import check_url
 
 HALF_HOUR, DAY = 1800, 86_400
-_MAX_AMOUNT = 99_999_999
-# Stripe's smallest charge, in minor units (docs.stripe.com/currencies#minimum-and-maximum-charge-amounts).
-_MINIMUM = {"usd": 50, "eur": 50, "gbp": 30, "cad": 50, "aud": 50, "chf": 50, "jpy": 50}
 _TOP = {
     "mode", "line_items", "success_url", "cancel_url", "client_reference_id", "metadata", "expires_at",
     "payment_method_types", "customer_email", "payment_intent_data", "expand", "locale", "submit_type",
@@ -51,20 +49,6 @@ def session_from(params: form.Params, now: float | None = None) -> Session:
         customer_email=_email(params),
         payment_method_types=_payment_method_types(params),
     )
-
-
-def check_total(total: int, currency: str) -> None:
-    if total > _MAX_AMOUNT:
-        raise invalid_request(
-            "The Checkout Session's total amount must be no more than 999,999.99 "
-            f"{currency} (99999999 minor units).", param="line_items", code="amount_too_large"
-        )  # fmt: skip
-    minimum = _MINIMUM.get(currency, 1)
-    if total < minimum:
-        raise invalid_request(
-            f"The Checkout Session's total amount due must add up to at least {minimum} minor units of {currency}.",
-            code="amount_too_small",
-        )
 
 
 def refuse_unknown(params: form.Params, known: set[str], prefix: str) -> None:
@@ -139,7 +123,7 @@ def _priced(price: form.Params, name: str, quantity: Any, item_name: str) -> tup
         raise invalid_request(f"Invalid currency: {currency}", param=f"{name}[currency]")
     line = LineItem(
         description=label,
-        unit_amount=integer(price["unit_amount"], f"{name}[unit_amount]", 0, _MAX_AMOUNT),
+        unit_amount=integer(price["unit_amount"], f"{name}[unit_amount]", 0, MOST_OF_ALL),
         quantity=integer(quantity, f"{item_name}[quantity]", 1, 999_999),
     )
     return line, currency.lower()

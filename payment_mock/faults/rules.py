@@ -12,6 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from payment_mock.domain.money import MOST_OF_ALL
+
 OPERATIONS = ("create", "retrieve", "expire", "refund", "list", "pay")
 REPLIES = ("error", "sticky_error", "drop", "redirect", "huge_body", "broken_body")
 ACTIONS: Mapping[str, tuple[str, ...]] = {
@@ -68,8 +70,8 @@ class RuleInput(BaseModel):
         if wrong := [name for name in self.set if name.split(".")[0] not in settable]:
             raise ValueError(f"{self.action} cannot set {', '.join(wrong)}")
         for name, value in self.set.items():
-            if name == "amount_total" and (type(value) is not int or not 1 <= value <= 99_999_999):
-                raise ValueError("set.amount_total must be an integer of minor units, 1 to 99999999")
+            if name == "amount_total" and (type(value) is not int or not 1 <= value <= MOST_OF_ALL):
+                raise ValueError("set.amount_total must be an integer of minor units, from 1 on")
             if name != "amount_total" and not isinstance(value, str):
                 raise ValueError(f"set.{name} must be a string")
             if name == "metadata":

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from payment_mock import provider
 from payment_mock.domain import errors, form, ids
-from payment_mock.domain.creation import DAY, check_total
+from payment_mock.domain.creation import DAY
+from payment_mock.domain.money import MOST_OF_ALL, check_total
 from payment_mock.domain.session import LineItem, Session
 from payment_mock.domain.urls import check_url, check_webhook_url
 from payment_mock.http import read_body
@@ -28,7 +29,7 @@ class Item(BaseModel):
 
     description: str = Field(min_length=1, max_length=250)
     quantity: Annotated[int, Field(strict=True, ge=1, le=999_999)]
-    price: Annotated[int, Field(strict=True, ge=0, le=99_999_999)]
+    price: Annotated[int, Field(strict=True, ge=0, le=MOST_OF_ALL)]
 
 
 class NewPaymentSession(BaseModel):

@@ -17,11 +17,11 @@ from starlette.routing import Route
 
 from payment_mock import provider
 from payment_mock.domain import errors, form, wire
+from payment_mock.domain.money import money
 from payment_mock.domain.session import Session
 from payment_mock.domain.urls import fill_in
 from payment_mock.faults.replies import FaultReply
 from payment_mock.http import error_response, of_database, read_body
-from payment_mock.routes.money import money
 from payment_mock.service import Declined, Service
 
 _PACKAGE = Path(__file__).parent.parent

@@ -9,6 +9,7 @@ from starlette.routing import Route
 from payment_mock import provider
 from payment_mock.domain import errors, form, wire
 from payment_mock.domain.creation import integer, metadata_of, refuse_unknown
+from payment_mock.domain.money import MOST_OF_ALL
 from payment_mock.domain.session import Session
 from payment_mock.faults.plane import subject_of
 from payment_mock.faults.rules import Subject
@@ -47,7 +48,7 @@ async def create_refund(service: Service, request: Request) -> Answer:
         raise errors.invalid_request(
             "One of the following params should be provided for this request: payment_intent or charge."
         )
-    amount = integer(params["amount"], "amount", 1, 99_999_999) if "amount" in params else None
+    amount = integer(params["amount"], "amount", 1, MOST_OF_ALL) if "amount" in params else None
     reason = text_param(params, "reason")
     if reason is not None and reason not in _REASONS:
         raise errors.invalid_request(f"Invalid reason: must be one of {', '.join(_REASONS)}", param="reason")

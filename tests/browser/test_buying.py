@@ -6,6 +6,9 @@ import re
 import pytest
 from playwright.async_api import Route, expect
 
+from api.web.assets import asset_url
+from api.web.money import format_money
+from checkout.currencies import CURRENCIES
 from stack.stack import Stack
 from tests.browser.conftest import Visit
 from tests.browser.visitor import NETWORK, Shop, Visitor
@@ -26,6 +29,16 @@ async def test_a_customer_buys_pays_and_sees_the_order_arrive(visitor: Visitor, 
     assert [order["status"] for order in await shop.orders()] == ["dispatched"]
     await visitor.open()
     await expect(visitor.page.locator("#empty")).to_be_visible()
+
+
+async def test_a_script_writes_amounts_as_the_server_does(visitor: Visitor) -> None:
+    await visitor.open()
+    amounts = [(123_000, code) for code in (*CURRENCIES, "gel")]
+    script = (
+        "async ([path, all]) => { const { money } = await import(path); return all.map((each) => money(...each)); }"
+    )
+    written = await visitor.page.evaluate(script, [asset_url("page.js"), amounts])
+    assert dict(zip(amounts, written, strict=True)) == {each: format_money(*each) for each in amounts}
 
 
 async def test_a_double_click_makes_one_order(visitor: Visitor, shop: Shop) -> None:

@@ -14,15 +14,13 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Minor units as text. How many digits a currency has, the server says with its products (`data-digits`). */
-export function money(amount, currency, digits = digitsOf(currency)) {
-  const options = { style: "currency", currency, minimumFractionDigits: digits, maximumFractionDigits: digits };
-  return new Intl.NumberFormat("en-US", options).format(amount / 10 ** digits);
-}
+const CURRENCIES = JSON.parse(document.documentElement.dataset.currencies);
 
-function digitsOf(currency) {
-  const told = find(`[data-currency="${CSS.escape(currency)}"][data-digits]`)?.dataset.digits;
-  return told ? Number(told) : new Intl.NumberFormat("en-US", { style: "currency", currency }).resolvedOptions().maximumFractionDigits;
+/** The payment provider's minor units as text. Of the currencies that are not like most, the page tells how they are. */
+export function money(amount, currency) {
+  const [exponent, shown] = CURRENCIES[currency] ?? [2, 2];
+  const options = { style: "currency", currency, minimumFractionDigits: shown, maximumFractionDigits: exponent };
+  return new Intl.NumberFormat("en-US", options).format(amount / 10 ** exponent);
 }
 
 /** Seconds as 4:05 or 1:04:05. */

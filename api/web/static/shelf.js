@@ -12,7 +12,6 @@ export const products = new Map(
       name: element.dataset.name,
       amount: Number(element.dataset.amount),
       currency: element.dataset.currency,
-      digits: Number(element.dataset.digits),
       available: Number(element.dataset.available),
       stepper: find(".stepper", element),
       input: find("input[name=quantity]", element),

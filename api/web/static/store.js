@@ -37,7 +37,7 @@ function render() {
       "li",
       {},
       make("span", {}, `${product.name} × ${quantity}`),
-      make("span", { class: "number" }, money(product.amount * quantity, product.currency, product.digits)),
+      make("span", { class: "number" }, money(product.amount * quantity, product.currency)),
       quantity > product.available ? shortage(sku, setQuantity) : null,
     );
   });
@@ -45,7 +45,7 @@ function render() {
   empty.hidden = count > 0;
   sum.hidden = count === 0;
   const first = products.get(body.items[0]?.sku);
-  const text = first ? money(amount, first.currency, first.digits) : "";
+  const text = first ? money(amount, first.currency) : "";
   total.textContent = text;
   pressButton.textContent = text ? `Buy for ${text}` : "Buy";
   pressButton.disabled = count === 0 || underWay !== null;

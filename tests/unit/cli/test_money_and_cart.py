@@ -3,8 +3,8 @@
 import pytest
 import typer
 
+from checkout.currencies import money
 from cli.cart import parse_cart
-from cli.money import format_money
 
 
 @pytest.mark.parametrize(
@@ -18,11 +18,11 @@ from cli.money import format_money
         (500, "jpy", "500 JPY"),
         (-500, "KRW", "-500 KRW"),
         (1234, "bhd", "1.234 BHD"),
-        (10**15 + 1, "usd", "10000000000000.01 USD"),
+        (10**15 + 1, "usd", "10,000,000,000,000.01 USD"),
     ],
 )
 def test_money_is_shown_in_the_currency_s_own_decimals(amount: int, currency: str, shown: str) -> None:
-    assert format_money(amount, currency) == shown
+    assert money(amount, currency) == shown
 
 
 def test_a_cart_is_read_in_order_and_adds_up_what_is_named_twice() -> None:

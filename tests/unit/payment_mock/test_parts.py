@@ -8,12 +8,12 @@ from alembic.script import ScriptDirectory
 
 from payment_mock.domain import ids
 from payment_mock.domain.errors import StripeError
+from payment_mock.domain.money import money
 from payment_mock.domain.session import Session
 from payment_mock.domain.urls import check_webhook_url, fill_in
 from payment_mock.faults.rules import Rule, Subject
 from payment_mock.migrate import HEAD, alembic_config
 from payment_mock.outbox.signature import signature_header
-from payment_mock.routes.money import money
 from payment_mock.settings import WrongSettings, load_settings
 
 BODY = b'{"object": "event", "name": "caf\xc3\xa9"}'

@@ -1,0 +1,70 @@
+"""How the payment provider counts money, and how people read it: the shop's one table of currencies.
+
+Amounts are integer minor units *of the provider's API*, everywhere. Usually that is hundredths, and shown with two
+decimals. Not so: currencies without minor units; those of thousandths, of which the last digit must be 0; and two that
+gave their minor units up, and which the API counts in hundredths all the same: 5 UGX are 500.
+Source: Stripe, "Supported currencies" (docs.stripe.com/currencies), whose lists the tests repeat.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Currency:
+    """`exponent`: the API's minor unit is 10^-exponent. `shown`: decimals people write. What can be charged is a
+    multiple of `step`, from `minimum` to `maximum` (minor units)."""
+
+    exponent: int = 2
+    shown: int = 2
+    step: int = 1
+    minimum: int = 1
+    maximum: int = 99_999_999
+
+
+_ZERO = "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf"
+_THREE = "bhd jod kwd omr tnd"
+# Hundredths to the API for compatibility, always whole. (HUF and TWD are so for payouts only: charges have decimals.)
+_WHOLE_HUNDREDTHS = "isk ugx"
+# "Minimum charge amount by currency". It is the settlement currency's that counts: for an account that settles in
+# another one the provider converts, and may refuse a little more than this.
+_MINIMUM = {
+    "usd": 50, "aed": 200, "ars": 50, "aud": 50, "brl": 50, "cad": 50, "chf": 50, "cop": 50, "czk": 1500, "dkk": 250,
+    "eur": 50, "gbp": 30, "hkd": 400, "huf": 17500, "idr": 50, "ils": 50, "inr": 50, "jpy": 50, "krw": 50, "mxn": 1000,
+    "myr": 200, "nok": 300, "nzd": 50, "php": 50, "pln": 200, "ron": 200, "rub": 50, "sek": 300, "sgd": 50, "thb": 1000,
+    "zar": 50,
+}  # fmt: skip
+_MAXIMUM = {"idr": 999_999_999_999, "cop": 9_999_999_999, "inr": 999_999_999}  # all others: eight digits
+
+
+def _row(code: str, exponent: int, shown: int, step: int) -> Currency:
+    return Currency(exponent, shown, step, max(step, _MINIMUM.get(code, 1)), _MAXIMUM.get(code, 99_999_999))
+
+
+CURRENCIES: dict[str, Currency] = (
+    {code: _row(code, 2, 2, 1) for code in (*_MINIMUM, *_MAXIMUM)}
+    | {code: _row(code, 0, 0, 1) for code in _ZERO.split()}
+    | {code: _row(code, 3, 3, 10) for code in _THREE.split()}
+    | {code: _row(code, 2, 0, 100) for code in _WHOLE_HUNDREDTHS.split()}
+)
+_USUAL = Currency()
+
+
+def currency(code: str) -> Currency:
+    """What is known of a currency (ISO 4217, either case); of the others, that they are like most."""
+    return CURRENCIES.get(code.lower(), _USUAL)
+
+
+def decimal(amount: int, code: str) -> str:
+    """`decimal(245000, "usd")` is `2,450.00`, `decimal(500000, "ugx")` is `5,000`: minor units as people write them."""
+    rules = currency(code)
+    whole, part = divmod(abs(amount), 10**rules.exponent)
+    digits = f"{part:0{rules.exponent}d}" if rules.exponent else ""
+    if not digits[rules.shown :].strip("0"):
+        digits = digits[: rules.shown]
+    number = f"{whole:,}.{digits}" if digits else f"{whole:,}"
+    return f"-{number}" if amount < 0 else number
+
+
+def money(amount: int, code: str) -> str:
+    """`money(2450, "usd")` is `24.50 USD`, `money(500, "jpy")` is `500 JPY`."""
+    return f"{decimal(amount, code)} {code.upper()}"
