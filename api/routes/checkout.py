@@ -142,9 +142,8 @@ def _is_form(request: Request, body: bytes) -> bool:
 def _parse_form(body: bytes) -> dict[str, Any]:
     """Repeated `sku` and `quantity` fields, in pairs, and `email` and `key` once."""
     try:
-        fields = parse_qs(
-            body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=200, errors="strict"
-        )
+        # However many fields, for the shop's own form names every product it shows: `read_body` has bounded the bytes.
+        fields = parse_qs(body.decode(), keep_blank_values=True, strict_parsing=bool(body), errors="strict")
     except ValueError:
         raise Problem(400, "malformed-form", "The body is not a valid form") from None
     form: dict[str, Any] = {name: values[0] for name, values in fields.items() if name not in ("sku", "quantity")}
