@@ -5,9 +5,6 @@ from tests.campaigns.mutants.mutant import Mutant, bug, mutant
 
 _SETTLEMENT = "worker/workflows/settlement.py"
 
-_OTHERS = "tests/workflow/test_other_sessions.py"
-_LATER = "tests/workflow/test_settlement.py"
-_SWEEP_GUARDS = "tests/integration/test_sweep_guards.py"
 
 AROUND: tuple[Mutant, ...] = (
     mutant(
@@ -16,7 +13,7 @@ AROUND: tuple[Mutant, ...] = (
         "        elif not self.order.status.is_kept:",
         "        elif False:",
         breaks="money after the cancel would be kept",
-        tests=f"{_LATER}::test_money_after_the_cancel_is_given_back_once_however_often_it_is_told",
+        tests="test_money_after_the_cancel_is_given_back_once_however_often_it_is_told",
     ),
     mutant(
         "settlement-keeps-what-was-fulfilled",
@@ -24,7 +21,7 @@ AROUND: tuple[Mutant, ...] = (
         "        elif not self.order.status.is_kept:",
         "        elif True:",
         breaks="a redelivered event would refund a fulfilled order",
-        tests=f"{_LATER}::test_a_redelivery_for_a_fulfilled_order_changes_nothing",
+        tests="test_a_redelivery_for_a_fulfilled_order_changes_nothing",
     ),
     mutant(
         "refund-at-the-provider-is-looked-for",
@@ -32,7 +29,7 @@ AROUND: tuple[Mutant, ...] = (
         '        elif workflow.patched("refunded-at-the-provider"):',
         "        elif False:",
         breaks="money given back in the provider's dashboard would leave the order fulfilled",
-        tests=f"{_LATER}::test_money_given_back_at_the_provider_ends_the_order_as_refunded",
+        tests="test_money_given_back_at_the_provider_ends_the_order_as_refunded",
     ),
     bug(
         "refund-at-the-provider-is-the-providers-word",
@@ -46,7 +43,7 @@ AROUND: tuple[Mutant, ...] = (
         "        if session is not None and not self._is_own(session):",
         "        if False:",
         breaks="a payment of no order would be kept",
-        tests=f"{_LATER}::test_a_session_of_no_order_is_closed_and_its_money_given_back",
+        tests="test_a_session_of_no_order_is_closed_and_its_money_given_back",
     ),
     mutant(
         "second-session-is-not-the-orders",
@@ -54,7 +51,7 @@ AROUND: tuple[Mutant, ...] = (
         "Reason.LATE_PAYMENT, is_own=self._is_own(session))",
         "Reason.LATE_PAYMENT)",
         breaks="refunding a stray payment would end an order that goes well",
-        tests=f"{_LATER}::test_a_second_session_of_a_live_order_is_given_back_and_the_first_goes_on",
+        tests="test_a_second_session_of_a_live_order_is_given_back_and_the_first_goes_on",
     ),
     mutant(
         "refused-look-is-no-answer",
@@ -71,7 +68,7 @@ AROUND: tuple[Mutant, ...] = (
         "            if order.status is OrderStatus.PENDING:\n                await self.open_payment_session()\n",
         "            pass\n",
         breaks="a session whose reply was lost with its workflow would stay payable",
-        tests=f"{_LATER}::test_an_order_orphaned_before_its_session_was_recorded_leaves_none_payable",
+        tests="test_an_order_orphaned_before_its_session_was_recorded_leaves_none_payable",
     ),
     bug(
         "sweep-settles",
@@ -91,7 +88,7 @@ AROUND: tuple[Mutant, ...] = (
         "            self.look_first()\n",
         "",
         breaks="an orphaned order that was paid would wait for its deadline",
-        tests=f"{_SWEEP_GUARDS}::test_a_paid_order_whose_workflow_was_terminated_is_fulfilled",
+        tests="test_a_paid_order_whose_workflow_was_terminated_is_fulfilled",
     ),
     bug(
         "sweep-dispatches",
@@ -167,7 +164,7 @@ AROUND: tuple[Mutant, ...] = (
         "            if not (self._other_sessions and workflow.patched(EVERY_EVENT_COUNTS)):\n",
         "            if True:\n",
         breaks="a payment of another session, told in a checkout's last moment, would be kept",
-        tests=f"{_OTHERS}::test_one_that_comes_while_the_last_news_are_looked_at",
+        tests="test_one_that_comes_while_the_last_news_are_looked_at",
     ),
     mutant(
         "other-sessions-are-handed-on-again",
@@ -175,7 +172,7 @@ AROUND: tuple[Mutant, ...] = (
         "            self._handed_on.discard(session_id)\n",
         "            pass\n",
         breaks="a session that was unpaid when it was looked at would keep what is paid later",
-        tests=f"{_OTHERS}::test_one_that_was_complete_but_unpaid_and_is_paid_later",
+        tests="test_one_that_was_complete_but_unpaid_and_is_paid_later",
     ),
     mutant(
         "other-sessions-are-heard-of-in-a-flood",
@@ -183,7 +180,7 @@ AROUND: tuple[Mutant, ...] = (
         "        elif not workflow.patched(EVERY_EVENT_COUNTS):",
         "        else:",
         breaks="the event after the five hundredth would be lost, whatever it tells of",
-        tests=f"{_OTHERS}::test_one_that_comes_after_a_flood",
+        tests="test_one_that_comes_after_a_flood",
     ),
     mutant(
         "running-settlement-is-told",
@@ -191,7 +188,7 @@ AROUND: tuple[Mutant, ...] = (
         '            await running.signal("payment_event"',
         '            workflow.logger.info("%s %s", running',
         breaks="a settlement that has looked already would not look again",
-        tests=f"{_OTHERS}::test_one_that_is_paid_while_its_settlement_runs_on_what_it_saw_before",
+        tests="test_one_that_is_paid_while_its_settlement_runs_on_what_it_saw_before",
     ),
     mutant(
         "old-checkouts-decide-as-they-did",

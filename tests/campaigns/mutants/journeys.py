@@ -7,10 +7,6 @@ _JOURNEY = "worker/workflows/journey.py"
 _NEWS = "worker/workflows/news.py"
 _CHECKOUT = "worker/workflows/checkout.py"
 
-_STORY = "tests/workflow/test_checkout.py"
-_TROUBLES = "tests/workflow/test_provider_troubles.py"
-_GUARDS = "tests/workflow/test_journey_guards.py"
-
 
 JOURNEYS = (
     mutant(
@@ -20,7 +16,7 @@ JOURNEYS = (
         "        else:\n            await self._release(OrderStatus.CANCELLED, self._closing)\n"
         "            session = await run_step(\n                PaymentActivities.expire_session,",
         breaks="stock would go back while the session can still be paid",
-        tests=f"{_GUARDS}::test_the_deadline_closes_the_session_while_the_stock_is_still_held",
+        tests="test_the_deadline_closes_the_session_while_the_stock_is_still_held",
     ),
     mutant(
         "expired-is-the-providers-word",
@@ -28,7 +24,7 @@ JOURNEYS = (
         "PaymentActivities.expire_session, session_id, policies.PROVIDER",
         "PaymentActivities.retrieve_session, session_id, policies.PROVIDER",
         breaks="a session past its deadline would stay payable",
-        tests=f"{_STORY}::test_without_payment_the_deadline_closes_the_session_and_returns_the_stock",
+        tests="test_without_payment_the_deadline_closes_the_session_and_returns_the_stock",
     ),
     mutant(
         "provider-decides-not-the-event",
@@ -36,7 +32,7 @@ JOURNEYS = (
         "        if session.paid:\n            await self._accept(session)",
         "        if session.paid or self._closing is None:\n            await self._accept(session)",
         breaks="any event would fulfil",
-        tests=f"{_STORY}::test_a_declined_card_is_not_the_end_and_a_later_payment_counts",
+        tests="test_a_declined_card_is_not_the_end_and_a_later_payment_counts",
     ),
     mutant(
         "complete-is-not-paid",
@@ -44,7 +40,7 @@ JOURNEYS = (
         "        if session.paid:\n            await self._accept(session)",
         "        if session.status is SessionStatus.COMPLETE:\n            await self._accept(session)",
         breaks="an unpaid order would ship",
-        tests=f"{_TROUBLES}::test_complete_but_unpaid_ships_nothing_and_ends_at_the_deadline",
+        tests="test_complete_but_unpaid_ships_nothing_and_ends_at_the_deadline",
     ),
     bug(
         "amount-compared",
@@ -70,7 +66,7 @@ JOURNEYS = (
         "                    timeout=remaining,\n",
         "                    timeout=None,\n",
         breaks="an unpaid order would keep its stock for ever",
-        tests=f"{_STORY}::test_a_payment_whose_webhook_never_comes_is_found_at_the_deadline",
+        tests="test_a_payment_whose_webhook_never_comes_is_found_at_the_deadline",
     ),
     mutant(
         "deadline-closes",
@@ -78,7 +74,7 @@ JOURNEYS = (
         "workflow.now() >= self.order.expires_at:\n            self._closing = Reason.TIMEOUT",
         "workflow.now() >= self.order.expires_at:\n            self._closing = None",
         breaks="at the deadline nothing would end",
-        tests=f"{_STORY}::test_without_payment_the_deadline_closes_the_session_and_returns_the_stock",
+        tests="test_without_payment_the_deadline_closes_the_session_and_returns_the_stock",
     ),
     mutant(
         "stock-returns-without-a-session",
@@ -86,7 +82,7 @@ JOURNEYS = (
         "            await self._release(OrderStatus.REJECTED, Reason.PAYMENT_UNAVAILABLE)\n",
         "            raise\n",
         breaks="a refused session would leave the stock reserved",
-        tests=f"{_TROUBLES}::test_a_provider_that_refuses_for_good_ends_the_checkout_and_returns_the_stock",
+        tests="test_a_provider_that_refuses_for_good_ends_the_checkout_and_returns_the_stock",
     ),
     bug(
         "refusal-is-not-proof",
@@ -118,7 +114,7 @@ JOURNEYS = (
         "    @workflow.run\n    @shielded\n",
         "    @workflow.run\n",
         breaks="a cancel in the UI would leave a payable session and reserved stock",
-        tests=f"{_STORY}::test_cancelled_in_the_ui_while_it_waits_settles_and_then_shows_as_cancelled",
+        tests="test_cancelled_in_the_ui_while_it_waits_settles_and_then_shows_as_cancelled",
     ),
     bug(
         "local-failure-goes-on",
@@ -132,7 +128,7 @@ JOURNEYS = (
         "if not isinstance(event_id, str) or event_id in self._event_ids:",
         "if event_id in self._event_ids:",
         breaks="one odd signal would stop the checkout for ever",
-        tests=f"{_STORY}::test_signals_that_cannot_be_decoded_or_are_unknown_do_not_stop_the_checkout",
+        tests="test_signals_that_cannot_be_decoded_or_are_unknown_do_not_stop_the_checkout",
     ),
     mutant(
         "events-deduplicated",
@@ -140,7 +136,7 @@ JOURNEYS = (
         "if not isinstance(event_id, str) or event_id in self._event_ids:",
         "if not isinstance(event_id, str):",
         breaks="a hundred copies of an event would be a hundred calls",
-        tests=f"{_GUARDS}::test_an_event_told_again_is_not_looked_at_again",
+        tests="test_an_event_told_again_is_not_looked_at_again",
     ),
     mutant(
         "continue-as-new",
@@ -148,7 +144,7 @@ JOURNEYS = (
         "        return is_long and self._closing in (None, Reason.TIMEOUT)",
         "        return False",
         breaks="after a flood of events no further one would be heard",
-        tests=f"{_STORY}::test_a_flood_of_events_continues_as_new_and_loses_nothing",
+        tests="test_a_flood_of_events_continues_as_new_and_loses_nothing",
     ),
     mutant(
         "late-money-goes-back",
@@ -156,7 +152,7 @@ JOURNEYS = (
         "if self.order.status in (OrderStatus.CANCELLED, OrderStatus.REJECTED):\n            await self._refund",
         "if False:\n            await self._refund",
         breaks="a payment for an order that another hand cancelled would be kept",
-        tests=f"{_GUARDS}::test_a_payment_of_an_order_that_another_hand_cancelled_is_given_back",
+        tests="test_a_payment_of_an_order_that_another_hand_cancelled_is_given_back",
     ),
     mutant(
         "unfulfillable-is-refunded",
@@ -164,7 +160,7 @@ JOURNEYS = (
         "            await self._refund(session, Reason.CANNOT_FULFIL)\n",
         "            pass\n",
         breaks="paid and without stock: the money would be kept",
-        tests=f"{_TROUBLES}::test_paid_and_impossible_to_fulfil_is_refunded_once",
+        tests="test_paid_and_impossible_to_fulfil_is_refunded_once",
     ),
     mutant(
         "refusal-keeps-the-stock",
@@ -172,7 +168,7 @@ JOURNEYS = (
         'await workflow.sleep(policies.REFUSED_PAUSE, summary="The payment service refuses to answer")',
         "await self._release(OrderStatus.CANCELLED, Reason.OPERATOR)",
         breaks="a wrong API key would cancel orders that were paid",
-        tests=f"{_TROUBLES}::test_a_provider_that_refuses_to_speak_of_the_session_is_asked_again_later",
+        tests="test_a_provider_that_refuses_to_speak_of_the_session_is_asked_again_later",
     ),
     mutant(
         "run-has-its-cart",
@@ -180,7 +176,7 @@ JOURNEYS = (
         "if order.fingerprint != self._checkout.fingerprint:",
         "if False:",
         breaks="a second run with another cart would take the first one's order over",
-        tests=f"{_STORY}::test_a_second_run_with_another_cart_touches_nothing",
+        tests="test_a_second_run_with_another_cart_touches_nothing",
     ),
     mutant(
         "late-news-is-looked-at",
@@ -188,13 +184,13 @@ JOURNEYS = (
         "            await self.look_at_late_news()\n",
         "",
         breaks="money that comes while the order is being closed would be kept",
-        tests=f"{_GUARDS}::test_money_that_comes_while_the_order_is_being_closed_goes_back_too",
+        tests="test_money_that_comes_while_the_order_is_being_closed_goes_back_too",
     ),
     Mutant(
         "customer-cancel-heard",
         (Edit(_NEWS, "self._closing = self._closing or Reason.CUSTOMER", "self._has_news = True"),),
         "a customer who gives up would wait for the deadline",
-        (f"{_STORY}::test_a_customer_who_cancels_gets_the_session_closed_before_the_stock_returns",),
+        ("test_a_customer_who_cancels_gets_the_session_closed_before_the_stock_returns",),
     ),
     bug(
         "rejected-is-an-order-without-a-session",

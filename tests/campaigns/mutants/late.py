@@ -6,8 +6,6 @@ from tests.campaigns.mutants.mutant import Mutant, bug, mutant
 _NEWS = "worker/workflows/news.py"
 _SETTLEMENT = "worker/workflows/settlement.py"
 
-_EVENTS = "tests/integration/test_event_guards.py"
-_LATER = "tests/workflow/test_settlement.py"
 
 LATE: tuple[Mutant, ...] = (
     mutant(
@@ -16,7 +14,7 @@ LATE: tuple[Mutant, ...] = (
         "        if not is_provider_id(session_id) and workflow.patched(IDS_ARE_CHECKED):",
         "        if False:",
         breaks="one signal with a long session id would stop a checkout for ever, its customer's money taken",
-        tests=f"{_EVENTS}::test_a_session_id_that_can_be_none_does_not_stop_the_checkout",
+        tests="test_a_session_id_that_can_be_none_does_not_stop_the_checkout",
     ),
     mutant(
         "repeats-are-counted",
@@ -32,7 +30,7 @@ LATE: tuple[Mutant, ...] = (
         "            if session is None and self._is_own_id(settlement.session_id) and workflow.patched(OWN_IS_KNOWN):",
         "            if False:",
         breaks="with a wrong key for a moment, late money would be kept",
-        tests=f"{_LATER}::test_an_ended_orders_own_session_is_not_taken_for_unknown",
+        tests="test_an_ended_orders_own_session_is_not_taken_for_unknown",
     ),
     bug(
         "event-names-the-order",

@@ -71,10 +71,12 @@ def mutant(name: str, file: str, old: str, new: str, *, breaks: str, tests: str 
 
 def _selection(root: Path, test: str) -> str:
     file, _, name = test.rpartition("::")
-    files = [known for known in _tests(root).get(name, ()) if file in ("", known)]
+    known = _tests(root).get(name, ())
+    if not known:
+        raise Stale(f"the test {test} does not exist (any more)")
+    files = [one for one in known if file in ("", one)]
     if len(files) != 1:
-        told = f"is in {', '.join(files)}: name the file, too" if files else "does not exist (any more)"
-        raise Stale(f"the test {test} {told}")
+        raise Stale(f"the test {test} is in {', '.join(known)}: name the one file that is meant")
     return f"{files[0]}::{name}"
 
 

@@ -3,8 +3,6 @@
 from tests.campaigns.mutants.anchors import Code, Text, schema
 from tests.campaigns.mutants.mutant import bug
 
-_OPEN = "tests/integration/test_open_order.py"
-
 ORDERS = (
     bug(
         "order-key-unique",

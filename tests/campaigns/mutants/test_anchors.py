@@ -175,6 +175,6 @@ def test_a_test_is_found_by_its_name_and_by_its_file_where_there_are_two(tmp_pat
         (tmp_path / "tests" / file / "test_it.py").write_text(f"async def {name}():\n    pass\n")
     tests = ("test_one", "tests/c/test_it.py::test_two")
     assert bug("b", breaks="", tests=tests).selections(tmp_path) == ("tests/a/test_it.py::test_one", tests[1])
-    for wrong, told in (("test_two", "name the file"), ("test_three", "does not exist")):
+    for wrong, told in (("test_two", "name the one file"), ("test_three", "does not exist")):
         with pytest.raises(Stale, match=told):
             bug("b", breaks="", tests=wrong).selections(tmp_path)
