@@ -3,8 +3,12 @@
 Kept apart from the shop's settings on purpose: the two talk over HTTP only, as a shop and Stripe do.
 """
 
+import re
+from contextlib import suppress
 from functools import cached_property
+from ipaddress import ip_address
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -21,7 +25,14 @@ class Settings(BaseSettings):
     """All settings. Durations are seconds."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", populate_by_name=True, case_sensitive=False, hide_input_in_errors=True
+        env_file=".env",
+        env_file_encoding="utf-8-sig",
+        env_ignore_empty=True,
+        allow_inf_nan=False,
+        extra="ignore",
+        populate_by_name=True,
+        case_sensitive=False,
+        hide_input_in_errors=True,
     )
 
     environment: str = Field("development", pattern="^(development|production)$", alias="CHECKOUT_ENV")
@@ -47,6 +58,12 @@ class Settings(BaseSettings):
     webhook_concurrency: int = Field(16, ge=1, le=256, alias="PAYMENT_WEBHOOK_CONCURRENCY")
     poll_interval: Seconds = Field(1.0, alias="PAYMENT_POLL_INTERVAL")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _blank_is_unset(cls, values: Any) -> Any:
+        stripped = {name: text.strip() if isinstance(text, str) else text for name, text in values.items()}
+        return {name: value for name, value in stripped.items() if value != ""}
+
     @field_validator("webhook_secrets", mode="before")
     @classmethod
     def _split_secrets(cls, value: Any) -> Any:
@@ -63,8 +80,15 @@ class Settings(BaseSettings):
     def _test_key(cls, value: SecretStr) -> SecretStr:
         if value.get_secret_value().startswith(("sk_live_", "rk_live_")):
             raise ValueError("is a live key; the simulator takes test keys only")
-        if not value.get_secret_value():
-            raise ValueError("must not be empty")
+        return value
+
+    @field_validator("host")
+    @classmethod
+    def _host_alone(cls, value: str) -> str:
+        with suppress(ValueError):
+            return str(ip_address(value))
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}", value, re.ASCII):
+            raise ValueError("must be a host name or an IP address, without a port")
         return value
 
     @field_validator("database_url")
@@ -77,10 +101,17 @@ class Settings(BaseSettings):
     @field_validator("public_url_setting", "webhook_url_setting")
     @classmethod
     def _http_url(cls, value: str | None) -> str | None:
-        if value in (None, ""):
+        if value is None:
             return None
-        if not value.startswith(("http://", "https://")):
-            raise ValueError("must begin with http:// or https://")
+        if not re.match(r"https?://[^/]", value):
+            raise ValueError("must begin with http:// or https:// and name a host")
+        try:
+            address = urlsplit(value)
+            sound = address.hostname and address.port != 0 and not any(sign.isspace() for sign in value)
+        except ValueError:
+            sound = False
+        if not sound or "@" in address.netloc or address.query or address.fragment:
+            raise ValueError("must be an address alone: no user, no blank, no ?, no #, a port between 1 and 65535")
         return value.rstrip("/")
 
     @model_validator(mode="after")
@@ -120,3 +151,5 @@ def load_settings(**overrides: Any) -> Settings:
             message = item["msg"].removeprefix("Value error, ")
             complaints.append(f"{name}: {message}" if name else message)
         raise WrongSettings("Wrong settings. " + "; ".join(complaints)) from None
+    except (UnicodeDecodeError, OSError):
+        raise WrongSettings("Wrong settings. The file .env is not readable UTF-8 text: save it as UTF-8.") from None

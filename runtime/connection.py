@@ -17,6 +17,7 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RetryConfig
 
 from checkout.errors import SettingsError
+from runtime.checks import host_and_port
 from runtime.codec import with_codec
 from runtime.settings import Settings
 
@@ -57,11 +58,19 @@ BRIEF_RETRIES = RetryConfig(initial_interval_millis=100, max_interval_millis=500
 
 
 def connection_settings() -> ClientConnectConfig:
-    """Where Temporal is, by its own variables and profiles. Raises `SettingsError` when one of them is wrong."""
+    """Where Temporal is, by its own variables and profiles. Raises `SettingsError` when one of them is wrong.
+
+    As with our own settings, an empty variable is an unset one: its library would take it for an empty namespace.
+    """
+    given = {name: text.strip() if name.startswith("TEMPORAL_") else text for name, text in os.environ.items()}
+    given = {name: text for name, text in given.items() if text or not name.startswith("TEMPORAL_")}
     try:
-        return ClientConfig.load_client_connect_config()
+        config = ClientConfig.load_client_connect_config(override_env_vars=given)
+        if "target_host" in config:
+            host_and_port(config["target_host"])
+        return config
     except (RuntimeError, OSError, ValueError) as error:
-        names = sorted(name for name in os.environ if name.startswith("TEMPORAL_") and os.environ[name])
+        names = sorted(name for name in given if name.startswith("TEMPORAL_"))
         raise SettingsError(
             f"Wrong settings. {', '.join(names) or 'The default profile of Temporal'}: {error}"
         ) from error

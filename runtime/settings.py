@@ -6,21 +6,26 @@ configuration, and a wrong one ends with a sentence that names the variable. Tem
 `temporalio.envconfig`, see `runtime.connection`.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from checkout.errors import SettingsError
+from runtime import checks
 from runtime.keys import PayloadKey, parse_payload_keys
 
 # Well-known values of the development stack. Production refuses every one of them.
 DEVELOPMENT_STRIPE_KEY = "sk_test_checkout_development"
 DEVELOPMENT_WEBHOOK_SECRET = "whsec_checkout_development"  # noqa: S105
 DEVELOPMENT_ADMIN_TOKEN = "development-operator-token"  # noqa: S105
+_LEAST_SECRET = 16  # characters in production; Stripe's and ours are longer
+_DOTENV = Path(".env")
 
 
 class Environment(StrEnum):
@@ -28,14 +33,38 @@ class Environment(StrEnum):
     PRODUCTION = "production"
 
 
+def _within(check: Callable[[str], str]) -> AfterValidator:
+    """A check of what a `SecretStr` hides."""
+    return AfterValidator(lambda hidden: SecretStr(check(hidden.get_secret_value())))
+
+
+def _split(value: Any) -> Any:
+    """Several are valid while one is rotated out: `STRIPE_WEBHOOK_SECRET=new,old`."""
+    if not isinstance(value, str):
+        return value
+    found = tuple(part.strip() for part in value.split(",") if part.strip())
+    if not found:
+        raise ValueError("must hold at least one webhook signing secret")
+    return found
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
+HttpUrl = Annotated[str, AfterValidator(checks.http_url)]
+Host = Annotated[str, AfterValidator(checks.host)]
+DatabaseUrl = Annotated[SecretStr, _within(checks.database_url)]
+ApiKey = Annotated[SecretStr, _within(checks.secret("pk_", "whsec_"))]
+SigningSecret = Annotated[SecretStr, _within(checks.secret("sk_", "rk_", "pk_"))]
+Token = Annotated[SecretStr, _within(checks.secret())]
 
 
 class Settings(BaseSettings):
     """All settings. Durations are seconds, money is never configured here."""
 
     model_config = SettingsConfigDict(
-        env_file=".env",
+        env_file=_DOTENV,
+        env_file_encoding="utf-8-sig",  # some editors put a mark before the first name, which would hide it
+        env_ignore_empty=True,
+        allow_inf_nan=False,
         extra="ignore",
         populate_by_name=True,
         case_sensitive=False,
@@ -45,35 +74,42 @@ class Settings(BaseSettings):
     environment: Environment = Field(Environment.DEVELOPMENT, alias="CHECKOUT_ENV")
     data_dir: Path = Field(Path("var"), alias="CHECKOUT_DATA_DIR")
 
-    database_url: SecretStr = Field(
+    database_url: DatabaseUrl = Field(
         SecretStr("postgresql://checkout:checkout@127.0.0.1:5433/checkout"), alias="DATABASE_URL"
     )
     # Asked for by `python -m db setup` only (`db.roles`): each process is given its own as DATABASE_URL.
-    gateway_database_url: SecretStr | None = Field(None, alias="CHECKOUT_GATEWAY_DATABASE_URL")
-    worker_database_url: SecretStr | None = Field(None, alias="CHECKOUT_WORKER_DATABASE_URL")
-    payment_database_url: SecretStr | None = Field(None, alias="CHECKOUT_PAYMENT_DATABASE_URL")
+    gateway_database_url: DatabaseUrl | None = Field(None, alias="CHECKOUT_GATEWAY_DATABASE_URL")
+    worker_database_url: DatabaseUrl | None = Field(None, alias="CHECKOUT_WORKER_DATABASE_URL")
+    payment_database_url: DatabaseUrl | None = Field(None, alias="CHECKOUT_PAYMENT_DATABASE_URL")
     database_pool_size: int = Field(8, ge=1, le=200, alias="CHECKOUT_DATABASE_POOL_SIZE")
 
-    stripe_secret_key: SecretStr = Field(SecretStr(DEVELOPMENT_STRIPE_KEY), alias="STRIPE_SECRET_KEY")
-    stripe_api_base: str | None = Field(None, alias="STRIPE_API_BASE")
-    stripe_webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+    stripe_secret_key: ApiKey = Field(SecretStr(DEVELOPMENT_STRIPE_KEY), alias="STRIPE_SECRET_KEY")
+    stripe_api_base_setting: HttpUrl | None = Field(None, alias="STRIPE_API_BASE")
+    stripe_webhook_secrets: Annotated[tuple[SigningSecret, ...], NoDecode, BeforeValidator(_split)] = Field(
         (SecretStr(DEVELOPMENT_WEBHOOK_SECRET),), alias="STRIPE_WEBHOOK_SECRET"
     )
 
-    api_host: str = Field("127.0.0.1", alias="CHECKOUT_API_HOST")
+    api_host: Host = Field("127.0.0.1", alias="CHECKOUT_API_HOST")
     api_port: Port = Field(8082, alias="CHECKOUT_API_PORT")
     payment_port: Port = Field(8086, alias="CHECKOUT_PAYMENT_PORT")
     temporal_port: Port = Field(7233, alias="CHECKOUT_TEMPORAL_PORT")
     temporal_ui_port: Port = Field(8233, alias="CHECKOUT_TEMPORAL_UI_PORT")
     postgres_port: Port = Field(5433, alias="CHECKOUT_POSTGRES_PORT")
-    worker_host: str = Field("127.0.0.1", alias="CHECKOUT_WORKER_HOST")
+    worker_host: Host = Field("127.0.0.1", alias="CHECKOUT_WORKER_HOST")
     worker_port: Port = Field(8083, alias="CHECKOUT_WORKER_PORT")
-    worker_metrics: str | None = Field(None, pattern=r"^[^:]+:\d{1,5}$", alias="CHECKOUT_WORKER_METRICS")
-    public_url_setting: str | None = Field(None, alias="CHECKOUT_PUBLIC_URL")
-    temporal_ui_url_setting: str | None = Field(None, alias="CHECKOUT_TEMPORAL_UI_URL")
+    worker_metrics: Annotated[str, AfterValidator(checks.address_and_port)] | None = Field(
+        None, alias="CHECKOUT_WORKER_METRICS"
+    )
+    public_url_setting: HttpUrl | None = Field(None, alias="CHECKOUT_PUBLIC_URL")
+    temporal_ui_url_setting: HttpUrl | None = Field(None, alias="CHECKOUT_TEMPORAL_UI_URL")
 
-    admin_token: SecretStr = Field(SecretStr(DEVELOPMENT_ADMIN_TOKEN), alias="CHECKOUT_ADMIN_TOKEN")
-    payload_keys: Annotated[tuple[PayloadKey, ...], NoDecode] = Field((), repr=False, alias="CHECKOUT_PAYLOAD_KEYS")
+    admin_token: Token = Field(SecretStr(DEVELOPMENT_ADMIN_TOKEN), alias="CHECKOUT_ADMIN_TOKEN")
+    # The first encrypts what Temporal stores, all decrypt; none: it is not encrypted.
+    payload_keys: Annotated[
+        tuple[PayloadKey, ...],
+        NoDecode,
+        BeforeValidator(lambda value: parse_payload_keys(value) if isinstance(value, str) else value),
+    ] = Field((), repr=False, alias="CHECKOUT_PAYLOAD_KEYS")
     payload_plaintext: str = Field("accept", pattern="^(accept|refuse)$", alias="CHECKOUT_PAYLOAD_PLAINTEXT")
     payment_timeout: float = Field(900.0, gt=0, le=79_200, alias="CHECKOUT_PAYMENT_TIMEOUT")
     session_wait: float = Field(10.0, ge=0, le=60, alias="CHECKOUT_SESSION_WAIT")
@@ -87,81 +123,64 @@ class Settings(BaseSettings):
     # Where tests arm failures (runtime.failpoints). Absent, and refused in production: nothing can be armed.
     failpoints: Path | None = Field(None, alias="CHECKOUT_FAILPOINTS")
 
-    trusted_proxies: str = Field("", alias="CHECKOUT_TRUSTED_PROXIES")
+    trusted_proxies: Annotated[str, AfterValidator(checks.networks)] = Field("", alias="CHECKOUT_TRUSTED_PROXIES")
 
     log_format: str = Field("text", pattern="^(text|json)$", alias="CHECKOUT_LOG_FORMAT")
 
-    @field_validator("stripe_webhook_secrets", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _split_secrets(cls, value: Any) -> Any:
-        """Several secrets are valid while one is rotated out: `STRIPE_WEBHOOK_SECRET=new,old`."""
-        if isinstance(value, str):
-            secrets = tuple(SecretStr(part.strip()) for part in value.split(",") if part.strip())
-            if not secrets:
-                raise ValueError("must hold at least one webhook signing secret")
-            return secrets
-        return value
-
-    @field_validator("payload_keys", mode="before")
-    @classmethod
-    def _parse_payload_keys(cls, value: Any) -> Any:
-        """`new:base64,old:base64`: the first encrypts what Temporal stores, all decrypt. None: not encrypted."""
-        return parse_payload_keys(value) if isinstance(value, str) else value
-
-    @field_validator(
-        "gateway_database_url", "worker_database_url", "payment_database_url", "worker_metrics", mode="before"
-    )
-    @classmethod
-    def _empty_is_unset(cls, value: Any) -> Any:
-        return None if value == "" else value
-
-    @field_validator("database_url", "gateway_database_url", "worker_database_url", "payment_database_url")
-    @classmethod
-    def _postgres_only(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().startswith(
-            ("postgresql://", "postgres://", "postgresql+asyncpg://")
-        ):
-            raise ValueError("must be a PostgreSQL address: postgresql://user:password@host:port/database")
-        return value
-
-    @field_validator("stripe_api_base", "public_url_setting", "temporal_ui_url_setting")
-    @classmethod
-    def _http_url(cls, value: str | None) -> str | None:
-        if value in (None, ""):
-            return None
-        if not value.startswith(("http://", "https://")):
-            raise ValueError("must begin with http:// or https://")
-        return value.rstrip("/")
+    def _blank_is_unset(cls, values: Any) -> Any:
+        """Blanks around a value are nobody's intent, and a value of nothing else is none."""
+        stripped = {name: text.strip() if isinstance(text, str) else text for name, text in values.items()}
+        return {name: value for name, value in stripped.items() if value != ""}
 
     @model_validator(mode="after")
-    def _plaintext_needs_keys(self) -> "Settings":
+    def _plaintext_needs_keys(self) -> Self:
         if self.payload_plaintext == "refuse" and not self.payload_keys:
             raise ValueError("CHECKOUT_PAYLOAD_PLAINTEXT: refuse is possible only with CHECKOUT_PAYLOAD_KEYS")
         return self
 
     @model_validator(mode="after")
-    def _no_development_values_in_production(self) -> "Settings":
+    def _own_key_for_stripe(self) -> Self:
+        if self._has_development_key and _is_stripes(self.stripe_api_base_setting):
+            raise ValueError("STRIPE_SECRET_KEY must be set to your account's key when STRIPE_API_BASE is Stripe's own")
+        return self
+
+    @model_validator(mode="after")
+    def _no_development_values_in_production(self) -> Self:
         if self.environment is not Environment.PRODUCTION:
             return self
         if self.failpoints is not None:
             raise ValueError("CHECKOUT_FAILPOINTS must not be set when CHECKOUT_ENV=production: it plants failures")
-        known = {
-            "STRIPE_SECRET_KEY": self.stripe_secret_key.get_secret_value() == DEVELOPMENT_STRIPE_KEY,
-            "STRIPE_WEBHOOK_SECRET": any(
-                secret.get_secret_value() == DEVELOPMENT_WEBHOOK_SECRET for secret in self.stripe_webhook_secrets
-            ),
-            "CHECKOUT_ADMIN_TOKEN": self.admin_token.get_secret_value() == DEVELOPMENT_ADMIN_TOKEN
-            or len(self.admin_token.get_secret_value()) < 16,
-            "CHECKOUT_PUBLIC_URL": self.public_url_setting is None,
+        hooks = [secret.get_secret_value() for secret in self.stripe_webhook_secrets]
+        token = self.admin_token.get_secret_value()
+        own = "must be set to a value of your own"
+        wrong = {
+            "STRIPE_SECRET_KEY": own if self._has_development_key else "",
+            "STRIPE_WEBHOOK_SECRET": own if DEVELOPMENT_WEBHOOK_SECRET in hooks else _short(hooks),
+            "CHECKOUT_ADMIN_TOKEN": own if token == DEVELOPMENT_ADMIN_TOKEN else _short([token]),
+            "CHECKOUT_PUBLIC_URL": own if self.public_url_setting is None else _insecure(self.public_url_setting),
+            "STRIPE_API_BASE": _insecure(self.stripe_api_base_setting or "https://"),
         }
-        for name, is_development_value in known.items():
-            if is_development_value:
-                raise ValueError(f"{name} must be set to a value of your own when CHECKOUT_ENV=production")
+        complaints = [f"{name} {what} when CHECKOUT_ENV=production" for name, what in wrong.items() if what]
+        if complaints:
+            raise ValueError("; ".join(complaints))
         return self
+
+    @property
+    def _has_development_key(self) -> bool:
+        return self.stripe_secret_key.get_secret_value() == DEVELOPMENT_STRIPE_KEY
 
     @property
     def is_development(self) -> bool:
         return self.environment is Environment.DEVELOPMENT
+
+    @cached_property
+    def stripe_api_base(self) -> str | None:
+        """Where the payment service is; None: at Stripe. Development's key goes to the simulator, never to Stripe."""
+        if self.stripe_api_base_setting is None and self._has_development_key:
+            return f"http://127.0.0.1:{self.payment_port}"
+        return self.stripe_api_base_setting
 
     @cached_property
     def public_url(self) -> str:
@@ -173,12 +192,38 @@ class Settings(BaseSettings):
         return self.temporal_ui_url_setting or f"http://localhost:{self.temporal_ui_port}"
 
 
+def _is_stripes(base: str | None) -> bool:
+    host = urlsplit(base or "").hostname or ""
+    return host == "stripe.com" or host.endswith(".stripe.com")
+
+
+def _short(secrets: list[str]) -> str:
+    return f"must have at least {_LEAST_SECRET} characters" if min(map(len, secrets)) < _LEAST_SECRET else ""
+
+
+def _insecure(url: str) -> str:
+    return "" if url.startswith("https://") else "must begin with https://"
+
+
 def load_settings(**overrides: Any) -> Settings:
     """Read the settings. Raises `SettingsError`, one line that names each wrong variable."""
+    _check_dotenv()
     try:
         return Settings(**overrides)
     except ValidationError as error:
         raise SettingsError(_explain(error)) from None
+
+
+def _check_dotenv() -> None:
+    """UTF-16 either cannot be read, or is read as names with a NUL behind each letter, which nobody asks for."""
+    try:
+        is_text = not _DOTENV.is_file() or "\0" not in _DOTENV.read_text("utf-8")
+    except UnicodeDecodeError:
+        is_text = False
+    except OSError as error:
+        raise SettingsError(f"Wrong settings. {_DOTENV.absolute()} cannot be read: {error.strerror}") from None
+    if not is_text:
+        raise SettingsError(f"Wrong settings. {_DOTENV.absolute()} is not UTF-8 text: save it as UTF-8.")
 
 
 def _explain(error: ValidationError) -> str:

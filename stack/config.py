@@ -85,7 +85,7 @@ class StackConfig:
             postgres_port=settings.postgres_port,
             database_url=secret("database_url"),
             own_temporal=any(environ.get(name) for name in _OWN_TEMPORAL),
-            stripe_api_base=settings.stripe_api_base,
+            stripe_api_base=settings.stripe_api_base_setting,
             stripe_secret_key=secret("stripe_secret_key"),
             webhook_secret=",".join(hooks) if "stripe_webhook_secrets" in given else None,
             admin_token=secret("admin_token"),

@@ -1,0 +1,112 @@
+"""What a setting's text may be. Each check returns the value as it will be used and raises `ValueError`, whose sentence
+follows the variable's name and never quotes a secret."""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from urllib.parse import parse_qs, urlsplit
+
+_HOST = re.compile(r"[^\s/\\@?#:%\[\]]{1,253}")
+_DATABASE = re.compile(r"(postgresql|postgres|postgresql\+asyncpg)://", re.ASCII)
+_DATABASE_HOST = re.compile(r"(\[[^\]]+\]|[^:\[\]]*)(:\d{1,5})?", re.ASCII)
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+
+def http_url(text: str) -> str:
+    """The base of addresses: `https://shop.example.com`, perhaps with a port and a path; no slash at the end."""
+    if not text.startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https://")
+    if "@" in text.split("/")[2]:
+        raise ValueError("must not hold a user or a password")
+    if any(sign in "?#\\" or sign.isspace() for sign in text):
+        raise ValueError("must be an address alone: no blank, no ?, no #")
+    if not _is_address(text.split("/")[2], port_needed=False):
+        raise ValueError("must name a host, and at most a port, as in https://shop.example.com")
+    return text.rstrip("/")
+
+
+def database_url(text: str) -> str:
+    """`postgresql://user:password@host:port/database?sslmode=…`, as asyncpg reads it; several hosts, too."""
+    if not _DATABASE.match(text):
+        raise ValueError("must be a PostgreSQL address: postgresql://user:password@host:port/database")
+    try:
+        parts = urlsplit(text)
+        hosts = parts.netloc.rpartition("@")[2].split(",")
+        sound = not parts.fragment and all(_DATABASE_HOST.fullmatch(one) for one in hosts)
+    except ValueError:
+        sound = False
+    if not sound:  # most often because of a password that is written as it is
+        raise ValueError(
+            "must have / ? # and @ in its user and password percent-encoded (%2F %3F %23 %40), a port behind"
+        )
+    if parse_qs(parts.query).get("sslmode", ["prefer"])[-1] not in _SSL_MODES:
+        raise ValueError(f"must have one of these as sslmode: {', '.join(_SSL_MODES)}")
+    return text
+
+
+def host(text: str) -> str:
+    """Where to listen: a name or an address, without a port."""
+    if not _is_host(text):
+        raise ValueError("must be a host name or an IP address, without a port")
+    return text
+
+
+def host_and_port(text: str) -> str:
+    """`host:port`, or `[IPv6]:port`."""
+    if not _is_address(text, port_needed=True):
+        raise ValueError("must be written host:port")
+    return text
+
+
+def address_and_port(text: str) -> str:
+    """`127.0.0.1:9464`: Temporal's SDK listens on addresses only, not on names."""
+    try:
+        ipaddress.ip_address(host_and_port(text).rpartition(":")[0].strip("[]"))
+    except ValueError:
+        raise ValueError("must be an IP address and a port, such as 127.0.0.1:9464") from None
+    return text
+
+
+def networks(text: str) -> str:
+    """Addresses and networks, comma-separated, each as its library writes it (`10.0.0.7/8` is `10.0.0.0/8`)."""
+    try:
+        found = [
+            str(ipaddress.ip_network(part, strict=False) if "/" in part else ipaddress.ip_address(part))
+            for part in (piece.strip() for piece in text.split(","))
+            if part
+        ]
+    except ValueError:
+        raise ValueError("must be IP addresses or networks, comma-separated, such as 10.0.0.7,10.1.0.0/16") from None
+    return ",".join(found)
+
+
+def secret(*not_these: str) -> Callable[[str], str]:
+    """What travels in a header: printable ASCII without blanks, and not the kind of secret that begins like those."""
+
+    def check(text: str) -> str:
+        if not (text.isascii() and text.isprintable()) or " " in text:
+            raise ValueError("must be printable ASCII without blanks")
+        if text.startswith(not_these):
+            raise ValueError(f"must be another kind of secret than one that begins with {text[:3]}")
+        return text
+
+    return check
+
+
+def _is_address(text: str, *, port_needed: bool) -> bool:
+    name, _, port = text.rpartition(":") if re.search(r":\d*$", text) else (text, "", "")
+    if (port_needed or port) and not (port.isascii() and port.isdecimal() and 1 <= int(port) <= 65_535):
+        return False
+    if name.startswith("[") and name.endswith("]"):
+        return ":" in name and _is_host(name[1:-1])
+    return ":" not in name and _is_host(name)
+
+
+def _is_host(text: str) -> bool:
+    if ":" not in text:
+        return _HOST.fullmatch(text) is not None
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
