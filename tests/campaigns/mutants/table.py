@@ -3,6 +3,7 @@
 from tests.campaigns.mutants.answers import ANSWERS
 from tests.campaigns.mutants.around import AROUND
 from tests.campaigns.mutants.entrance import ENTRANCE
+from tests.campaigns.mutants.field_stack import FIELD_STACK
 from tests.campaigns.mutants.gateway import GATEWAY
 from tests.campaigns.mutants.journeys import JOURNEYS
 from tests.campaigns.mutants.late import LATE
@@ -10,4 +11,14 @@ from tests.campaigns.mutants.mutant import Mutant
 from tests.campaigns.mutants.orders import ORDERS
 from tests.campaigns.mutants.payment_service import PAYMENT_SERVICE
 
-MUTANTS: tuple[Mutant, ...] = (*ORDERS, *JOURNEYS, *AROUND, *LATE, *GATEWAY, *ENTRANCE, *ANSWERS, *PAYMENT_SERVICE)
+MUTANTS: tuple[Mutant, ...] = (
+    *ORDERS,
+    *JOURNEYS,
+    *AROUND,
+    *LATE,
+    *GATEWAY,
+    *ENTRANCE,
+    *ANSWERS,
+    *PAYMENT_SERVICE,
+    *FIELD_STACK,
+)
