@@ -170,7 +170,7 @@ def test_production_refuses_to_start_with_failpoints_and_names_the_variable(tmp_
     good = {
         "CHECKOUT_ENV": "production",
         "STRIPE_SECRET_KEY": "sk_live_x",
-        "STRIPE_WEBHOOK_SECRET": "whsec_x",
+        "STRIPE_WEBHOOK_SECRET": "whsec_of_our_own",
         "CHECKOUT_ADMIN_TOKEN": "a" * 32,
         "CHECKOUT_PUBLIC_URL": "https://shop.example",
     }
