@@ -6,6 +6,7 @@ import sys
 import uvicorn
 
 from api.app import create_app
+from api.protocol import BoundedHttp
 from api.server import Server, raise_file_limit
 from checkout.errors import SettingsError
 from runtime import failpoints
@@ -30,12 +31,16 @@ def main() -> int:
             app,
             host=settings.api_host,
             port=settings.api_port,
+            http=BoundedHttp,
+            ws="none",
             access_log=False,
             log_config=None,
             server_header=False,
             # Otherwise uvicorn believes X-Forwarded-For of whoever comes from 127.0.0.1.
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=settings.trusted_proxies,
+            # Longer than clients and proxies keep an idle connection, so that none sends on one that is just closing.
+            timeout_keep_alive=75,
             timeout_graceful_shutdown=3,
         ),
         app,

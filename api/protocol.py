@@ -1,0 +1,128 @@
+"""HTTP/1.1 with bounds on what nobody has asked for yet: the size of a request's head, and the time to send it.
+
+httptools keeps a header until it is whole and uvicorn keeps them all, for as long as it takes: one connection could
+fill the memory, and half-sent requests could hold every file descriptor. Bodies are bounded by whoever reads them
+(`api.middleware.bodies`), here only in time.
+"""
+
+import asyncio
+import json
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+MAX_HEAD_BYTES = 64 * 1024  # request line and headers, and the trailers of a chunked body
+LINGER_SECONDS = 1.0  # what still comes is dropped unread: a socket closed over it would take the answer back
+MAX_PIPELINED = 16  # requests sent ahead on one connection
+
+
+class Overlong(Exception):
+    """Raised inside the parser, which then reads no further."""
+
+
+class BoundedHttp(HttpToolsProtocol):
+    head_seconds = 10.0
+    body_seconds = 30.0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._fields = 0  # bytes of this request's head that the parser has told us
+        self._untold = 0  # bytes it was given since it last told anything
+        self._is_in_body = self._is_refused = False
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        super().connection_made(transport)
+        self._limit(self.head_seconds)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._limit(None)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return
+        if self._deadline is None:
+            self._limit(self.head_seconds)
+        self._untold += len(data)
+        super().data_received(data)
+        if self._fields + self._untold > MAX_HEAD_BYTES and not self._is_refused:
+            self._refuse_overlong()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._fields = 0
+        self._limit(self.head_seconds)
+
+    def on_url(self, url: bytes) -> None:
+        self._take(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._take(len(name) + len(value) + 4)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise Overlong
+        self._untold, self._is_in_body = 0, True
+        self._limit(self.body_seconds)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._untold = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._fields = self._untold = 0
+        self._is_in_body = False
+        self._limit(None)
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """uvicorn's answer to whatever the parser refuses."""
+        if self._fields > MAX_HEAD_BYTES:
+            self._refuse_overlong()
+        else:
+            self._refuse(400, "malformed-http", "This is not HTTP/1.1")
+
+    def _take(self, size: int) -> None:
+        self._untold = 0
+        self._fields += size
+        if self._fields > MAX_HEAD_BYTES:
+            raise Overlong
+
+    def _limit(self, seconds: float | None) -> None:
+        """What is being sent must be whole in so many seconds; None: nothing is being sent."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, self._expire)
+
+    def _expire(self) -> None:
+        if self._fields or self._untold or self._is_in_body:
+            self._refuse(408, "request-timeout", "The request was not sent in time")
+        else:  # a connection that was never used
+            self.transport.close()
+
+    def _refuse_overlong(self) -> None:
+        self._refuse(431, "headers-too-large", f"The request's head has more than {MAX_HEAD_BYTES} bytes")
+
+    def _refuse(self, status: int, code: str, title: str) -> None:
+        """The last words on this connection, unless they would fall into the answer to another request."""
+        self._is_refused = True
+        self._limit(None)
+        is_busy = self.cycle is not None and not self.cycle.response_complete
+        if is_busy == self._is_in_body and not (is_busy and self.cycle.response_started):
+            self.transport.write(_problem(status, code, title))
+        if is_busy:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+
+def _problem(status: int, code: str, title: str) -> bytes:
+    """RFC 9457, written by hand: this request reaches no application."""
+    problem = {"type": f"urn:problem:checkout:{code}", "title": title, "status": status, "code": code}
+    body = json.dumps(problem, separators=(",", ":")).encode()
+    head = f"content-type: application/problem+json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    return STATUS_LINE[status] + head.encode() + body
