@@ -3,6 +3,7 @@
 from tests.campaigns.mutants.answers import ANSWERS
 from tests.campaigns.mutants.around import AROUND
 from tests.campaigns.mutants.entrance import ENTRANCE
+from tests.campaigns.mutants.field_gate import FIELD_GATE
 from tests.campaigns.mutants.field_stack import FIELD_STACK
 from tests.campaigns.mutants.gateway import GATEWAY
 from tests.campaigns.mutants.journeys import JOURNEYS
@@ -21,4 +22,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *ANSWERS,
     *PAYMENT_SERVICE,
     *FIELD_STACK,
+    *FIELD_GATE,
 )
