@@ -174,12 +174,6 @@ class RefundOrderInput:
 
 
 @dataclass(frozen=True)
-class DispatchInput:
-    order_id: str
-    due_at: datetime
-
-
-@dataclass(frozen=True)
 class CheckoutResult:
     order_id: str
     status: OrderStatus
@@ -204,8 +198,8 @@ class PaymentSessionView:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """What a sweep found orphaned and handed on."""
+    """What a sweep found that nobody looked after."""
 
     live_orders: int
     settlements_started: int
-    dispatches_started: int
+    dispatched: int

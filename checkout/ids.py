@@ -61,10 +61,6 @@ def keepers_of(checkout_key: str, order_id: str, session_id: str | None) -> list
     return [checkout_key, *(settlement_workflow_id(subject) for subject in subjects)]
 
 
-def dispatch_workflow_id(order_id: str) -> str:
-    return f"dispatch/{order_id}"
-
-
 def refund_workflow_id(order_id: str) -> str:
     return f"refund/{order_id}"
 

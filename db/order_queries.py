@@ -26,11 +26,6 @@ _OWING = text(f"""
        AND updated_at < clock_timestamp() - CAST(:grace AS interval)
      ORDER BY updated_at LIMIT :limit
 """)
-_UNDISPATCHED = text(f"""
-    SELECT {COLUMNS} FROM shop.orders
-     WHERE status = 'fulfilled' AND dispatch_due_at < clock_timestamp() - CAST(:grace AS interval)
-     ORDER BY dispatch_due_at LIMIT :limit
-""")
 
 
 def order_of(row: Row[Any]) -> Order:
@@ -77,11 +72,6 @@ async def live_orders(connection: AsyncConnection, grace: timedelta, limit: int)
 async def owing_orders(connection: AsyncConnection, grace: timedelta, limit: int) -> list[Order]:
     """Cancelled orders for which money came more than `grace` ago, and is not given back yet."""
     return [order_of(row) for row in await connection.execute(_OWING, {"grace": grace, "limit": limit})]
-
-
-async def undispatched_orders(connection: AsyncConnection, grace: timedelta, limit: int) -> list[Order]:
-    """Fulfilled orders whose dispatch is overdue by more than `grace`."""
-    return [order_of(row) for row in await connection.execute(_UNDISPATCHED, {"grace": grace, "limit": limit})]
 
 
 async def get_order(connection: AsyncConnection, order_id: str) -> Order:

@@ -109,15 +109,24 @@ _CLOSE = text(f"""
     SELECT {COLUMNS} FROM moved
 """)
 
-_DISPATCH = text(f"""
-    WITH moved AS (
-        UPDATE shop.orders SET status = 'dispatched', event_count = event_count + 1
-         WHERE id = :order_id AND status = 'fulfilled'
-        RETURNING *
+_ANY_DUE = text("""
+    SELECT EXISTS (SELECT 1 FROM shop.orders
+                    WHERE status = 'fulfilled' AND dispatch_due_at <= clock_timestamp() - CAST(:overdue AS interval))
+""")
+# A row that another worker dispatches or an operator refunds just now is left to them: it is looked at again.
+_DISPATCH_DUE = text("""
+    WITH due AS (
+        SELECT id FROM shop.orders
+         WHERE status = 'fulfilled' AND dispatch_due_at <= clock_timestamp() - CAST(:overdue AS interval)
+         ORDER BY dispatch_due_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+    ), moved AS (
+        UPDATE shop.orders o SET status = 'dispatched', event_count = event_count + 1
+          FROM due WHERE o.id = due.id AND o.status = 'fulfilled'
+        RETURNING o.id, o.event_count
     ), told AS (
         INSERT INTO shop.order_events (order_id, seq, kind) SELECT id, event_count, 'dispatched' FROM moved
     )
-    SELECT {COLUMNS} FROM moved
+    SELECT count(*) FROM moved
 """)
 
 
@@ -227,9 +236,17 @@ async def owe(connection: AsyncConnection, order_id: str, payment_intent_id: str
     await connection.execute(_OWE, {"order_id": order_id, "payment_intent_id": payment_intent_id})
 
 
-async def dispatch_order(connection: AsyncConnection, order_id: str) -> Order:
-    """fulfilled → dispatched; an order refunded meanwhile stays refunded."""
-    return await _transition(connection, _DISPATCH, order_id)
+async def is_any_due(connection: AsyncConnection, overdue: timedelta = timedelta(0)) -> bool:
+    """Whether there is an order to dispatch: a look without a lock, for who asks again and again."""
+    return bool((await connection.execute(_ANY_DUE, {"overdue": overdue})).scalar_one())
+
+
+async def dispatch_due(connection: AsyncConnection, *, limit: int = 1_000, overdue: timedelta = timedelta(0)) -> int:
+    """fulfilled → dispatched, for at most `limit` orders that are due, longest due first; answers how many.
+
+    With `overdue`, only those that should have been dispatched that long ago.
+    """
+    return int((await connection.execute(_DISPATCH_DUE, {"limit": limit, "overdue": overdue})).scalar_one())
 
 
 async def _transition(connection: AsyncConnection, statement: Any, order_id: str, **parameters: Any) -> Order:

@@ -51,7 +51,6 @@ class Step(StrEnum):
     # The worker's sweep and Temporal.
     SWEEP = "sweep"
     HAND_TO_SETTLEMENT = "hand_to_settlement"
-    HAND_TO_DISPATCH = "hand_to_dispatch"
 
 
 class Process(StrEnum):
@@ -97,7 +96,7 @@ STEPS: Mapping[Step, Place] = {
     Step.RELEASE_ORDER: Place(Process.WORKER, TRANSACTION, ("release_order",)),
     Step.RECORD_DEBT: Place(Process.WORKER, TRANSACTION, ("refund_payment",)),
     Step.RECORD_REFUND: Place(Process.WORKER, TRANSACTION, ("refund_payment", "notice_refund")),
-    Step.DISPATCH_ORDER: Place(Process.WORKER, TRANSACTION, ("dispatch_order",)),
+    Step.DISPATCH_ORDER: Place(Process.WORKER, TRANSACTION, ("sweep_orders",)),
     Step.CREATE_AT_PROVIDER: Place(Process.WORKER, CALL, ("create_payment_session",)),
     Step.FIND_AT_PROVIDER: Place(Process.WORKER, CALL, ("create_payment_session",)),
     Step.RETRIEVE_AT_PROVIDER: Place(Process.WORKER, CALL, ("retrieve_session",)),
@@ -106,5 +105,4 @@ STEPS: Mapping[Step, Place] = {
     Step.LOOK_FOR_REFUND: Place(Process.WORKER, CALL, ("notice_refund",)),
     Step.SWEEP: Place(Process.WORKER, CALL, ("sweep_orders",)),
     Step.HAND_TO_SETTLEMENT: Place(Process.WORKER, CALL, ("sweep_orders",)),
-    Step.HAND_TO_DISPATCH: Place(Process.WORKER, CALL, ("sweep_orders",)),
 }

@@ -21,6 +21,7 @@ from runtime import failpoints
 from runtime.connection import connect, connection_settings, prometheus_runtime
 from runtime.logs import configure_logging
 from runtime.settings import Settings, load_settings
+from worker import warehouse
 from worker.app import Dependencies, create_worker
 from worker.health import HealthServer
 from worker.payments.stripe_adapter import StripeProvider
@@ -76,9 +77,11 @@ async def _run(settings: Settings) -> None:
             health.is_ready = True
             logger.info("Worker polls task queue %r", TASK_QUEUE)
             schedule = asyncio.create_task(_keep_sweeping(client, settings.sweep_interval))
+            dispatching = asyncio.create_task(warehouse.keep_dispatching(engine))
             await stop.wait()
             health.is_ready = False
             schedule.cancel()
+            dispatching.cancel()
     logger.info("Worker stopped")
 
 

@@ -17,7 +17,6 @@ from worker.activities.payments import PaymentActivities
 from worker.activities.sweep import SweepActivities
 from worker.payments.port import PaymentProvider
 from worker.workflows.checkout import CheckoutWorkflow
-from worker.workflows.dispatch import DispatchWorkflow
 from worker.workflows.refund import RefundWorkflow
 from worker.workflows.settlement import SettlementWorkflow
 from worker.workflows.sweep import SweepWorkflow
@@ -25,7 +24,6 @@ from worker.workflows.sweep import SweepWorkflow
 WORKFLOWS: Sequence[type] = (
     CheckoutWorkflow,
     SettlementWorkflow,
-    DispatchWorkflow,
     RefundWorkflow,
     SweepWorkflow,
 )
@@ -61,7 +59,6 @@ class Dependencies:
             orders.find_order,
             orders.fulfil_order,
             orders.release_order,
-            orders.dispatch_order,
             payments.create_payment_session,
             payments.retrieve_session,
             payments.expire_session,

@@ -79,7 +79,7 @@ async def paid_too_little(shop: Rig) -> None:
 @pytest.mark.parametrize(
     ("way", "budget"),
     [
-        (paid, Costs(events=33, workflow_tasks=5, workflows=2, transactions=7, provider_calls=2)),
+        (paid, Costs(events=17, workflow_tasks=2, workflows=1, transactions=6, provider_calls=2)),
         (out_of_stock, Costs(events=7, workflow_tasks=1, workflows=1, transactions=3, provider_calls=0)),
         (payment_unavailable, Costs(events=9, workflow_tasks=1, workflows=1, transactions=5, provider_calls=2)),
         (cancelled_by_the_customer, Costs(events=17, workflow_tasks=2, workflows=1, transactions=12, provider_calls=2)),

@@ -32,11 +32,6 @@ async def record(engine: AsyncEngine, order: Order, session_id: str) -> Order:
         return await orders.record_session(connection, order.order_id, PaymentSession(session_id, "https://pay"))
 
 
-async def dispatch(engine: AsyncEngine, order: Order) -> Order:
-    async with engine.begin() as connection:
-        return await orders.dispatch_order(connection, order.order_id)
-
-
 async def events(engine: AsyncEngine, kind: str) -> int:
     return int(await scalar(engine, "SELECT count(*) FROM shop.order_events WHERE kind = :kind", kind=kind))
 
@@ -66,24 +61,6 @@ async def test_an_order_that_was_cancelled_is_not_fulfilled(engine: AsyncEngine)
     await close(engine, order)
     assert (await fulfil(engine, order)).status is OrderStatus.CANCELLED
     assert await on_hand(engine, "pen") == 100_000
-
-
-async def test_a_refunded_order_is_not_dispatched_and_a_dispatched_one_only_once(engine: AsyncEngine) -> None:
-    kept, refunded = await awaiting(engine, "kept"), await awaiting(engine, "refunded")
-    await fulfil(engine, kept)
-    await fulfil(engine, refunded)
-    async with engine.begin() as connection:
-        await orders.close_order(
-            connection,
-            refunded.order_id,
-            OrderStatus.REFUNDED,
-            Reason.OPERATOR,
-            closes=[OrderStatus.FULFILLED],
-        )
-    assert (await dispatch(engine, refunded)).status is OrderStatus.REFUNDED
-    for _ in range(2):
-        assert (await dispatch(engine, kept)).status is OrderStatus.DISPATCHED
-    assert await events(engine, "dispatched") == 1
 
 
 async def test_a_refund_told_again_returns_the_stock_of_a_fulfilled_order_once(engine: AsyncEngine) -> None:

@@ -115,11 +115,11 @@ async def test_money_that_is_owed_for_an_ended_order_is_given_back_though_its_se
     assert (await sweep(shop)).settlements_started == 0
 
 
-async def test_a_parcel_that_no_workflow_looks_after_arrives_all_the_same(shop: Rig) -> None:
+async def test_an_overdue_order_is_dispatched_by_the_sweep_as_well(shop: Rig) -> None:
     order = await awaiting(shop.engine, "parcel")
     async with shop.engine.begin() as connection:
         await orders.fulfil_order(connection, order.order_id, "pi_1", timedelta(0))
-    assert (await sweep(shop)).dispatches_started == 1
+    assert (await sweep(shop)).dispatched == 1
     await shop.until(order.order_id, OrderStatus.DISPATCHED)
 
 

@@ -9,7 +9,7 @@ from temporalio.service import RPCError
 
 from checkout.contracts import CartLine, RefundOrderInput, SessionState, SessionStatus, SettlementInput
 from checkout.errors import PaymentRefused, PaymentUnknown
-from checkout.ids import SWEEP_WORKFLOW_ID, dispatch_workflow_id, refund_workflow_id, settlement_workflow_id
+from checkout.ids import SWEEP_WORKFLOW_ID, refund_workflow_id, settlement_workflow_id
 from tests.support.eventually import eventually
 from tests.support.lab import Lab
 from tests.support.provider import always, times
@@ -157,12 +157,6 @@ async def settlement_of_an_orphan(lab: Lab) -> str:
     return await _settlement(lab, session_id)
 
 
-async def dispatch(lab: Lab) -> str:
-    _, order, _ = await lab.paid()
-    await lab.dispatched(order.order_id)
-    return dispatch_workflow_id(order.order_id)
-
-
 async def refund(lab: Lab) -> str:
     _, order, _ = await lab.paid()
     workflow_id = refund_workflow_id(order.order_id)
@@ -240,7 +234,6 @@ SCENARIOS: dict[str, Scenario] = {
         settlement_of_an_orphan,
         settlement_of_a_fulfilled_order,
         refunded_at_the_provider,
-        dispatch,
         refund,
         sweep,
     )

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
 from checkout.contracts import (
@@ -16,17 +16,19 @@ from checkout.contracts import (
     CheckoutInput,
     CheckoutResult,
     Order,
+    OrderStatus,
     PaymentSessionView,
     SessionProgress,
     SettlementInput,
 )
 from checkout.fingerprint import cart_fingerprint
-from checkout.ids import dispatch_workflow_id, settlement_workflow_id
+from checkout.ids import settlement_workflow_id
 from db import order_queries
 from db.audit import Finding, audit_ledgers
 from runtime.connection import SEARCH_ATTRIBUTES
 from tests.support.eventually import eventually
 from tests.support.provider import FakeProvider
+from worker import warehouse
 from worker.workflows.checkout import CheckoutWorkflow
 from worker.workflows.settlement import SettlementWorkflow
 
@@ -107,13 +109,13 @@ class Lab:
         return handle, order, session_id
 
     async def dispatched(self, order_id: str) -> None:
-        """Wait until the parcel has arrived, in real time."""
-        handle = self.client.get_workflow_handle(dispatch_workflow_id(order_id))
+        """Wait until the order has left, in real time: a dispatch takes none here."""
 
-        async def has_ended() -> bool:
-            return (await handle.describe()).status is WorkflowExecutionStatus.COMPLETED
+        async def has_left() -> bool:
+            await warehouse.dispatch(self.engine)
+            return (await self.order(order_id)).status is OrderStatus.DISPATCHED
 
-        await eventually(has_ended, what="the dispatch")
+        await eventually(has_left, what="the dispatch")
 
     async def continued_as_new(self, handle: Handle) -> None:
         """Wait for the next run: this test server, unlike the real one, refuses signals between two runs."""

@@ -61,7 +61,8 @@ async def make_healthy_shop(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
         for order in (sent, back):
             await orders.fulfil_order(connection, order.order_id, f"pi_{order.checkout_key}", timedelta(0))
-        await orders.dispatch_order(connection, sent.order_id)
+            if order is sent:
+                assert await orders.dispatch_due(connection) == 1
         await orders.close_order(
             connection, gone.order_id, OrderStatus.CANCELLED, Reason.CUSTOMER, closes=[OrderStatus.AWAITING_PAYMENT]
         )

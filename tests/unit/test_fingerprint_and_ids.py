@@ -4,7 +4,6 @@ from checkout.contracts import CartLine
 from checkout.errors import InvalidKey
 from checkout.fingerprint import cart_fingerprint
 from checkout.ids import (
-    dispatch_workflow_id,
     new_checkout_key,
     new_order_id,
     parse_checkout_key,
@@ -48,7 +47,7 @@ def test_anything_else_is_no_key(key: str) -> None:
         parse_checkout_key(key)
 
 
-@pytest.mark.parametrize("make", [settlement_workflow_id, dispatch_workflow_id, refund_workflow_id])
+@pytest.mark.parametrize("make", [settlement_workflow_id, refund_workflow_id])
 def test_no_customer_can_choose_a_key_that_is_another_workflows_id(make: object) -> None:
     with pytest.raises(InvalidKey):
         parse_checkout_key(make("ord_1"))  # type: ignore[operator]

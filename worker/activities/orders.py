@@ -6,7 +6,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
 from checkout.contracts import (
-    DispatchInput,
     FindOrderInput,
     FulfilInput,
     OpenOrderInput,
@@ -21,7 +20,7 @@ from runtime.failpoints import around
 
 
 class OrderActivities:
-    """Opening, fulfilling, releasing and dispatching orders. `dispatch_duration` in seconds."""
+    """Opening, fulfilling and releasing orders. `dispatch_duration` in seconds."""
 
     def __init__(self, engine: AsyncEngine, *, dispatch_duration: float) -> None:
         self._engine, self._reads = engine, autocommit(engine)
@@ -62,8 +61,3 @@ class OrderActivities:
                 request.reason,
                 closes=[OrderStatus.PENDING] if is_rejected else [OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT],
             )
-
-    @activity.defn
-    async def dispatch_order(self, request: DispatchInput) -> Order:
-        async with transaction(self._engine, Step.DISPATCH_ORDER) as connection:
-            return await orders.dispatch_order(connection, request.order_id)

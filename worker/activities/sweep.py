@@ -8,11 +8,12 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
-from checkout.contracts import DispatchInput, Order, SettlementInput, SweepResult
-from checkout.ids import TASK_QUEUE, dispatch_workflow_id, keepers_of, settlement_workflow_id
+from checkout.contracts import Order, SettlementInput, SweepResult
+from checkout.ids import TASK_QUEUE, keepers_of, settlement_workflow_id
 from db import order_queries
 from runtime.boundaries import Step
 from runtime.failpoints import around
+from worker import warehouse
 from worker.policies import WORKFLOW_TASK_TIMEOUT
 
 # How many are handed on in one sweep; the rest is left for the next.
@@ -33,15 +34,13 @@ class SweepActivities:
     @activity.defn
     @around(Step.SWEEP)
     async def sweep_orders(self) -> SweepResult:
-        """Start a settlement for each live or owing order without a running workflow, and overdue dispatches again."""
+        """Start a settlement for each live or owing order without a running workflow, and dispatch what is overdue."""
+        dispatched = await warehouse.dispatch(self._engine, overdue=self._grace)
         async with self._engine.connect() as connection:
             live = await order_queries.live_orders(connection, self._grace, MOST_LIVE)
             owing = await order_queries.owing_orders(connection, self._grace, MOST_LIVE)
-            overdue = await order_queries.undispatched_orders(connection, self._grace, BATCH)
         # One listing instead of a question an order. It may lag, so an order it misses is asked for by id.
         running = await self._running_workflows() if live or owing else set()
-        for order in overdue:
-            await self._dispatch(order)
         settlements = 0
         for order in [*owing, *live]:
             if await self._is_looked_after(order, running):
@@ -51,7 +50,7 @@ class SweepActivities:
             settlements += 1
             if settlements == BATCH:
                 break
-        return SweepResult(len(live), settlements, len(overdue))
+        return SweepResult(len(live), settlements, dispatched)
 
     async def _running_workflows(self) -> set[str]:
         types = "WorkflowType IN ('CheckoutWorkflow', 'SettlementWorkflow')"
@@ -89,18 +88,4 @@ class SweepActivities:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             task_timeout=WORKFLOW_TASK_TIMEOUT,
             static_summary=f"Orphaned order {order.order_id}",
-        )
-
-    @around(Step.HAND_TO_DISPATCH)
-    async def _dispatch(self, order: Order) -> None:
-        assert order.dispatch_due_at is not None, "a fulfilled order has a due time, says the table"
-        await self._client.start_workflow(
-            "DispatchWorkflow",
-            DispatchInput(order.order_id, order.dispatch_due_at),
-            id=dispatch_workflow_id(order.order_id),
-            task_queue=TASK_QUEUE,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            task_timeout=WORKFLOW_TASK_TIMEOUT,
-            static_summary=f"Overdue dispatch of {order.order_id}",
         )

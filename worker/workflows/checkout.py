@@ -39,7 +39,6 @@ class CheckoutWorkflow(OrderJourney):
             self.look_first()
         await self.await_payment()
         self.tell_outcome()
-        await self.start_dispatch()
         await self.hear_out()
         return CheckoutResult(self.order.order_id, self.order.status, self.order.reason)
 

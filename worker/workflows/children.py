@@ -1,33 +1,16 @@
 """Workflows that an order's journey starts and does not wait for: they outlive it."""
 
 import contextlib
-from datetime import datetime
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
-    from checkout.contracts import DispatchInput, SettlementInput
-    from checkout.ids import dispatch_workflow_id, settlement_workflow_id
+    from checkout.contracts import SettlementInput
+    from checkout.ids import settlement_workflow_id
     from worker import policies
-    from worker.workflows.dispatch import DispatchWorkflow
     from worker.workflows.news import EVERY_EVENT_COUNTS
-
-
-async def start_dispatch(order_id: str, due_at: datetime) -> None:
-    """Hand a fulfilled order on to its dispatch."""
-    try:
-        await workflow.start_child_workflow(
-            DispatchWorkflow.run,
-            DispatchInput(order_id, due_at),
-            id=dispatch_workflow_id(order_id),
-            parent_close_policy=ParentClosePolicy.ABANDON,
-            task_timeout=policies.WORKFLOW_TASK_TIMEOUT,
-            static_summary=f"Dispatch of {order_id}",
-        )
-    except WorkflowAlreadyStartedError:
-        workflow.logger.info("Order %s is being dispatched already", order_id)
 
 
 async def have_settled(session_id: str, told_by: str) -> None:

@@ -25,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from worker.activities.orders import OrderActivities
     from worker.activities.payments import PaymentActivities
     from worker.steps import StepFailed, insist, run_step
-    from worker.workflows.children import have_settled, start_dispatch
+    from worker.workflows.children import have_settled
     from worker.workflows.news import EVERY_EVENT_COUNTS, News
 
 
@@ -209,11 +209,6 @@ class OrderJourney(News):
             )
             if session.paid and self.order.status is not OrderStatus.REFUNDED:
                 await self._refund(session, Reason.LATE_PAYMENT)
-
-    async def start_dispatch(self) -> None:
-        """Hand the fulfilled order to a workflow of its own, which outlives this one."""
-        if self.order.status is OrderStatus.FULFILLED and self.order.dispatch_due_at is not None:
-            await start_dispatch(self.order.order_id, self.order.dispatch_due_at)
 
     def tell_outcome(self) -> None:
         """The guide's log lines."""

@@ -64,7 +64,6 @@ class SettlementWorkflow(OrderJourney):
             self.look_first()
             await self.await_payment()
             self.tell_outcome()
-            await self.start_dispatch()
         elif not self.order.status.is_kept:
             if session is None and self._is_own_id(settlement.session_id) and workflow.patched(OWN_IS_KNOWN):
                 session = await insist(

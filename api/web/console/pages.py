@@ -24,7 +24,7 @@ from api.web.rendering import page
 from api.web.shop.story import tell
 from checkout.contracts import OrderStatus
 from checkout.errors import OrderNotFound
-from checkout.ids import dispatch_workflow_id, refund_workflow_id, settlement_workflow_id
+from checkout.ids import refund_workflow_id, settlement_workflow_id
 from db import insights, views
 
 router = APIRouter(include_in_schema=False)
@@ -187,8 +187,6 @@ def _inside(target: str) -> str:
 def _workflows(gateway: Gateway, row: Any) -> list[tuple[str, str]]:
     """`(what it is, address in Temporal's UI)` of each workflow the order may have."""
     ids = {"Checkout": row.checkout_key, "Settlement": settlement_workflow_id(row.payment_session_id or row.id)}
-    if row.fulfilled_at is not None:
-        ids["Dispatch"] = dispatch_workflow_id(row.id)
     if row.status == OrderStatus.REFUNDED:
         ids["Refund"] = refund_workflow_id(row.id)
     base = f"{gateway.settings.temporal_ui_url}/namespaces/{quote(gateway.temporal.namespace, safe='')}/workflows"

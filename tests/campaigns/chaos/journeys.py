@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from checkout.ids import dispatch_workflow_id
 from runtime.boundaries import Step
 from tests.campaigns.chaos.customer import Customer
 from tests.campaigns.chaos.interventions import ended, force_payment, give_back, terminate
@@ -146,21 +145,6 @@ async def orphan_without_news(trip: Trip) -> str:
     return f"{order['status']}:{order['reason']}"
 
 
-async def lost_parcel(trip: Trip) -> str:
-    """The dispatch workflow is terminated; the sweep starts another."""
-    customer = trip.customer()
-    expect(await customer.buy(), "a session")
-    expect(await customer.pay(), "the payment to be taken")
-    await customer.until("fulfilled", "dispatched")
-
-    async def end_it() -> bool | None:
-        """It is started a moment after the order shows as fulfilled."""
-        return True if await terminate(trip.world, dispatch_workflow_id(customer.order_id)) else None
-
-    await eventually(end_it, 20, "no dispatch to terminate")
-    return str((await customer.until("dispatched"))["status"])
-
-
 async def restock(trip: Trip) -> str:
     """An operator adds stock, seeing an error or not, and looks before doing it again: the audit counts."""
     world = trip.world
@@ -210,5 +194,4 @@ JOURNEY_OF: Mapping[Step, Journey] = {
     Step.LOOK_FOR_REFUND: refund_elsewhere,
     Step.SWEEP: orphan_without_news,
     Step.HAND_TO_SETTLEMENT: orphan_without_news,
-    Step.HAND_TO_DISPATCH: lost_parcel,
 }

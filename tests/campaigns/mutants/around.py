@@ -92,9 +92,9 @@ AROUND: tuple[Mutant, ...] = (
     ),
     bug(
         "sweep-dispatches",
-        Code("sweep_orders", "for order in overdue: ...", ""),
-        breaks="a parcel whose workflow was terminated would never arrive",
-        tests="test_a_parcel_that_no_workflow_looks_after_arrives_all_the_same",
+        Code("sweep_orders", "await warehouse.dispatch(self._engine, overdue=self._grace)", "0"),
+        breaks="nothing would be dispatched if no worker's warehouse ran any more",
+        tests="test_an_overdue_order_is_dispatched_by_the_sweep_as_well",
     ),
     bug(
         "payment-status-of-the-adapter",

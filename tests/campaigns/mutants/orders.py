@@ -88,9 +88,29 @@ ORDERS = (
     ),
     bug(
         "dispatch-guard",
-        Text("orders._DISPATCH", "WHERE id = :order_id AND status = 'fulfilled'", "WHERE id = :order_id"),
+        Text(
+            "_DISPATCH_DUE",
+            "FROM due WHERE o.id = due.id AND o.status = 'fulfilled'",
+            "FROM shop.orders due WHERE o.id = due.id AND o.dispatch_due_at IS NOT NULL",
+        ),
         breaks="a refunded order would be dispatched",
         tests="test_a_refunded_order_is_not_dispatched_and_a_dispatched_one_only_once",
+    ),
+    bug(
+        "dispatch-waits-for-nobody",
+        Text("_DISPATCH_DUE", "FOR NO KEY UPDATE SKIP LOCKED", "FOR NO KEY UPDATE"),
+        breaks="one order that is being refunded would keep all others in the warehouse",
+        tests="test_an_order_that_is_being_refunded_keeps_no_other_from_leaving",
+    ),
+    bug(
+        "dispatch-not-before-its-time",
+        Text(
+            "_DISPATCH_DUE",
+            "dispatch_due_at <= clock_timestamp() - CAST(:overdue AS interval)",
+            "CAST(:overdue AS interval) IS NOT NULL",
+        ),
+        breaks="orders would leave before they are due",
+        tests="test_several_workers_dispatch_everything_that_is_due_once_and_nothing_before_its_time",
     ),
     bug(
         "stock-comes-back",

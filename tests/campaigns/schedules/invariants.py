@@ -9,6 +9,7 @@ from checkout.ids import refund_workflow_id, settlement_workflow_id
 from db.audit import audit_ledgers
 from tests.campaigns.schedules.actors import Actors, Violated
 from tests.campaigns.schedules.world import PAYMENT_TIMEOUT, World
+from worker import warehouse
 
 _KEPT = (OrderStatus.FULFILLED, OrderStatus.DISPATCHED)
 _ROUNDS = 8
@@ -30,7 +31,7 @@ async def quiesce(world: World, actors: Actors) -> None:
         await world.skip(PAYMENT_TIMEOUT + 120)
     else:
         raise Violated(f"6: not at an end: {await world.orders()}, running: {await _running(world, actors)}")
-    await _deliver_parcels(world)
+    await _dispatch_all(world)
 
 
 async def _deliver_all(actors: Actors) -> None:
@@ -39,14 +40,10 @@ async def _deliver_all(actors: Actors) -> None:
         await actors.deliver(event)
 
 
-async def _deliver_parcels(world: World) -> None:
-    for _ in range(_ROUNDS):
-        if not any(order.status is OrderStatus.FULFILLED for order in await world.orders()):
-            return
-        await world.skip(timedelta(days=2).total_seconds())
-        await world.sweep()
-        await _idle(world)
-    raise Violated(f"6: not dispatched: {await world.orders()}")
+async def _dispatch_all(world: World) -> None:
+    await warehouse.dispatch(world.engine)
+    if any(order.status is OrderStatus.FULFILLED for order in await world.orders()):
+        raise Violated(f"6: not dispatched: {await world.orders()}")
 
 
 async def _idle(world: World) -> None:

@@ -19,15 +19,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.testservice.v1 import LockTimeSkippingRequest, UnlockTimeSkippingRequest
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 
 from api.checkouts import Checkouts
 from api.state import Gateway
-from checkout.contracts import DispatchInput, Order, OrderStatus
-from checkout.ids import TASK_QUEUE, dispatch_workflow_id
+from checkout.contracts import Order
 from db import order_queries
 from runtime.connection import data_converter
 from tests.campaigns.schedules.provider import LedgerProvider
@@ -35,11 +33,9 @@ from tests.support.lab import Lab
 from tests.support.rig import settings_for
 from worker.activities.sweep import SweepActivities
 from worker.app import Dependencies, create_worker
-from worker.workflows.dispatch import DispatchWorkflow
 
 SESSION_WAIT = 0.6  # seconds, real: how long a click waits for its session
 PAYMENT_TIMEOUT = 900.0  # seconds, skipped
-_PARCEL = timedelta(days=1)
 _STALLED = 0.8  # seconds, real: a clock that has not skipped by then is held by nobody any more
 _RELEASES = 6
 # The database's clock is real, the orders' is skipped far ahead of it: no order is too young for the sweep.
@@ -77,7 +73,6 @@ class World:
         self.counts: Counter[str] = Counter()
         self._settings = settings_for(database_url, 1, CHECKOUT_SESSION_WAIT=SESSION_WAIT)
         self._servers = AsyncExitStack()
-        self._parcels: set[str] = set()
         self.environment: WorkflowEnvironment
         self.checkouts: Checkouts
 
@@ -129,15 +124,10 @@ class World:
     async def _replace_server(self) -> None:
         await self._servers.aclose()
         self._servers = AsyncExitStack()
-        self._parcels.clear()
         await self._start()
 
     async def reset(self) -> None:
         """A shop without orders, a payment service without sessions, a server on which nothing of the last runs."""
-        for order_id in self._parcels:
-            with self.forgotten():
-                await self.client.get_workflow_handle(dispatch_workflow_id(order_id)).terminate()
-        self._parcels.clear()
         self.provider.reset()
         # Before the clock is so far ahead of the database's that no sweep reaches the orders.
         if await self.now() - datetime.now(UTC) > _FAR_AHEAD:
@@ -188,10 +178,7 @@ class World:
 
     async def order_of(self, checkout_key: str) -> Order | None:
         async with self.engine.connect() as connection:
-            order = await order_queries.find_by_key(connection, checkout_key)
-        if order is not None:
-            await self._prepare_parcel(order)
-        return order
+            return await order_queries.find_by_key(connection, checkout_key)
 
     async def sweep(self) -> None:
         activities = _Sweep(self.engine, self.client, grace=_NO_GRACE)
@@ -207,21 +194,6 @@ class World:
     @staticmethod
     def forgotten() -> contextlib.AbstractContextManager[None]:
         return _Forgotten()
-
-    async def _prepare_parcel(self, order: Order) -> None:
-        """Have the dispatch under way before the checkout hands it on: starting a child with ABANDON stops the test
-        server's clock for good. The checkout then finds it "being dispatched already"."""
-        if order.order_id in self._parcels or order.status is OrderStatus.DISPATCHED:
-            return
-        self._parcels.add(order.order_id)
-        await self.client.start_workflow(
-            DispatchWorkflow.run,
-            DispatchInput(order.order_id, order.expires_at + _PARCEL),
-            id=dispatch_workflow_id(order.order_id),
-            task_queue=TASK_QUEUE,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        )
 
 
 class _Forgotten(contextlib.AbstractContextManager[None]):
