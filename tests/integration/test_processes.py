@@ -1,4 +1,4 @@
-"""What a process does before it serves anybody, and what it says of its troubles (planted bugs run these)."""
+"""What a process does before it serves anybody, and what it says of its troubles."""
 
 import asyncio
 import secrets

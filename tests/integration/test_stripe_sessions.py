@@ -1,4 +1,4 @@
-"""The Stripe adapter against the payment service in this process: what it must never get wrong (planted bugs)."""
+"""The Stripe adapter against the payment service in this process: sessions, their ends, refunds."""
 
 import asyncio
 import secrets

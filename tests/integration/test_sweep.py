@@ -7,7 +7,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 import worker.activities.sweep
-from checkout.contracts import OrderStatus, SweepResult
+from checkout.contracts import OrderStatus, SessionStatus, SweepResult
 from checkout.errors import PaymentUnreachable
 from checkout.ids import settlement_workflow_id
 from db import orders
@@ -168,3 +168,11 @@ async def test_parcels_do_not_wait_for_orphans(shop: Rig, monkeypatch: pytest.Mo
     with pytest.raises(TimeoutError):
         await ActivityEnvironment().run(activities.sweep_orders)
     await shop.until(order.order_id, OrderStatus.DISPATCHED)
+
+
+async def test_cancelling_an_order_that_lost_its_workflow_closes_the_session_first(shop: Rig) -> None:
+    key, order_id, session_id = await shop.bought()
+    await shop.temporal.get_workflow_handle(key).terminate()
+    answer = await shop.cancel(order_id)
+    assert (answer.status_code, answer.json()["reason"]) == (200, "customer")
+    assert shop.provider.sessions[session_id].status is SessionStatus.EXPIRED

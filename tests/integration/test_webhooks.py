@@ -1,12 +1,20 @@
-"""What an event may and may not do, on a real Temporal (planted bugs run these)."""
+"""Events from the payment service: hints to look, taken once, never lost, never believed."""
+
+import socket
 
 import pytest
+from temporalio.client import (
+    Client,
+    Interceptor,
+    OutboundInterceptor,
+    SignalWorkflowInput,
+)
+from temporalio.service import RPCError, RPCStatusCode
 
-from checkout.contracts import OrderStatus
-from checkout.errors import PaymentUnknown
+from api.webhooks import SessionEvent, deliver
+from checkout.contracts import OrderStatus, Reason
 from checkout.ids import settlement_workflow_id
-from tests.support.provider import times
-from tests.support.rig import Rig
+from tests.support.rig import Rig, gateway, settings_for
 from worker.workflows.checkout import CheckoutWorkflow
 
 
@@ -22,22 +30,86 @@ async def test_a_session_id_that_can_be_none_does_not_stop_the_checkout(shop: Ri
     assert (await handle.result()).status is OrderStatus.FULFILLED
 
 
-async def test_money_for_an_ended_order_is_looked_for_though_the_provider_knows_nothing_of_its_session(
-    shop: Rig,
-) -> None:
-    """So it says, too, to whoever asks with another account's key. The event is taken: it is not sent again."""
-    key, order_id, session_id = await shop.bought()
-    assert (await shop.cancel(order_id)).status_code == 200
-    await shop.temporal.get_workflow_handle(key).result()
-    shop.provider.force_pay(session_id)
-    shop.provider.fail["retrieve"] = times(1, PaymentUnknown("no such session"))
-    assert (await shop.tell(session_id, key)).status_code == 200
-    await shop.until(order_id, OrderStatus.REFUNDED)
-    assert shop.provider.refunded == [f"pi_{session_id}"]
-
-
 async def test_an_event_about_a_session_that_nobody_knows_comes_to_nothing(shop: Rig) -> None:
     assert (await shop.tell("cs_of_nobody")).status_code == 200
     result = await shop.temporal.get_workflow_handle(settlement_workflow_id("cs_of_nobody")).result()
     assert result is None
     assert (shop.provider.calls, shop.provider.refunded) == (["retrieve"], [])
+
+
+async def test_an_event_while_temporal_is_away_is_503_so_that_it_is_sent_again(database_url: str, shop: Rig) -> None:
+    key, _, session_id = await shop.bought()
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        async with gateway(settings_for(database_url, nobody.getsockname()[1])) as cut_off:
+            lonely = Rig(shop.settings, shop.engine, shop.temporal, cut_off)
+            assert (await lonely.tell(session_id, key, once=True)).status_code == 503
+            assert (await lonely.tell("cs_unknown", once=True)).status_code == 503
+
+
+class _Away(Interceptor):
+    """A Temporal that takes nothing."""
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
+        class Refuse(OutboundInterceptor):
+            async def signal_workflow(self, input: SignalWorkflowInput) -> None:
+                raise RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
+
+        return Refuse(next)
+
+
+async def test_an_event_that_temporal_does_not_take_is_an_error_so_that_it_is_sent_again(shop: Rig) -> None:
+    """`api.problems` makes a 503 of it."""
+    key, _, session_id = await shop.bought()
+    options = shop.temporal.config()
+    options["interceptors"] = [_Away()]
+    with pytest.raises(RPCError):
+        await deliver(
+            SessionEvent("evt_1", "checkout.session.completed", session_id, key), Client(**options), shop.engine
+        )
+
+
+async def test_a_paid_checkout_is_fulfilled_by_the_event_alone(shop: Rig) -> None:
+    key, order_id, session_id = await shop.bought()
+    shop.provider.pay(session_id)
+    assert (await shop.tell(session_id, key)).status_code == 200
+    await shop.until(order_id, OrderStatus.FULFILLED, OrderStatus.DISPATCHED)
+
+
+async def test_an_event_told_again_for_a_fulfilled_order_starts_nothing(shop: Rig) -> None:
+    key, _, session_id = await shop.bought()
+    shop.provider.pay(session_id)
+    await shop.tell(session_id, key)
+    await shop.temporal.get_workflow_handle(key).result()
+    assert (await shop.tell(session_id, key)).status_code == 200
+    assert not await shop.is_known(settlement_workflow_id(session_id))
+
+
+async def test_money_given_back_in_the_providers_dashboard_ends_the_order_as_refunded(shop: Rig) -> None:
+    key, order_id, session_id = await shop.bought()
+    assert (await shop.tell_refund(order_id, once=True)).status_code == 503, (
+        "its checkout may be about to fulfil: not yet"
+    )
+    shop.provider.pay(session_id)
+    await shop.tell(session_id, key)
+    await shop.temporal.get_workflow_handle(key).result()
+    shop.provider.refunded.append(f"pi_{session_id}")
+    assert (await shop.tell_refund(order_id)).status_code == 200
+    order = await shop.until(order_id, OrderStatus.REFUNDED)
+    assert order.reason is Reason.OPERATOR
+    settlement = shop.temporal.get_workflow_handle(settlement_workflow_id(session_id))
+    first = (await settlement.describe()).run_id
+    assert (await shop.tell_refund(order_id)).status_code == 200
+    assert (await settlement.describe()).run_id == first, "of a refund that is known, nothing is started"
+
+
+async def test_the_providers_word_counts_not_the_event_that_tells_of_a_refund(shop: Rig) -> None:
+    key, order_id, session_id = await shop.bought()
+    shop.provider.pay(session_id)
+    await shop.tell(session_id, key)
+    await shop.temporal.get_workflow_handle(key).result()
+    assert (await shop.tell_refund(order_id)).status_code == 200
+    await shop.temporal.get_workflow_handle(settlement_workflow_id(session_id)).result()
+    assert (await shop.order(order_id)).status.is_kept
+    assert (await shop.tell_refund("ord_unknown")).status_code == 200
+    assert not await shop.is_known(settlement_workflow_id("ord_unknown"))
