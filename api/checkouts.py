@@ -42,6 +42,7 @@ from runtime.boundaries import Step
 from runtime.connection import CHECKOUT_STATUS
 from runtime.failpoints import around
 from runtime.settings import Settings
+from worker.keepers import describe
 from worker.policies import WORKFLOW_TASK_TIMEOUT
 from worker.workflows.checkout import CheckoutWorkflow
 
@@ -117,8 +118,10 @@ class Checkouts:
     async def _check_begun(self, handle: WorkflowHandle[CheckoutWorkflow, CheckoutResult], fingerprint: str) -> None:
         """No worker has looked at the checkout yet: it tells what it was started with all the same."""
         with contextlib.suppress(RPCError):
-            memo = await (await handle.describe(rpc_timeout=QUERY_TIMEOUT)).memo()
-            _same_cart(str(memo.get(_FINGERPRINT, fingerprint)), fingerprint)
+            found = await describe(self._client, handle.id, QUERY_TIMEOUT)
+            if found is not None and _FINGERPRINT in found.memo.fields:
+                [stored] = await self._client.data_converter.decode([found.memo.fields[_FINGERPRINT]])
+                _same_cart(str(stored), fingerprint)
 
     async def _resume(self, order: Order, fingerprint: str, *, wait: bool = True) -> Order | None:
         """The stored answer; for an order without one yet, wait for its workflow as the first request did."""
@@ -231,6 +234,11 @@ class Checkouts:
             return await handle.query(CheckoutWorkflow.payment_session, rpc_timeout=timeout)
         except (WorkflowQueryFailedError, WorkflowQueryRejectedError):
             return None
+        except ValueError as error:
+            # Rejected, in a state that the SDK has no name for (paused, on a newer server).
+            if "WorkflowExecutionStatus" in str(error):
+                return None
+            raise
         except RPCError as error:
             if error.status in _UNANSWERED:
                 return None

@@ -34,15 +34,6 @@ class Finding:
     violations: list[str]
 
 
-@dataclass(frozen=True)
-class LiveOrder:
-    """An order that some running workflow must look after."""
-
-    order_id: str
-    checkout_key: str
-    session_id: str | None
-
-
 # Charges and refunds by the order that the session was opened for, straight from the ledger.
 _MONEY = """
     SELECT s.id AS session_id, s.metadata ->> 'order_id' AS order_id, l.currency, max(l.at) AS at,
@@ -214,29 +205,3 @@ async def outcomes(connection: AsyncConnection) -> dict[str, int]:
         text("SELECT concat_ws(':', status, reason), count(*) FROM shop.orders GROUP BY 1 ORDER BY 1")
     )
     return {str(name): int(count) for name, count in rows}
-
-
-async def live_orders_now(connection: AsyncConnection, grace: timedelta) -> list[LiveOrder]:
-    """Live orders older than `grace`, for the check against Temporal."""
-    rows = await connection.execute(
-        text(
-            "SELECT id, checkout_key, payment_session_id FROM shop.orders"
-            " WHERE status IN ('pending', 'awaiting_payment')"
-            " AND created_at < clock_timestamp() - CAST(:grace AS interval)"
-        ),
-        {"grace": grace},
-    )
-    return [LiveOrder(*row) for row in rows]
-
-
-async def ended_keys(connection: AsyncConnection, keys: list[str]) -> list[str]:
-    """Those of the keys whose order has been at an end for over half a minute."""
-    rows = await connection.execute(
-        text(
-            "SELECT checkout_key FROM shop.orders WHERE checkout_key = ANY(CAST(:keys AS text[]))"
-            " AND status NOT IN ('pending', 'awaiting_payment')"
-            " AND updated_at < clock_timestamp() - interval '30 seconds'"
-        ),
-        {"keys": keys},
-    )
-    return [str(row[0]) for row in rows]

@@ -1,5 +1,7 @@
 """Orders as they are: by key, session or id, and those that somebody should look after."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -15,17 +17,36 @@ COLUMNS = """id, checkout_key, fingerprint, status, reason, missing_skus, amount
 _BY_KEY = text(f"SELECT {COLUMNS} FROM shop.orders WHERE checkout_key = :checkout_key")
 _BY_SESSION = text(f"SELECT {COLUMNS} FROM shop.orders WHERE payment_session_id = :session_id")
 _BY_ID = text(f"SELECT {COLUMNS} FROM shop.orders WHERE id = :order_id")
-_LIVE = text(f"""
-    SELECT {COLUMNS} FROM shop.orders
+_LIVE = text("""
+    SELECT id, checkout_key, payment_session_id FROM shop.orders
      WHERE status IN ('pending', 'awaiting_payment') AND created_at < clock_timestamp() - CAST(:grace AS interval)
      ORDER BY created_at LIMIT :limit
 """)
-_OWING = text(f"""
-    SELECT {COLUMNS} FROM shop.orders
+_OWING = text("""
+    SELECT id, checkout_key, payment_session_id FROM shop.orders
      WHERE status = 'cancelled' AND payment_intent_id IS NOT NULL
        AND updated_at < clock_timestamp() - CAST(:grace AS interval)
      ORDER BY updated_at LIMIT :limit
 """)
+# The 30 seconds: its workflow ends a moment after its order.
+_ENDED_KEYS = text("""
+    SELECT checkout_key FROM shop.orders
+     WHERE checkout_key = ANY(CAST(:keys AS text[])) AND status NOT IN ('pending', 'awaiting_payment')
+       AND updated_at < clock_timestamp() - interval '30 seconds'
+""")
+
+# All that can be live or owing, with room: looking at the oldest few only, a crowd of healthy orders would hide an
+# orphan behind them for as long as it lasts.
+MOST_UNSETTLED = 100_000
+
+
+@dataclass(frozen=True)
+class UnsettledOrder:
+    """What one must know of an order to find the workflows that may look after it."""
+
+    order_id: str
+    checkout_key: str
+    session_id: str | None
 
 
 def order_of(row: Row[Any]) -> Order:
@@ -64,14 +85,19 @@ async def find_by_session(connection: AsyncConnection, session_id: str) -> Order
     return order_of(row) if row else None
 
 
-async def live_orders(connection: AsyncConnection, grace: timedelta, limit: int) -> list[Order]:
+async def live_orders(connection: AsyncConnection, grace: timedelta) -> list[UnsettledOrder]:
     """Orders not yet decided that are older than `grace`, oldest first."""
-    return [order_of(row) for row in await connection.execute(_LIVE, {"grace": grace, "limit": limit})]
+    return [UnsettledOrder(*row) for row in await connection.execute(_LIVE, {"grace": grace, "limit": MOST_UNSETTLED})]
 
 
-async def owing_orders(connection: AsyncConnection, grace: timedelta, limit: int) -> list[Order]:
+async def owing_orders(connection: AsyncConnection, grace: timedelta) -> list[UnsettledOrder]:
     """Cancelled orders for which money came more than `grace` ago, and is not given back yet."""
-    return [order_of(row) for row in await connection.execute(_OWING, {"grace": grace, "limit": limit})]
+    return [UnsettledOrder(*row) for row in await connection.execute(_OWING, {"grace": grace, "limit": MOST_UNSETTLED})]
+
+
+async def ended_keys(connection: AsyncConnection, keys: Collection[str]) -> list[str]:
+    """Those of the keys whose order has been at an end for over half a minute."""
+    return [str(row[0]) for row in await connection.execute(_ENDED_KEYS, {"keys": list(keys)})]
 
 
 async def get_order(connection: AsyncConnection, order_id: str) -> Order:

@@ -1,20 +1,27 @@
 """The rig of the guards' tests: a Temporal for each file, and over it a fresh shop for each test."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from stack.config import StackConfig
+from stack.part import Part
 from stack.stack import Stack
 from tests.support.rig import Rig, rig
+
+
+def _pausing(part: Part) -> Part:
+    """A server that pauses workflows, which ours cannot do by default, as servers to come will."""
+    return replace(part, argv=(*part.argv, "--dynamic-config-value", "frontend.WorkflowPauseEnabled=true"))
 
 
 @pytest.fixture(scope="module")
 async def temporal_server(scratch: Path, request: pytest.FixtureRequest) -> AsyncIterator[Stack]:
     """Workflows that a test leaves running go on in the next one's worker: let none of them act there."""
-    config = StackConfig.for_tests(scratch / request.module.__name__, parts=("temporal",))
+    config = StackConfig.for_tests(scratch / request.module.__name__, parts=("temporal",), adapt=_pausing)
     async with Stack(config) as stack:
         yield stack
 

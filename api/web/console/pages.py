@@ -26,6 +26,7 @@ from checkout.contracts import OrderStatus
 from checkout.errors import OrderNotFound
 from checkout.ids import refund_workflow_id, settlement_workflow_id
 from db import insights, views
+from worker.keepers import describe, status_name
 
 router = APIRouter(include_in_schema=False)
 
@@ -195,8 +196,7 @@ def _workflows(gateway: Gateway, row: Any) -> list[tuple[str, str]]:
 
 async def _run_status(gateway: Gateway, checkout_key: str) -> str:
     try:
-        handle = gateway.temporal.get_workflow_handle(checkout_key)
-        description = await handle.describe(rpc_timeout=timedelta(seconds=1))
+        found = await describe(gateway.temporal, checkout_key, timedelta(seconds=1))
     except (RPCError, RuntimeError):
-        return "unknown to Temporal, or Temporal does not answer"
-    return description.status.name.lower().replace("_", " ") if description.status else "unknown"
+        return "Temporal does not answer"
+    return status_name(found) if found is not None else "unknown to Temporal"

@@ -72,13 +72,13 @@ AROUND: tuple[Mutant, ...] = (
     ),
     bug(
         "sweep-settles",
-        Code("sweep_orders", "await self._is_looked_after(order, running)", "True"),
+        Code("sweep_orders", "await is_looked_after(self._client, orphan, running)", "True"),
         breaks="an order whose workflow was terminated would wait for ever",
         tests="test_a_paid_order_whose_workflow_was_terminated_is_fulfilled",
     ),
     bug(
         "sweep-leaves-alone",
-        Code("sweep_orders", "await self._is_looked_after(order, running)", "False"),
+        Code("sweep_orders", "await is_looked_after(self._client, orphan, running)", "False"),
         breaks="each order would get a second workflow",
         tests="test_an_order_that_is_looked_after_is_left_alone",
     ),
@@ -154,9 +154,9 @@ AROUND: tuple[Mutant, ...] = (
     ),
     bug(
         "sweep-lists-settlements",
-        Text("_running_workflows", "('CheckoutWorkflow', 'SettlementWorkflow')", "('CheckoutWorkflow')"),
+        Text("keepers._RUNNING", "('CheckoutWorkflow', 'SettlementWorkflow')", "('CheckoutWorkflow')"),
         breaks="after a loss of Temporal's data no sweep would come to an end",
-        tests="test_what_the_listing_shows_is_not_asked_for_one_by_one",
+        tests="test_the_listing_shows_settlements_too",
     ),
     mutant(
         "other-sessions-are-handed-on-to-the-end",

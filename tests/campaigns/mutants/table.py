@@ -4,6 +4,7 @@ from tests.campaigns.mutants.answers import ANSWERS
 from tests.campaigns.mutants.around import AROUND
 from tests.campaigns.mutants.entrance import ENTRANCE
 from tests.campaigns.mutants.field_gate import FIELD_GATE
+from tests.campaigns.mutants.field_health import FIELD_HEALTH
 from tests.campaigns.mutants.field_stack import FIELD_STACK
 from tests.campaigns.mutants.gateway import GATEWAY
 from tests.campaigns.mutants.journeys import JOURNEYS
@@ -23,4 +24,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *PAYMENT_SERVICE,
     *FIELD_STACK,
     *FIELD_GATE,
+    *FIELD_HEALTH,
 )

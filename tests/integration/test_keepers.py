@@ -1,0 +1,134 @@
+"""Who looks after an order, whatever a newer Temporal says of its workflow and whatever is wrong with another one."""
+
+import asyncio
+import uuid
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.api.workflowservice.v1 import PauseWorkflowExecutionRequest, UnpauseWorkflowExecutionRequest
+from temporalio.client import Client
+from temporalio.testing import ActivityEnvironment
+
+from checkout.contracts import OrderStatus, PaymentSession, SweepResult
+from checkout.ids import settlement_workflow_id
+from db import orders
+from db.order_queries import UnsettledOrder
+from runtime.connection import connect
+from stack.stack import Stack
+from tests.integration.test_open_order import awaiting, open_order
+from tests.integration.test_sweep_guards import sweep, terminate
+from tests.support.rig import TOKEN, Rig, gateway, settings_for
+from worker.activities.sweep import SweepActivities
+from worker.keepers import is_looked_after
+
+OPERATOR = {"Authorization": f"Bearer {TOKEN}"}
+
+
+async def pause(client: Client, workflow_id: str) -> None:
+    """As with `temporal workflow pause`: its status is then one that the SDK does not know."""
+    service, names = client.workflow_service, {"namespace": client.namespace, "workflow_id": workflow_id}
+    await service.pause_workflow_execution(PauseWorkflowExecutionRequest(**names, request_id=str(uuid.uuid4())))
+    with pytest.raises(ValueError, match="not a valid WorkflowExecutionStatus"):
+        await client.get_workflow_handle(workflow_id).describe()
+
+
+async def unpause(client: Client, workflow_id: str) -> None:
+    service, names = client.workflow_service, {"namespace": client.namespace, "workflow_id": workflow_id}
+    await service.unpause_workflow_execution(UnpauseWorkflowExecutionRequest(**names, request_id=str(uuid.uuid4())))
+
+
+async def test_a_workflow_in_a_state_that_our_sdk_does_not_know_is_one_that_runs(shop: Rig) -> None:
+    paused, order_id, session_id = await shop.bought()
+    lost, lost_id, _ = await shop.bought()
+    await terminate(shop, lost)
+    await pause(shop.temporal, paused)
+
+    assert (await sweep(shop)).settlements_started == 1
+    assert not await shop.is_known(settlement_workflow_id(session_id)), "the paused one has its workflow"
+
+    audit = await shop.http.get("/admin/audit", headers=OPERATOR)
+    assert (audit.status_code, audit.json()["invariants"][9]["violations"]) == (200, [])
+
+    await unpause(shop.temporal, paused)
+    shop.provider.pay(session_id)
+    assert (await shop.tell(session_id, paused)).status_code == 200
+    await shop.until(order_id, OrderStatus.FULFILLED, OrderStatus.DISPATCHED)
+    assert (await shop.order(lost_id)).status is OrderStatus.AWAITING_PAYMENT
+
+
+async def test_the_operator_reads_what_the_server_calls_it(shop: Rig) -> None:
+    key, order_id, _ = await shop.bought()
+    await pause(shop.temporal, key)
+    at_home = {"Origin": shop.settings.public_url}
+    await shop.http.post("/admin/login", data={"token": TOKEN}, headers=at_home)
+    page = await shop.http.get(f"/admin/console/orders/{order_id}")
+    assert page.status_code == 200
+    assert "paused" in page.text
+
+
+async def test_a_key_whose_checkout_is_paused_waits_and_still_tells_another_cart_from_its_own(
+    database_url: str, temporal_server: Stack
+) -> None:
+    """It has no order yet, and cannot be asked: only the server can tell what it was started with."""
+    settings = settings_for(database_url, temporal_server.config.temporal_port, CHECKOUT_SESSION_WAIT=0.3)
+    temporal = await connect(settings)
+    async with gateway(settings) as http:
+        assert (await http.post("/checkout/paused-at-once")).status_code == 202, "there is no worker"
+        await pause(temporal, "paused-at-once")
+        assert (await http.post("/checkout/paused-at-once")).status_code == 202
+        cart = {"items": [{"sku": "pen", "quantity": 2}]}
+        assert (await http.post("/checkout/paused-at-once", json=cart)).status_code == 422
+
+
+async def unaskable(engine: AsyncEngine, key: str) -> str:
+    """An order whose settlement's name would be longer than Temporal takes, so that any question about it fails."""
+    order = await open_order(engine, key)
+    async with engine.begin() as connection:
+        await orders.record_session(connection, order.order_id, PaymentSession("cs_" + "x" * 1500, "https://pay"))
+    return order.order_id
+
+
+async def test_an_order_that_nobody_can_ask_about_holds_up_no_other(shop: Rig) -> None:
+    await unaskable(shop.engine, "poison")
+    orphan = await awaiting(shop.engine, "orphan")
+    result = await sweep(shop)
+    assert (result.live_orders, result.settlements_started) == (2, 1)
+    assert await shop.is_known(settlement_workflow_id("cs_orphan"))
+    assert (await shop.order(orphan.order_id)).status.is_live
+
+
+async def test_the_audit_tells_of_an_order_that_nobody_can_ask_about_and_of_the_others(shop: Rig) -> None:
+    ids = [await unaskable(shop.engine, "poison"), (await awaiting(shop.engine, "left-alone")).order_id]
+    async with shop.engine.begin() as connection:
+        await connection.exec_driver_sql("UPDATE shop.orders SET created_at = now() - interval '1 minute'")
+    audit = await shop.http.get("/admin/audit", headers=OPERATOR)
+    assert audit.status_code == 200
+    told = audit.json()["invariants"][9]["violations"]
+    assert [next(one for one in ids if one in line) for line in told] == ids
+
+
+async def test_with_temporal_away_the_sweep_fails_as_a_whole_and_is_tried_again(shop: Rig) -> None:
+    await awaiting(shop.engine, "orphan")
+    nobody = await Client.connect("127.0.0.1:1", lazy=True)
+    activities = SweepActivities(shop.engine, nobody, grace=0, listing=_empty)
+    with pytest.raises(RuntimeError, match="Failed client connect"):
+        await ActivityEnvironment().run(activities.sweep_orders)
+
+
+async def _empty(_: Client) -> set[str]:
+    return set()
+
+
+async def test_the_last_of_sixty_orders_is_looked_at_too(shop: Rig) -> None:
+    begun = await asyncio.gather(*(shop.bought() for _ in range(60)))
+    await terminate(shop, begun[-1][0])
+    result: SweepResult = await sweep(shop)
+    assert (result.live_orders, result.settlements_started) == (60, 1)
+
+
+async def test_what_is_listed_is_not_asked_for_one_by_one() -> None:
+    """After a loss of Temporal's data thousands of settlements run at once, and a sweep has 20 seconds."""
+    nobody = await Client.connect("127.0.0.1:1", lazy=True)
+    order = UnsettledOrder("ord_1", "key", "cs_1")
+    for running in ({"key"}, {settlement_workflow_id("cs_1")}, {settlement_workflow_id("ord_1")}):
+        assert await is_looked_after(nobody, order, running)
