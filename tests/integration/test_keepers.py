@@ -2,13 +2,20 @@
 
 import asyncio
 import uuid
+from datetime import timedelta
+from typing import Any, cast
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.api.workflowservice.v1 import PauseWorkflowExecutionRequest, UnpauseWorkflowExecutionRequest
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkflowExecutionRequest,
+    PauseWorkflowExecutionRequest,
+    UnpauseWorkflowExecutionRequest,
+)
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
+from api.audit import audit
 from checkout.contracts import OrderStatus, PaymentSession, SweepResult
 from checkout.ids import settlement_workflow_id
 from db import orders
@@ -16,7 +23,7 @@ from db.order_queries import UnsettledOrder
 from runtime.connection import connect
 from stack.stack import Stack
 from tests.integration.test_open_order import awaiting, open_order
-from tests.integration.test_sweep_guards import sweep, terminate
+from tests.integration.test_sweep import sweep, terminate
 from tests.support.rig import TOKEN, Rig, gateway, settings_for
 from worker.activities.sweep import SweepActivities
 from worker.keepers import is_looked_after
@@ -80,31 +87,55 @@ async def test_a_key_whose_checkout_is_paused_waits_and_still_tells_another_cart
         assert (await http.post("/checkout/paused-at-once", json=cart)).status_code == 422
 
 
-async def unaskable(engine: AsyncEngine, key: str) -> str:
-    """An order whose settlement's name would be longer than Temporal takes, so that any question about it fails."""
-    order = await open_order(engine, key)
-    async with engine.begin() as connection:
-        await orders.record_session(connection, order.order_id, PaymentSession("cs_" + "x" * 1500, "https://pay"))
-    return order.order_id
+class HalfAway:
+    """A Temporal client, of whose server the part that keeps the workflow `unavailable` is away."""
+
+    def __init__(self, client: Client, unavailable: str) -> None:
+        self._client, self._unavailable = client, unavailable
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    @property
+    def workflow_service(self) -> "HalfAway":
+        return HalfAway(cast(Any, self._client.workflow_service), self._unavailable)
+
+    async def describe_workflow_execution(self, request: DescribeWorkflowExecutionRequest, **how: Any) -> Any:
+        if request.execution.workflow_id == self._unavailable:
+            raise RPCError("shard status unknown", RPCStatusCode.UNAVAILABLE, b"")
+        return await cast(Any, self._client).describe_workflow_execution(request, **how)
 
 
 async def test_an_order_that_nobody_can_ask_about_holds_up_no_other(shop: Rig) -> None:
-    await unaskable(shop.engine, "poison")
-    orphan = await awaiting(shop.engine, "orphan")
-    result = await sweep(shop)
+    for key in ("poison", "orphan"):
+        await awaiting(shop.engine, key)
+    half_away = cast(Client, HalfAway(shop.temporal, "poison"))
+    result = await ActivityEnvironment().run(SweepActivities(shop.engine, half_away, grace=0).sweep_orders)
     assert (result.live_orders, result.settlements_started) == (2, 1)
     assert await shop.is_known(settlement_workflow_id("cs_orphan"))
-    assert (await shop.order(orphan.order_id)).status.is_live
+
+
+async def test_an_order_that_cannot_be_handed_on_holds_up_no_other(shop: Rig) -> None:
+    """Its settlement's name would be longer than Temporal takes."""
+    order = await open_order(shop.engine, "long")
+    async with shop.engine.begin() as connection:
+        await orders.record_session(connection, order.order_id, PaymentSession("cs_" + "x" * 1500, "https://pay"))
+    await awaiting(shop.engine, "behind")
+    result = await sweep(shop)
+    assert (result.live_orders, result.settlements_started) == (2, 1)
+    assert await shop.is_known(settlement_workflow_id("cs_behind"))
 
 
 async def test_the_audit_tells_of_an_order_that_nobody_can_ask_about_and_of_the_others(shop: Rig) -> None:
-    ids = [await unaskable(shop.engine, "poison"), (await awaiting(shop.engine, "left-alone")).order_id]
+    ids = [(await awaiting(shop.engine, key)).order_id for key in ("poison-2", "orphan-2")]
     async with shop.engine.begin() as connection:
         await connection.exec_driver_sql("UPDATE shop.orders SET created_at = now() - interval '1 minute'")
-    audit = await shop.http.get("/admin/audit", headers=OPERATOR)
-    assert audit.status_code == 200
-    told = audit.json()["invariants"][9]["violations"]
-    assert [next(one for one in ids if one in line) for line in told] == ids
+    verdict = await audit(shop.engine, cast(Client, HalfAway(shop.temporal, "poison-2")), timedelta(0))
+    [unaskable, orphaned] = verdict.invariants[9].violations
+    assert ids[0] in unaskable
+    assert "cannot say" in unaskable
+    assert ids[1] in orphaned
+    assert "no workflow looks after it" in orphaned
 
 
 async def test_with_temporal_away_the_sweep_fails_as_a_whole_and_is_tried_again(shop: Rig) -> None:

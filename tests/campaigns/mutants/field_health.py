@@ -18,7 +18,10 @@ FIELD_HEALTH: tuple[Mutant, ...] = (
             "SweepActivities._apart", "await self._client.service_client.check_health(timeout=_HEALTH_TIMEOUT)", "raise"
         ),
         breaks="one order that cannot be asked about would keep every sweep from all others",
-        tests="test_an_order_that_nobody_can_ask_about_holds_up_no_other",
+        tests=(
+            "test_an_order_that_nobody_can_ask_about_holds_up_no_other",
+            "test_an_order_that_cannot_be_handed_on_holds_up_no_other",
+        ),
     ),
     bug(
         "a-sweep-without-temporal-fails",
