@@ -13,14 +13,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client, WorkflowHandle, WorkflowQueryFailedError, WorkflowQueryRejectedError
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
+from temporalio.client import (
+    Client,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+)
 from temporalio.common import (
     SearchAttributePair,
     TypedSearchAttributes,
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.limits import Limits
@@ -34,6 +41,7 @@ from checkout.contracts import (
     PaymentSessionView,
     SessionProgress,
 )
+from checkout.errors import MixedCurrencies, ProductNotFound, UnstorableData
 from checkout.fingerprint import cart_fingerprint
 from checkout.ids import TASK_QUEUE
 from db import inventory, order_queries
@@ -54,6 +62,7 @@ QUERY_TIMEOUT = timedelta(seconds=2)
 FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE = 0.01, 1.6, 0.25  # seconds between polls
 
 _FINGERPRINT = "fingerprint"  # of the cart, in the workflow's memo
+_WRONG_CARTS = {error.__name__ for error in (ProductNotFound, MixedCurrencies, UnstorableData)}
 _UNANSWERED = {
     RPCStatusCode.DEADLINE_EXCEEDED,
     RPCStatusCode.CANCELLED,
@@ -85,7 +94,7 @@ class Checkouts:
 
     def __init__(self, engine: AsyncEngine, client: Client, settings: Settings) -> None:
         self._reads, self._client, self._settings = autocommit(engine), client, settings
-        self._known_currency: dict[str, str] = {}
+        self._last_currency: dict[str, str] = {}
         self._polls: dict[str, asyncio.Future[PaymentSessionView | None]] = {}
 
     @around(Step.BUY)
@@ -109,19 +118,32 @@ class Checkouts:
         if view is None:
             order = await self._find(buy.checkout_key)
             if order is None:
-                await self._check_begun(handle, fingerprint)
+                await self._check_begun(handle, buy, fingerprint)
                 return Outcome(None, is_replay=False)
             return Outcome(await self._resume(order, fingerprint, wait=False), is_replay=False)
         _same_cart(view.fingerprint, fingerprint)
         return Outcome(view.order, is_replay=view.request_id != request_id)
 
-    async def _check_begun(self, handle: WorkflowHandle[CheckoutWorkflow, CheckoutResult], fingerprint: str) -> None:
-        """No worker has looked at the checkout yet: it tells what it was started with all the same."""
+    async def _check_begun(
+        self, handle: WorkflowHandle[CheckoutWorkflow, CheckoutResult], buy: Buy, fingerprint: str
+    ) -> None:
+        """There is no order yet, or there never will be: the checkout tells what it was started with, and what refused
+        it, all the same."""
         with contextlib.suppress(RPCError):
             found = await describe(self._client, handle.id, QUERY_TIMEOUT)
-            if found is not None and _FINGERPRINT in found.memo.fields:
+            if found is None:
+                return
+            if _FINGERPRINT in found.memo.fields:
                 [stored] = await self._client.data_converter.decode([found.memo.fields[_FINGERPRINT]])
                 _same_cart(str(stored), fingerprint)
+            if found.status != WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED:
+                return
+            try:
+                await handle.result(rpc_timeout=QUERY_TIMEOUT)
+            except WorkflowFailureError as failure:
+                if isinstance(failure.cause, ApplicationError) and failure.cause.type in _WRONG_CARTS:
+                    self._last_currency.clear()
+                    raise _wrong_cart(failure.cause, buy) from None
 
     async def _resume(self, order: Order, fingerprint: str, *, wait: bool = True) -> Order | None:
         """The stored answer; for an order without one yet, wait for its workflow as the first request did."""
@@ -143,19 +165,25 @@ class Checkouts:
             return await order_queries.find_by_key(connection, checkout_key)
 
     async def _check_cart(self, lines: list[CartLine]) -> None:
-        """Every SKU exists and all are sold in one currency. A SKU never vanishes, so known ones are remembered."""
-        unknown = [line.sku for line in lines if line.sku not in self._known_currency]
-        if unknown:
-            async with self._reads.connect() as connection:
-                self._known_currency |= await inventory.known_products(connection, unknown)
+        """Refuse what is certainly wrong, by name: a SKU that does not exist, more than one currency.
+
+        Not the last word, which the transaction has that locks the products (`db.orders.open_order`). So a cart that
+        looked right a while ago need not be looked at again; it is never refused without a look.
+        """
+        known = {self._last_currency.get(line.sku) for line in lines}
+        if len(known) == 1 and None not in known:
+            return
+        async with self._reads.connect() as connection:
+            found = await inventory.known_products(connection, [line.sku for line in lines])
+        self._last_currency |= found
         errors = [
             {"field": f"items[{index}].sku", "message": f"there is no product {line.sku}"}
             for index, line in enumerate(lines)
-            if line.sku not in self._known_currency
+            if line.sku not in found
         ]
         if errors:
             raise invalid(errors)
-        if len({self._known_currency[line.sku] for line in lines}) > 1:
+        if len(set(found.values())) > 1:
             raise invalid([{"field": "items", "message": "all products of a cart must have one currency"}])
 
     async def _start(
@@ -216,13 +244,16 @@ class Checkouts:
     async def _query_until_ready(
         self, handle: WorkflowHandle[CheckoutWorkflow, CheckoutResult]
     ) -> PaymentSessionView | None:
-        """Query until the session is ready or will never be; None when the wait is over before that."""
+        """Query until the session is ready or will never be; None when the wait is over before that, or the checkout
+        has failed before it had an order."""
         deadline = time.monotonic() + self._settings.session_wait
         pause = FIRST_PAUSE
         while (remaining := deadline - time.monotonic()) > 0:
             view = await self._query(handle, min(QUERY_TIMEOUT, timedelta(seconds=remaining)))
             if view is not None and view.progress is not SessionProgress.OPENING:
                 return view
+            if view is not None and view.order is None and await self._has_failed(handle):
+                return None
             await asyncio.sleep(min(pause, max(deadline - time.monotonic(), 0)))
             pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE)
         return None
@@ -243,6 +274,21 @@ class Checkouts:
             if error.status in _UNANSWERED:
                 return None
             raise
+
+    async def _has_failed(self, handle: WorkflowHandle[CheckoutWorkflow, CheckoutResult]) -> bool:
+        with contextlib.suppress(RPCError):
+            found = await describe(self._client, handle.id, QUERY_TIMEOUT)
+            return found is not None and found.status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED
+        return False
+
+
+def _wrong_cart(refusal: ApplicationError, buy: Buy) -> Problem:
+    """What only the transaction that opens the order could know: the catalogue has changed since the cart was filled,
+    or PostgreSQL cannot hold what was sent. All that a customer writes freely is the email."""
+    if refusal.type == UnstorableData.__name__:
+        field = "email" if buy.email else "items"
+        return invalid([{"field": field, "message": "has characters that cannot be stored"}])
+    return invalid([{"field": "items", "message": refusal.message.removeprefix(f"{refusal.type}: ")}])
 
 
 def _same_cart(stored: str, given: str) -> None:

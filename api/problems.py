@@ -17,8 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from temporalio.service import RPCError
 
-from checkout.errors import InvalidKey, OrderNotFound
-from db.inventory import ProductNotFound
+from checkout.errors import InvalidKey, OrderNotFound, ProductNotFound, UnstorableData
 from runtime.codec import PayloadKeyMissing
 
 logger = logging.getLogger("api")
@@ -139,6 +138,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(ProductNotFound)
     async def product_not_found(request: Request, error: ProductNotFound) -> JSONResponse:
         return _answer(request, invalid([{"field": "sku", "message": str(error)}]))
+
+    @app.exception_handler(UnstorableData)
+    async def unstorable(request: Request, _: UnstorableData) -> JSONResponse:
+        return _answer(request, invalid([{"field": "body", "message": "has characters that cannot be stored"}]))
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:

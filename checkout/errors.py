@@ -8,10 +8,16 @@
     │   │   └── PaymentUnknown   it has no such session or payment (404)
     │   ├── PaymentStuck         the provider repeats a stored 5xx for our idempotency key
     │   └── PaymentUnreachable   no answer, or "try again" (timeout, 409 in flight, 429, 5xx)
-    └── OrderNotFound
+    ├── ProductNotFound          a SKU that the catalogue does not know
+    ├── MixedCurrencies          a cart whose products are sold in more than one currency
+    ├── UnstorableData           text or a number that PostgreSQL cannot hold
+    ├── OrderNotFound
+    └── CannotFulfil             a paid order whose goods are not there to be handed over
 
 Temporal matches retries on the class name, so a name here is part of the recorded histories.
 """
+
+from collections.abc import Sequence
 
 
 class CheckoutError(Exception):
@@ -58,3 +64,28 @@ class PaymentUnreachable(PaymentError):
 
 class OrderNotFound(CheckoutError):
     code = "order-not-found"
+
+
+class ProductNotFound(CheckoutError):
+    code = "unknown-product"
+
+    def __init__(self, skus: Sequence[str]) -> None:
+        super().__init__(f"No such product: {', '.join(skus)}")
+
+
+class MixedCurrencies(CheckoutError):
+    """One cart is one payment, and a payment has one currency. Which one each product has, the message tells."""
+
+    code = "mixed-currencies"
+
+
+class UnstorableData(CheckoutError):
+    """PostgreSQL refuses the data itself (SQLSTATE class 22): sent again, it is refused again."""
+
+    code = "unstorable-data"
+
+
+class CannotFulfil(CheckoutError):
+    """The transaction must roll back, and the money go back."""
+
+    code = "cannot-fulfil"

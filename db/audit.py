@@ -137,6 +137,9 @@ CHECKS = (
              FROM shop.orders o JOIN shop.order_lines l ON l.order_id = o.id
             GROUP BY o.id HAVING sum(l.quantity * l.unit_amount) <> o.amount_total
            UNION ALL
+           SELECT 'order ' || o.id || ': total in ' || o.currency || ', ' || l.sku || ' sold in ' || l.currency
+             FROM shop.orders o JOIN shop.order_lines l ON l.order_id = o.id WHERE l.currency <> o.currency
+           UNION ALL
            SELECT 'key ' || checkout_key || ' has ' || count(*) || ' orders' FROM shop.orders
             GROUP BY checkout_key HAVING count(*) > 1""",
         "SELECT count(*) FROM shop.orders",

@@ -10,8 +10,10 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import asyncpg
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from checkout.errors import UnstorableData
 from runtime.boundaries import Boundary, Step
 from runtime.failpoints import failpoint
 
@@ -22,6 +24,8 @@ COMMAND_TIMEOUT = 3.0
 CONNECT_TIMEOUT = 2.0
 POOL_TIMEOUT = 2.0
 KEEPALIVE_IDLE = 5
+# A character that the database's encoding lacks, a NUL, half a surrogate pair, a number out of range.
+_DATA_EXCEPTION = "22"
 
 
 def create_engine(
@@ -66,11 +70,21 @@ def create_engine(
 
 @asynccontextmanager
 async def transaction(engine: AsyncEngine, step: Step) -> AsyncIterator[AsyncConnection]:
-    """One transaction, committed at the end of the block, with the failpoints of the step around its COMMIT."""
+    """One transaction, committed at the end of the block, with the failpoints of the step around its COMMIT.
+
+    Raises `UnstorableData` for what PostgreSQL will never take, however often it is asked: without a cause, whose
+    message may quote the data.
+    """
     await failpoint(step, Boundary.BEFORE)
-    async with engine.begin() as connection:
-        yield connection
-        await failpoint(step, Boundary.BEFORE_COMMIT)
+    try:
+        async with engine.begin() as connection:
+            yield connection
+            await failpoint(step, Boundary.BEFORE_COMMIT)
+    except DBAPIError as error:
+        state = getattr(error.orig, "sqlstate", None) or ""
+        if not state.startswith(_DATA_EXCEPTION):
+            raise
+        raise UnstorableData(f"PostgreSQL cannot store what it was given (SQLSTATE {state})") from None
     await failpoint(step, Boundary.AFTER)
 
 

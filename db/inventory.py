@@ -10,22 +10,13 @@ from typing import Any, Protocol
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from checkout.errors import CheckoutError
-
-
-class ProductNotFound(CheckoutError):
-    """A SKU that the catalogue does not know."""
-
-    code = "unknown-product"
-
-    def __init__(self, skus: Sequence[str]) -> None:
-        super().__init__(f"No such product: {', '.join(skus)}")
-        self.skus = list(skus)
+from checkout.errors import ProductNotFound
 
 
 @dataclass(frozen=True)
 class LockedProduct:
     sku: str
+    name: str
     unit_amount: int
     currency: str
     on_hand: int
@@ -64,7 +55,7 @@ class NewProduct(Protocol):
 
 
 _LOCK = text("""
-    SELECT sku, unit_amount, currency, on_hand FROM shop.products
+    SELECT sku, name, unit_amount, currency, on_hand FROM shop.products
      WHERE sku = ANY(CAST(:skus AS text[])) ORDER BY sku FOR NO KEY UPDATE
 """)
 _LOCK_OF_ORDER = text("""

@@ -17,6 +17,10 @@ COLUMNS = """id, checkout_key, fingerprint, status, reason, missing_skus, amount
 _BY_KEY = text(f"SELECT {COLUMNS} FROM shop.orders WHERE checkout_key = :checkout_key")
 _BY_SESSION = text(f"SELECT {COLUMNS} FROM shop.orders WHERE payment_session_id = :session_id")
 _BY_ID = text(f"SELECT {COLUMNS} FROM shop.orders WHERE id = :order_id")
+_LINES = text("""
+    SELECT o.email, l.name, l.quantity, l.unit_amount
+      FROM shop.orders o JOIN shop.order_lines l ON l.order_id = o.id WHERE o.id = :order_id ORDER BY l.sku
+""")
 _LIVE = text("""
     SELECT id, checkout_key, payment_session_id FROM shop.orders
      WHERE status IN ('pending', 'awaiting_payment') AND created_at < clock_timestamp() - CAST(:grace AS interval)
@@ -47,6 +51,23 @@ class UnsettledOrder:
     order_id: str
     checkout_key: str
     session_id: str | None
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line as it was sold, whatever the catalogue says today. `unit_amount` in minor units."""
+
+    name: str
+    quantity: int
+    unit_amount: int
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What the payment service is told of an order: the same for every attempt."""
+
+    lines: list[Line]
+    email: str | None
 
 
 def order_of(row: Row[Any]) -> Order:
@@ -106,3 +127,11 @@ async def get_order(connection: AsyncConnection, order_id: str) -> Order:
     if order is None:
         raise OrderNotFound(f"No order {order_id}")
     return order
+
+
+async def get_agreement(connection: AsyncConnection, order_id: str) -> Agreement:
+    """The order's lines in SKU order, or `OrderNotFound`."""
+    rows = (await connection.execute(_LINES, {"order_id": order_id})).all()
+    if not rows:
+        raise OrderNotFound(f"No order {order_id}")
+    return Agreement([Line(row.name, row.quantity, row.unit_amount) for row in rows], rows[0].email)

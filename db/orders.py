@@ -13,15 +13,16 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checkout.contracts import OpenOrderInput, Order, OrderStatus, PaymentSession, Reason
-from checkout.errors import OrderNotFound
+from checkout.errors import CannotFulfil, MixedCurrencies, OrderNotFound
 from checkout.ids import new_order_id
 from db.inventory import lock_order_products, lock_products, reserve_missing_lines
 from db.order_queries import COLUMNS, find_by_key, get_order, order_of
 
 _OPEN = text("""
     WITH wanted AS (
-        SELECT * FROM unnest(CAST(:skus AS text[]), CAST(:quantities AS int[]), CAST(:unit_amounts AS bigint[]))
-                 AS w(sku, quantity, unit_amount)
+        SELECT * FROM unnest(CAST(:skus AS text[]), CAST(:names AS text[]), CAST(:quantities AS int[]),
+                             CAST(:unit_amounts AS bigint[]), CAST(:currencies AS text[]))
+                 AS w(sku, name, quantity, unit_amount, currency)
     ), opened AS (
         INSERT INTO shop.orders (id, checkout_key, fingerprint, status, reason, missing_skus, email, client,
                                  amount_total, currency, created_at, expires_at, event_count)
@@ -30,8 +31,8 @@ _OPEN = text("""
         ON CONFLICT (checkout_key) DO NOTHING
         RETURNING *
     ), lines AS (
-        INSERT INTO shop.order_lines (order_id, sku, quantity, unit_amount)
-        SELECT opened.id, w.sku, w.quantity, w.unit_amount FROM opened, wanted w
+        INSERT INTO shop.order_lines (order_id, sku, name, quantity, unit_amount, currency)
+        SELECT opened.id, w.sku, w.name, w.quantity, w.unit_amount, w.currency FROM opened, wanted w
     ), taken AS (
         UPDATE shop.products p SET on_hand = p.on_hand - w.quantity
           FROM opened, wanted w WHERE p.sku = w.sku AND opened.status = 'pending'
@@ -136,18 +137,21 @@ _OWE = text("""
 """)
 
 
-class CannotFulfil(Exception):
-    """A paid order whose stock is gone: the transaction must roll back, and the money go back."""
-
-
 async def open_order(connection: AsyncConnection, request: OpenOrderInput) -> Order:
     """Insert the order under its unique key and reserve every line, or reject it whole.
 
     A second call with the key, from a retry, a second run or a zombie, gets the order that is there, whatever has
-    become of it: the row under the key is the tombstone. Raises `ProductNotFound` for a SKU that does not exist.
+    become of it: the row under the key is the tombstone. Raises `ProductNotFound` for a SKU that does not exist, and
+    `MixedCurrencies`: whoever has looked at the cart before, the products as they are locked here are what counts.
     """
     quantities = {line.sku: line.quantity for line in request.lines}
     stock = await lock_products(connection, list(quantities))
+    if len({product.currency for product in stock}) > 1:
+        existing = await find_by_key(connection, request.checkout_key)
+        if existing is None:
+            sold = ", ".join(f"{product.sku} in {product.currency}" for product in stock)
+            raise MixedCurrencies(f"All products of a cart must have one currency, and these are sold {sold}")
+        return existing
     missing = [product.sku for product in stock if product.on_hand < quantities[product.sku]]
     inserted = (
         await connection.execute(
@@ -166,8 +170,10 @@ async def open_order(connection: AsyncConnection, request: OpenOrderInput) -> Or
                 "opened_at": request.opened_at,
                 "expires_at": request.expires_at,
                 "skus": [product.sku for product in stock],
+                "names": [product.name for product in stock],
                 "quantities": [quantities[product.sku] for product in stock],
                 "unit_amounts": [product.unit_amount for product in stock],
+                "currencies": [product.currency for product in stock],
             },
         )
     ).one_or_none()

@@ -9,8 +9,9 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from checkout.errors import SettingsError
 from db.inventory import seed_products
 from db.seed import CATALOGUE
 
@@ -30,14 +31,27 @@ def _upgrade(connection: Connection) -> None:
 
 async def migrate(engine: AsyncEngine) -> None:
     """Upgrade to the newest schema. A migration may take long: the server's limits are lifted, and `engine` had
-    better have no `command_timeout`."""
+    better have no `command_timeout`. Raises `SettingsError` for a database that cannot hold every text."""
     async with engine.begin() as connection:
+        await _refuse_other_encodings(connection)
         await connection.execute(text("SET LOCAL statement_timeout = 0"))
         await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         await connection.execute(text("SET LOCAL lock_timeout = '60s'"))
         await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
         await connection.execute(text("CREATE SCHEMA IF NOT EXISTS shop"))
         await connection.run_sync(_upgrade)
+
+
+async def _refuse_other_encodings(connection: AsyncConnection) -> None:
+    """Found out by the first customer whose name it cannot hold, it would be too late to change."""
+    database, encoding = (
+        await connection.execute(text("SELECT current_database(), current_setting('server_encoding')"))
+    ).one()
+    if encoding != "UTF8":
+        raise SettingsError(
+            f"DATABASE_URL: the database {database!r} is encoded in {encoding} and cannot hold every text. "
+            "Make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+        )
 
 
 async def seed(engine: AsyncEngine) -> int:

@@ -11,9 +11,9 @@ _DETAIL = text("""
     SELECT o.id, o.checkout_key, o.status, o.reason, o.amount_total, o.currency, o.created_at, o.updated_at,
            o.expires_at, o.payment_session_id, o.payment_url, o.payment_intent_id, o.fulfilled_at, o.dispatch_due_at,
            clock_timestamp() AS now,
-           (SELECT json_agg(json_build_object('sku', l.sku, 'name', p.name, 'quantity', l.quantity,
+           (SELECT json_agg(json_build_object('sku', l.sku, 'name', l.name, 'quantity', l.quantity,
                                               'unit_amount', l.unit_amount) ORDER BY l.sku)
-              FROM shop.order_lines l JOIN shop.products p USING (sku) WHERE l.order_id = o.id) AS lines,
+              FROM shop.order_lines l WHERE l.order_id = o.id) AS lines,
            (SELECT json_agg(json_build_object('seq', e.seq, 'kind', e.kind, 'at', e.at, 'data', e.data) ORDER BY e.seq)
               FROM shop.order_events e WHERE e.order_id = o.id) AS timeline
       FROM shop.orders o WHERE o.id = :order_id

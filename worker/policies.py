@@ -13,7 +13,16 @@ from datetime import timedelta
 
 from temporalio.common import RetryPolicy
 
-from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnknown
+from checkout.errors import (
+    CannotFulfil,
+    MixedCurrencies,
+    OrderNotFound,
+    PaymentRefused,
+    PaymentStuck,
+    PaymentUnknown,
+    ProductNotFound,
+    UnstorableData,
+)
 
 # A worker that dies is missed after this long: the workflow task, with the local activity in it, goes to another.
 WORKFLOW_TASK_TIMEOUT = timedelta(seconds=3)
@@ -29,9 +38,11 @@ FINAL_ERRORS = [
     PaymentRefused.__name__,
     PaymentUnknown.__name__,
     PaymentStuck.__name__,
-    "ProductNotFound",
-    "OrderNotFound",
-    "CannotFulfil",
+    ProductNotFound.__name__,
+    MixedCurrencies.__name__,
+    UnstorableData.__name__,
+    OrderNotFound.__name__,
+    CannotFulfil.__name__,
 ]
 
 

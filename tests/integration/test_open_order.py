@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.contracts import CartLine, OpenOrderInput, Order, OrderStatus, PaymentSession, Reason
+from checkout.errors import CannotFulfil, ProductNotFound
 from db import inventory, orders
 from tests.support.databases import patient
 
@@ -94,7 +95,7 @@ async def test_carts_that_list_products_in_opposite_order_do_not_deadlock(engine
 
 
 async def test_an_unknown_product_is_refused_before_anything_is_written(engine: AsyncEngine) -> None:
-    with pytest.raises(inventory.ProductNotFound, match="unicorn"):
+    with pytest.raises(ProductNotFound, match="unicorn"):
         await open_order(engine, "k", CartLine("unicorn", 1))
     assert await scalar(engine, "SELECT count(*) FROM shop.orders") == 0
 
@@ -153,7 +154,7 @@ async def test_a_paid_order_whose_stock_is_gone_is_not_fulfilled(engine: AsyncEn
     async with engine.begin() as connection:
         await connection.execute(text("DELETE FROM shop.reservations"))
         await connection.execute(text("UPDATE shop.products SET on_hand = 3 WHERE sku = 'limited-print'"))
-    with pytest.raises(orders.CannotFulfil):
+    with pytest.raises(CannotFulfil):
         await fulfil(engine, order)
     assert await scalar(engine, "SELECT status FROM shop.orders") == "awaiting_payment"
 

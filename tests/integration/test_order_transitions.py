@@ -115,15 +115,6 @@ async def test_carts_in_opposite_order_wait_for_each_other_in_one_order(engine: 
     assert await violations(engine) == []
 
 
-async def test_a_session_is_opened_at_the_price_agreed_not_at_todays(engine: AsyncEngine) -> None:
-    order = await open_order(engine, "k", CartLine("pen", 3))
-    async with engine.begin() as connection:
-        await connection.execute(text("UPDATE shop.products SET unit_amount = 1"))
-    provider = FakeProvider()
-    await PaymentActivities(engine, provider).create_payment_session(order)
-    assert [state.amount_total for state in provider.sessions.values()] == [order.amount_total] == [3000]
-
-
 async def test_an_order_older_than_the_providers_memory_is_looked_up_before_a_session_is_asked_for(
     engine: AsyncEngine,
 ) -> None:

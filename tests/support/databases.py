@@ -55,9 +55,9 @@ class DatabaseServer:
             await engine.dispose()
 
     @asynccontextmanager
-    async def copy(self, template: str = _TEMPLATE) -> AsyncIterator[str]:
+    async def copy(self, template: str = _TEMPLATE, options: str = "") -> AsyncIterator[str]:
         name = f"test_{os.getpid()}_{next(self._numbers)}"
-        await self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        await self._execute(f"CREATE DATABASE {name} TEMPLATE {template} {options}")
         try:
             yield self.url(name)
         finally:
@@ -67,6 +67,12 @@ class DatabaseServer:
     async def empty(self) -> AsyncIterator[str]:
         """A database without any schema, for tests of migrations."""
         async with self.copy("template1") as url:
+            yield url
+
+    @asynccontextmanager
+    async def latin(self) -> AsyncIterator[str]:
+        """An empty database that cannot hold every text."""
+        async with self.copy("template0", "ENCODING 'LATIN1' LOCALE 'C'") as url:
             yield url
 
     async def _execute(self, statement: str) -> None:

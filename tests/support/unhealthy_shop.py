@@ -193,6 +193,7 @@ PLANTED: list[tuple[int, str, list[str]]] = [
     (6, "an event that was never taken", ["UPDATE payments.deliveries SET status = 'pending'"]),
     (7, "another session than was told", [_order("sent", "payment_session_id = 'cs_other'")]),
     (7, "another total than its lines add up to", ["UPDATE shop.order_lines SET unit_amount = 1"]),
+    (7, "a line in another currency than its order", ["UPDATE shop.order_lines SET currency = 'eur'"]),
     (
         7,
         "two orders under one key",

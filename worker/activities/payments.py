@@ -5,26 +5,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
 from checkout.contracts import Order, OrderStatus, PaymentSession, Reason, RefundInput, SessionState
 from checkout.errors import PaymentRefused, PaymentStuck
-from db import orders
+from db import order_queries, orders
 from db.engine import autocommit, transaction
 from runtime.boundaries import Step
 from worker.payments.port import PaymentProvider, SessionLine, SessionRequest
 
 # Stripe forgets idempotency keys after 24 hours ("Idempotent requests"): an older order is looked up first.
 IDEMPOTENCY_KEY_LIFETIME = timedelta(hours=20)
-
-_LINES = text("""
-    SELECT p.name, l.quantity, l.unit_amount, o.email
-      FROM shop.order_lines l JOIN shop.products p USING (sku) JOIN shop.orders o ON o.id = l.order_id
-     WHERE l.order_id = :order_id ORDER BY l.sku
-""")
-
 
 _BEAT = 2.0  # seconds
 
@@ -122,13 +114,13 @@ class PaymentActivities:
 
     async def _session_request(self, order: Order) -> SessionRequest:
         async with self._reads.connect() as connection:
-            rows = (await connection.execute(_LINES, {"order_id": order.order_id})).all()
+            agreed = await order_queries.get_agreement(connection, order.order_id)
         return SessionRequest(
             order_id=order.order_id,
             checkout_key=order.checkout_key,
             currency=order.currency,
-            lines=[SessionLine(row.name, row.quantity, row.unit_amount) for row in rows],
+            lines=[SessionLine(line.name, line.quantity, line.unit_amount) for line in agreed.lines],
             created_at=order.created_at,
             pay_by=order.expires_at,
-            email=rows[0].email,
+            email=agreed.email,
         )

@@ -42,7 +42,7 @@ ANSWERS: tuple[Mutant, ...] = (
     ),
     bug(
         "another-cart-is-refused-at-once",
-        Code("Checkouts._begin", "await self._check_begun(handle, fingerprint)", ""),
+        Code("Checkouts._begin", "await self._check_begun(handle, buy, fingerprint)", ""),
         breaks="while no worker runs, whoever reuses a key for another cart would be told that it has begun",
         tests="test_another_cart_under_a_key_is_refused_also_before_any_worker_has_looked",
     ),

@@ -189,16 +189,6 @@ ORDERS = (
         tests="test_one_missing_line_rejects_the_order_whole_and_names_it",
     ),
     bug(
-        "prices-are-the-orders",
-        Text(
-            "payments._LINES",
-            "SELECT p.name, l.quantity, l.unit_amount, o.email",
-            "SELECT p.name, l.quantity, p.unit_amount, o.email",
-        ),
-        breaks="a price change in mid-checkout would change what is paid",
-        tests="test_a_session_is_opened_at_the_price_agreed_not_at_todays",
-    ),
-    bug(
         "restock-adds",
         schema(
             "UPDATE shop.products SET on_hand = on_hand + added WHERE", "UPDATE shop.products SET on_hand = added WHERE"

@@ -3,6 +3,7 @@
 from tests.campaigns.mutants.answers import ANSWERS
 from tests.campaigns.mutants.around import AROUND
 from tests.campaigns.mutants.entrance import ENTRANCE
+from tests.campaigns.mutants.field_db import FIELD_DB
 from tests.campaigns.mutants.field_gate import FIELD_GATE
 from tests.campaigns.mutants.field_health import FIELD_HEALTH
 from tests.campaigns.mutants.field_stack import FIELD_STACK
@@ -25,4 +26,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *FIELD_STACK,
     *FIELD_GATE,
     *FIELD_HEALTH,
+    *FIELD_DB,
 )

@@ -1,0 +1,70 @@
+"""Bugs planted where the data is decided: what was agreed, what may be stored, what may never vanish."""
+
+from tests.campaigns.mutants.anchors import Code, Text, schema
+from tests.campaigns.mutants.mutant import bug
+
+_SAME_REQUEST = "test_a_session_is_asked_for_in_the_same_words_and_at_the_same_price_every_time"
+
+FIELD_DB = (
+    bug(
+        "one-currency-where-it-is-decided",
+        Code("orders.open_order", "len({product.currency for product in stock}) > 1", "False"),
+        breaks="a cart of two currencies would be retried for ever, or sold at a sum of both",
+        tests="test_the_transaction_that_locks_the_products_refuses_a_cart_of_two_currencies",
+    ),
+    bug(
+        "one-currency-says-the-table",
+        schema(
+            "FOREIGN KEY (order_id, currency) REFERENCES shop.orders (id, currency)",
+            "FOREIGN KEY (order_id) REFERENCES shop.orders (id)",
+        ),
+        breaks="an order could have a line in another currency",
+        tests="test_no_line_is_in_another_currency_than_its_order_whatever_the_code_does",
+    ),
+    bug(
+        "a-repeat-finds-its-order",
+        Code("orders.open_order", "if existing is None:\n    sold = ...\n    raise ...", "raise MixedCurrencies"),
+        breaks="a checkout whose answer was lost would fail over a change of the catalogue, and hold its stock",
+        tests="test_a_repeat_finds_its_order_though_the_catalogue_would_refuse_its_cart_today",
+    ),
+    bug(
+        "a-refusal-reaches-the-buyer",
+        Code("Checkouts._check_begun", "failure.cause.type in _WRONG_CARTS", "False"),
+        breaks="whoever has a cart that only the database can refuse would be told to wait, for ever",
+        tests="test_a_buyer_is_told_of_a_currency_that_changed_after_the_gateway_had_seen_the_product",
+    ),
+    bug(
+        "names-are-the-orders",
+        Text("order_queries._LINES", "l.name", "(SELECT name FROM shop.products p WHERE p.sku = l.sku) AS name"),
+        breaks="a product renamed in mid-checkout would be paid under a name that nobody had ordered",
+        tests=_SAME_REQUEST,
+    ),
+    bug(
+        "prices-are-the-orders",
+        Text(
+            "order_queries._LINES",
+            "l.unit_amount",
+            "(SELECT unit_amount FROM shop.products p WHERE p.sku = l.sku) AS unit_amount",
+        ),
+        breaks="a price change in mid-checkout would change what is paid",
+        tests=_SAME_REQUEST,
+    ),
+    bug(
+        "orders-show-the-name-they-were-sold-under",
+        Text("views._DETAIL", "l.name", "(SELECT name FROM shop.products p WHERE p.sku = l.sku)"),
+        breaks="an order would show a name that it was not sold under",
+        tests="test_an_order_keeps_the_name_it_was_sold_under",
+    ),
+    bug(
+        "data-that-cannot-be-stored-is-final",
+        Code("db.engine.transaction", "not state.startswith(_DATA_EXCEPTION)", "True"),
+        breaks="a checkout with a name that cannot be stored would be retried for ever",
+        tests="test_text_that_is_none_is_a_final_error_which_does_not_repeat_it",
+    ),
+    bug(
+        "every-text-fits",
+        Code("_refuse_other_encodings", 'encoding != "UTF8"', "False"),
+        breaks="a shop would be set up that turns half the world's names away",
+        tests="test_set_up_refuses_a_database_that_cannot_hold_every_text",
+    ),
+)
