@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from checkout.contracts import CartLine, OrderStatus
 from checkout.errors import MixedCurrencies
 from db import views
-from tests.integration.test_open_order import on_hand, open_order, scalar
+from tests.support.orders import on_hand, open_order, scalar
 from tests.support.provider import FakeProvider
 from tests.support.rig import Rig
 from worker.activities.payments import PaymentActivities

@@ -8,10 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.contracts import Order, OrderStatus, Reason
 from db import order_queries, orders
-from tests.integration.test_open_order import awaiting
-from tests.integration.test_order_guards import events
 from tests.support.databases import patient
 from tests.support.eventually import eventually
+from tests.support.orders import awaiting, events
 from worker import warehouse
 
 

@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.events import Notice, OrderEventHub
 from checkout.contracts import CartLine
-from tests.integration.test_open_order import open_order
 from tests.support.eventually import eventually
+from tests.support.orders import open_order
 
 _LISTENING = """SELECT count(*) FROM pg_stat_activity
                  WHERE datname = current_database() AND query ILIKE 'LISTEN%'"""

@@ -22,8 +22,8 @@ from db import orders
 from db.order_queries import UnsettledOrder
 from runtime.connection import connect
 from stack.stack import Stack
-from tests.integration.test_open_order import awaiting, open_order
 from tests.integration.test_sweep import sweep, terminate
+from tests.support.orders import awaiting, open_order
 from tests.support.rig import TOKEN, Rig, gateway, settings_for
 from worker.activities.sweep import SweepActivities
 from worker.keepers import is_looked_after

@@ -10,8 +10,8 @@ from checkout.contracts import OrderStatus, SessionStatus, SweepResult
 from checkout.errors import PaymentUnreachable
 from checkout.ids import settlement_workflow_id
 from db import orders
-from tests.integration.test_open_order import awaiting, scalar
 from tests.support.eventually import eventually
+from tests.support.orders import awaiting, scalar
 from tests.support.provider import always
 from tests.support.rig import Rig
 from worker.activities.sweep import BATCH, SweepActivities

@@ -19,8 +19,8 @@ from db.engine import create_engine, transaction
 from db.setup import migrate
 from runtime.boundaries import Step
 from stack.stack import Stack
-from tests.integration.test_open_order import scalar
 from tests.support.databases import DatabaseServer
+from tests.support.orders import scalar
 from tests.support.rig import rig
 from worker.activities.orders import OrderActivities
 
