@@ -112,7 +112,11 @@ class SessionStatus(StrEnum):
 
 @dataclass(frozen=True)
 class SessionState:
-    """The provider's word on a session, the only authority on whether money moved."""
+    """The provider's word on a session, the only authority on whether money moved.
+
+    A paid session whose provider names no payment intent can be fulfilled, but not given back by us. A free one
+    (`no_payment_required`: complete, not paid, nothing charged) can be no session of ours as we opened it.
+    """
 
     session_id: str
     status: SessionStatus
@@ -121,6 +125,7 @@ class SessionState:
     currency: str
     order_id: str | None = None
     payment_intent_id: str | None = None
+    is_free: bool = False
 
     def pays_for(self, order: Order) -> bool:
         """Whether the payment is the one agreed: this order, this amount, this currency."""

@@ -6,7 +6,7 @@
     ├── PaymentError
     │   ├── PaymentRefused       the provider says no, and will say no again (4xx)
     │   │   └── PaymentUnknown   it has no such session or payment (404)
-    │   ├── PaymentStuck         the provider repeats a stored 5xx for our idempotency key
+    │   ├── PaymentStuck         the provider repeats a stored error for our idempotency key
     │   └── PaymentUnreachable   no answer, or "try again" (timeout, 409 in flight, 429, 5xx)
     ├── ProductNotFound          a SKU that the catalogue does not know
     ├── MixedCurrencies          a cart whose products are sold in more than one currency
@@ -51,7 +51,8 @@ class PaymentUnknown(PaymentRefused):
 
 
 class PaymentStuck(PaymentError):
-    """The provider saved a 5xx under our idempotency key and replays it (Stripe: "Idempotent requests")."""
+    """The provider saved an error under our idempotency key and replays it for a day, whatever was mended meanwhile
+    (Stripe, "Idempotent requests"). Under another key it could be had, if nothing came of this one."""
 
     code = "payment-stuck"
 

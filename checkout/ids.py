@@ -65,11 +65,17 @@ def refund_workflow_id(order_id: str) -> str:
     return f"refund/{order_id}"
 
 
-def session_idempotency_key(order_id: str) -> str:
-    """One provider key an order: however often the session is asked for, one comes to be."""
-    return f"checkout-session/{order_id}"
+def session_idempotency_key(order_id: str, number: int = 1) -> str:
+    """One provider key an order: however often the session is asked for, one comes to be. The next number is for when
+    the provider repeats a stored error for the one before, and has no session of the order."""
+    return f"checkout-session/{order_id}{_numbered(number)}"
 
 
-def refund_idempotency_key(payment_intent_id: str) -> str:
-    """One provider key a payment: it is given back once, whoever asks and however often."""
-    return f"refund/{payment_intent_id}"
+def refund_idempotency_key(payment_intent_id: str, number: int = 1) -> str:
+    """One provider key a payment: it is given back once, whoever asks and however often. The next number is for when
+    the refund under the one before failed or was refused."""
+    return f"refund/{payment_intent_id}{_numbered(number)}"
+
+
+def _numbered(number: int) -> str:
+    return "" if number == 1 else f"/{number}"

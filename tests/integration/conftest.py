@@ -1,4 +1,4 @@
-"""The rig of the guards' tests: a Temporal for each file, and over it a fresh shop for each test."""
+"""A Temporal for each file, and over it a fresh shop for each test; or a payment service of a test's own."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from stack.config import StackConfig
 from stack.part import Part
 from stack.stack import Stack
+from tests.integration.simulator import Simulator, simulating
+from tests.support.databases import DatabaseServer
 from tests.support.rig import Rig, rig
 
 
@@ -30,3 +32,9 @@ async def temporal_server(scratch: Path, request: pytest.FixtureRequest) -> Asyn
 async def shop(database_url: str, engine: AsyncEngine, temporal_server: Stack) -> AsyncIterator[Rig]:
     async with rig(database_url, engine, temporal_server) as shop:
         yield shop
+
+
+@pytest.fixture
+async def simulator(database_server: DatabaseServer) -> AsyncIterator[Simulator]:
+    async with database_server.empty() as database_url, simulating(database_url) as simulator:
+        yield simulator

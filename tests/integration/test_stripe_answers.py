@@ -40,6 +40,27 @@ async def answering(status: int, body: str | dict[str, Any]) -> AsyncIterator[St
         yield StripeProvider(load_settings(STRIPE_API_BASE=url, STRIPE_SECRET_KEY=KEY))
 
 
+async def test_a_redirect_is_not_followed_and_carries_the_key_nowhere() -> None:
+    reached: list[str] = []
+
+    async def elsewhere(request: Request) -> Response:
+        reached.append(request.headers.get("authorization", ""))
+        return Response(json.dumps(INTENT), media_type="application/json")
+
+    methods = ["GET", "POST"]
+    async with serve(Starlette(routes=[Route("/{path:path}", elsewhere, methods=methods)])) as other:
+
+        async def redirect(request: Request) -> Response:
+            return Response(status_code=307, headers={"location": f"{other}{request.url.path}"})
+
+        async with serve(Starlette(routes=[Route("/{path:path}", redirect, methods=methods)])) as url:
+            provider = StripeProvider(load_settings(STRIPE_API_BASE=url, STRIPE_SECRET_KEY=KEY))
+            for ask in (retrieve, refund):
+                with pytest.raises(PaymentUnreachable):
+                    await ask(provider)
+    assert reached == []
+
+
 def retrieve(provider: StripeProvider) -> Awaitable[object]:
     return provider.retrieve_session("cs_1")
 

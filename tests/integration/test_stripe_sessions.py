@@ -1,170 +1,144 @@
-"""The Stripe adapter against the payment service in this process: sessions, their ends, refunds."""
+"""Sessions through the Stripe adapter, at the payment service in this process."""
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg
-import httpx
 import pytest
 import stripe
 
 from checkout.contracts import SessionStatus
-from checkout.errors import PaymentStuck, PaymentUnknown, PaymentUnreachable
-from runtime.settings import load_settings
-from tests.integration.payment_mock.serving import KEY, in_process
-from tests.support.databases import DatabaseServer
-from tests.support.eventually import eventually
-from worker.payments.port import SessionLine, SessionRequest
-from worker.payments.stripe_adapter import StripeProvider, _state
+from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnknown, PaymentUnreachable
+from tests.integration.payment_mock.serving import KEY
+from tests.integration.simulator import Simulator, request
+from worker.payments.answers import state_of
+from worker.payments.port import SessionLine
+
+PAID: dict[str, Any] = {
+    "id": "cs_1",
+    "mode": "payment",
+    "status": "complete",
+    "payment_status": "paid",
+    "amount_total": 700,
+    "currency": "usd",
+    "payment_intent": "pi_1",
+    "metadata": {},
+}
 
 
-class Service:
-    """The payment service, its customer and its tables."""
-
-    def __init__(self, url: str, database_url: str, http: httpx.AsyncClient) -> None:
-        self.provider = StripeProvider(load_settings(STRIPE_API_BASE=url, STRIPE_SECRET_KEY=KEY))
-        self.http = http
-        self._database_url = database_url
-
-    async def fault(self, point: str, action: str, **more: object) -> None:
-        (await self.http.put("/_faults", json={"point": point, "action": action, **more})).raise_for_status()
-
-    async def pay(self, session_id: str) -> None:
-        (await self.http.post("/api/submit_payment", data={"session_id": session_id})).raise_for_status()
-
-    async def count(self, statement: str) -> int:
-        connection = await asyncpg.connect(self._database_url)
-        try:
-            return int(await connection.fetchval(statement))
-        finally:
-            await connection.close()
+def session(**changes: Any) -> Any:
+    return stripe.checkout.Session.construct_from(PAID | changes, KEY)
 
 
-@pytest.fixture
-async def service(database_server: DatabaseServer) -> AsyncIterator[Service]:
-    async with (
-        database_server.empty() as database_url,
-        in_process(database_url, "http://127.0.0.1:9/payment_webhook") as url,
-        httpx.AsyncClient(base_url=url, timeout=20) as http,
-    ):
-        yield Service(url, database_url, http)
-
-
-def request() -> SessionRequest:
-    now = datetime.now(UTC)
-    lines = [SessionLine("Pen", 2, 1000)]
-    return SessionRequest(f"ord_{secrets.token_hex(8)}", "key-1", "usd", lines, now, now + timedelta(minutes=15))
-
-
-async def test_every_attempt_for_an_order_gets_the_same_session(service: Service) -> None:
+async def test_every_attempt_for_an_order_gets_the_same_session(simulator: Simulator) -> None:
     wanted = request()
-    await service.fault("create.after", "drop")
+    await simulator.fault("create.after", "drop")
     with pytest.raises(PaymentUnreachable):
-        await service.provider.create_session(wanted)
-    assert await service.provider.create_session(wanted) == await service.provider.create_session(wanted)
-    assert await service.count("SELECT count(*) FROM payments.sessions") == 1
+        await simulator.provider.create_session(wanted)
+    assert await simulator.provider.create_session(wanted) == await simulator.provider.create_session(wanted)
+    assert await simulator.count("SELECT count(*) FROM payments.sessions") == 1
 
 
-async def test_every_attempt_of_a_refund_carries_the_same_key(service: Service) -> None:
-    session = await service.provider.create_session(request())
-    await service.pay(session.session_id)
-    intent = (await service.provider.retrieve_session(session.session_id)).payment_intent_id
-    assert intent is not None
-    for _ in range(2):
-        await service.provider.refund(intent)
-    assert await service.count("SELECT count(*) FROM payments.refunds") == 1
-    assert await service.count("SELECT count(*) FROM payments.idempotency_keys WHERE endpoint LIKE '%refund%'") == 1
-
-
-async def test_money_given_back_past_the_shop_is_seen_once_it_is_all(service: Service) -> None:
-    session = await service.provider.create_session(request())
-    await service.pay(session.session_id)
-    intent = (await service.provider.retrieve_session(session.session_id)).payment_intent_id
-    assert intent is not None
-    for amount, is_all in ((None, False), (1, False), (1999, True)):
-        if amount is not None:
-            form = {"payment_intent": intent, "amount": amount}
-            answer = await service.http.post("/v1/refunds", data=form, headers={"Authorization": f"Bearer {KEY}"})
-            answer.raise_for_status()
-        assert await service.provider.is_refunded(intent) is is_all
-
-
-async def test_complete_is_not_paid(service: Service) -> None:
-    session = await service.provider.create_session(request())
-    await service.fault("pay.before", "complete_unpaid")
-    await service.pay(session.session_id)
-    state = await service.provider.retrieve_session(session.session_id)
+async def test_complete_is_not_paid(simulator: Simulator) -> None:
+    opened = await simulator.provider.create_session(request())
+    await simulator.fault("pay.before", "complete_unpaid")
+    await simulator.pay(opened.session_id)
+    state = await simulator.provider.retrieve_session(opened.session_id)
     assert (state.status, state.paid) == (SessionStatus.COMPLETE, False)
 
 
-async def test_expiring_what_is_paid_says_so(service: Service) -> None:
-    session = await service.provider.create_session(request())
-    await service.pay(session.session_id)
-    assert (await service.provider.expire_session(session.session_id)).paid
+async def test_expiring_what_is_paid_says_so(simulator: Simulator) -> None:
+    paid = await simulator.paid()
+    assert (await simulator.provider.expire_session(paid.session_id)).paid
 
 
-async def test_an_open_session_that_is_not_closed_is_no_answer(service: Service) -> None:
+async def test_an_open_session_that_is_not_closed_is_no_answer(simulator: Simulator) -> None:
     """Else whoever asks would ask again at once, for ever: it wants closed what it is told is open."""
-    session = await service.provider.create_session(request())
-    await service.fault("expire.before", "error", status=403)
+    opened = await simulator.provider.create_session(request())
+    await simulator.fault("expire.before", "error", status=403)
     with pytest.raises(PaymentUnreachable, match="403"):
-        await service.provider.expire_session(session.session_id)
-    assert (await service.provider.expire_session(session.session_id)).status is SessionStatus.EXPIRED
+        await simulator.provider.expire_session(opened.session_id)
+    assert (await simulator.provider.expire_session(opened.session_id)).status is SessionStatus.EXPIRED
 
 
 @pytest.mark.parametrize("other", [{"mode": "setup", "amount_total": None}, {"mode": "subscription"}])
 def test_a_session_that_is_not_for_a_payment_is_none_of_ours(other: dict[str, Any]) -> None:
     """Stripe tells an account's endpoints of all its sessions. One of another kind has no amount, or no payment."""
-    paid: dict[str, Any] = {
-        "id": "cs_1",
-        "mode": "payment",
-        "status": "complete",
-        "payment_status": "paid",
-        "amount_total": 700,
-        "currency": "usd",
-        "payment_intent": "pi_1",
-        "metadata": {},
-    }
-    assert _state(stripe.checkout.Session.construct_from(paid, KEY)).paid
+    assert state_of(session()).paid
     with pytest.raises(PaymentUnknown):
-        _state(stripe.checkout.Session.construct_from(paid | other | {"payment_intent": None}, KEY))
+        state_of(session(payment_intent=None, **other))
 
 
-async def test_a_stored_error_is_told_from_a_passing_one(service: Service) -> None:
+@pytest.mark.parametrize("intent", ["pi_1", {"id": "pi_1", "object": "payment_intent", "status": "succeeded"}])
+def test_a_payment_is_read_whether_its_id_or_the_whole_of_it_is_told(intent: object) -> None:
+    assert state_of(session(payment_intent=intent)).payment_intent_id == "pi_1"
+
+
+def test_a_session_without_a_payment_intent_is_read_as_what_it_is() -> None:
+    """Paid by other means than a payment intent; and free, which no session of ours is."""
+    unnamed = session(payment_intent=None)
+    paid = state_of(unnamed)
+    assert (paid.paid, paid.payment_intent_id, paid.is_free) == (True, None, False)
+    del unnamed["payment_intent"]
+    assert state_of(unnamed) == paid
+    free = state_of(session(payment_intent=None, payment_status="no_payment_required", amount_total=0))
+    assert (free.status, free.paid, free.amount_total, free.is_free) == (SessionStatus.COMPLETE, False, 0, True)
+
+
+async def test_a_stored_error_is_told_from_a_passing_one(simulator: Simulator) -> None:
     wanted = request()
-    await service.fault("create.before", "sticky_error", status=500)
+    await simulator.fault("create.before", "sticky_error", status=500)
     with pytest.raises(PaymentUnreachable):
-        await service.provider.create_session(wanted)
+        await simulator.provider.create_session(wanted)
     with pytest.raises(PaymentStuck):
-        await service.provider.create_session(wanted)
+        await simulator.provider.create_session(wanted)
 
 
-async def test_of_two_refunds_that_saw_the_same_charge_one_is_made_and_the_other_is_told_so(service: Service) -> None:
-    session = await service.provider.create_session(request())
-    await service.pay(session.session_id)
-    intent = (await service.provider.retrieve_session(session.session_id)).payment_intent_id
+async def test_a_refusal_that_is_replayed_is_told_from_one_that_is_new(simulator: Simulator) -> None:
+    wanted = request()
+    await simulator.fault("create.before", "sticky_error", status=402)
+    with pytest.raises(PaymentRefused):
+        await simulator.provider.create_session(wanted)
+    with pytest.raises(PaymentStuck):
+        await simulator.provider.create_session(wanted)
+    opened = await simulator.provider.create_session(wanted, 2)
+    assert await simulator.provider.create_session(wanted, 2) == opened
+    assert await simulator.provider.find_session(wanted) == opened
 
-    async def refund() -> tuple[int, str]:
-        headers = {"Authorization": f"Bearer {KEY}"}
-        answer = await service.http.post("/v1/refunds", data={"payment_intent": intent}, headers=headers)
-        return answer.status_code, answer.json().get("error", {}).get("code", "")
 
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+async def test_a_key_that_was_used_for_something_else_is_of_no_use_any_more(simulator: Simulator) -> None:
+    wanted = request()
+    await simulator.provider.create_session(wanted)
+    with pytest.raises(PaymentStuck):
+        await simulator.provider.create_session(request(order_id=wanted.order_id, lines=[SessionLine("Pen", 1, 1000)]))
 
-    async def both_wait() -> bool:
-        return await service.count(waiting) == 2
 
-    # Somebody holds the row: both read what was paid, and neither can write before the other has read.
-    connection = await asyncpg.connect(service._database_url)
-    try:
-        async with connection.transaction():
-            await connection.execute("SELECT 1 FROM payments.sessions WHERE id = $1 FOR UPDATE", session.session_id)
-            refunds = [asyncio.create_task(refund()) for _ in range(2)]
-            await eventually(both_wait, what="both refunds at the lock")
-    finally:
-        await connection.close()
-    assert sorted(await asyncio.gather(*refunds)) == [(200, ""), (400, "charge_already_refunded")]
-    assert await service.count("SELECT sum(amount) FROM payments.refunds") == 2000
+async def test_a_session_is_found_though_many_were_opened_after_it(simulator: Simulator) -> None:
+    wanted = request()
+    opened = await simulator.provider.create_session(wanted)
+    later = (simulator.provider.create_session(request()) for _ in range(101))  # more than a page of the list
+    await asyncio.gather(*later)
+    assert await simulator.provider.find_session(wanted) == opened
+
+
+@pytest.mark.parametrize(("minutes", "hours_open"), [(15, 2.25), (30, 2.5), (22 * 60, 24 - 1 / 6)])
+async def test_the_provider_closes_a_session_two_hours_after_us_and_in_any_case_within_its_day(
+    simulator: Simulator, minutes: int, hours_open: float
+) -> None:
+    """Should we never come to close it: nobody shall pay for an order that ended long ago."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    opened = await simulator.provider.create_session(request(created_at=now, pay_by=now + timedelta(minutes=minutes)))
+    shown = await simulator.get(f"/v1/checkout/sessions/{opened.session_id}")
+    assert shown["expires_at"] == int((now + timedelta(hours=hours_open)).timestamp())
+
+
+async def test_a_refusal_tells_which_parameter_and_why_and_nothing_personal(simulator: Simulator) -> None:
+    """The simulator, as Stripe, repeats the address that it refuses."""
+    wrong = request(email="ada lovelace@example.com", lines=[SessionLine("Pen", 1, 1000)])
+    with pytest.raises(PaymentRefused) as refusal:
+        await simulator.provider.create_session(wrong)
+    assert "400 (email_invalid), parameter customer_email: Invalid email address: ada …" in str(refusal.value)
+    assert "example.com" not in str(refusal.value)
+    long = request(lines=[SessionLine("x" * 460, 1, 1000)])
+    with pytest.raises(PaymentRefused, match=r"parameter line_items\[0\]\[price_data\]\[product_data\]\[name\]: .*250"):
+        await simulator.provider.create_session(long)

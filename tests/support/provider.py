@@ -21,6 +21,7 @@ class FakeProvider:
 
     sessions: dict[str, SessionState] = field(default_factory=dict)
     by_order: dict[str, str] = field(default_factory=dict)
+    by_key: dict[tuple[str, int], str] = field(default_factory=dict)
     refunded: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     fail: dict[str, Callable[[], None]] = field(default_factory=dict)
@@ -29,11 +30,13 @@ class FakeProvider:
     created: asyncio.Event = field(default_factory=asyncio.Event)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
-    async def create_session(self, request: SessionRequest) -> PaymentSession:
+    async def create_session(self, request: SessionRequest, key_number: int = 1) -> PaymentSession:
         self._begin("create")
-        if request.order_id not in self.by_order:
+        key = (request.order_id, key_number)
+        if key not in self.by_key:
             session_id = f"cs_fake_{next(self._numbers)}_{request.order_id[-6:]}"
-            self.by_order[request.order_id] = session_id
+            self.by_key[key] = session_id
+            self.by_order.setdefault(request.order_id, session_id)
             self.sessions[session_id] = SessionState(
                 session_id=session_id,
                 status=SessionStatus.OPEN,
@@ -44,7 +47,7 @@ class FakeProvider:
             )
             self.created.set()
         self._end("create")
-        return self._session(self.by_order[request.order_id])
+        return self._session(self.by_key[key])
 
     async def find_session(self, request: SessionRequest) -> PaymentSession | None:
         self._begin("find")

@@ -57,6 +57,16 @@ async def test_a_session_that_exists_in_spite_of_the_refusal_is_found_and_used(l
     assert (await handle.result()).status is OrderStatus.FULFILLED
 
 
+async def test_a_stored_error_under_the_first_key_leaves_the_session_to_the_second(lab: Lab) -> None:
+    lab.provider.fail["create"] = times(1, PaymentStuck("500, replayed"))
+    handle, _, session_id = await lab.opened()
+    assert lab.provider.calls[:3] == ["create", "find", "create"]
+    assert list(lab.provider.sessions) == [session_id]
+    lab.provider.pay(session_id)
+    await lab.tell(handle)
+    assert (await handle.result()).status is OrderStatus.FULFILLED
+
+
 @pytest.mark.parametrize("operation", ["retrieve", "expire"])
 async def test_while_the_provider_does_not_say_what_became_of_the_session_the_stock_is_kept(
     lab: Lab, operation: str

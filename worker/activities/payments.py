@@ -17,6 +17,8 @@ from worker.payments.port import PaymentProvider, SessionLine, SessionRequest
 
 # Stripe forgets idempotency keys after 24 hours ("Idempotent requests"): an older order is looked up first.
 IDEMPOTENCY_KEY_LIFETIME = timedelta(hours=20)
+# Under how many idempotency keys a session is asked for, each after the first because the one before is stuck.
+SESSION_KEYS = 5
 
 _BEAT = 2.0  # seconds
 
@@ -103,14 +105,18 @@ class PaymentActivities:
             found = await self._provider.find_session(request)
             if found is not None:
                 return found
-        try:
-            return await self._provider.create_session(request)
-        except (PaymentRefused, PaymentStuck):
-            # An earlier attempt whose answer was lost may have opened one all the same.
-            found = await self._provider.find_session(request)
-            if found is None:
-                raise
-            return found
+        number = 1
+        while True:
+            try:
+                return await self._provider.create_session(request, number)
+            except (PaymentRefused, PaymentStuck) as refusal:
+                # An earlier attempt whose answer was lost may have opened one all the same.
+                found = await self._provider.find_session(request)
+                if found is not None:
+                    return found
+                if isinstance(refusal, PaymentRefused) or number == SESSION_KEYS:
+                    raise
+            number += 1
 
     async def _session_request(self, order: Order) -> SessionRequest:
         async with self._reads.connect() as connection:

@@ -2,7 +2,7 @@
 
 Every call is safe to repeat: creating and refunding carry an idempotency key derived from what they are for.
 All raise `PaymentRefused` (asking again cannot help; its kind `PaymentUnknown`: there is no such object),
-`PaymentStuck` (the provider replays a stored 5xx) or `PaymentUnreachable` (nobody knows; ask again).
+`PaymentStuck` (the provider replays a stored error) or `PaymentUnreachable` (nobody knows; ask again).
 """
 
 from dataclasses import dataclass
@@ -35,8 +35,9 @@ class SessionRequest:
 
 
 class PaymentProvider(Protocol):
-    async def create_session(self, request: SessionRequest) -> PaymentSession:
-        """Open the order's one checkout session, or get it again."""
+    async def create_session(self, request: SessionRequest, key_number: int = 1) -> PaymentSession:
+        """Open the order's one checkout session, or get it again. Under another `key_number` it would be another one:
+        only for when the number before is stuck, and `find_session` finds none."""
 
     async def find_session(self, request: SessionRequest) -> PaymentSession | None:
         """Look the order's session up without the idempotency key: for when the key's answer is unusable."""

@@ -5,7 +5,7 @@ Sources: Stripe API reference, "Create a Checkout Session", "Expire a Checkout S
 """
 
 import math
-from collections.abc import Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from typing import Any
 
 import httpx
@@ -13,11 +13,12 @@ import stripe
 from stripe import StripeClient
 
 from checkout.contracts import PaymentSession, SessionState, SessionStatus
-from checkout.errors import PaymentError, PaymentRefused, PaymentStuck, PaymentUnknown, PaymentUnreachable
+from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnreachable
 from checkout.ids import refund_idempotency_key, session_idempotency_key
 from runtime.boundaries import Step
 from runtime.failpoints import around
 from runtime.settings import Settings
+from worker.payments.answers import NOT_UNDONE, check_made, error_of, metadata_of, state_of
 from worker.payments.http_client import BoundedHTTPClient
 from worker.payments.port import SessionRequest
 
@@ -25,8 +26,7 @@ from worker.payments.port import SessionRequest
 HTTP_TIMEOUT = httpx.Timeout(6.0, connect=2.0)
 LOOKUP_SLACK = 300  # seconds between our clock and the provider's that a look-up tolerates
 _PAGE = 100
-_NOT_UNDONE = frozenset({"pending", "requires_action", "succeeded"})  # a refund's status
-_UNDONE = frozenset({"failed", "canceled"})
+_ATTEMPT = "attempt"  # in a refund's metadata: the number of the key that it was made under
 # Stripe wants 30 minutes to 24 hours; this is only the last resort, we expire sessions ourselves. Counted from the
 # order's time so that it is equal in every attempt.
 PROVIDER_EXPIRY_SLACK = 2 * 3600
@@ -50,11 +50,11 @@ class StripeProvider:
         )
 
     @around(Step.CREATE_AT_PROVIDER)
-    async def create_session(self, request: SessionRequest) -> PaymentSession:
+    async def create_session(self, request: SessionRequest, key_number: int = 1) -> PaymentSession:
         session = await self._call(
             self._stripe.v1.checkout.sessions.create_async(
                 self._parameters(request),  # type: ignore[arg-type] # a TypedDict of 200 optional keys
-                {"idempotency_key": session_idempotency_key(request.order_id)},
+                {"idempotency_key": session_idempotency_key(request.order_id, key_number)},
             )
         )
         return self._payment_session(session)
@@ -62,24 +62,19 @@ class StripeProvider:
     @around(Step.FIND_AT_PROVIDER)
     async def find_session(self, request: SessionRequest) -> PaymentSession | None:
         since = math.floor(request.created_at.timestamp()) - LOOKUP_SLACK
-        parameters: dict[str, Any] = {"limit": _PAGE, "created": {"gte": since}}
-        while True:
-            page = await self._call(self._stripe.v1.checkout.sessions.list_async(parameters))  # type: ignore[arg-type]
-            for session in page.data:
-                if _metadata(session).get("order_id") == request.order_id:
-                    return self._payment_session(session)
-            if not page.has_more or not page.data:
-                return None
-            parameters["starting_after"] = page.data[-1].id
+        async for session in self._every(self._stripe.v1.checkout.sessions.list_async, {"created": {"gte": since}}):
+            if metadata_of(session).get("order_id") == request.order_id:
+                return self._payment_session(session)
+        return None
 
     @around(Step.RETRIEVE_AT_PROVIDER)
     async def retrieve_session(self, session_id: str) -> SessionState:
-        return _state(await self._call(self._stripe.v1.checkout.sessions.retrieve_async(session_id)))
+        return state_of(await self._call(self._stripe.v1.checkout.sessions.retrieve_async(session_id)))
 
     @around(Step.EXPIRE_AT_PROVIDER)
     async def expire_session(self, session_id: str) -> SessionState:
         try:
-            return _state(await self._call(self._stripe.v1.checkout.sessions.expire_async(session_id)))
+            return state_of(await self._call(self._stripe.v1.checkout.sessions.expire_async(session_id)))
         except PaymentRefused as refusal:
             # "Only open sessions can be expired": what it is instead, decides.
             state = await self.retrieve_session(session_id)
@@ -90,30 +85,57 @@ class StripeProvider:
 
     @around(Step.REFUND_AT_PROVIDER)
     async def refund(self, payment_intent_id: str) -> None:
-        try:
-            refund = await self._call(
-                self._stripe.v1.refunds.create_async(
-                    {"payment_intent": payment_intent_id},
-                    {"idempotency_key": refund_idempotency_key(payment_intent_id)},
-                )
-            )
-            _check_made(refund)
-        except PaymentError as error:
-            # One that is still on its way (`pending`) was made, too.
-            if isinstance(error, PaymentUnreachable) or not await self._is_refunded(payment_intent_id, _NOT_UNDONE):
-                raise
+        """One refund a number, and the next number only once the one before has come to nothing: it failed, or the
+        provider repeats a stored error for it. Which numbers are used up, the provider tells; nothing is kept here."""
+        charged = await self._charged(payment_intent_id)
+        number = 1
+        while True:
+            refunds = await self._refunds(payment_intent_id)
+            if _returned(refunds, NOT_UNDONE) >= charged:
+                return
+            number = max(number, 1 + max(map(_attempt, refunds), default=0))
+            try:
+                await self._refund_once(payment_intent_id, number)
+                return
+            except PaymentStuck:
+                number += 1
+            except PaymentRefused:
+                # Somebody else was quicker, perhaps.
+                if _returned(await self._refunds(payment_intent_id), NOT_UNDONE) < charged:
+                    raise
 
     @around(Step.LOOK_FOR_REFUND)
     async def is_refunded(self, payment_intent_id: str) -> bool:
-        return await self._is_refunded(payment_intent_id, {"succeeded"})
+        charged = await self._charged(payment_intent_id)
+        return _returned(await self._refunds(payment_intent_id), {"succeeded"}) >= charged
 
-    async def _is_refunded(self, payment_intent_id: str, counted: Set[str]) -> bool:
-        intent = await self._call(self._stripe.v1.payment_intents.retrieve_async(payment_intent_id))
-        refunds = await self._call(
-            self._stripe.v1.refunds.list_async({"payment_intent": payment_intent_id, "limit": _PAGE})
+    async def _refund_once(self, payment_intent_id: str, number: int) -> None:
+        refund = await self._call(
+            self._stripe.v1.refunds.create_async(
+                {"payment_intent": payment_intent_id, "metadata": {_ATTEMPT: str(number)}},
+                {"idempotency_key": refund_idempotency_key(payment_intent_id, number)},
+            )
         )
-        returned = sum(refund.amount for refund in refunds.data if refund.status in counted)
-        return bool(returned >= (intent.amount_received or intent.amount))
+        check_made(refund)
+
+    async def _charged(self, payment_intent_id: str) -> int:
+        intent = await self._call(self._stripe.v1.payment_intents.retrieve_async(payment_intent_id))
+        return int(intent.amount_received or intent.amount)
+
+    async def _refunds(self, payment_intent_id: str) -> list[Any]:
+        pages = self._every(self._stripe.v1.refunds.list_async, {"payment_intent": payment_intent_id})
+        return [refund async for refund in pages]
+
+    async def _every(self, listed: Callable[[Any], Awaitable[Any]], parameters: dict[str, Any]) -> AsyncIterator[Any]:
+        """All objects of a list, page by page."""
+        parameters = parameters | {"limit": _PAGE}
+        while True:
+            page = await self._call(listed(parameters))
+            for each in page.data:
+                yield each
+            if not page.has_more or not page.data:
+                return
+            parameters["starting_after"] = page.data[-1].id
 
     def _parameters(self, request: SessionRequest) -> dict[str, Any]:
         metadata = {"order_id": request.order_id, "pay_by": str(math.floor(request.pay_by.timestamp()))}
@@ -160,62 +182,17 @@ class StripeProvider:
         except stripe.APIConnectionError as error:
             raise PaymentUnreachable("No answer from the payment service") from error
         except stripe.StripeError as error:
-            raise _sorted(error) from error
+            raise error_of(error) from error
         except (httpx.HTTPError, ValueError, TypeError, AttributeError, KeyError) as error:
             # A body that is no JSON, or JSON of another shape: as good as no answer.
             raise PaymentUnreachable("The payment service's answer cannot be read") from error
 
 
-def _sorted(error: stripe.StripeError) -> PaymentError:
-    status = error.http_status or 0
-    code = error.code or type(error).__name__
-    message = f"The payment service answered {status} ({code})"
-    if code == "idempotency_key_in_use" or status in (408, 409, 429):
-        return PaymentUnreachable(message)
-    if error.error is None:
-        # Whatever answered, Stripe would have said why: a proxy's page, another service at this address.
-        return PaymentUnreachable(message)
-    if status == 404 and code == "resource_missing":
-        return PaymentUnknown(message)
-    if 400 <= status < 500:
-        return PaymentRefused(message)
-    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
-    if status >= 500 and headers.get("idempotent-replayed") == "true":
-        return PaymentStuck(message)
-    return PaymentUnreachable(message)
+def _returned(refunds: list[Any], counted: Collection[str]) -> int:
+    return sum(refund.amount for refund in refunds if refund.status in counted)
 
 
-def _check_made(refund: Any) -> None:
-    """Money is back only if the answer is a refund that stands: an empty 200 of something in between is none."""
-    status = getattr(refund, "status", None)
-    if status in _UNDONE:
-        raise PaymentRefused(f"The refund is {status}")
-    if status not in _NOT_UNDONE:
-        raise PaymentUnreachable("The payment service answered something that is not a refund")
-
-
-def _metadata(session: Any) -> dict[str, str]:
-    return dict(session.metadata.to_dict()) if session.metadata else {}
-
-
-def _state(session: Any) -> SessionState:
-    try:
-        if session.mode != "payment":
-            # Of a subscription, say, that somebody else sells with the same account: nothing of it is for us to settle.
-            raise PaymentUnknown("The session is not for a payment")
-        return SessionState(
-            session_id=session.id,
-            status=SessionStatus(session.status),
-            paid=session.payment_status == "paid",
-            amount_total=int(session.amount_total),
-            currency=str(session.currency),
-            order_id=_metadata(session).get("order_id"),
-            payment_intent_id=_identifier(session.payment_intent),
-        )
-    except (AttributeError, ValueError, TypeError) as error:
-        raise PaymentUnreachable("The payment service answered something that is not a session") from error
-
-
-def _identifier(expandable: Any) -> str | None:
-    """Stripe's expandable fields are an id or the object itself."""
-    return expandable if expandable is None or isinstance(expandable, str) else str(expandable.id)
+def _attempt(refund: Any) -> int:
+    """The number of the key that one of our refunds was made under; 0 for somebody else's."""
+    number = metadata_of(refund).get(_ATTEMPT, "")
+    return int(number) if number.isascii() and number.isdigit() and len(number) < 6 else 0

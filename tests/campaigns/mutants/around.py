@@ -98,13 +98,13 @@ AROUND: tuple[Mutant, ...] = (
     ),
     bug(
         "payment-status-of-the-adapter",
-        Code("stripe_adapter._state", "session.payment_status == 'paid'", "session.status == 'complete'"),
+        Code("answers.state_of", "session.payment_status == 'paid'", "session.status == 'complete'"),
         breaks="an unpaid order would ship",
         tests="test_complete_is_not_paid",
     ),
     bug(
         "stuck-is-recognised",
-        Code("stripe_adapter._sorted", "'true'", "'never'"),
+        Code("answers.error_of", "'true'", "'never'"),
         breaks="a stored 500 would be asked for ever",
         tests="test_a_stored_error_is_told_from_a_passing_one",
     ),
@@ -112,8 +112,8 @@ AROUND: tuple[Mutant, ...] = (
         "session-key-derived",
         Code(
             "StripeProvider.create_session",
-            "session_idempotency_key(request.order_id)",
-            "session_idempotency_key(request.order_id) + __import__('secrets').token_hex(4)",
+            "session_idempotency_key(request.order_id, key_number)",
+            "session_idempotency_key(request.order_id, key_number) + __import__('secrets').token_hex(4)",
         ),
         breaks="each retry would open another payable session",
         tests="test_every_attempt_for_an_order_gets_the_same_session",
@@ -121,12 +121,12 @@ AROUND: tuple[Mutant, ...] = (
     bug(
         "refund-key-derived",
         Code(
-            "StripeProvider.refund",
-            "refund_idempotency_key(payment_intent_id)",
-            "refund_idempotency_key(payment_intent_id) + __import__('secrets').token_hex(4)",
+            "StripeProvider._refund_once",
+            "refund_idempotency_key(payment_intent_id, number)",
+            "refund_idempotency_key(payment_intent_id, number) + __import__('secrets').token_hex(4)",
         ),
         breaks="two refunds at once could both be made",
-        tests="test_every_attempt_of_a_refund_carries_the_same_key",
+        tests="test_many_at_once_who_find_the_first_key_used_up_make_one_refund",
     ),
     bug(
         "already-complete-is-an-answer",
@@ -142,7 +142,7 @@ AROUND: tuple[Mutant, ...] = (
     ),
     bug(
         "only-payments-are-ours",
-        Code("stripe_adapter._state", "session.mode != 'payment'", "False"),
+        Code("answers.state_of", "session.mode != 'payment'", "False"),
         breaks="each session of another kind in the account would leave a settlement that never ends",
         tests="test_a_session_that_is_not_for_a_payment_is_none_of_ours",
     ),

@@ -40,19 +40,19 @@ LATE: tuple[Mutant, ...] = (
     ),
     bug(
         "unknown-is-the-providers-word",
-        Code("stripe_adapter._sorted", "error.error is None", "False"),
+        Code("answers.error_of", "error.error is None", "False"),
         breaks="a proxy's error page would reject orders, and drop events",
         tests="test_an_error_that_is_not_stripes_decides_nothing",
     ),
     bug(
         "unknown-is-of-the-session",
-        Code("stripe_adapter._sorted", "status == 404 and code == 'resource_missing'", "status == 404"),
+        Code("answers.error_of", "status == 404 and code == 'resource_missing'", "status == 404"),
         breaks="a wrong path in the address would make every session unknown",
         tests="test_only_stripes_own_word_makes_a_session_unknown",
     ),
     bug(
         "a-refund-is-one-that-stands",
-        Code("StripeProvider.refund", "_check_made(refund)", "pass"),
+        Code("StripeProvider._refund_once", "check_made(refund)", "pass"),
         breaks="an empty success, or a refund that failed, would end the order as refunded",
         tests="test_a_success_without_a_refund_that_stands_gives_nothing_back",
     ),

@@ -6,6 +6,7 @@ from tests.campaigns.mutants.entrance import ENTRANCE
 from tests.campaigns.mutants.field_db import FIELD_DB
 from tests.campaigns.mutants.field_gate import FIELD_GATE
 from tests.campaigns.mutants.field_health import FIELD_HEALTH
+from tests.campaigns.mutants.field_pay import FIELD_PAY
 from tests.campaigns.mutants.field_stack import FIELD_STACK
 from tests.campaigns.mutants.gateway import GATEWAY
 from tests.campaigns.mutants.journeys import JOURNEYS
@@ -27,4 +28,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *FIELD_GATE,
     *FIELD_HEALTH,
     *FIELD_DB,
+    *FIELD_PAY,
 )

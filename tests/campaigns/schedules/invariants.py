@@ -90,7 +90,7 @@ def _check_money(world: World, found: dict[str, Order]) -> None:
             raise Violated(f"2: payment {intent} was given back {provider.refunds[intent]}")
     sessions_of = {order.order_id: order.session.session_id for order in found.values() if order.session is not None}
     own = {session_id: order_id for order_id, session_id in sessions_of.items()}
-    if lost := set(provider.by_order.values()) - set(own):
+    if lost := set(provider.by_key.values()) - set(own):
         # A session that no order recorded: it may not be payable, nor have been paid.
         for session_id in lost:
             if provider.sessions[session_id].status is SessionStatus.OPEN:

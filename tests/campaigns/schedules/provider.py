@@ -23,12 +23,14 @@ class LedgerProvider(FakeProvider):
     refunds: dict[str, list[int]] = field(default_factory=dict)
     payer: dict[str, str] = field(default_factory=dict)
     faults: Counter[str] = field(default_factory=Counter)
-    sticky: set[str] = field(default_factory=set)
+    sticky: set[tuple[str, int]] = field(default_factory=set)
     sticky_next: str | None = None
 
     def reset(self) -> None:
         """A new schedule: nothing of the last one is left."""
-        for kept in (self.sessions, self.by_order, self.fail, self.lose_reply, self.charges, self.refunds, self.payer):
+        for kept in (self.sessions, self.by_order, self.by_key, self.fail, self.lose_reply):
+            kept.clear()
+        for kept in (self.charges, self.refunds, self.payer):
             kept.clear()
         self.refunded.clear()
         self.calls.clear()
@@ -42,18 +44,18 @@ class LedgerProvider(FakeProvider):
         self.on_expire = None
         self.sticky_next = None
 
-    async def create_session(self, request: SessionRequest) -> PaymentSession:
-        if request.order_id in self.sticky:
+    async def create_session(self, request: SessionRequest, key_number: int = 1) -> PaymentSession:
+        if (request.order_id, key_number) in self.sticky:
             self.calls.append("create")
             raise PaymentStuck("500, replayed")
         if self.sticky_next is not None:
             with_effect, self.sticky_next = self.sticky_next == "effect", None
             if with_effect:
-                await super().create_session(request)
-            self.sticky.add(request.order_id)
+                await super().create_session(request, key_number)
+            self.sticky.add((request.order_id, key_number))
             self.faults["sticky_500"] += 1
             raise PaymentUnreachable("500")
-        return await super().create_session(request)
+        return await super().create_session(request, key_number)
 
     async def refund(self, payment_intent_id: str) -> None:
         before = len(self.refunded)

@@ -65,7 +65,7 @@ SCENES: dict[str, tuple[tuple[str, int | None], ...]] = {
     "clicks twice": (("buy", 0), ("pay_twice", None), ("deliver", 0)),
     "pays what was closed": (("buy", 0), ("leave", None), ("deliver", 0), ("breathe", 1), ("late_money", None)),
     "pays what is being closed": (("buy", 0), ("leave", None), ("late_money", None), ("deliver", 1)),
-    "never gets a session": (("sticky_500", None), ("buy", 0)),
+    "gets a session under the next key": (("sticky_500", None), ("buy", 0)),
 } | {
     f"{fault} on the way to {variant}": tuple((fault, variant) if step is ... else step for step in way)
     for variant, way in enumerate(_TO_OPERATION)

@@ -1,0 +1,53 @@
+"""Bugs planted where the shop speaks to the payment service: keys, pages, limits, what an answer means."""
+
+from tests.campaigns.mutants.anchors import Code
+from tests.campaigns.mutants.mutant import bug
+
+FIELD_PAY = (
+    bug(
+        "refused-refund-gets-another-key",
+        Code("StripeProvider.refund", "number += 1", "raise"),
+        breaks="money that was refused once would be owed for a day after the refusal is mended",
+        tests="test_what_was_refused_once_is_given_back_as_soon_as_the_refusal_is_mended",
+    ),
+    bug(
+        "refunds-made-are-looked-for-first",
+        Code("StripeProvider.refund", "_returned(refunds, NOT_UNDONE) >= charged", "False"),
+        breaks="what a lost reply or another hand gave back would be asked for again",
+        tests="test_what_was_given_back_past_the_shop_is_not_given_back_again",
+    ),
+    bug(
+        "stuck-session-gets-another-key",
+        Code("_obtain_session", "number == SESSION_KEYS", "True"),
+        breaks="one stored error of the provider would lose the sale",
+        tests="test_a_stored_error_under_the_first_key_leaves_the_session_to_the_second",
+    ),
+    bug(
+        "lists-are-read-to-their-end",
+        Code("StripeProvider._every", "not page.has_more or not page.data", "True"),
+        breaks="in a busy shop a session whose reply was lost would not be found, and its stock go back",
+        tests="test_a_session_is_found_though_many_were_opened_after_it",
+    ),
+    bug(
+        "redirects-are-not-followed",
+        Code("BoundedHTTPClient.__init__", "follow_redirects=False", "follow_redirects=True"),
+        breaks="whoever answers in the provider's place could have our key sent anywhere",
+        tests="test_a_redirect_is_not_followed_and_carries_the_key_nowhere",
+    ),
+    bug(
+        "the-provider-closes-what-we-forgot",
+        Code(
+            "StripeProvider._parameters",
+            "min(pay_by + PROVIDER_EXPIRY_SLACK, created + PROVIDER_EXPIRY_MAX)",
+            "created + PROVIDER_EXPIRY_MAX",
+        ),
+        breaks="a session that we never came to close could be paid for a day",
+        tests="test_the_provider_closes_a_session_two_hours_after_us_and_in_any_case_within_its_day",
+    ),
+    bug(
+        "charged-in-whole-units",
+        Code("currencies", "_row(code, 2, 0, 100)", "_row(code, 0, 0, 1)"),
+        breaks="5,000 Uganda shillings would be shown as 500,000",
+        tests="test_money_is_shown_as_it_is_charged",
+    ),
+)
