@@ -75,14 +75,16 @@ CHECKS = (
     Check(
         3,
         "Reserved stock is that of live and fulfilled orders, line by line",
-        f"""SELECT 'order ' || o.id || ' (' || o.status || '), ' || l.sku || ': line of ' || l.quantity || ', '
-                   || coalesce(r.state || ' ' || r.quantity, 'no reservation')
-              FROM shop.orders o JOIN shop.order_lines l ON l.order_id = o.id
-              LEFT JOIN shop.reservations r ON r.order_id = l.order_id AND r.sku = l.sku
-             WHERE CASE WHEN o.status IN ('pending', 'awaiting_payment')
-                             THEN r.state IS DISTINCT FROM 'held' OR r.quantity <> l.quantity
-                        WHEN {_KEPT} THEN r.state IS DISTINCT FROM 'consumed' OR r.quantity <> l.quantity
-                        ELSE r.state IN ('held', 'consumed') END""",
+        f"""SELECT 'order ' || id || ' (' || status || '), ' || sku || ': line of ' || wanted || ', '
+                   || coalesce(state || ' ' || quantity, 'no reservation')
+              FROM (SELECT o.id, o.status, l.sku, l.quantity AS wanted, r.quantity, r.state,
+                           CASE WHEN o.status IN ('pending', 'awaiting_payment') THEN 'held'
+                                WHEN {_KEPT} THEN 'consumed'
+                                WHEN o.status = 'rejected' AND o.missing_skus IS NOT NULL THEN NULL  -- held nothing
+                                ELSE 'released' END AS right_state
+                      FROM shop.orders o JOIN shop.order_lines l ON l.order_id = o.id
+                      LEFT JOIN shop.reservations r ON r.order_id = l.order_id AND r.sku = l.sku) line
+             WHERE state IS DISTINCT FROM right_state OR quantity <> wanted""",
         "SELECT count(*) FROM shop.order_lines",
     ),
     Check(

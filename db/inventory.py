@@ -62,26 +62,6 @@ _LOCK_OF_ORDER = text("""
     SELECT 1 FROM shop.products
      WHERE sku IN (SELECT sku FROM shop.order_lines WHERE order_id = :order_id) ORDER BY sku FOR NO KEY UPDATE
 """)
-_RESERVE_MISSING = text("""
-    WITH missing AS (
-        SELECT l.order_id, l.sku, l.quantity FROM shop.order_lines l
-         WHERE l.order_id = :order_id
-           AND NOT EXISTS (SELECT 1 FROM shop.reservations r WHERE (r.order_id, r.sku) = (l.order_id, l.sku))
-    ), taken AS (
-        UPDATE shop.products p SET on_hand = p.on_hand - missing.quantity
-          FROM missing WHERE p.sku = missing.sku AND p.on_hand >= missing.quantity
-        RETURNING missing.order_id, missing.sku, missing.quantity
-    ), consumed AS (
-        INSERT INTO shop.reservations (order_id, sku, quantity, state)
-        SELECT order_id, sku, quantity, 'consumed' FROM taken
-    ), moved AS (
-        INSERT INTO shop.stock_movements (sku, delta, cause, order_id)
-        SELECT sku, -quantity, 'reserve', order_id FROM taken
-    )
-    SELECT (SELECT count(*) FROM taken) + (SELECT count(*) FROM shop.reservations r
-             WHERE r.order_id = :order_id AND r.state = 'consumed')
-         = (SELECT count(*) FROM shop.order_lines WHERE order_id = :order_id)
-""")
 _PRODUCTS = text("""
     SELECT sku, name, description, image, unit_amount, currency, on_hand AS available
       FROM shop.products ORDER BY position, sku
@@ -113,15 +93,6 @@ async def lock_products(connection: AsyncConnection, skus: Sequence[str]) -> lis
 async def lock_order_products(connection: AsyncConnection, order_id: str) -> None:
     """Lock the products of an order in SKU order, before stock goes back to them."""
     await connection.execute(_LOCK_OF_ORDER, {"order_id": order_id})
-
-
-async def reserve_missing_lines(connection: AsyncConnection, order_id: str) -> bool:
-    """Take stock anew for lines of a paid order that lost their reservation. False when there is too little.
-
-    A released reservation is a tombstone and is not revived: such an order cannot be fulfilled.
-    """
-    await lock_order_products(connection, order_id)
-    return bool((await connection.execute(_RESERVE_MISSING, {"order_id": order_id})).scalar_one())
 
 
 async def list_products(connection: AsyncConnection) -> list[Product]:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from checkout.contracts import OpenOrderInput, Order, OrderStatus, PaymentSession, Reason
 from checkout.errors import CannotFulfil, MixedCurrencies, OrderNotFound
 from checkout.ids import new_order_id
-from db.inventory import lock_order_products, lock_products, reserve_missing_lines
+from db.inventory import lock_order_products, lock_products
 from db.order_queries import COLUMNS, find_by_key, get_order, order_of
 
 _OPEN = text("""
@@ -82,7 +82,7 @@ _FULFIL = text(f"""
         SELECT id, event_count - 1, 'paid' FROM moved UNION ALL SELECT id, event_count, 'fulfilled' FROM moved
     )
     SELECT {COLUMNS},
-           (SELECT count(*) FROM shop.order_lines l
+           (SELECT string_agg(l.sku, ', ' ORDER BY l.sku) FROM shop.order_lines l
              WHERE l.order_id = moved.id AND l.sku NOT IN (SELECT sku FROM consumed)) AS unreserved
       FROM moved
 """)
@@ -200,7 +200,11 @@ async def record_session(connection: AsyncConnection, order_id: str, session: Pa
 async def fulfil_order(
     connection: AsyncConnection, order_id: str, payment_intent_id: str | None, dispatch_duration: timedelta
 ) -> Order:
-    """awaiting_payment → fulfilled, reservation held → consumed. Raises `CannotFulfil` when stock cannot be had."""
+    """awaiting_payment → fulfilled, reservation held → consumed.
+
+    Raises `CannotFulfil` for an order that lacks a reservation, naming both: no code makes one, so it is damage, and
+    taking stock anew would hide it (docs/decisions/0021-a-missing-reservation-is-an-alarm.md).
+    """
     parameters = {
         "order_id": order_id,
         "payment_intent_id": payment_intent_id,
@@ -209,8 +213,8 @@ async def fulfil_order(
     row = (await connection.execute(_FULFIL, parameters)).one_or_none()
     if row is None:
         return await get_order(connection, order_id)
-    if row.unreserved and not await reserve_missing_lines(connection, order_id):
-        raise CannotFulfil(order_id)
+    if row.unreserved:
+        raise CannotFulfil(f"Order {order_id} is paid and has no reservation of {row.unreserved}")
     return order_of(row)
 
 

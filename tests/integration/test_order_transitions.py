@@ -8,7 +8,6 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.contracts import CartLine, OrderStatus
-from checkout.errors import CannotFulfil
 from tests.support.databases import patient
 from tests.support.orders import awaiting, close, events, fulfil, on_hand, open_order, record, scalar
 
@@ -94,25 +93,6 @@ async def test_releasing_twice_returns_the_stock_once(engine: AsyncEngine) -> No
     order = await awaiting(engine, "k", CartLine("pen", 5))
     await asyncio.gather(close(engine, order), close(engine, order))
     assert await on_hand(engine, "pen") == 100_000
-
-
-async def test_a_paid_order_that_lost_its_reservation_is_reserved_anew(engine: AsyncEngine) -> None:
-    order = await awaiting(engine, "k", CartLine("limited-print", 4))
-    async with engine.begin() as connection:
-        await connection.execute(text("DELETE FROM shop.reservations"))
-        await connection.execute(text("UPDATE shop.products SET on_hand = 10 WHERE sku = 'limited-print'"))
-    assert (await fulfil(engine, order)).status is OrderStatus.FULFILLED
-    assert await on_hand(engine, "limited-print") == 6
-
-
-async def test_a_paid_order_whose_stock_is_gone_is_not_fulfilled(engine: AsyncEngine) -> None:
-    order = await awaiting(engine, "k", CartLine("limited-print", 4))
-    async with engine.begin() as connection:
-        await connection.execute(text("DELETE FROM shop.reservations"))
-        await connection.execute(text("UPDATE shop.products SET on_hand = 3 WHERE sku = 'limited-print'"))
-    with pytest.raises(CannotFulfil):
-        await fulfil(engine, order)
-    assert await scalar(engine, "SELECT status FROM shop.orders") == "awaiting_payment"
 
 
 @pytest.mark.parametrize(

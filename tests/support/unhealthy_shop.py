@@ -1,6 +1,7 @@
 """A healthy shop with an order of every kind, and every way to make it unhealthy that the auditor must see."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
@@ -38,6 +39,14 @@ async def run(engine: AsyncEngine, *statements: str, **parameters: Any) -> None:
         for statement in statements:
             used = {name: value for name, value in parameters.items() if f":{name}" in statement}
             await connection.execute(text(statement), used)
+
+
+async def mend_missing_reservations(engine: AsyncEngine, order_id: str) -> None:
+    """By the statement that docs/operations.md has for it, under all guards."""
+    told = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    statement = told.partition("### A reservation is missing")[2].partition("```sql")[2].partition("```")[0]
+    async with engine.begin() as connection:
+        await connection.execute(text(statement.replace("ord_…", order_id)))
 
 
 async def open_order(engine: AsyncEngine, key: str, quantity: int = 2) -> Order:
@@ -160,6 +169,11 @@ PLANTED: list[tuple[int, str, list[str]]] = [
     (2, "a refund of an order that was dispatched", [money("sent", "refund")]),
     (2, "a charge that belongs to no order", [_at_provider("gone", "metadata = '{}'"), money("gone", amount=5)]),
     (3, "a dispatched order without reservation", [f"DELETE FROM shop.reservations WHERE order_id = {_id('sent')}"]),
+    (
+        3,
+        "a cancelled order whose reservation is gone",
+        [f"DELETE FROM shop.reservations WHERE order_id = {_id('gone')}"],
+    ),
     (3, "a live order whose stock was released", [_reservation("live", "state = 'released'")]),
     (3, "a live order whose stock was consumed", [_reservation("live", "state = 'consumed'")]),
     (3, "a cancelled order that still holds stock", [_reservation("gone", "state = 'held'")]),

@@ -1,5 +1,6 @@
 """The steps that only our own database decides."""
 
+import logging
 from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -13,10 +14,13 @@ from checkout.contracts import (
     OrderStatus,
     ReleaseInput,
 )
+from checkout.errors import CannotFulfil
 from db import order_queries, orders
 from db.engine import autocommit, transaction
 from runtime.boundaries import Step
 from runtime.failpoints import around
+
+logger = logging.getLogger("worker")
 
 
 class OrderActivities:
@@ -40,11 +44,15 @@ class OrderActivities:
 
     @activity.defn
     async def fulfil_order(self, request: FulfilInput) -> Order:
-        """Held → consumed and awaiting → fulfilled. Raises `CannotFulfil`, final, when the stock is gone."""
-        async with transaction(self._engine, Step.FULFIL_ORDER) as connection:
-            return await orders.fulfil_order(
-                connection, request.order_id, request.payment_intent_id, self._dispatch_duration
-            )
+        """Held → consumed and awaiting → fulfilled. Raises `CannotFulfil`, final, when a reservation is missing."""
+        try:
+            async with transaction(self._engine, Step.FULFIL_ORDER) as connection:
+                return await orders.fulfil_order(
+                    connection, request.order_id, request.payment_intent_id, self._dispatch_duration
+                )
+        except CannotFulfil as error:
+            logger.error("%s: needs attention. The payment is given back.", error)
+            raise
 
     @activity.defn
     async def release_order(self, request: ReleaseInput) -> Order:

@@ -67,4 +67,25 @@ FIELD_DB = (
         breaks="a shop would be set up that turns half the world's names away",
         tests="test_set_up_refuses_a_database_that_cannot_hold_every_text",
     ),
+    bug(
+        "what-is-gone-is-not-fulfilled",
+        Code("orders.fulfil_order", "if row.unreserved: ...", "pass"),
+        breaks="a paid order whose reservation is gone would be retried for ever, and never refunded",
+        tests="test_a_paid_order_that_lost_a_reservation_is_not_fulfilled_and_the_log_names_order_and_sku",
+    ),
+    bug(
+        "nothing-is-deleted",
+        schema("CREATE TRIGGER is_kept BEFORE {what} ON", "CREATE TRIGGER is_kept BEFORE TRUNCATE ON"),
+        breaks="a hand at the database could make reservations and lines vanish, or rewrite them, without a trace",
+        tests=(
+            "test_nothing_is_deleted_not_even_by_the_schemas_owner",
+            "test_lines_movements_and_timeline_are_written_once",
+        ),
+    ),
+    bug(
+        "the-audit-names-the-order",
+        Text("db.audit.CHECKS", "ELSE 'released' END", "ELSE r.state END"),
+        breaks="of a reservation that is gone the audit would name the SKU only, for ever",
+        tests="test_the_audit_names_the_order_that_lacks_a_reservation_also_after_its_end",
+    ),
 )

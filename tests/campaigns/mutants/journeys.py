@@ -160,7 +160,7 @@ JOURNEYS = (
         "            await self._refund(session, Reason.CANNOT_FULFIL)\n",
         "            pass\n",
         breaks="paid and without stock: the money would be kept",
-        tests="test_paid_and_impossible_to_fulfil_is_refunded_once",
+        tests="test_a_paid_order_that_lost_its_reservation_is_refunded_once_and_remains_an_alarm",
     ),
     mutant(
         "refusal-keeps-the-stock",

@@ -163,26 +163,6 @@ ORDERS = (
         tests="test_carts_in_opposite_order_wait_for_each_other_in_one_order",
     ),
     bug(
-        "reserve-anew",
-        Code(
-            "orders.fulfil_order",
-            "row.unreserved and (not await reserve_missing_lines(connection, order_id))",
-            "row.unreserved",
-        ),
-        breaks="a paid order that lost its reservation would be refunded though there is stock",
-        tests="test_a_paid_order_that_lost_its_reservation_is_reserved_anew",
-    ),
-    bug(
-        "reserve-anew-what-is-there",
-        Text(
-            "_RESERVE_MISSING",
-            "FROM missing WHERE p.sku = missing.sku AND p.on_hand >= missing.quantity",
-            "FROM missing WHERE p.sku = missing.sku",
-        ),
-        breaks="a paid order without stock would be retried for ever instead of refunded",
-        tests="test_a_paid_order_whose_stock_is_gone_is_not_fulfilled",
-    ),
-    bug(
         "stock-is-compared-with-the-cart",
         Code("orders.open_order", "product.on_hand < quantities[product.sku]", "product.on_hand < 1"),
         breaks="an order for more than there is would not be rejected",
