@@ -17,15 +17,8 @@ from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.client import (
     Client,
     WorkflowFailureError,
-    WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
-)
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
 )
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -35,7 +28,6 @@ from api.problems import Problem, invalid
 from checkout.contracts import (
     CartLine,
     CheckoutInput,
-    CheckoutResult,
     Order,
     OrderStatus,
     PaymentSessionView,
@@ -43,25 +35,21 @@ from checkout.contracts import (
 )
 from checkout.errors import MixedCurrencies, ProductNotFound, UnstorableData
 from checkout.fingerprint import cart_fingerprint
-from checkout.ids import TASK_QUEUE
 from db import inventory, order_queries
 from db.engine import autocommit
 from runtime.boundaries import Step
-from runtime.connection import CHECKOUT_STATUS
 from runtime.failpoints import around
 from runtime.settings import Settings
 from worker.keepers import describe
-from worker.policies import WORKFLOW_TASK_TIMEOUT
+from worker.starting import FINGERPRINT, CheckoutHandle, Starter
 from worker.workflows.checkout import CheckoutWorkflow
 
 logger = logging.getLogger("api")
 
-START_TIMEOUT = timedelta(seconds=3)
 # A query without a worker hangs until its deadline: ask briefly and often.
 QUERY_TIMEOUT = timedelta(seconds=2)
 FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE = 0.01, 1.6, 0.25  # seconds between polls
 
-_FINGERPRINT = "fingerprint"  # of the cart, in the workflow's memo
 _WRONG_CARTS = {error.__name__ for error in (ProductNotFound, MixedCurrencies, UnstorableData)}
 _UNANSWERED = {
     RPCStatusCode.DEADLINE_EXCEEDED,
@@ -94,6 +82,7 @@ class Checkouts:
 
     def __init__(self, engine: AsyncEngine, client: Client, settings: Settings) -> None:
         self._reads, self._client, self._settings = autocommit(engine), client, settings
+        self._starter = Starter(client)
         self._last_currency: dict[str, str] = {}
         self._polls: dict[str, asyncio.Future[PaymentSessionView | None]] = {}
 
@@ -124,17 +113,15 @@ class Checkouts:
         _same_cart(view.fingerprint, fingerprint)
         return Outcome(view.order, is_replay=view.request_id != request_id)
 
-    async def _check_begun(
-        self, handle: WorkflowHandle[CheckoutWorkflow, CheckoutResult], buy: Buy, fingerprint: str
-    ) -> None:
+    async def _check_begun(self, handle: CheckoutHandle, buy: Buy, fingerprint: str) -> None:
         """There is no order yet, or there never will be: the checkout tells what it was started with, and what refused
         it, all the same."""
         with contextlib.suppress(RPCError):
             found = await describe(self._client, handle.id, QUERY_TIMEOUT)
             if found is None:
                 return
-            if _FINGERPRINT in found.memo.fields:
-                [stored] = await self._client.data_converter.decode([found.memo.fields[_FINGERPRINT]])
+            if FINGERPRINT in found.memo.fields:
+                [stored] = await self._client.data_converter.decode([found.memo.fields[FINGERPRINT]])
                 _same_cart(str(stored), fingerprint)
             if found.status != WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED:
                 return
@@ -186,9 +173,7 @@ class Checkouts:
         if len(set(found.values())) > 1:
             raise invalid([{"field": "items", "message": "all products of a cart must have one currency"}])
 
-    async def _start(
-        self, buy: Buy, fingerprint: str, request_id: str
-    ) -> WorkflowHandle[CheckoutWorkflow, CheckoutResult]:
+    async def _start(self, buy: Buy, fingerprint: str, request_id: str) -> CheckoutHandle:
         checkout = CheckoutInput(
             checkout_key=buy.checkout_key,
             lines=buy.lines,
@@ -199,38 +184,21 @@ class Checkouts:
             client=buy.client,
         )
         try:
-            handle = await self._start_workflow(checkout, WorkflowIDReusePolicy.REJECT_DUPLICATE)
+            handle = await self._start_workflow(checkout, again=False)
         except WorkflowAlreadyStartedError:
             # A run with this key has ended. If it left an order, that is the answer (found by the poll's look into
             # the database); if it ended before there was one, a second run may open it: the key is unique there.
             if await self._find(buy.checkout_key) is not None:
                 return self._client.get_workflow_handle(buy.checkout_key)
-            handle = await self._start_workflow(checkout, WorkflowIDReusePolicy.ALLOW_DUPLICATE)
+            handle = await self._start_workflow(checkout, again=True)
         logger.info("Checkout workflow started with UUID: %s", buy.checkout_key)
         return handle
 
     @around(Step.START_CHECKOUT)
-    async def _start_workflow(
-        self, checkout: CheckoutInput, reuse: WorkflowIDReusePolicy
-    ) -> WorkflowHandle[CheckoutWorkflow, CheckoutResult]:
-        cart = ", ".join(f"{line.quantity} x {line.sku}" for line in checkout.lines[:5])
-        return await self._client.start_workflow(
-            CheckoutWorkflow.run,
-            checkout,
-            id=checkout.checkout_key,
-            task_queue=TASK_QUEUE,
-            id_reuse_policy=reuse,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            task_timeout=WORKFLOW_TASK_TIMEOUT,
-            search_attributes=TypedSearchAttributes([SearchAttributePair(CHECKOUT_STATUS, OrderStatus.PENDING.value)]),
-            memo={_FINGERPRINT: checkout.fingerprint},
-            static_summary=f"Checkout of {cart}"[:200],
-            static_details=f"Customer's key `{checkout.checkout_key}`, {len(checkout.lines)} line(s), "
-            f"to be paid within {checkout.payment_timeout:g} s.",
-            rpc_timeout=START_TIMEOUT,
-        )
+    async def _start_workflow(self, checkout: CheckoutInput, *, again: bool) -> CheckoutHandle:
+        return await self._starter.checkout(checkout, again=again)
 
-    async def _poll(self, handle: WorkflowHandle[CheckoutWorkflow, CheckoutResult]) -> PaymentSessionView | None:
+    async def _poll(self, handle: CheckoutHandle) -> PaymentSessionView | None:
         """The checkout's session, or None when the wait is over. Who waits for the same key waits for the same poll.
 
         Two queries that meet a workflow's first task delay each other: Temporal answers the second a second later.
@@ -241,9 +209,7 @@ class Checkouts:
             poll.add_done_callback(lambda _: self._polls.pop(handle.id, None))
         return await asyncio.shield(poll)
 
-    async def _query_until_ready(
-        self, handle: WorkflowHandle[CheckoutWorkflow, CheckoutResult]
-    ) -> PaymentSessionView | None:
+    async def _query_until_ready(self, handle: CheckoutHandle) -> PaymentSessionView | None:
         """Query until the session is ready or will never be; None when the wait is over before that, or the checkout
         has failed before it had an order."""
         deadline = time.monotonic() + self._settings.session_wait
@@ -258,9 +224,7 @@ class Checkouts:
             pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE)
         return None
 
-    async def _query(
-        self, handle: WorkflowHandle[CheckoutWorkflow, CheckoutResult], timeout: timedelta
-    ) -> PaymentSessionView | None:
+    async def _query(self, handle: CheckoutHandle, timeout: timedelta) -> PaymentSessionView | None:
         try:
             return await handle.query(CheckoutWorkflow.payment_session, rpc_timeout=timeout)
         except (WorkflowQueryFailedError, WorkflowQueryRejectedError):
@@ -275,7 +239,7 @@ class Checkouts:
                 return None
             raise
 
-    async def _has_failed(self, handle: WorkflowHandle[CheckoutWorkflow, CheckoutResult]) -> bool:
+    async def _has_failed(self, handle: CheckoutHandle) -> bool:
         with contextlib.suppress(RPCError):
             found = await describe(self._client, handle.id, QUERY_TIMEOUT)
             return found is not None and found.status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED

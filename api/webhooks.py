@@ -16,20 +16,18 @@ from typing import Any
 import stripe
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
-from temporalio.common import WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.problems import Problem
-from checkout.contracts import Order, OrderStatus, SettlementInput
+from checkout.contracts import Order, OrderStatus, SettlementInput, StartSettlementInput
 from checkout.errors import InvalidKey
-from checkout.ids import TASK_QUEUE, is_provider_id, parse_checkout_key, settlement_workflow_id
+from checkout.ids import is_provider_id, parse_checkout_key
 from db import order_queries
 from db.engine import autocommit
 from runtime.boundaries import Step
 from runtime.failpoints import around
-from worker.policies import WORKFLOW_TASK_TIMEOUT
+from worker.starting import Starter
 from worker.workflows.checkout import CheckoutWorkflow
-from worker.workflows.settlement import SettlementWorkflow
 
 logger = logging.getLogger("api")
 
@@ -118,12 +116,9 @@ async def deliver(event: SessionEvent | RefundEvent, client: Client, engine: Asy
         return
     await start_settlement(
         client,
-        settlement_workflow_id(event.session_id),
-        session_id=event.session_id,
-        order_id=order.order_id if order else None,
-        signal="payment_event",
-        arguments=[event.event_id],
-        summary=f"{event.type} without a running checkout",
+        SettlementInput(event.session_id, order.order_id if order else None),
+        because=f"{event.type} without a running checkout",
+        event_id=event.event_id,
     )
     logger.info("Settlement of session %s started by event %s", event.session_id, event.event_id)
 
@@ -139,39 +134,17 @@ async def _deliver_refund(event: RefundEvent, client: Client, engine: AsyncEngin
         raise Problem(503, "too-early", "The order is being settled: send it again", headers={"Retry-After": "5"})
     await start_settlement(
         client,
-        settlement_workflow_id(order.session.session_id if order.session else order.order_id),
-        order_id=order.order_id,
-        signal="payment_event",
-        arguments=[event.event_id],
-        summary="Money was given back at the payment service",
+        SettlementInput.of(order),
+        because="Money was given back at the payment service",
+        event_id=event.event_id,
     )
     logger.info("Settlement of order %s started by event %s", order.order_id, event.event_id)
 
 
 @around(Step.START_SETTLEMENT)
-async def start_settlement(
-    client: Client,
-    workflow_id: str,
-    *,
-    signal: str,
-    summary: str,
-    session_id: str | None = None,
-    order_id: str | None = None,
-    arguments: Sequence[str] = (),
-) -> None:
-    """Signal-with-start: a settlement that runs already hears the signal, else one begins."""
-    await client.start_workflow(
-        SettlementWorkflow.run,
-        SettlementInput(session_id=session_id, order_id=order_id),
-        id=workflow_id,
-        task_queue=TASK_QUEUE,
-        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        start_signal=signal,
-        start_signal_args=list(arguments),
-        task_timeout=WORKFLOW_TASK_TIMEOUT,
-        static_summary=summary[:200],
-        rpc_timeout=SIGNAL_TIMEOUT,
-    )
+async def start_settlement(client: Client, settlement: SettlementInput, *, because: str, event_id: str | None) -> None:
+    """A settlement that runs already hears of the event (or, without one, that the customer gives up)."""
+    await Starter(client).settlement(StartSettlementInput(settlement, event_id, because))
 
 
 @around(Step.SIGNAL_PAYMENT)

@@ -100,6 +100,11 @@ class Order:
     missing_skus: list[str] | None = None
     session: PaymentSession | None = None
     dispatch_due_at: datetime | None = None
+    payment_intent_id: str | None = None
+
+    def owns(self, session_id: str) -> bool:
+        """Whether it is the session that the order recorded as its own."""
+        return self.session is not None and self.session.session_id == session_id
 
 
 class SessionStatus(StrEnum):
@@ -169,6 +174,10 @@ class SettlementInput:
     session_id: str | None = None
     order_id: str | None = None
 
+    @classmethod
+    def of(cls, order: Order) -> "SettlementInput":
+        return cls(order.session.session_id if order.session else None, order.order_id)
+
 
 @dataclass(frozen=True)
 class RefundOrderInput:
@@ -179,10 +188,24 @@ class RefundOrderInput:
 
 
 @dataclass(frozen=True)
+class StartSettlementInput:
+    """Have a settlement look. `because` is what an operator reads in Temporal's UI; `event_id` makes one that runs
+    already look again, once for each. Without one, the customer gives the order up."""
+
+    settlement: SettlementInput
+    event_id: str | None
+    because: str
+
+
+@dataclass(frozen=True)
 class CheckoutResult:
     order_id: str
     status: OrderStatus
     reason: Reason | None = None
+
+    @classmethod
+    def of(cls, order: Order) -> "CheckoutResult":
+        return cls(order.order_id, order.status, order.reason)
 
 
 class SessionProgress(StrEnum):
@@ -199,6 +222,14 @@ class PaymentSessionView:
     fingerprint: str
     request_id: str
     order: Order | None = None
+
+    @classmethod
+    def of(cls, checkout: CheckoutInput, order: Order | None) -> "PaymentSessionView":
+        if order is None or order.status is OrderStatus.PENDING:
+            progress = SessionProgress.OPENING
+        else:
+            progress = SessionProgress.READY if order.session else SessionProgress.CLOSED
+        return cls(progress, checkout.fingerprint, checkout.request_id, order)
 
 
 @dataclass(frozen=True)

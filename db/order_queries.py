@@ -12,7 +12,7 @@ from checkout.contracts import Order, OrderStatus, PaymentSession, Reason
 from checkout.errors import OrderNotFound
 
 COLUMNS = """id, checkout_key, fingerprint, status, reason, missing_skus, amount_total, currency, created_at,
-    expires_at, payment_session_id, payment_url, simulator_url, dispatch_due_at"""
+    expires_at, payment_session_id, payment_url, simulator_url, dispatch_due_at, payment_intent_id"""
 
 _BY_KEY = text(f"SELECT {COLUMNS} FROM shop.orders WHERE checkout_key = :checkout_key")
 _BY_SESSION = text(f"SELECT {COLUMNS} FROM shop.orders WHERE payment_session_id = :session_id")
@@ -88,6 +88,7 @@ def order_of(row: Row[Any]) -> Order:
         missing_skus=row.missing_skus,
         session=session,
         dispatch_due_at=row.dispatch_due_at,
+        payment_intent_id=row.payment_intent_id,
     )
 
 

@@ -20,8 +20,7 @@ _MIGRATION_LOCK = 0x5EED_C0DE
 
 def _alembic_config(connection: Connection) -> Config:
     config = Config()
-    folder = str(Path(__file__).parent / "migrations")
-    config.set_main_option("script_location", folder.replace("%", "%%"))  # it interpolates, as an .ini file does
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
     return config
 

@@ -51,6 +51,7 @@ class Step(StrEnum):
     # The worker's sweep and Temporal.
     SWEEP = "sweep"
     HAND_TO_SETTLEMENT = "hand_to_settlement"
+    HAND_ON_SESSION = "hand_on_session"
 
 
 class Process(StrEnum):
@@ -105,4 +106,5 @@ STEPS: Mapping[Step, Place] = {
     Step.LOOK_FOR_REFUND: Place(Process.WORKER, CALL, ("notice_refund",)),
     Step.SWEEP: Place(Process.WORKER, CALL, ("sweep_orders",)),
     Step.HAND_TO_SETTLEMENT: Place(Process.WORKER, CALL, ("sweep_orders",)),
+    Step.HAND_ON_SESSION: Place(Process.WORKER, CALL, ("start_settlement",)),
 }

@@ -9,7 +9,6 @@ import os
 from dataclasses import replace
 
 from temporalio.client import Client
-from temporalio.common import SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
@@ -20,10 +19,6 @@ from checkout.errors import SettingsError
 from runtime.checks import host_and_port
 from runtime.codec import with_codec
 from runtime.settings import Settings
-
-CHECKOUT_STATUS = SearchAttributeKey.for_keyword("CheckoutStatus")
-ORDER_ID = SearchAttributeKey.for_keyword("OrderId")
-SEARCH_ATTRIBUTES = (CHECKOUT_STATUS, ORDER_ID)
 
 
 def data_converter(settings: Settings | None = None) -> DataConverter:

@@ -18,7 +18,6 @@ import typer
 from checkout.errors import CheckoutError
 from runtime.settings import load_settings
 from stack.config import PARTS, StackConfig
-from stack.environment import forget_libpq
 from stack.stack import Stack
 from stack.terminal import Terminal, shown, summary
 
@@ -55,8 +54,6 @@ def up(
         config = StackConfig.from_settings(settings)
         if parts is not None:
             config = replace(config, parts=_parse(parts))
-        if config.database_url is None:
-            forget_libpq(os.environ)
         code = asyncio.run(_run(config, terminal))
     except CheckoutError as error:
         terminal.settle()
@@ -98,10 +95,7 @@ async def _run(config: StackConfig, terminal: Terminal) -> int:
 
 
 def _on_signals(stack: Stack) -> asyncio.Event:
-    """An event that the first Ctrl-C (or SIGTERM, or a closed terminal) sets; the second one kills everything.
-
-    What was ignored when we came stays ignored: `nohup` says so of SIGHUP, a shell of a background job's SIGINT.
-    """
+    """An event that the first Ctrl-C (or SIGTERM, or a closed terminal) sets; the second one kills everything."""
     asked_to_stop = asyncio.Event()
     first_at = 0.0
 
@@ -115,6 +109,5 @@ def _on_signals(stack: Stack) -> asyncio.Event:
             os._exit(130)
 
     for number in _STOP_SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            asyncio.get_running_loop().add_signal_handler(number, on_signal)
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
     return asked_to_stop

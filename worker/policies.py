@@ -74,6 +74,9 @@ PROVIDER = StepPolicy(timedelta(seconds=4), timedelta(seconds=10), _for_ever(max
 # Refused, it reads the provider's list of sessions, which is long in a busy shop; it tells that it is alive.
 OPEN_SESSION = StepPolicy(PROVIDER.quick, timedelta(minutes=10), PROVIDER.retry, heartbeat=PROVIDER.attempt)
 
+# Starting a workflow from a step: one call to Temporal, which the SDK repeats by itself for a while.
+TEMPORAL = StepPolicy(timedelta(seconds=4), timedelta(seconds=10), _for_ever(maximum_interval=5))
+
 # The provider refuses to speak about a session of ours (a wrong key, say): an operator must look; until then the
 # order keeps its stock, and the provider is asked again this often.
 REFUSED_PAUSE = timedelta(seconds=30)

@@ -5,7 +5,6 @@ from datetime import timedelta
 from temporalio.client import (
     Client,
     Schedule,
-    ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
     ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
@@ -16,20 +15,13 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from checkout.ids import SWEEP_SCHEDULE_ID, SWEEP_WORKFLOW_ID, TASK_QUEUE
-from worker import policies
-from worker.workflows.sweep import SweepWorkflow
+from checkout.ids import SWEEP_SCHEDULE_ID
+from worker.starting import sweep_action
 
 
 def _schedule(interval: float) -> Schedule:
     return Schedule(
-        action=ScheduleActionStartWorkflow(
-            SweepWorkflow.run,
-            id=SWEEP_WORKFLOW_ID,
-            task_queue=TASK_QUEUE,
-            task_timeout=policies.WORKFLOW_TASK_TIMEOUT,
-            static_summary="Hand orphaned orders to a settlement",
-        ),
+        action=sweep_action(),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(seconds=interval))]),
         # A sweep that is still running is doing the work already; missed ones are made up for by the next.
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(seconds=60)),

@@ -11,26 +11,32 @@ import functools
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from checkout.contracts import CheckoutResult, Reason
+
 Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
+Result = TypeVar("Result", bound=CheckoutResult | None)
 
 
-class GivesUp(Protocol):
-    def give_up(self) -> None:
-        """Note that the operator wants this ended."""
+class CanGiveUp(Protocol):
+    def give_up(self, reason: Reason) -> None:
+        """Note that the story is to end, and why."""
 
+
+class HasInbox(Protocol):
     @property
-    def was_given_up(self) -> bool:
-        """Whether that wish was granted."""
+    def inbox(self) -> CanGiveUp: ...
 
 
-Self = TypeVar("Self", bound=GivesUp)
+Self = TypeVar("Self", bound=HasInbox)
 
 
 def shielded(
     run: Callable[Concatenate[Self, Parameters], Coroutine[Any, Any, Result]],
 ) -> Callable[Concatenate[Self, Parameters], Coroutine[Any, Any, Result]]:
-    """Run to the end, whatever is cancelled; then report the cancellation if it was granted."""
+    """Run to the end, whatever is cancelled; then report the cancellation if the order ended because of it."""
 
     async def wrapper(self: Self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         story = asyncio.ensure_future(run(self, *args, **kwargs))
@@ -42,11 +48,11 @@ def shielded(
                 if story.cancelled():
                     raise
                 cancellation = error
-                self.give_up()
+                self.inbox.give_up(Reason.OPERATOR)
             except Exception:  # the story's own end: `result()` raises it again
                 break
         result = story.result()
-        if cancellation is not None and self.was_given_up:
+        if cancellation is not None and result is not None and result.reason is Reason.OPERATOR:
             raise cancellation
         return result
 

@@ -30,7 +30,7 @@ async def run_step(
     policy: StepPolicy,
     summary: str,
     *,
-    before_waiting: Callable[[], None] | None = None,
+    before_waiting: Callable[[], object] | None = None,
 ) -> Result:
     """The activity's result. Raises `StepFailed` for one of `policies.FINAL_ERRORS`, and nothing else of its own.
 
@@ -58,7 +58,7 @@ async def run_step(
         raise
 
 
-async def insist(
+async def retry_until_done(
     activity: Callable[[Any, Argument], Awaitable[Result]],
     argument: Argument,
     policy: StepPolicy,

@@ -8,8 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from temporalio.client import WorkflowFailureError, WorkflowHandle
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.client import WorkflowFailureError
 
 from api.audit import audit as run_audit
 from api.auth import operator
@@ -17,15 +16,13 @@ from api.order_views import order_out
 from api.problems import Problem, declared, invalid
 from api.schemas import AuditOut, OrderOut, OrderPage, OrderSummary, RestockAnswer, RestockRequest
 from api.state import Gateway, GatewayDependency
-from checkout.contracts import CheckoutResult, OrderStatus, RefundOrderInput
+from checkout.contracts import OrderStatus, RefundOrderInput
 from checkout.errors import OrderNotFound
-from checkout.ids import TASK_QUEUE, refund_workflow_id
 from db import inventory, order_queries, views
 from db.engine import transaction
 from runtime.boundaries import Step
 from runtime.failpoints import around
-from worker.policies import WORKFLOW_TASK_TIMEOUT
-from worker.workflows.refund import RefundWorkflow
+from worker.starting import RefundHandle, Starter
 
 router = APIRouter(prefix="/admin", tags=["operator"], dependencies=[Depends(operator)])
 
@@ -113,18 +110,8 @@ async def audit(
 
 
 @around(Step.START_REFUND)
-async def _start_refund(gateway: Gateway, order_id: str) -> WorkflowHandle[RefundWorkflow, CheckoutResult]:
-    return await gateway.temporal.start_workflow(
-        RefundWorkflow.run,
-        RefundOrderInput(order_id),
-        id=refund_workflow_id(order_id),
-        task_queue=TASK_QUEUE,
-        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        task_timeout=WORKFLOW_TASK_TIMEOUT,
-        static_summary=f"Refund of {order_id}",
-        rpc_timeout=timedelta(seconds=3),
-    )
+async def _start_refund(gateway: Gateway, order_id: str) -> RefundHandle:
+    return await Starter(gateway.temporal).refund(RefundOrderInput(order_id))
 
 
 def _encode(at: datetime, order_id: str) -> str:

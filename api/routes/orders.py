@@ -15,9 +15,8 @@ from api.problems import Problem, declared
 from api.schemas import CancelAnswer, OrderOut, ProductList, ProductOut, TimelineEvent
 from api.state import Gateway, GatewayDependency
 from api.webhooks import start_settlement
-from checkout.contracts import Order, OrderStatus, Reason
+from checkout.contracts import Order, OrderStatus, Reason, SettlementInput
 from checkout.errors import OrderNotFound
-from checkout.ids import settlement_workflow_id
 from db import inventory, order_queries, views
 from runtime.boundaries import Step
 from runtime.failpoints import around
@@ -118,15 +117,8 @@ async def _ask_to_cancel(gateway: Gateway, order: Order) -> None:
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
-        session_id = order.session.session_id if order.session else None
-        await start_settlement(
-            gateway.temporal,
-            settlement_workflow_id(session_id or order.order_id),
-            session_id=session_id,
-            order_id=order.order_id,
-            signal="cancel",
-            summary="Cancelled by the customer without a running checkout",
-        )
+        because = "Cancelled by the customer without a running checkout"
+        await start_settlement(gateway.temporal, SettlementInput.of(order), because=because, event_id=None)
 
 
 async def _wait_for_end(gateway: Gateway, order: Order) -> Order:

@@ -27,6 +27,7 @@ from tests.support.orders import awaiting, open_order
 from tests.support.rig import TOKEN, Rig, gateway, settings_for
 from worker.activities.sweep import SweepActivities
 from worker.keepers import is_looked_after
+from worker.starting import Starter
 
 OPERATOR = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -110,7 +111,9 @@ async def test_an_order_that_nobody_can_ask_about_holds_up_no_other(shop: Rig) -
     for key in ("poison", "orphan"):
         await awaiting(shop.engine, key)
     half_away = cast(Client, HalfAway(shop.temporal, "poison"))
-    result = await ActivityEnvironment().run(SweepActivities(shop.engine, half_away, grace=0).sweep_orders)
+    result = await ActivityEnvironment().run(
+        SweepActivities(shop.engine, half_away, Starter(half_away), grace=0).sweep_orders
+    )
     assert (result.live_orders, result.settlements_started) == (2, 1)
     assert await shop.is_known(settlement_workflow_id("cs_orphan"))
 
@@ -141,7 +144,7 @@ async def test_the_audit_tells_of_an_order_that_nobody_can_ask_about_and_of_the_
 async def test_with_temporal_away_the_sweep_fails_as_a_whole_and_is_tried_again(shop: Rig) -> None:
     await awaiting(shop.engine, "orphan")
     nobody = await Client.connect("127.0.0.1:1", lazy=True)
-    activities = SweepActivities(shop.engine, nobody, grace=0, listing=_empty)
+    activities = SweepActivities(shop.engine, nobody, Starter(nobody), grace=0, listing=_empty)
     with pytest.raises(RuntimeError, match="Failed client connect"):
         await ActivityEnvironment().run(activities.sweep_orders)
 

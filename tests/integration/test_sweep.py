@@ -16,10 +16,11 @@ from tests.support.provider import always
 from tests.support.rig import Rig
 from worker.activities.sweep import BATCH, SweepActivities
 from worker.keepers import running_workflows
+from worker.starting import Starter
 
 
 async def sweep(shop: Rig, grace: float = 0.0, batch: int = BATCH) -> SweepResult:
-    activities = SweepActivities(shop.engine, shop.temporal, grace=grace, batch=batch)
+    activities = SweepActivities(shop.engine, shop.temporal, Starter(shop.temporal), grace=grace, batch=batch)
     return await ActivityEnvironment().run(activities.sweep_orders)
 
 
@@ -150,7 +151,7 @@ async def test_parcels_do_not_wait_for_orphans(shop: Rig, monkeypatch: pytest.Mo
         await orders.fulfil_order(connection, order.order_id, "pi_1", timedelta(0))
     key, _, _ = await shop.bought()
     await terminate(shop, key)
-    activities = SweepActivities(shop.engine, shop.temporal, grace=0)
+    activities = SweepActivities(shop.engine, shop.temporal, Starter(shop.temporal), grace=0)
 
     async def time_is_up(_: object) -> None:
         raise asyncio.CancelledError

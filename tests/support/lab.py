@@ -25,7 +25,7 @@ from checkout.fingerprint import cart_fingerprint
 from checkout.ids import settlement_workflow_id
 from db import order_queries
 from db.audit import Finding, audit_ledgers
-from runtime.connection import SEARCH_ATTRIBUTES
+from runtime.search_attributes import SEARCH_ATTRIBUTES
 from tests.support.eventually import eventually
 from tests.support.provider import FakeProvider
 from worker import warehouse

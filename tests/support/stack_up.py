@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from stack.config import StackConfig
+from stack.ports import free_ports
 
 
 class Up:
@@ -36,15 +37,15 @@ class Up:
 
 
 @asynccontextmanager
-async def up(
-    place: Path, *options: str, parts: str = "postgres,temporal", through: tuple[str, ...] = (), **settings: str
-) -> AsyncIterator[Up]:
-    """Start it on free ports in `place`, perhaps `through` another program. Whatever happens, it is gone at the end."""
-    config = StackConfig.for_tests(place)
-    ports = {setting: str(port) for setting, port in config.ports().items()}
+async def up(place: Path, *options: str, parts: str = "postgres,temporal", **settings: str) -> AsyncIterator[Up]:
+    """Start it on free ports in `place`. Whatever happens, it is gone at the end."""
+    names = ("API", "PAYMENT", "TEMPORAL", "TEMPORAL_UI", "POSTGRES", "WORKER")
+    ports = {f"CHECKOUT_{name}_PORT": str(port) for name, port in zip(names, free_ports(len(names)), strict=True)}
+    ours = ("CHECKOUT_", "STRIPE_", "TEMPORAL_", "DATABASE_URL")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     process = await asyncio.create_subprocess_exec(
-        *through, sys.executable, "-m", "cli", "up", "--parts", parts, *options,
-        env={**config.base_env, "CHECKOUT_DATA_DIR": str(place), **ports, **settings},
+        sys.executable, "-m", "cli", "up", "--parts", parts, *options,
+        env={**env, "CHECKOUT_DATA_DIR": str(place), **ports, **settings},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     try:

@@ -8,17 +8,15 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 from temporalio.client import Client
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
-from checkout.contracts import SettlementInput, SweepResult
-from checkout.ids import TASK_QUEUE, settlement_workflow_id
+from checkout.contracts import SettlementInput, StartSettlementInput, SweepResult
 from db import order_queries
 from db.order_queries import UnsettledOrder
 from runtime.boundaries import Step
 from runtime.failpoints import around
 from worker import warehouse
+from worker.activities.settlements import StartsSettlements
 from worker.keepers import is_looked_after, running_workflows
-from worker.policies import WORKFLOW_TASK_TIMEOUT
 
 logger = logging.getLogger("worker")
 
@@ -37,13 +35,14 @@ class SweepActivities:
         self,
         engine: AsyncEngine,
         client: Client,
+        starter: StartsSettlements,
         *,
         grace: float,
         batch: int = BATCH,
         listing: Callable[[Client], Awaitable[set[str]]] = running_workflows,
     ) -> None:
         self._engine = engine
-        self._client = client
+        self._client, self._starter = client, starter
         self._grace = timedelta(seconds=grace)
         self._batch = batch
         self._listing = listing
@@ -84,13 +83,6 @@ class SweepActivities:
 
     @around(Step.HAND_TO_SETTLEMENT)
     async def _settle(self, order: UnsettledOrder) -> None:
-        await self._client.start_workflow(
-            "SettlementWorkflow",
-            SettlementInput(session_id=order.session_id, order_id=order.order_id),
-            id=settlement_workflow_id(order.session_id or order.order_id),
-            task_queue=TASK_QUEUE,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            task_timeout=WORKFLOW_TASK_TIMEOUT,
-            static_summary=f"Orphaned order {order.order_id}",
-        )
+        settlement = SettlementInput(session_id=order.session_id, order_id=order.order_id)
+        because = f"Orphaned order {order.order_id}"
+        await self._starter.settlement(StartSettlementInput(settlement, f"sweep/{order.order_id}", because))

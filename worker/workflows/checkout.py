@@ -1,75 +1,66 @@
 """The checkout, from Buy to fulfilled. Workflow id = idempotency key."""
 
-from datetime import timedelta
+from functools import partial
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+
+from checkout.settling import Close, Fulfil, Refund, Release, Wait, decide
+from worker.shield import shielded
+from worker.workflows import actions
+from worker.workflows.inbox import Inbox
 
 with workflow.unsafe.imports_passed_through():
-    from checkout.contracts import (
-        CheckoutInput,
-        CheckoutResult,
-        OpenOrderInput,
-        OrderStatus,
-        PaymentSessionView,
-        SessionProgress,
-    )
-    from worker import policies
-    from worker.activities.orders import OrderActivities
-    from worker.shield import shielded
-    from worker.steps import StepFailed, run_step
-    from worker.workflows.journey import OrderJourney
+    from checkout.contracts import CheckoutInput, CheckoutResult, Order, OrderStatus, PaymentSessionView, Reason
 
 
 @workflow.defn
-class CheckoutWorkflow(OrderJourney):
+class CheckoutWorkflow:
     @workflow.init
     def __init__(self, checkout: CheckoutInput) -> None:
-        super().__init__()
         self._checkout = checkout
+        self._order: Order | None = None
+        self.inbox = Inbox(start_over=partial(workflow.continue_as_new, checkout), hand_on=actions.hand_on)
 
     @workflow.run
     @shielded
     async def run(self, checkout: CheckoutInput) -> CheckoutResult:
-        """Reserve the stock, open the payment session, wait for the money, fulfil; or undo."""
-        await self._open_order()
-        if self.order.status is OrderStatus.PENDING:
-            await self.open_payment_session()
+        """Reserve the stock, open the payment session, wait for the money; then fulfil the order, or undo it."""
+        order = self._order = await actions.open_order(checkout)
+        if order.status is OrderStatus.PENDING:
+            order = self._order = await actions.open_session(order)
         else:
-            self.look_first()
-        await self.await_payment()
-        self.tell_outcome()
-        await self.hear_out()
-        return CheckoutResult(self.order.order_id, self.order.status, self.order.reason)
+            self.inbox.expect_news()  # an earlier run of this key got further: ask before waiting
+
+        while not self.inbox.is_done_with(order):
+            closing = await self.inbox.wait(order)  # for the provider's news, a wish to give up, or the deadline
+            session = await actions.ask_provider(order, closing)
+            match decide(order, session, closing):
+                case Fulfil(payment):
+                    order = await actions.fulfil(order, payment)
+                case Release(reason):
+                    order = await actions.release(order, reason)
+                case Refund(payment, reason):
+                    order = await actions.refund(order, payment, reason)
+                case Close(session_id):
+                    await actions.close_session(session_id)
+                case Wait() if session is None:
+                    await self.inbox.pause()  # the provider refuses to speak of it: an operator must look
+            self._order = order
+
+        actions.hand_over(order)
+        return CheckoutResult.of(order)
+
+    @workflow.signal
+    def payment_event(self, event_id: str = "", session_id: str = "", *_unexpected: object) -> None:
+        """The provider has news of a session. What it is, the provider is asked."""
+        self.inbox.hear(event_id, session_id)
+
+    @workflow.signal
+    def cancel(self, *_unexpected: object) -> None:
+        """The customer gives up. Money that has already come wins."""
+        self.inbox.give_up(Reason.CUSTOMER)
 
     @workflow.query
     def payment_session(self) -> PaymentSessionView:
         """The session to send the customer to, as soon as there is one; or why there will be none."""
-        if self._order is None or self._order.status is OrderStatus.PENDING:
-            progress = SessionProgress.OPENING
-        else:
-            progress = SessionProgress.READY if self._order.session else SessionProgress.CLOSED
-        return PaymentSessionView(progress, self._checkout.fingerprint, self._checkout.request_id, self._order)
-
-    async def _open_order(self) -> None:
-        """Insert the order and reserve its stock; or find the order that an earlier run of this key opened."""
-        now = workflow.now()
-        request = OpenOrderInput(
-            checkout_key=self._checkout.checkout_key,
-            lines=self._checkout.lines,
-            fingerprint=self._checkout.fingerprint,
-            opened_at=now,
-            expires_at=now + timedelta(seconds=self._checkout.payment_timeout),
-            email=self._checkout.email,
-            client=self._checkout.client,
-        )
-        try:
-            order = await run_step(OrderActivities.open_order, request, policies.DATABASE, "Reserve the stock")
-        except StepFailed as error:
-            raise ApplicationError(str(error), type=error.kind, non_retryable=True) from error
-        if order.fingerprint != self._checkout.fingerprint:
-            raise ApplicationError("This key belongs to another cart", type="KeyReused", non_retryable=True)
-        self._see(order)
-
-    def start_over(self) -> None:
-        workflow.continue_as_new(self._checkout)
+        return PaymentSessionView.of(self._checkout, self._order)

@@ -17,8 +17,7 @@ from api.state import Gateway, GatewayDependency
 from api.web.console.provider import last_event
 from api.web.console.session import FormDependency
 from api.webhooks import SessionEvent, deliver, parse, start_settlement
-from checkout.contracts import Order
-from checkout.ids import settlement_workflow_id
+from checkout.contracts import Order, SettlementInput
 from db import order_queries
 
 logger = logging.getLogger("api")
@@ -49,11 +48,9 @@ async def settle(order_id: OrderId, form: FormDependency, gateway: GatewayDepend
     if order.session is None or order.status.is_kept:
         await start_settlement(
             gateway.temporal,
-            settlement_workflow_id(order.session.session_id if order.session else order.order_id),
-            order_id=order.order_id,
-            signal="payment_event",
-            arguments=[_event_id()],
-            summary="An operator asked to settle the order",
+            SettlementInput.of(order),
+            because="An operator asked to settle the order",
+            event_id=_event_id(),
         )
     else:
         event = SessionEvent(_event_id(), "operator.settle", order.session.session_id, order.checkout_key)

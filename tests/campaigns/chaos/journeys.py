@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from runtime.boundaries import Step
 from tests.campaigns.chaos.customer import Customer
-from tests.campaigns.chaos.interventions import ended, force_payment, give_back, terminate
+from tests.campaigns.chaos.interventions import ended, force_payment, give_back, pay_again, terminate
 from tests.campaigns.chaos.verdicts import eventually, expect
 from tests.campaigns.chaos.world import World
 
@@ -146,6 +146,21 @@ async def orphan_without_news(trip: Trip) -> str:
     return f"{order['status']}:{order['reason']}"
 
 
+async def second_session(trip: Trip) -> str:
+    """A second session under the order's key is paid: its money goes back, and the order goes on."""
+    customer = trip.customer()
+    expect(await customer.buy(), "a session")
+    other = await pay_again(trip.world, customer)
+
+    async def is_given_back() -> bool | None:
+        statement = f"SELECT count(*) FROM payments.ledger WHERE session_id = '{other}' AND kind = 'refund'"
+        return True if int((await trip.world.query(statement))[0][0]) == 1 else None
+
+    await eventually(is_given_back, 60, "the second session's money was kept")
+    expect(await customer.pay(), "the payment to be taken")
+    return str((await customer.until("dispatched"))["status"])
+
+
 async def restock(trip: Trip) -> str:
     """An operator adds stock, seeing an error or not, and looks before doing it again: the audit counts."""
     world = trip.world
@@ -195,4 +210,5 @@ JOURNEY_OF: Mapping[Step, Journey] = {
     Step.LOOK_FOR_REFUND: refund_elsewhere,
     Step.SWEEP: orphan_without_news,
     Step.HAND_TO_SETTLEMENT: orphan_without_news,
+    Step.HAND_ON_SESSION: second_session,
 }

@@ -5,6 +5,8 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from tests.campaigns.chaos.campaign import Campaign
 from tests.campaigns.chaos.matrix import Result
 from tests.campaigns.chaos.race import RaceResult
@@ -51,9 +53,11 @@ def test_a_failed_scenario_a_failed_phase_and_a_missed_target_are_all_told() -> 
     assert "missed" in told
 
 
-async def test_schedules_that_fail_are_a_problem(tmp_path: Path) -> None:
+async def test_schedules_that_fail_are_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     campaign = Campaign(7, tmp_path, print)
-    await campaign.run_schedules(3, python=str(shutil.which("true")))
+    monkeypatch.setattr("tests.campaigns.chaos.campaign.sys.executable", shutil.which("true"))
+    await campaign.run_schedules(3)
     assert campaign.report.ok
-    await campaign.run_schedules(3, python=str(shutil.which("false")))
+    monkeypatch.setattr("tests.campaigns.chaos.campaign.sys.executable", shutil.which("false"))
+    await campaign.run_schedules(3)
     assert campaign.report.problems == ["random schedules: seed 7, see above how to replay"]

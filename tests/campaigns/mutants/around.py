@@ -1,72 +1,65 @@
 """Bugs planted around the story: the settlement, the sweep, and the adapter to the payment service."""
 
 from tests.campaigns.mutants.anchors import Code, Text
-from tests.campaigns.mutants.mutant import Mutant, bug, mutant
-
-_SETTLEMENT = "worker/workflows/settlement.py"
-
+from tests.campaigns.mutants.mutant import Mutant, bug
 
 AROUND: tuple[Mutant, ...] = (
-    mutant(
+    bug(
         "settlement-gives-late-money-back",
-        _SETTLEMENT,
-        "        elif not self.order.status.is_kept:",
-        "        elif False:",
+        Code("settling._unwanted", "session.paid and session.payment_intent_id is not None", "False"),
         breaks="money after the cancel would be kept",
         tests="test_money_after_the_cancel_is_given_back_once_however_often_it_is_told",
     ),
-    mutant(
+    bug(
         "settlement-keeps-what-was-fulfilled",
-        _SETTLEMENT,
-        "        elif not self.order.status.is_kept:",
-        "        elif True:",
+        Code(
+            "settling.decide",
+            "order.status.is_kept or order.status is OrderStatus.REFUNDED",
+            "order.status is OrderStatus.REFUNDED",
+        ),
         breaks="a redelivered event would refund a fulfilled order",
-        tests="test_a_redelivery_for_a_fulfilled_order_changes_nothing",
+        tests="test_what_follows_from_the_providers_word",
     ),
-    mutant(
+    bug(
         "refund-at-the-provider-is-looked-for",
-        _SETTLEMENT,
-        '        elif workflow.patched("refunded-at-the-provider"):',
-        "        elif False:",
+        Code("SettlementWorkflow._settle", "order.status.is_kept", "False"),
         breaks="money given back in the provider's dashboard would leave the order fulfilled",
         tests="test_money_given_back_at_the_provider_ends_the_order_as_refunded",
     ),
     bug(
         "refund-at-the-provider-is-the-providers-word",
-        Code("notice_refund", "not await self._provider.is_refunded(request.payment_intent_id)", "False"),
+        Code(
+            "PaymentActivities.notice_refund",
+            "not await self._provider.is_refunded(request.payment_intent_id)",
+            "False",
+        ),
         breaks="a redelivered event would end a fulfilled order as refunded, its money kept",
         tests="test_a_redelivery_for_a_fulfilled_order_changes_nothing",
     ),
-    mutant(
+    bug(
         "foreign-session-is-closed",
-        _SETTLEMENT,
-        "        if session is not None and not self._is_own(session):",
-        "        if False:",
+        Code(
+            "SettlementWorkflow.run", "session is not None and not (order and order.owns(session.session_id))", "False"
+        ),
         breaks="a payment of no order would be kept",
         tests="test_a_session_of_no_order_is_closed_and_its_money_given_back",
     ),
-    mutant(
+    bug(
         "second-session-is-not-the-orders",
-        _SETTLEMENT,
-        "Reason.LATE_PAYMENT, is_own=self._is_own(session))",
-        "Reason.LATE_PAYMENT)",
+        Code("SettlementWorkflow.run", "order and order.owns(session.session_id)", "order"),
         breaks="refunding a stray payment would end an order that goes well",
         tests="test_a_second_session_of_a_live_order_is_given_back_and_the_first_goes_on",
     ),
-    mutant(
+    bug(
         "refused-look-is-no-answer",
-        _SETTLEMENT,
-        '                "Look at the payment session",\n                unless=PaymentUnknown.__name__,\n',
-        '                "Look at the payment session",\n                unless="PaymentRefused",\n',
+        Code("actions.look_up", "PaymentUnknown.__name__", "'PaymentRefused'"),
         breaks="money that came late, while our key was refused, would be forgotten",
         tests="tests/workflow/test_journey_guards.py::"
         "test_late_money_is_given_back_though_the_first_look_at_it_was_refused",
     ),
-    mutant(
+    bug(
         "orphan-without-session",
-        _SETTLEMENT,
-        "            if order.status is OrderStatus.PENDING:\n                await self.open_payment_session()\n",
-        "            pass\n",
+        Code("SettlementWorkflow._settle", "order.status is OrderStatus.PENDING", "False"),
         breaks="a session whose reply was lost with its workflow would stay payable",
         tests="test_an_order_orphaned_before_its_session_was_recorded_leaves_none_payable",
     ),
@@ -82,11 +75,9 @@ AROUND: tuple[Mutant, ...] = (
         breaks="each order would get a second workflow",
         tests="test_an_order_that_is_looked_after_is_left_alone",
     ),
-    mutant(
+    bug(
         "orphan-is-looked-at-first",
-        _SETTLEMENT,
-        "            self.look_first()\n",
-        "",
+        Code("SettlementWorkflow._see_through", "self.inbox.expect_news()", "None"),
         breaks="an orphaned order that was paid would wait for its deadline",
         tests="test_a_paid_order_whose_workflow_was_terminated_is_fulfilled",
     ),
@@ -158,44 +149,33 @@ AROUND: tuple[Mutant, ...] = (
         breaks="after a loss of Temporal's data no sweep would come to an end",
         tests="test_the_listing_shows_settlements_too",
     ),
-    mutant(
+    bug(
         "other-sessions-are-handed-on-to-the-end",
-        "worker/workflows/journey.py",
-        "            if not (self._other_sessions and workflow.patched(EVERY_EVENT_COUNTS)):\n",
-        "            if True:\n",
+        Code("Inbox.is_done_with", "order.status.is_live or self._others(order)", "order.status.is_live"),
         breaks="a payment of another session, told in a checkout's last moment, would be kept",
         tests="test_one_that_comes_while_the_last_news_are_looked_at",
     ),
-    mutant(
+    bug(
         "other-sessions-are-handed-on-again",
-        "worker/workflows/news.py",
-        "            self._handed_on.discard(session_id)\n",
-        "            pass\n",
+        Code("Inbox.hear", "self._handed_on.discard(session_id)", "None"),
         breaks="a session that was unpaid when it was looked at would keep what is paid later",
         tests="test_one_that_was_complete_but_unpaid_and_is_paid_later",
     ),
-    mutant(
+    bug(
         "other-sessions-are-heard-of-in-a-flood",
-        "worker/workflows/news.py",
-        "        elif not workflow.patched(EVERY_EVENT_COUNTS):",
-        "        else:",
+        Code(
+            "Inbox.hear",
+            "not isinstance(event_id, str) or event_id in self._event_ids",
+            "not isinstance(event_id, str) or event_id in self._event_ids"
+            " or len(self._event_ids) >= policies.MAX_EVENTS_PER_RUN",
+        ),
         breaks="the event after the five hundredth would be lost, whatever it tells of",
         tests="test_one_that_comes_after_a_flood",
     ),
-    mutant(
+    bug(
         "running-settlement-is-told",
-        "worker/workflows/children.py",
-        '            await running.signal("payment_event"',
-        '            workflow.logger.info("%s %s", running',
+        Code("Starter.settlement", "[] if request.event_id is None else [request.event_id]", "['told']"),
         breaks="a settlement that has looked already would not look again",
         tests="test_one_that_is_paid_while_its_settlement_runs_on_what_it_saw_before",
-    ),
-    mutant(
-        "old-checkouts-decide-as-they-did",
-        "worker/workflows/news.py",
-        "        if session_id in self._handed_on and workflow.patched(EVERY_EVENT_COUNTS):",
-        "        if session_id in self._handed_on:",
-        breaks="a checkout that waits during the upgrade would stop with a nondeterminism error",
-        tests="tests/replay/test_replay.py::test_todays_workflows_replay_the_history",
     ),
 )

@@ -30,19 +30,25 @@ GATEWAY = (
     ),
     bug(
         "running-checkout-is-joined",
-        Code("_start_workflow", "WorkflowIDConflictPolicy.USE_EXISTING", "WorkflowIDConflictPolicy.FAIL"),
+        Code("Starter.checkout", "WorkflowIDConflictPolicy.USE_EXISTING", "WorkflowIDConflictPolicy.FAIL"),
         breaks="the second click would get an error",
         tests="test_of_many_clicks_all_get_one_answer_and_only_one_was_first",
     ),
     bug(
         "running-checkout-is-not-replaced",
-        Code("_start_workflow", "WorkflowIDConflictPolicy.USE_EXISTING", "WorkflowIDConflictPolicy.TERMINATE_EXISTING"),
+        Code(
+            "Starter.checkout", "WorkflowIDConflictPolicy.USE_EXISTING", "WorkflowIDConflictPolicy.TERMINATE_EXISTING"
+        ),
         breaks="the second click would terminate the first one's checkout",
         tests="test_of_many_clicks_all_get_one_answer_and_only_one_was_first",
     ),
     bug(
         "ended-checkout-is-not-rerun",
-        Code("Checkouts._start", "WorkflowIDReusePolicy.REJECT_DUPLICATE", "WorkflowIDReusePolicy.ALLOW_DUPLICATE"),
+        Code(
+            "Starter.checkout",
+            "WorkflowIDReusePolicy.ALLOW_DUPLICATE if again else WorkflowIDReusePolicy.REJECT_DUPLICATE",
+            "WorkflowIDReusePolicy.ALLOW_DUPLICATE",
+        ),
         breaks="a key whose checkout has just ended would run again",
         tests="test_a_checkout_that_ended_between_look_and_start_is_not_run_again",
     ),

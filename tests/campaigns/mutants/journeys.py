@@ -1,46 +1,41 @@
 """Bugs planted in the workflows and their activities: the story and its care for what the platform does to it."""
 
 from tests.campaigns.mutants.anchors import Code
-from tests.campaigns.mutants.mutant import Edit, Mutant, bug, mutant
-
-_JOURNEY = "worker/workflows/journey.py"
-_NEWS = "worker/workflows/news.py"
-_CHECKOUT = "worker/workflows/checkout.py"
-
+from tests.campaigns.mutants.mutant import bug
 
 JOURNEYS = (
-    mutant(
+    bug(
         "expire-first",
-        _JOURNEY,
-        "        else:\n            session = await run_step(\n                PaymentActivities.expire_session,",
-        "        else:\n            await self._release(OrderStatus.CANCELLED, self._closing)\n"
-        "            session = await run_step(\n                PaymentActivities.expire_session,",
+        Code("actions.ask_provider", "PaymentActivities.expire_session", "PaymentActivities.retrieve_session"),
+        Code(
+            "settling.decide",
+            "Close(session.session_id) if closing else Wait()",
+            "Release(closing) if closing else Wait()",
+        ),
         breaks="stock would go back while the session can still be paid",
-        tests="test_the_deadline_closes_the_session_while_the_stock_is_still_held",
-    ),
-    mutant(
-        "expired-is-the-providers-word",
-        _JOURNEY,
-        "PaymentActivities.expire_session, session_id, policies.PROVIDER",
-        "PaymentActivities.retrieve_session, session_id, policies.PROVIDER",
-        breaks="a session past its deadline would stay payable",
         tests="test_without_payment_the_deadline_closes_the_session_and_returns_the_stock",
     ),
-    mutant(
-        "provider-decides-not-the-event",
-        _JOURNEY,
-        "        if session.paid:\n            await self._accept(session)",
-        "        if session.paid or self._closing is None:\n            await self._accept(session)",
-        breaks="any event would fulfil",
-        tests="test_a_declined_card_is_not_the_end_and_a_later_payment_counts",
+    bug(
+        "expired-is-the-providers-word",
+        Code(
+            "settling.decide",
+            "Close(session.session_id) if closing else Wait()",
+            "Release(closing) if closing else Wait()",
+        ),
+        breaks="stock would go back for a session that can still be paid",
+        tests="test_what_follows_from_the_providers_word",
     ),
-    mutant(
+    bug(
+        "provider-decides-not-the-event",
+        Code("settling.decide", "session.paid", "session.paid or closing is None"),
+        breaks="any event would fulfil",
+        tests="test_what_follows_from_the_providers_word",
+    ),
+    bug(
         "complete-is-not-paid",
-        _JOURNEY,
-        "        if session.paid:\n            await self._accept(session)",
-        "        if session.status is SessionStatus.COMPLETE:\n            await self._accept(session)",
+        Code("settling.decide", "session.paid", "session.status is SessionStatus.COMPLETE"),
         breaks="an unpaid order would ship",
-        tests="test_complete_but_unpaid_ships_nothing_and_ends_at_the_deadline",
+        tests="test_what_follows_from_the_providers_word",
     ),
     bug(
         "amount-compared",
@@ -60,27 +55,30 @@ JOURNEYS = (
         breaks="another order's payment would fulfil this one",
         tests="test_a_payment_that_is_not_the_one_agreed_is_given_back",
     ),
-    mutant(
+    bug(
         "deadline-is-heard",
-        _JOURNEY,
-        "                    timeout=remaining,\n",
-        "                    timeout=None,\n",
+        Code(
+            "Inbox.wait",
+            "workflow.wait_condition(lambda: self.has_news or self.closing is not None,"
+            " timeout=remaining, timeout_summary='Payment deadline')",
+            "workflow.wait_condition(lambda: self.has_news or self.closing is not None)",
+        ),
         breaks="an unpaid order would keep its stock for ever",
         tests="test_a_payment_whose_webhook_never_comes_is_found_at_the_deadline",
     ),
-    mutant(
+    bug(
         "deadline-closes",
-        _JOURNEY,
-        "workflow.now() >= self.order.expires_at:\n            self._closing = Reason.TIMEOUT",
-        "workflow.now() >= self.order.expires_at:\n            self._closing = None",
+        Code("Inbox.wait", "self.give_up(Reason.TIMEOUT)", "None"),
         breaks="at the deadline nothing would end",
         tests="test_without_payment_the_deadline_closes_the_session_and_returns_the_stock",
     ),
-    mutant(
+    bug(
         "stock-returns-without-a-session",
-        _JOURNEY,
-        "            await self._release(OrderStatus.REJECTED, Reason.PAYMENT_UNAVAILABLE)\n",
-        "            raise\n",
+        Code(
+            "actions.open_session",
+            "return await release(order, Reason.PAYMENT_UNAVAILABLE, OrderStatus.REJECTED)",
+            "raise",
+        ),
         breaks="a refused session would leave the stock reserved",
         tests="test_a_provider_that_refuses_for_good_ends_the_checkout_and_returns_the_stock",
     ),
@@ -108,11 +106,9 @@ JOURNEYS = (
         breaks="after a day the provider has forgotten the key and would open a second session",
         tests="test_an_order_older_than_the_providers_memory_is_looked_up_before_a_session_is_asked_for",
     ),
-    mutant(
+    bug(
         "shield",
-        _CHECKOUT,
-        "    @workflow.run\n    @shielded\n",
-        "    @workflow.run\n",
+        Code("shield.shielded", "asyncio.shield(story)", "story"),
         breaks="a cancel in the UI would leave a payable session and reserved stock",
         tests="test_cancelled_in_the_ui_while_it_waits_settles_and_then_shows_as_cancelled",
     ),
@@ -122,75 +118,69 @@ JOURNEYS = (
         breaks="the first unanswered call would end the checkout",
         tests="test_a_provider_that_is_away_is_asked_until_it_answers",
     ),
-    mutant(
+    bug(
         "signal-of-anything",
-        _NEWS,
-        "if not isinstance(event_id, str) or event_id in self._event_ids:",
-        "if event_id in self._event_ids:",
+        Code(
+            "Inbox.hear", "not isinstance(event_id, str) or event_id in self._event_ids", "event_id in self._event_ids"
+        ),
         breaks="one odd signal would stop the checkout for ever",
         tests="test_signals_that_cannot_be_decoded_or_are_unknown_do_not_stop_the_checkout",
     ),
-    mutant(
+    bug(
         "events-deduplicated",
-        _NEWS,
-        "if not isinstance(event_id, str) or event_id in self._event_ids:",
-        "if not isinstance(event_id, str):",
+        Code(
+            "Inbox.hear",
+            "not isinstance(event_id, str) or event_id in self._event_ids",
+            "not isinstance(event_id, str)",
+        ),
         breaks="a hundred copies of an event would be a hundred calls",
         tests="test_an_event_told_again_is_not_looked_at_again",
     ),
-    mutant(
+    bug(
         "continue-as-new",
-        _NEWS,
-        "        return is_long and self._closing in (None, Reason.TIMEOUT)",
-        "        return False",
+        Code("Inbox._is_full", "is_long and self.closing in (None, Reason.TIMEOUT)", "False"),
         breaks="after a flood of events no further one would be heard",
         tests="test_a_flood_of_events_continues_as_new_and_loses_nothing",
     ),
-    mutant(
+    bug(
         "late-money-goes-back",
-        _JOURNEY,
-        "if self.order.status in (OrderStatus.CANCELLED, OrderStatus.REJECTED):\n            await self._refund",
-        "if False:\n            await self._refund",
+        Code("actions.fulfil", "fulfilled.status in (OrderStatus.CANCELLED, OrderStatus.REJECTED)", "False"),
         breaks="a payment for an order that another hand cancelled would be kept",
         tests="test_a_payment_of_an_order_that_another_hand_cancelled_is_given_back",
     ),
-    mutant(
+    bug(
         "unfulfillable-is-refunded",
-        _JOURNEY,
-        "            await self._refund(session, Reason.CANNOT_FULFIL)\n",
-        "            pass\n",
+        Code("actions.fulfil", "return await _undo(order, payment_intent_id, Reason.CANNOT_FULFIL)", "return order"),
         breaks="paid and without stock: the money would be kept",
         tests="test_a_paid_order_that_lost_its_reservation_is_refunded_once_and_remains_an_alarm",
     ),
-    mutant(
+    bug(
         "refusal-keeps-the-stock",
-        _JOURNEY,
-        'await workflow.sleep(policies.REFUSED_PAUSE, summary="The payment service refuses to answer")',
-        "await self._release(OrderStatus.CANCELLED, Reason.OPERATOR)",
+        Code(
+            "settling.decide",
+            "Wait() if order is not None and order.status.is_live else Nothing()",
+            "Release(Reason.OPERATOR)",
+        ),
         breaks="a wrong API key would cancel orders that were paid",
-        tests="test_a_provider_that_refuses_to_speak_of_the_session_is_asked_again_later",
+        tests="test_what_follows_from_the_providers_word",
     ),
-    mutant(
+    bug(
         "run-has-its-cart",
-        _CHECKOUT,
-        "if order.fingerprint != self._checkout.fingerprint:",
-        "if False:",
+        Code("actions.open_order", "order.fingerprint != checkout.fingerprint", "False"),
         breaks="a second run with another cart would take the first one's order over",
         tests="test_a_second_run_with_another_cart_touches_nothing",
     ),
-    mutant(
+    bug(
         "late-news-is-looked-at",
-        _JOURNEY,
-        "            await self.look_at_late_news()\n",
-        "",
+        Code("Inbox.is_done_with", "order.status.is_kept or order.session is None or not self.has_news", "True"),
         breaks="money that comes while the order is being closed would be kept",
         tests="test_money_that_comes_while_the_order_is_being_closed_goes_back_too",
     ),
-    Mutant(
+    bug(
         "customer-cancel-heard",
-        (Edit(_NEWS, "self._closing = self._closing or Reason.CUSTOMER", "self._has_news = True"),),
-        "a customer who gives up would wait for the deadline",
-        ("test_a_customer_who_cancels_gets_the_session_closed_before_the_stock_returns",),
+        Code("CheckoutWorkflow.cancel", "self.inbox.give_up(Reason.CUSTOMER)", "self.inbox.expect_news()"),
+        breaks="a customer who gives up would wait for the deadline",
+        tests="test_a_customer_who_cancels_gets_the_session_closed_before_the_stock_returns",
     ),
     bug(
         "rejected-is-an-order-without-a-session",

@@ -1,34 +1,24 @@
 """Bugs planted where money comes late, and where what tells of it is odd."""
 
 from tests.campaigns.mutants.anchors import Code
-from tests.campaigns.mutants.mutant import Mutant, bug, mutant
-
-_NEWS = "worker/workflows/news.py"
-_SETTLEMENT = "worker/workflows/settlement.py"
-
+from tests.campaigns.mutants.mutant import Mutant, bug
 
 LATE: tuple[Mutant, ...] = (
-    mutant(
+    bug(
         "odd-session-ids-are-dropped",
-        _NEWS,
-        "        if not is_provider_id(session_id) and workflow.patched(IDS_ARE_CHECKED):",
-        "        if False:",
+        Code("Inbox.hear", "isinstance(session_id, str) and is_provider_id(session_id)", "isinstance(session_id, str)"),
         breaks="one signal with a long session id would stop a checkout for ever, its customer's money taken",
         tests="test_a_session_id_that_can_be_none_does_not_stop_the_checkout",
     ),
-    mutant(
+    bug(
         "repeats-are-counted",
-        _NEWS,
-        "        if self._signals >= policies.MAX_SIGNALS_PER_RUN and",
-        "        if False and",
+        Code("Inbox._is_full", "self._signals >= policies.MAX_SIGNALS_PER_RUN", "False"),
         breaks="after ten thousand repeats of an event Temporal would take no other",
         tests="tests/workflow/test_checkout.py::test_a_flood_of_repeats_continues_as_new_as_well",
     ),
-    mutant(
+    bug(
         "own-session-is-asked-for-again",
-        _SETTLEMENT,
-        "            if session is None and self._is_own_id(settlement.session_id) and workflow.patched(OWN_IS_KNOWN):",
-        "            if False:",
+        Code("SettlementWorkflow._settle", "session is None and order.session is not None", "False"),
         breaks="with a wrong key for a moment, late money would be kept",
         tests="test_an_ended_orders_own_session_is_not_taken_for_unknown",
     ),

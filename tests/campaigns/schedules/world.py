@@ -33,6 +33,7 @@ from tests.support.lab import Lab
 from tests.support.rig import settings_for
 from worker.activities.sweep import SweepActivities
 from worker.app import Dependencies, create_worker
+from worker.starting import Starter
 
 SESSION_WAIT = 0.6  # seconds, real: how long a click waits for its session
 PAYMENT_TIMEOUT = 900.0  # seconds, skipped
@@ -180,7 +181,9 @@ class World:
             return await order_queries.find_by_key(connection, checkout_key)
 
     async def sweep(self) -> None:
-        activities = SweepActivities(self.engine, self.client, grace=_NO_GRACE, listing=_no_listing)
+        activities = SweepActivities(
+            self.engine, self.client, Starter(self.client), grace=_NO_GRACE, listing=_no_listing
+        )
         result = await ActivityEnvironment().run(activities.sweep_orders)
         self.counts["orphan handed to a settlement"] += result.settlements_started
 

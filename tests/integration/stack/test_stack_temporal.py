@@ -7,7 +7,7 @@ import signal
 import stat
 from urllib.request import urlopen
 
-from stack.stack import Stack
+from stack import Stack
 from stack.testing import listening_addresses, running_stack
 
 
@@ -25,7 +25,7 @@ async def test_temporal_keeps_its_history_through_a_kill() -> None:
 async def test_temporal_knows_our_search_attributes_when_it_is_ready() -> None:
     from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
-    from runtime.connection import CHECKOUT_STATUS, ORDER_ID
+    from runtime.search_attributes import CHECKOUT_STATUS, ORDER_ID
 
     async with running_stack("temporal") as stack:
         client = await connect(stack)
@@ -41,7 +41,7 @@ async def test_temporal_and_its_web_ui_listen_on_loopback_only() -> None:
             async with asyncio.timeout(10):
                 while not listening_addresses(port):
                     await asyncio.sleep(0.02)
-            assert listening_addresses(port) == {"127.0.0.1"}
+            assert listening_addresses(port) == {"0100007F"}
         page = await asyncio.to_thread(lambda: urlopen(stack.urls["temporal_ui"], timeout=5).read())
         assert b"<html" in page
 

@@ -90,7 +90,7 @@ def test_a_support_script_is_valid_stops_at_the_first_error_and_can_be_executed(
 
 
 def test_the_namespace_job_registers_what_the_workflow_sets(root: Path) -> None:
-    from runtime.connection import SEARCH_ATTRIBUTES
+    from runtime.search_attributes import SEARCH_ATTRIBUTES
 
     script = (root / "deploy/temporal/setup-namespace.sh").read_text()
     listed = re.search(r"^for attribute in (.+); do$", script, re.MULTILINE)

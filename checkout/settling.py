@@ -1,0 +1,96 @@
+"""What follows from the payment service's word: the one rule, for a checkout and for a settlement alike.
+
+The provider is the authority on money. A webhook, a deadline or a wish to cancel are only reasons to ask it; what it
+answers goes through `decide`, and nothing else in the shop interprets it. Stock goes back only once the provider has
+said that the session can no longer be paid. ARCHITECTURE.md shows the same as a table.
+"""
+
+from dataclasses import dataclass
+
+from checkout.contracts import Order, OrderStatus, Reason, SessionState, SessionStatus
+
+
+@dataclass(frozen=True)
+class Fulfil:
+    """The payment is the one agreed: hand out the goods. Without a payment intent, no money moved."""
+
+    payment_intent_id: str | None
+
+
+@dataclass(frozen=True)
+class Release:
+    """Nobody can pay any more: end the order and return its stock."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class Refund:
+    """Money came that is not ours to keep: give it back, once."""
+
+    payment_intent_id: str
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class Close:
+    """Nobody shall pay: expire the session at the provider, which then has another word on it."""
+
+    session_id: str
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Undecided: the stock stays held, and the provider is asked again."""
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """It is as it should be."""
+
+
+Decision = Fulfil | Release | Refund | Close | Wait | Nothing
+
+
+def decide(order: Order | None, session: SessionState | None, closing: Reason | None = None) -> Decision:
+    """What to do about `order`, now that the provider has said `session`.
+
+    `order` is None when the session belongs to none of ours, `session` when the provider did not answer or refused to.
+    `closing` says why the order is to end, if it is: its deadline has passed, or somebody gave it up.
+    """
+    if session is None:
+        return Wait() if order is not None and order.status.is_live else Nothing()
+    if order is None or not order.owns(session.session_id):
+        return _unwanted(session)
+    if order.status.is_kept or order.status is OrderStatus.REFUNDED:
+        return Nothing()
+    if not order.status.is_live:
+        return _unwanted(session)
+    if session.paid:
+        return _paid(order, session)
+    match session.status:
+        case SessionStatus.EXPIRED:
+            # Closed at the provider before our deadline: the customer left through its page.
+            return Release(closing or Reason.CUSTOMER)
+        case SessionStatus.COMPLETE:
+            # Complete but unpaid cannot be paid by anyone any more; money that comes all the same is given back.
+            return Release(closing) if closing else Wait()
+        case SessionStatus.OPEN:
+            # A declined card is not an end: the session stays open, and another card may do.
+            return Close(session.session_id) if closing else Wait()
+
+
+def _paid(order: Order, session: SessionState) -> Decision:
+    if session.pays_for(order):
+        return Fulfil(session.payment_intent_id)
+    # Something else was paid than was agreed. A session that cost nothing has no payment to give back.
+    if session.payment_intent_id is None:
+        return Release(Reason.PAYMENT_MISMATCH)
+    return Refund(session.payment_intent_id, Reason.PAYMENT_MISMATCH)
+
+
+def _unwanted(session: SessionState) -> Decision:
+    """The order has ended without this payment, or there never was an order for it."""
+    if session.paid and session.payment_intent_id is not None:
+        return Refund(session.payment_intent_id, Reason.LATE_PAYMENT)
+    return Close(session.session_id) if session.status is SessionStatus.OPEN else Nothing()

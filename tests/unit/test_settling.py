@@ -1,0 +1,125 @@
+"""The rule of settling, cell by cell: every kind of order, every word of the provider, to be closed or not."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import product
+
+import pytest
+
+from checkout.contracts import Order, OrderStatus, PaymentSession, Reason, SessionState, SessionStatus
+from checkout.settling import Close, Decision, Fulfil, Nothing, Refund, Release, Wait, decide
+from tests.unit.docs.markdown import document
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+ORDER = Order(
+    "ord_1",
+    "key",
+    "f" * 64,
+    OrderStatus.AWAITING_PAYMENT,
+    1000,
+    "usd",
+    AT,
+    AT,
+    session=PaymentSession("cs_1", "https://p"),
+)
+OPEN = SessionState("cs_1", SessionStatus.OPEN, False, 1000, "usd", "ord_1")
+PAID = replace(OPEN, status=SessionStatus.COMPLETE, paid=True, payment_intent_id="pi_1")
+
+LIVE = {"pending": OrderStatus.PENDING, "awaiting payment": OrderStatus.AWAITING_PAYMENT}
+KEPT = {"fulfilled": OrderStatus.FULFILLED, "dispatched": OrderStatus.DISPATCHED}
+ENDED = {"cancelled": OrderStatus.CANCELLED, "rejected": OrderStatus.REJECTED}
+ORDERS: dict[str, Order | None] = {
+    **{name: replace(ORDER, status=status) for name, status in (LIVE | KEPT | ENDED).items()},
+    "refunded": replace(ORDER, status=OrderStatus.REFUNDED),
+    "none": None,
+    "another session's": replace(ORDER, session=PaymentSession("cs_2", "https://p")),
+    "without a session": replace(ORDER, status=OrderStatus.PENDING, session=None),
+}
+PAID_OTHERWISE = {
+    "paid less": replace(PAID, amount_total=999),
+    "paid more": replace(PAID, amount_total=1001),
+    "paid in another currency": replace(PAID, currency="jpy"),
+    "paid for another order": replace(PAID, order_id="ord_2"),
+    "paid for no order": replace(PAID, order_id=None),
+}
+NO_MONEY = {
+    "paid otherwise, no money moved": replace(PAID, amount_total=0, payment_intent_id=None),
+    "paid as agreed, no money moved": replace(PAID, payment_intent_id=None),
+}
+SESSIONS: dict[str, SessionState | None] = {
+    "paid": PAID,
+    **PAID_OTHERWISE,
+    **NO_MONEY,
+    "open": OPEN,
+    "expired": replace(OPEN, status=SessionStatus.EXPIRED),
+    "complete, unpaid": replace(OPEN, status=SessionStatus.COMPLETE),
+    "no answer": None,
+}
+CLOSINGS = (None, Reason.TIMEOUT, Reason.CUSTOMER, Reason.OPERATOR)
+
+
+def expected(order: str, session: str, closing: Reason | None) -> Decision:
+    """Written down a second time, by what it is for and not by how it is found out."""
+    if order in KEPT or order == "refunded":
+        return Nothing()
+    if order in LIVE:
+        return {
+            "paid": Fulfil("pi_1"),
+            **dict.fromkeys(PAID_OTHERWISE, Refund("pi_1", Reason.PAYMENT_MISMATCH)),
+            "paid otherwise, no money moved": Release(Reason.PAYMENT_MISMATCH),
+            "paid as agreed, no money moved": Fulfil(None),
+            "open": Close("cs_1") if closing else Wait(),
+            "expired": Release(closing or Reason.CUSTOMER),
+            "complete, unpaid": Release(closing) if closing else Wait(),
+            "no answer": Wait(),
+        }[session]
+    if session == "no answer":
+        return Wait() if order in ("another session's", "without a session") else Nothing()
+    if session == "open":
+        return Close("cs_1")
+    is_money = session.startswith("paid") and not session.endswith("no money moved")
+    return Refund("pi_1", Reason.LATE_PAYMENT) if is_money else Nothing()
+
+
+@pytest.mark.parametrize(("order", "session", "closing"), list(product(ORDERS, SESSIONS, CLOSINGS)))
+def test_what_follows_from_the_providers_word(order: str, session: str, closing: Reason | None) -> None:
+    assert decide(ORDERS[order], SESSIONS[session], closing) == expected(order, session, closing)
+
+
+GROUPS = {
+    "live": [*LIVE],
+    "fulfilled, dispatched or refunded": [*KEPT, "refunded"],
+    "cancelled or rejected; or the session is not its own": [*ENDED, "none"],
+}
+SAYINGS = {
+    "paid as agreed": ["paid", "paid as agreed, no money moved"],
+    "paid, but not as agreed": [*PAID_OTHERWISE],
+    "the same, and no money moved": ["paid otherwise, no money moved"],
+    "open": ["open"],
+    "expired": ["expired"],
+    "complete, not paid": ["complete, unpaid"],
+    "no answer, or a refusal": ["no answer"],
+    "paid": ["paid", *PAID_OTHERWISE],
+    "anything else": ["expired", "complete, unpaid", "no answer", *NO_MONEY],
+    "anything": [*SESSIONS],
+}
+
+
+def test_the_architectures_table_is_the_rule() -> None:
+    """Each row says what `decide` does, and the rows leave no cell out."""
+    seen = set()
+    for group, saying, closing, then in (row for row in document("ARCHITECTURE.md").rows if row[0] in GROUPS):
+        closings = {"no": [None], "yes": CLOSINGS[1:], "": CLOSINGS}[closing]
+        for order, session, reason in product(GROUPS[group], SAYINGS[saying], closings):
+            assert told(decide(ORDERS[order], SESSIONS[session], reason), reason) == then, (order, session, reason)
+            seen.add((order, session, reason))
+    assert seen == set(product([name for names in GROUPS.values() for name in names], SESSIONS, CLOSINGS))
+
+
+def told(decision: Decision, closing: Reason | None) -> str:
+    match decision:
+        case Release(reason) if closing is not None and reason is closing:
+            return "release, with the reason for closing"
+        case Release(reason) | Refund(_, reason):
+            return f"{type(decision).__name__.lower()}, `{reason}`"
+    return type(decision).__name__.lower()

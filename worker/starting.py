@@ -1,0 +1,103 @@
+"""The one place that starts workflows: id, queue, policies, timeouts and summary of each kind.
+
+| kind | id | a second start |
+| --- | --- | --- |
+| checkout | the idempotency key | joins the one that runs; refused after it has ended, unless asked for `again` |
+| settlement | `settle:<session id>`, or the order's id where there is no session | has the one that runs look again |
+| refund | `refund/<order id>` | joins the one that runs |
+| sweep | `sweep/run`, by its schedule | is skipped while one runs |
+"""
+
+from datetime import timedelta
+
+from temporalio.client import Client, ScheduleActionStartWorkflow, WorkflowHandle
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+
+from checkout.contracts import CheckoutInput, CheckoutResult, OrderStatus, RefundOrderInput, StartSettlementInput
+from checkout.ids import SWEEP_WORKFLOW_ID, TASK_QUEUE, refund_workflow_id, settlement_workflow_id
+from runtime.search_attributes import CHECKOUT_STATUS
+from worker.policies import WORKFLOW_TASK_TIMEOUT
+from worker.workflows.checkout import CheckoutWorkflow
+from worker.workflows.refund import RefundWorkflow
+from worker.workflows.settlement import SettlementWorkflow
+from worker.workflows.sweep import SweepWorkflow
+
+START_TIMEOUT = timedelta(seconds=3)
+FINGERPRINT = "fingerprint"  # of the cart, in a checkout's memo: it tells before any worker has looked
+
+CheckoutHandle = WorkflowHandle[CheckoutWorkflow, CheckoutResult]
+RefundHandle = WorkflowHandle[RefundWorkflow, CheckoutResult]
+
+
+class Starter:
+    """All raise `RPCError` when Temporal is away: nothing has been started then, or the same call finds it."""
+
+    def __init__(self, client: Client, task_queue: str = TASK_QUEUE) -> None:
+        self._client, self._task_queue = client, task_queue
+
+    async def checkout(self, checkout: CheckoutInput, *, again: bool = False) -> CheckoutHandle:
+        """Raises `WorkflowAlreadyStartedError` when a checkout under this key has ended, unless `again`."""
+        cart = ", ".join(f"{line.quantity} x {line.sku}" for line in checkout.lines[:5])
+        return await self._client.start_workflow(
+            CheckoutWorkflow.run,
+            checkout,
+            id=checkout.checkout_key,
+            task_queue=self._task_queue,
+            id_reuse_policy=(
+                WorkflowIDReusePolicy.ALLOW_DUPLICATE if again else WorkflowIDReusePolicy.REJECT_DUPLICATE
+            ),
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            task_timeout=WORKFLOW_TASK_TIMEOUT,
+            search_attributes=TypedSearchAttributes([SearchAttributePair(CHECKOUT_STATUS, OrderStatus.PENDING.value)]),
+            memo={FINGERPRINT: checkout.fingerprint},
+            static_summary=f"Checkout of {cart}"[:200],
+            static_details=f"Customer's key `{checkout.checkout_key}`, {len(checkout.lines)} line(s), "
+            f"to be paid within {checkout.payment_timeout:g} s.",
+            rpc_timeout=START_TIMEOUT,
+        )
+
+    async def settlement(self, request: StartSettlementInput) -> None:
+        """Signal-with-start: a settlement that runs already hears of the event, else one begins."""
+        subject = request.settlement.session_id or request.settlement.order_id
+        assert subject is not None, "a settlement is of a session or of an order"
+        await self._client.start_workflow(
+            SettlementWorkflow.run,
+            request.settlement,
+            id=settlement_workflow_id(subject),
+            task_queue=self._task_queue,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            start_signal="cancel" if request.event_id is None else "payment_event",
+            start_signal_args=[] if request.event_id is None else [request.event_id],
+            task_timeout=WORKFLOW_TASK_TIMEOUT,
+            static_summary=request.because[:200],
+            rpc_timeout=START_TIMEOUT,
+        )
+
+    async def refund(self, refund: RefundOrderInput) -> RefundHandle:
+        return await self._client.start_workflow(
+            RefundWorkflow.run,
+            refund,
+            id=refund_workflow_id(refund.order_id),
+            task_queue=self._task_queue,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            task_timeout=WORKFLOW_TASK_TIMEOUT,
+            static_summary=f"Refund of {refund.order_id}",
+            rpc_timeout=START_TIMEOUT,
+        )
+
+
+def sweep_action() -> ScheduleActionStartWorkflow:
+    """What the sweep's schedule starts."""
+    return ScheduleActionStartWorkflow(
+        SweepWorkflow.run,
+        id=SWEEP_WORKFLOW_ID,
+        task_queue=TASK_QUEUE,
+        task_timeout=WORKFLOW_TASK_TIMEOUT,
+        static_summary="Hand orphaned orders to a settlement",
+    )

@@ -1,0 +1,210 @@
+"""What a workflow does with an order, one function a step of the story. Each answers the order as it then is.
+
+A step is retried until it is done (`worker.steps`); what it does is safe to repeat (`worker.activities`).
+"""
+
+from collections.abc import Awaitable
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+from worker.steps import StepFailed, retry_until_done, run_step
+from worker.workflows.showing import show
+
+with workflow.unsafe.imports_passed_through():
+    from checkout.contracts import (
+        CheckoutInput,
+        FindOrderInput,
+        FulfilInput,
+        OpenOrderInput,
+        Order,
+        OrderStatus,
+        Reason,
+        RefundInput,
+        ReleaseInput,
+        SessionState,
+        SettlementInput,
+        StartSettlementInput,
+    )
+    from checkout.errors import PaymentUnknown
+    from worker import policies
+    from worker.activities.orders import OrderActivities
+    from worker.activities.payments import PaymentActivities
+    from worker.activities.settlements import SettlementActivities
+
+
+async def open_order(checkout: CheckoutInput) -> Order:
+    """Insert the order and reserve its stock; or find the order that an earlier run of this key opened."""
+    now = workflow.now()
+    request = OpenOrderInput(
+        checkout_key=checkout.checkout_key,
+        lines=checkout.lines,
+        fingerprint=checkout.fingerprint,
+        opened_at=now,
+        expires_at=now + timedelta(seconds=checkout.payment_timeout),
+        email=checkout.email,
+        client=checkout.client,
+    )
+    try:
+        order = await run_step(OrderActivities.open_order, request, policies.DATABASE, "Reserve the stock")
+    except StepFailed as error:
+        raise ApplicationError(str(error), type=error.kind, non_retryable=True) from error
+    if order.fingerprint != checkout.fingerprint:
+        raise ApplicationError("This key belongs to another cart", type="KeyReused", non_retryable=True)
+    return show(order)
+
+
+async def find_order(order_id: str | None) -> Order | None:
+    if order_id is None:
+        return None
+    request = FindOrderInput(order_id)
+    order = await run_step(OrderActivities.find_order, request, policies.DATABASE, "Find the order")
+    return show(order) if order else None
+
+
+async def open_session(order: Order) -> Order:
+    """Have the one session for the order; if the provider will not give it, return the stock."""
+    try:
+        opened = await run_step(
+            PaymentActivities.create_payment_session,
+            order,
+            policies.OPEN_SESSION,
+            "Open the payment session",
+            before_waiting=lambda: show(order, even_pending=True),
+        )
+    except StepFailed as error:
+        workflow.logger.warning("No payment session for order %s: %s", order.order_id, error)
+        return await release(order, Reason.PAYMENT_UNAVAILABLE, OrderStatus.REJECTED)
+    return show(opened)
+
+
+async def look_at(session_id: str) -> SessionState:
+    """What the provider says of a session, asked until it says something."""
+    return await retry_until_done(
+        PaymentActivities.retrieve_session, session_id, policies.PROVIDER, "Look at the payment session"
+    )
+
+
+async def look_up(session_id: str | None) -> SessionState | None:
+    """The same of a session that the provider may not know. Only that is an answer: a refusal (a wrong key, say) is
+    none, for money may lie there, and the event that told of it has been taken."""
+    if session_id is None:
+        return None
+    try:
+        return await retry_until_done(
+            PaymentActivities.retrieve_session,
+            session_id,
+            policies.PROVIDER,
+            "Look at the payment session",
+            unless=PaymentUnknown.__name__,
+        )
+    except StepFailed:
+        workflow.logger.warning("The payment service does not know session %s", session_id)
+        return None
+
+
+async def close_session(session_id: str) -> SessionState:
+    """Expire the session at the provider; one that is complete or expired already is answered as it is."""
+    return await retry_until_done(
+        PaymentActivities.expire_session, session_id, policies.PROVIDER, "Close the payment session"
+    )
+
+
+async def ask_provider(order: Order, closing: Reason | None) -> SessionState | None:
+    """The provider's word on the order's session, which is closed first if the order is to end.
+
+    None when it refuses to speak of a live order's session: the stock is kept, and an operator must look.
+    """
+    if order.session is None:
+        return None
+    session_id = order.session.session_id
+    if not order.status.is_live:
+        return await look_at(session_id)
+    try:
+        if closing is None:
+            return await run_step(
+                PaymentActivities.retrieve_session, session_id, policies.PROVIDER, "Look at the payment session"
+            )
+        return await run_step(
+            PaymentActivities.expire_session, session_id, policies.PROVIDER, "Close the payment session"
+        )
+    except StepFailed as error:
+        workflow.logger.error("Order %s needs attention, its stock is kept: %s", order.order_id, error)
+        return None
+
+
+async def fulfil(order: Order, payment_intent_id: str | None) -> Order:
+    """Hand out the goods; or give the money back, when they cannot be had (any more)."""
+    request = FulfilInput(order.order_id, payment_intent_id)
+    try:
+        fulfilled = await run_step(OrderActivities.fulfil_order, request, policies.DATABASE, "Fulfil the order")
+    except StepFailed:
+        return await _undo(order, payment_intent_id, Reason.CANNOT_FULFIL)
+    if fulfilled.status in (OrderStatus.CANCELLED, OrderStatus.REJECTED):  # by another hand, meanwhile
+        return await _undo(fulfilled, payment_intent_id, Reason.LATE_PAYMENT)
+    return show(fulfilled)
+
+
+async def release(order: Order, reason: Reason, status: OrderStatus = OrderStatus.CANCELLED) -> Order:
+    """End the order and return its stock."""
+    request = ReleaseInput(order.order_id, status, reason)
+    return show(await run_step(OrderActivities.release_order, request, policies.DATABASE, "Return the stock"))
+
+
+async def refund(order: Order, payment_intent_id: str, reason: Reason) -> Order:
+    """Give the order's money back, however long the provider refuses, for it is owed; and end the order."""
+    refunded = await _give_back(RefundInput(payment_intent_id, reason, order.order_id))
+    return show(refunded) if refunded else order
+
+
+async def give_back(payment_intent_id: str, reason: Reason) -> None:
+    """Give back money that belongs to no order."""
+    await _give_back(RefundInput(payment_intent_id, reason))
+
+
+async def notice_refund(order: Order) -> Order:
+    """End a kept order as refunded if its money was given back past the shop, in the provider's dashboard say."""
+    if order.payment_intent_id is None:
+        return order
+    request = RefundInput(order.payment_intent_id, Reason.OPERATOR, order.order_id)
+    try:
+        refunded = await retry_until_done(
+            PaymentActivities.notice_refund,
+            request,
+            policies.PROVIDER,
+            "Look whether the money was given back",
+            unless=PaymentUnknown.__name__,
+        )
+    except StepFailed:
+        workflow.logger.warning("The payment service does not know payment %s", order.payment_intent_id)
+        return order
+    return show(refunded) if refunded else order
+
+
+def hand_over(order: Order) -> None:
+    """The checkout ends here, in the guide's words: what is fulfilled is the warehouse's (`worker.warehouse`)."""
+    if order.status.is_kept:
+        workflow.logger.info("Checkout with UUID %s succeeded!", order.checkout_key)
+    else:
+        workflow.logger.warning("Checkout with UUID %s failed or timed out...", order.checkout_key)
+
+
+async def hand_on(session_id: str) -> None:
+    """Have a settlement look at a session that carries our key and is not the order's: what was paid goes back."""
+    request = StartSettlementInput(
+        SettlementInput(session_id=session_id),
+        event_id=f"{workflow.info().workflow_id}/{workflow.uuid4()}",
+        because="A payment under this key that is not the order's own",
+    )
+    await run_step(SettlementActivities.start_settlement, request, policies.TEMPORAL, "Hand on another session")
+
+
+async def _undo(order: Order, payment_intent_id: str | None, reason: Reason) -> Order:
+    if payment_intent_id is not None:
+        return await refund(order, payment_intent_id, reason)
+    return await release(order, reason) if order.status.is_live else show(order)
+
+
+def _give_back(request: RefundInput) -> Awaitable[Order | None]:
+    return retry_until_done(PaymentActivities.refund_payment, request, policies.PROVIDER, "Give the money back")
