@@ -15,15 +15,19 @@ from tests.support.databases import DatabaseServer
 from tests.support.rig import Rig, rig
 
 
-def _pausing(part: Part) -> Part:
+def _of_a_test(part: Part) -> Part:
     """A server that pauses workflows, which ours cannot do by default, as servers to come will."""
-    return replace(part, argv=(*part.argv, "--dynamic-config-value", "frontend.WorkflowPauseEnabled=true"))
+    return replace(
+        part,
+        argv=(*part.argv, "--dynamic-config-value", "frontend.WorkflowPauseEnabled=true"),
+        stop_within=0.0,  # nothing of it is kept, and a polite end takes it two seconds
+    )
 
 
 @pytest.fixture(scope="module")
 async def temporal_server(scratch: Path, request: pytest.FixtureRequest) -> AsyncIterator[Stack]:
     """Workflows that a test leaves running go on in the next one's worker: let none of them act there."""
-    config = StackConfig.for_tests(scratch / request.module.__name__, parts=("temporal",), adapt=_pausing)
+    config = StackConfig.for_tests(scratch / request.module.__name__, parts=("temporal",), adapt=_of_a_test)
     async with Stack(config) as stack:
         yield stack
 
