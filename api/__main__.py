@@ -2,12 +2,14 @@
 
 import os
 import sys
+from math import ceil
 
 import uvicorn
 
 from api.app import create_app
 from api.protocol import BoundedHttp
 from api.server import Server, raise_file_limit
+from api.stopping import PATIENCE
 from checkout.errors import SettingsError
 from runtime import failpoints
 from runtime.connection import connection_settings
@@ -41,7 +43,7 @@ def main() -> int:
             forwarded_allow_ips=settings.trusted_proxies,
             # Longer than clients and proxies keep an idle connection, so that none sends on one that is just closing.
             timeout_keep_alive=75,
-            timeout_graceful_shutdown=3,
+            timeout_graceful_shutdown=ceil(PATIENCE) + 1,
         ),
         app,
     )

@@ -5,19 +5,21 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from api import codec_server, openapi, problems
+from api import codec_server, errors, openapi
 from api.audit import AUDIT_SECONDS
 from api.checkouts import Checkouts
 from api.events import OrderEventHub
 from api.limits import BoundedBodies, Limits
+from api.middleware.head import HeadAsGet
+from api.middleware.last_words import LastWords
 from api.middleware.metrics import MetricsMiddleware
 from api.middleware.origin import SameOrigin
 from api.middleware.paths import CleanPaths
 from api.middleware.security import SecurityHeaders
 from api.routes import admin, checkout, orders, probes, webhook
 from api.state import Gateway
+from api.stopping import Stopping
 from api.web import api_docs, assets
-from api.web import errors as error_pages
 from api.web.console import setup as console
 from api.web.shop import order as order_pages
 from api.web.shop import storefront
@@ -28,6 +30,7 @@ from runtime.settings import Settings
 
 def create_app(settings: Settings) -> FastAPI:
     """An app that connects when it starts, and starts even while PostgreSQL or Temporal are away (then: 503)."""
+    stopping = Stopping()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -53,9 +56,10 @@ def create_app(settings: Settings) -> FastAPI:
                     engine=engine,
                     auditing=auditing,
                     temporal=temporal,
-                    checkouts=Checkouts(engine, temporal, settings),
+                    checkouts=Checkouts(engine, temporal, settings, stopping),
                     events=events,
                     limits=Limits(settings, engine),
+                    stopping=stopping,
                 )
                 yield
         finally:
@@ -71,13 +75,16 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,  # ours: api.web.api_docs
         redoc_url=None,
     )
+    app.state.settings = settings
+    app.state.stopping = stopping
     app.add_middleware(BoundedBodies)
     app.add_middleware(CleanPaths)
     app.add_middleware(SameOrigin, public_url=settings.public_url)
+    app.add_middleware(LastWords, stopping=stopping)
     app.add_middleware(MetricsMiddleware)
     app.add_middleware(SecurityHeaders)
-    problems.install(app)
-    error_pages.install(app, settings)
+    app.add_middleware(HeadAsGet)
+    errors.install(app)
     openapi.install(app)
     for router in (checkout.router, orders.router, webhook.router, admin.router, probes.router):
         app.include_router(router)

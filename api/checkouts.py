@@ -25,6 +25,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.limits import Limits
 from api.problems import Problem, invalid
+from api.stopping import Stopping
 from checkout.contracts import (
     CartLine,
     CheckoutInput,
@@ -80,8 +81,8 @@ class Outcome:
 class Checkouts:
     """Wants a pool of connections and a Temporal client for the life of the process."""
 
-    def __init__(self, engine: AsyncEngine, client: Client, settings: Settings) -> None:
-        self._reads, self._client, self._settings = autocommit(engine), client, settings
+    def __init__(self, engine: AsyncEngine, client: Client, settings: Settings, stopping: Stopping) -> None:
+        self._reads, self._client, self._settings, self._stopping = autocommit(engine), client, settings, stopping
         self._starter = Starter(client)
         self._last_currency: dict[str, str] = {}
         self._polls: dict[str, asyncio.Future[PaymentSessionView | None]] = {}
@@ -199,28 +200,29 @@ class Checkouts:
         return await self._starter.checkout(checkout, again=again)
 
     async def _poll(self, handle: CheckoutHandle) -> PaymentSessionView | None:
-        """The checkout's session, or None when the wait is over. Who waits for the same key waits for the same poll.
+        """The checkout's session, or None when the wait is over, or the process told to stop.
 
-        Two queries that meet a workflow's first task delay each other: Temporal answers the second a second later.
+        Who waits for the same key waits for the same poll: of two queries that meet a workflow's first task, Temporal
+        answers the second one a second later.
         """
         poll = self._polls.get(handle.id)
         if poll is None:
             poll = self._polls[handle.id] = asyncio.ensure_future(self._query_until_ready(handle))
             poll.add_done_callback(lambda _: self._polls.pop(handle.id, None))
-        return await asyncio.shield(poll)
+        return await self._stopping.unless(asyncio.shield(poll))
 
     async def _query_until_ready(self, handle: CheckoutHandle) -> PaymentSessionView | None:
         """Query until the session is ready or will never be; None when the wait is over before that, or the checkout
         has failed before it had an order."""
         deadline = time.monotonic() + self._settings.session_wait
         pause = FIRST_PAUSE
-        while (remaining := deadline - time.monotonic()) > 0:
+        while (remaining := deadline - time.monotonic()) > 0 and not self._stopping.is_told:
             view = await self._query(handle, min(QUERY_TIMEOUT, timedelta(seconds=remaining)))
             if view is not None and view.progress is not SessionProgress.OPENING:
                 return view
             if view is not None and view.order is None and await self._has_failed(handle):
                 return None
-            await asyncio.sleep(min(pause, max(deadline - time.monotonic(), 0)))
+            await self._stopping.sleep(min(pause, max(deadline - time.monotonic(), 0)))
             pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE)
         return None
 

@@ -11,13 +11,14 @@ FILES = 65_536  # wanted; each open stream is one
 
 
 class Server(uvicorn.Server):
-    """Ends the event streams when it stops: their clients connect to its successor, instead of being waited for."""
+    """Tells the application when it begins to stop, so that whoever waits is answered, and event streams end."""
 
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
         self._application = app
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._application.state.stopping.tell()
         gateway = getattr(self._application.state, "gateway", None)
         if gateway is not None:
             gateway.events.close()

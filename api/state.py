@@ -10,6 +10,7 @@ from temporalio.client import Client
 from api.checkouts import Checkouts
 from api.events import OrderEventHub
 from api.limits import Limits
+from api.stopping import Stopping
 from runtime.settings import Settings
 
 
@@ -23,6 +24,7 @@ class Gateway:
     checkouts: Checkouts
     events: OrderEventHub
     limits: Limits
+    stopping: Stopping
 
 
 def _gateway(request: Request) -> Gateway:

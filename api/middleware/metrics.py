@@ -22,23 +22,13 @@ class MetricsMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begin, is_counted = time.perf_counter(), False
-
-        def count(status: int) -> None:
-            nonlocal is_counted
-            is_counted = True
-            route = getattr(scope.get("route"), "path", "unmatched")
-            REQUESTS.labels(scope["method"], route, status).inc()
-            SECONDS.labels(route).observe(time.perf_counter() - begin)
+        begin = time.perf_counter()
 
         async def observed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                count(message["status"])
+                route = getattr(scope.get("route"), "path", "unmatched")
+                REQUESTS.labels(scope["method"], route, message["status"]).inc()
+                SECONDS.labels(route).observe(time.perf_counter() - begin)
             await send(message)
 
-        try:
-            await self._app(scope, receive, observed)
-        except Exception:  # whatever bug it is, Starlette answers it outside of all middleware; counted, and passed on
-            if not is_counted:
-                count(500)
-            raise
+        await self._app(scope, receive, observed)

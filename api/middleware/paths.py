@@ -6,8 +6,10 @@ another spelling of `/checkout/a`. PostgreSQL's text holds no NUL. So these end 
 
 import re
 
+from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.errors import respond
 from api.problems import Problem, order_not_found
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffd\ud800-\udfff]")
@@ -19,7 +21,7 @@ class CleanPaths:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and _CONTROL.search(scope["path"]):
-            await _problem(scope["path"]).response()(scope, receive, send)
+            await respond(Request(scope), _problem(scope["path"]))(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 

@@ -12,10 +12,10 @@ from starlette.responses import Response
 from api import answers
 from api.checkouts import Buy
 from api.limits import read_body
-from api.problems import Problem, echo, invalid_fields
+from api.problems import Problem, echo, invalid_fields, malformed_json
 from api.schemas import CheckoutAnswer, CheckoutPending, CheckoutRequest, ProblemOut
 from api.state import Gateway, GatewayDependency
-from api.web.errors import waiting_page
+from api.web.messages import waiting_page
 from api.web.rendering import wants_page
 from checkout.errors import InvalidKey
 from checkout.ids import new_checkout_key, parse_checkout_key
@@ -108,7 +108,7 @@ async def _buy(request: Request, gateway: Gateway, path_key: str | None) -> Resp
         headers["Idempotent-Replayed"] = "true"
     if outcome.order is None:
         if is_form and wants_page(request):
-            return waiting_page(request, gateway.settings, headers)
+            return waiting_page(request, headers)
         return answers.pending_response(checkout_key, headers)
     return answers.checkout_response(
         outcome.order, accept=request.headers.get("accept", ""), is_form=is_form, headers=headers
@@ -179,10 +179,8 @@ def _cart(source: bytes | dict[str, Any]) -> CheckoutRequest:
         json.loads(source, object_pairs_hook=_refuse_repeats)
         return cart
     except RepeatedName:
-        raise Problem(400, "malformed-json", "The body is not valid JSON", "A name occurs twice") from None
+        raise malformed_json("A name occurs twice") from None
     except ValidationError as error:
-        if any(item["type"] == "json_invalid" for item in error.errors()):
-            raise Problem(400, "malformed-json", "The body is not valid JSON") from None
         raise invalid_fields(error) from None
 
 

@@ -1,6 +1,5 @@
 """An order as its customer sees it. The id is the permission: it cannot be guessed."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterable
 from datetime import timedelta
@@ -125,8 +124,8 @@ async def _wait_for_end(gateway: Gateway, order: Order) -> Order:
     """The order once it has ended, or as it is after a few seconds."""
     deadline = time.monotonic() + _CANCEL_WAIT
     pause = 0.02
-    while order.status.is_live and time.monotonic() < deadline:
-        await asyncio.sleep(pause)
+    while order.status.is_live and time.monotonic() < deadline and not gateway.stopping.is_told:
+        await gateway.stopping.sleep(pause)
         pause = min(pause * 1.6, 0.5)
         order = await _find(gateway, order.order_id)
     return order

@@ -13,6 +13,7 @@ from temporalio.client import (
 )
 
 from api.checkouts import Buy, Checkouts
+from api.stopping import Stopping
 from checkout.contracts import CartLine, OpenOrderInput, PaymentSession
 from checkout.fingerprint import cart_fingerprint
 from db import orders
@@ -87,7 +88,7 @@ async def test_a_checkout_that_ended_between_look_and_start_is_not_run_again(sho
     options = shop.temporal.config()
     overtaker = _Overtaken(shop)
     options["interceptors"] = [overtaker]
-    slow = Checkouts(shop.engine, Client(**options), shop.settings)
+    slow = Checkouts(shop.engine, Client(**options), shop.settings, Stopping())
     outcome = await slow.buy(Buy("overtaken", [CartLine("pen", 1)], None), is_new_key=False)
     assert outcome.order is not None
     assert outcome.is_replay

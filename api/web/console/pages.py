@@ -143,7 +143,7 @@ async def sign_in(request: Request, gateway: GatewayDependency) -> Response:
     fields = parse_qs((await read_body(request)).decode(errors="replace"))
     target = fields.get("next", [""])[0]
     if not is_operator_token(gateway.settings, fields.get("token", [""])[0].strip()):
-        await asyncio.sleep(FAILED_SIGN_IN_PAUSE)
+        await gateway.stopping.sleep(FAILED_SIGN_IN_PAUSE)
         return _sign_in(gateway, target, 401)
     response = RedirectResponse(_inside(target), _SEE_OTHER)
     open_session(response, gateway.settings)

@@ -3,7 +3,6 @@
 Neither of these believes its own address: whoever comes back, the order is asked, and the payment service through it.
 """
 
-import asyncio
 import logging
 import time
 from dataclasses import dataclass
@@ -127,8 +126,8 @@ async def _look_again(gateway: Gateway, order: Order, session_id: str) -> Order:
     except RPCError as error:
         logger.warning("Order %s: cannot be looked at now: %s", order.order_id, error.status)
     deadline = time.monotonic() + RETURN_WAIT
-    while order.status.is_live and time.monotonic() < deadline:
-        await asyncio.sleep(0.05)
+    while order.status.is_live and time.monotonic() < deadline and not gateway.stopping.is_told:
+        await gateway.stopping.sleep(0.05)
         order = await _again(gateway, order)
     return order
 

@@ -6,7 +6,7 @@ from tests.campaigns.mutants.mutant import Mutant, bug
 ANSWERS: tuple[Mutant, ...] = (
     bug(
         "every-answer-says-its-key",
-        Code("problems._answer", "problem.headers |= _echoed(request)", ""),
+        Code("errors.respond", "problem.headers |= echoed(request)", ""),
         breaks="a customer whose answer is lost could not go on with the order, and would make another",
         tests="test_every_answer_says_the_key_it_was_asked_with",
     ),
@@ -54,7 +54,7 @@ ANSWERS: tuple[Mutant, ...] = (
     ),
     bug(
         "bugs-are-counted",
-        Code("MetricsMiddleware.__call__", "count(500)", "pass"),
+        Code("LastWords.__call__", "response = await answer(request, error)", "raise"),
         breaks="the alert on 5xx would be silent while everything fails",
         tests="test_a_bug_is_counted_like_every_answer",
     ),

@@ -38,7 +38,7 @@ ENTRANCE = (
     ),
     bug(
         "same-origin",
-        Code("SameOrigin.__call__", "origin is not None", "False"),
+        Code("SameOrigin._is_ours", "origin is not None and origin in (self._public, named)", "True"),
         breaks="any page could make its visitors reserve stock",
         tests="test_another_sites_page_cannot_buy",
     ),

@@ -22,4 +22,34 @@ FIELD_GATE = (
         breaks="requests sent ahead on one connection would fill the memory",
         tests="test_requests_sent_ahead_are_bounded",
     ),
+    bug(
+        "browsers-word-on-the-page",
+        Code("SameOrigin._is_ours", "site in ('same-origin', 'none')", "True"),
+        breaks="any page could make its visitors reserve stock",
+        tests="test_other_sites_pages_may_not",
+    ),
+    bug(
+        "browsers-word-comes-first",
+        Code("SameOrigin._is_ours", "site is not None", "False"),
+        breaks="behind a proxy that strips the referrer nobody could buy",
+        tests="test_our_own_pages_may_post",
+    ),
+    bug(
+        "names-in-punycode",
+        Code("origin_of", "parts.netloc.decode()", "parts.host"),
+        breaks="a shop with an umlaut in its name could sell nothing",
+        tests="test_an_origin_is_written_as_browsers_write_it",
+    ),
+    bug(
+        "waits-end-with-the-process",
+        Code("Stopping.tell", "self._told.set()", "pass"),
+        breaks="who waits for a session when the gateway stops would not hear that it has begun",
+        tests="test_who_waits_for_a_session_hears_how_to_go_on",
+    ),
+    bug(
+        "last-words-with-the-key",
+        Code("LastWords.__call__", "has_begun or not self._stopping.is_over", "True"),
+        breaks="who buys while the gateway stops would lose the way back to what holds stock for him",
+        tests="test_whoever_else_waits_is_told_to_come_again_with_the_key",
+    ),
 )

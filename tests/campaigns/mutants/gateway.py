@@ -114,7 +114,7 @@ GATEWAY = (
     ),
     bug(
         "webhook-503-at-first-contact",
-        Code("install.maybe_away", "not str(error).startswith('Failed client connect')", "True"),
+        Code("errors._is_first_contact", "str(error).startswith('Failed client connect')", "False"),
         breaks="a gateway that starts while Temporal is away would answer 500",
         tests="test_an_event_while_temporal_is_away_is_503_so_that_it_is_sent_again",
     ),

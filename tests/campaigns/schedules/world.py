@@ -25,6 +25,7 @@ from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 
 from api.checkouts import Checkouts
 from api.state import Gateway
+from api.stopping import Stopping
 from checkout.contracts import Order
 from db import order_queries
 from runtime.connection import data_converter
@@ -113,7 +114,7 @@ class World:
         await Lab.register_search_attributes(self.client)
         dependencies = Dependencies(self.engine, self.provider, self.client, dispatch_duration=0.0)
         await self._servers.enter_async_context(create_worker(dependencies))
-        self.checkouts = Checkouts(self.engine, self.client, self._settings)
+        self.checkouts = Checkouts(self.engine, self.client, self._settings, Stopping())
 
     async def lose_temporal(self) -> None:
         """The server and every history in it are gone; database, payment service and the time of day remain."""

@@ -4,11 +4,14 @@ import httpx
 from fastapi import FastAPI
 from prometheus_client import REGISTRY
 
+from api.middleware.last_words import LastWords
 from api.middleware.metrics import MetricsMiddleware
+from api.stopping import Stopping
 
 
 async def test_a_bug_is_counted_like_every_answer() -> None:
     app = FastAPI()
+    app.add_middleware(LastWords, stopping=Stopping())
     app.add_middleware(MetricsMiddleware)
 
     @app.get("/broken/{part}")

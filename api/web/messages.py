@@ -1,21 +1,13 @@
-"""The same problems as `api.problems`, told to people: a page instead of JSON when a browser asks.
+"""Problems and waits, told to people: a page instead of JSON when a browser asks."""
 
-Nothing is decided here. Each handler's answer is made first, and its problem then put into words.
-"""
-
-import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlencode
 
-from fastapi import FastAPI, Request
+from fastapi import Request
 from starlette.responses import Response
 
-from api.problems import MEDIA_TYPE
-from api.web.rendering import page, payment_targets, wants_page
-from runtime.settings import Settings
-
-Handler = Callable[[Request, Exception], Awaitable[Response]]
+from api.problems import Problem
+from api.web.rendering import page, payment_targets
 
 _WORDS = {
     "out-of-stock": ("Not enough is left", ["Somebody was quicker. Nothing was charged and nothing is reserved."]),
@@ -43,56 +35,30 @@ _WORDS = {
 _AGAIN = {"unavailable", "too-many-requests", "internal-error"}
 
 
-def install(app: FastAPI, settings: Settings) -> None:
-    """Wrap every registered handler. Call it when all are there."""
-    for kind, handler in list(app.exception_handlers.items()):
-        app.exception_handlers[kind] = _for_people(handler, settings)
-
-
-def _for_people(handler: Any, settings: Settings) -> Handler:
-    async def handle(request: Request, error: Exception) -> Response:
-        response: Response = await handler(request, error)
-        if response.media_type != MEDIA_TYPE or not wants_page(request):
-            return response
-        problem = json.loads(bytes(response.body))
-        headers = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
-        return problem_page(request, settings, problem, headers)
-
-    return handle
-
-
-def problem_page(
-    request: Request, settings: Settings, problem: dict[str, Any], headers: dict[str, str] | None = None
-) -> Response:
+def problem_page(request: Request, problem: Problem) -> Response:
     """A page for the problem, with the cart that was sent, if one was."""
-    cart = _cart(request)
-    title, text = _WORDS.get(problem["code"], (problem["title"], []))
-    if problem["code"] in ("out-of-stock", "invalid-request") or not text:
-        text = [*([problem["detail"]] if problem.get("detail") else []), *text]
-    again = "Try again" if problem["code"] in _AGAIN else None
-    return _message(settings, int(problem["status"]), title, text, cart, again, headers)
+    title, text = _WORDS.get(problem.code, (problem.title, []))
+    if problem.detail and (problem.code in ("out-of-stock", "invalid-request") or not text):
+        text = [problem.detail, *text]
+    again = "Try again" if problem.code in _AGAIN else None
+    return _message(request, problem.status, title, text, again, problem.headers)
 
 
-def waiting_page(request: Request, settings: Settings, headers: dict[str, str]) -> Response:
+def waiting_page(request: Request, headers: dict[str, str]) -> Response:
     """202 for a browser without script: the checkout has begun; pressing again goes on waiting."""
     text = ["Your things are being set aside. The payment page is not ready yet; go on in a moment."]
-    return _message(settings, 202, "Your order has begun", text, _cart(request), "Go on to the payment", headers)
+    return _message(request, 202, "Your order has begun", text, "Go on to the payment", headers)
 
 
 def _message(
-    settings: Settings,
-    status: int,
-    title: str,
-    text: list[str],
-    cart: dict[str, Any] | None,
-    again: str | None,
-    headers: dict[str, str] | None,
+    request: Request, status: int, title: str, text: list[str], again: str | None, headers: dict[str, str]
 ) -> Response:
+    cart = _cart(request)
     return page(
         "message.html",
         status,
         headers=headers,
-        form_action=payment_targets(settings),
+        form_action=payment_targets(request.app.state.settings),
         title=title,
         text=text,
         cart=cart,
