@@ -34,7 +34,7 @@ from checkout.contracts import (
     PaymentSessionView,
     SessionProgress,
 )
-from checkout.errors import MixedCurrencies, ProductNotFound, UnstorableData
+from checkout.errors import BeyondPaymentLimits, MixedCurrencies, ProductNotFound, UnstorableData
 from checkout.fingerprint import cart_fingerprint
 from db import inventory, order_queries
 from db.engine import autocommit
@@ -51,7 +51,7 @@ logger = logging.getLogger("api")
 QUERY_TIMEOUT = timedelta(seconds=2)
 FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE = 0.01, 1.6, 0.25  # seconds between polls
 
-_WRONG_CARTS = {error.__name__ for error in (ProductNotFound, MixedCurrencies, UnstorableData)}
+_WRONG_CARTS = {error.__name__ for error in (ProductNotFound, MixedCurrencies, BeyondPaymentLimits, UnstorableData)}
 _UNANSWERED = {
     RPCStatusCode.DEADLINE_EXCEEDED,
     RPCStatusCode.CANCELLED,

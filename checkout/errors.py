@@ -10,6 +10,7 @@
     │   └── PaymentUnreachable   no answer, or "try again" (timeout, 409 in flight, 429, 5xx)
     ├── ProductNotFound          a SKU that the catalogue does not know
     ├── MixedCurrencies          a cart whose products are sold in more than one currency
+    ├── BeyondPaymentLimits      a cart that the payment service would not take: too little, too much, a name too long
     ├── UnstorableData           text or a number that PostgreSQL cannot hold
     ├── OrderNotFound
     └── CannotFulfil             a paid order whose goods are not there to be handed over
@@ -78,6 +79,12 @@ class MixedCurrencies(CheckoutError):
     """One cart is one payment, and a payment has one currency. Which one each product has, the message tells."""
 
     code = "mixed-currencies"
+
+
+class BeyondPaymentLimits(CheckoutError):
+    """No payment can be had for this cart, now or later. Which limit it is, the message tells (`checkout.limits`)."""
+
+    code = "beyond-payment-limits"
 
 
 class UnstorableData(CheckoutError):

@@ -13,9 +13,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checkout.contracts import OpenOrderInput, Order, OrderStatus, PaymentSession, Reason
-from checkout.errors import CannotFulfil, MixedCurrencies, OrderNotFound
+from checkout.errors import BeyondPaymentLimits, CannotFulfil, CheckoutError, MixedCurrencies, OrderNotFound
 from checkout.ids import new_order_id
-from db.inventory import lock_order_products, lock_products
+from checkout.limits import cart_fault, product_faults
+from db.inventory import LockedProduct, lock_order_products, lock_products
 from db.order_queries import COLUMNS, find_by_key, get_order, order_of
 
 _OPEN = text("""
@@ -141,16 +142,19 @@ async def open_order(connection: AsyncConnection, request: OpenOrderInput) -> Or
     """Insert the order under its unique key and reserve every line, or reject it whole.
 
     A second call with the key, from a retry, a second run or a zombie, gets the order that is there, whatever has
-    become of it: the row under the key is the tombstone. Raises `ProductNotFound` for a SKU that does not exist, and
-    `MixedCurrencies`: whoever has looked at the cart before, the products as they are locked here are what counts.
+    become of it: the row under the key is the tombstone. Raises `ProductNotFound` for a SKU that does not exist,
+    `MixedCurrencies` and `BeyondPaymentLimits`: whoever has looked at the cart before, the products as they are locked
+    here are what counts.
     """
     quantities = {line.sku: line.quantity for line in request.lines}
     stock = await lock_products(connection, list(quantities))
-    if len({product.currency for product in stock}) > 1:
+    amount_total = sum(product.unit_amount * quantities[product.sku] for product in stock)
+    try:
+        _check_payable(stock, amount_total)
+    except CheckoutError:
         existing = await find_by_key(connection, request.checkout_key)
         if existing is None:
-            sold = ", ".join(f"{product.sku} in {product.currency}" for product in stock)
-            raise MixedCurrencies(f"All products of a cart must have one currency, and these are sold {sold}")
+            raise
         return existing
     missing = [product.sku for product in stock if product.on_hand < quantities[product.sku]]
     inserted = (
@@ -165,7 +169,7 @@ async def open_order(connection: AsyncConnection, request: OpenOrderInput) -> Or
                 "missing_skus": missing or None,
                 "email": request.email,
                 "client": request.client,
-                "amount_total": sum(product.unit_amount * quantities[product.sku] for product in stock),
+                "amount_total": amount_total,
                 "currency": stock[0].currency,
                 "opened_at": request.opened_at,
                 "expires_at": request.expires_at,
@@ -183,6 +187,20 @@ async def open_order(connection: AsyncConnection, request: OpenOrderInput) -> Or
     if existing is None:
         raise OrderNotFound(f"The order of key {request.checkout_key} vanished")
     return existing
+
+
+def _check_payable(stock: Sequence[LockedProduct], amount_total: int) -> None:
+    """One payment must do for all of it, and the payment service must take it."""
+    if len({product.currency for product in stock}) > 1:
+        sold = ", ".join(f"{product.sku} in {product.currency}" for product in stock)
+        raise MixedCurrencies(f"All products of a cart must have one currency, and these are sold {sold}")
+    for product in stock:
+        faults = product_faults(product.name, product.unit_amount, product.currency)
+        if faults:
+            raise BeyondPaymentLimits(f"{product.sku} cannot be sold: {'; '.join(faults.values())}")
+    fault = cart_fault(amount_total, stock[0].currency, len(stock))
+    if fault is not None:
+        raise BeyondPaymentLimits(f"This cart cannot be paid: {fault}")
 
 
 async def record_session(connection: AsyncConnection, order_id: str, session: PaymentSession) -> Order:

@@ -14,6 +14,7 @@ from datetime import timedelta
 from temporalio.common import RetryPolicy
 
 from checkout.errors import (
+    BeyondPaymentLimits,
     CannotFulfil,
     MixedCurrencies,
     OrderNotFound,
@@ -40,6 +41,7 @@ FINAL_ERRORS = [
     PaymentStuck.__name__,
     ProductNotFound.__name__,
     MixedCurrencies.__name__,
+    BeyondPaymentLimits.__name__,
     UnstorableData.__name__,
     OrderNotFound.__name__,
     CannotFulfil.__name__,

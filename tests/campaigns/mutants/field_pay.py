@@ -45,6 +45,18 @@ FIELD_PAY = (
         tests="test_the_provider_closes_a_session_two_hours_after_us_and_in_any_case_within_its_day",
     ),
     bug(
+        "what-cannot-be-paid-is-not-reserved",
+        Code("orders._check_payable", "fault is not None", "False"),
+        breaks="a cart below the provider's minimum would hold stock, and its buyer be told to try again for ever",
+        tests="test_a_cart_that_cannot_be_paid_is_refused_by_name_before_anything_is_reserved",
+    ),
+    bug(
+        "what-cannot-be-paid-is-told-to-its-buyer",
+        Code("checkouts._WRONG_CARTS", "BeyondPaymentLimits", "MixedCurrencies"),
+        breaks="a buyer whose cart is too small would be told to wait",
+        tests="test_a_buyer_is_told_for_good_which_limit_the_cart_is_beyond",
+    ),
+    bug(
         "charged-in-whole-units",
         Code("currencies", "_row(code, 2, 0, 100)", "_row(code, 0, 0, 1)"),
         breaks="5,000 Uganda shillings would be shown as 500,000",
