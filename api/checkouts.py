@@ -192,7 +192,8 @@ class Checkouts:
             if await self._find(buy.checkout_key) is not None:
                 return self._client.get_workflow_handle(buy.checkout_key)
             handle = await self._start_workflow(checkout, again=True)
-        logger.info("Checkout workflow started with UUID: %s", buy.checkout_key)
+        key = buy.checkout_key
+        logger.info("Checkout workflow started with UUID: %s", key, extra={"checkout_key": key, "workflow_id": key})
         return handle
 
     @around(Step.START_CHECKOUT)

@@ -4,6 +4,7 @@ HTTP status belongs to the gateway; domain errors carry codes.
 """
 
 import logging
+import re
 
 from asyncpg import InterfaceError, PostgresError
 from fastapi import FastAPI, Request
@@ -23,6 +24,7 @@ from runtime.codec import PayloadKeyMissing
 logger = logging.getLogger("api")
 
 _KEY = "Idempotency-Key"
+_ORDER_ID = re.compile(r"ord_[0-9a-f]{32}", re.ASCII)
 # PostgreSQL or Temporal do not answer, or what they keep cannot be read.
 _AWAY = (PayloadKeyMissing, SQLAlchemyError, PostgresError, InterfaceError, RPCError, OSError)
 _OURS = (Problem, RequestValidationError, HTTPException, ClientDisconnect, CheckoutError)
@@ -67,12 +69,12 @@ def _problem_of(request: Request, error: Exception) -> Problem:
         case SQLAlchemyError() | PostgresError() if _is_unfit_for_text(error):
             return Problem(400, "invalid-text", "The request holds characters that no text can")
         case _ if isinstance(error, _AWAY) or _is_first_contact(error):
-            logger.warning("%s %s: %s", request.method, _route(request), _brief(error))
+            logger.warning("%s %s: %s", request.method, _route(request), _brief(error), extra=_about(request))
             again = "sending the same request again"
             if _KEY in echoed(request):
                 again = f"sending it again with this answer's {_KEY}"  # without, it would be another order
             return unavailable(f"Nothing was lost; {again} is safe.")
-    logger.error("%s %s failed", request.method, _route(request), exc_info=error)
+    logger.error("%s %s failed", request.method, _route(request), exc_info=error, extra=_about(request))
     return Problem(500, "internal-error", "Something went wrong on our side")
 
 
@@ -88,8 +90,15 @@ def _is_unfit_for_text(error: Exception) -> bool:
 
 
 def _route(request: Request) -> str:
-    """The route's pattern, for the log: keys and order ids are permissions and belong in no log."""
+    """The route's pattern, for the line that everybody reads."""
     return str(getattr(request.scope.get("route"), "path", "unmatched"))
+
+
+def _about(request: Request) -> dict[str, str]:
+    """The line's fields, for whoever searches for an order: what was asked for, as far as it can be an id or a key."""
+    order_id, key = str(request.path_params.get("order_id", "")), echoed(request).get(_KEY)
+    fields = {"order_id": order_id} if _ORDER_ID.fullmatch(order_id) else {}
+    return {**fields, "checkout_key": key} if key else fields
 
 
 def _brief(error: Exception) -> str:

@@ -1,24 +1,58 @@
-"""Logging of every process: one line an event, as text for people or JSON for machines."""
+"""Logging of every process: one line an event, as text for people or JSON for machines.
 
-import json
+A line about an order names it in its words, for people, and as a field, for machines that search. Ids tell by
+themselves what they are (`ord_…`, `cs_…`), so `logger.info("Order %s …", order_id)` is enough; everything else that a
+line is about is given as `extra`: `extra={"checkout_key": key}`.
+"""
+
 import logging
+import re
 import sys
 from datetime import UTC, datetime
+from typing import Any
+
+from pythonjsonlogger.json import JsonFormatter as BaseFormatter
+
+_ID = re.compile(r"(ord|cs|pi|evt|re)_[A-Za-z0-9_]{8,}", re.ASCII)
+_FIELDS = {
+    "ord": "order_id",
+    "cs": "session_id",
+    "pi": "payment_intent_id",
+    "evt": "event_id",
+    "re": "refund_id",
+}
+# What Temporal's loggers know of the workflow or step that a line comes from.
+_OF_TEMPORAL = ("workflow_id", "workflow_type", "run_id", "workflow_run_id", "activity_type", "attempt")
 
 
-class JsonFormatter(logging.Formatter):
-    """One JSON object a line: `at` (RFC 3339, UTC), `level`, `logger`, `message`, and `error` when there is one."""
+class JsonFormatter(BaseFormatter):
+    """One JSON object a line: `at` (RFC 3339, UTC), `level`, `logger`, `message`, `error` when there is one, the ids
+    that the message names, and everything that the line was given as `extra`.
 
-    def format(self, record: logging.LogRecord) -> str:
-        entry = {
+    Lines of workflows and of their steps have `workflow_id`; a checkout's have its `checkout_key`, which is the same.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(rename_fields={"exc_info": "error"}, json_ensure_ascii=False, json_default=str)
+
+    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
+        log_data |= {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": record.message,
         }
-        if record.exc_info:
-            entry["error"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False)
+        super().add_fields(log_data, record, message_dict)
+        log_data.pop("color_message", None)  # uvicorn's own line once more
+        known = {**(log_data.pop("temporal_workflow", None) or {}), **(log_data.pop("temporal_activity", None) or {})}
+        for name in _OF_TEMPORAL:
+            if name in known:
+                log_data.setdefault(name, known[name])
+        for argument in record.args if isinstance(record.args, tuple) else ():
+            if isinstance(argument, str) and (found := _ID.fullmatch(argument)):
+                log_data.setdefault(_FIELDS[found[1]], argument)
+        if known.get("workflow_type") == "CheckoutWorkflow":
+            log_data.setdefault("checkout_key", known["workflow_id"])
 
 
 def configure_logging(log_format: str = "text", level: int = logging.INFO) -> None:
