@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from api import codec_server, errors, openapi
 from api.audit import AUDIT_SECONDS
+from api.catalogue import READERS, Catalogue
 from api.checkouts import Checkouts
 from api.events import OrderEventHub
 from api.limits import BoundedBodies, Limits
@@ -16,7 +17,7 @@ from api.middleware.metrics import MetricsMiddleware
 from api.middleware.origin import SameOrigin
 from api.middleware.paths import CleanPaths
 from api.middleware.security import SecurityHeaders
-from api.routes import admin, checkout, orders, probes, webhook
+from api.routes import admin, catalogue, checkout, orders, probes, webhook
 from api.state import Gateway
 from api.stopping import Stopping
 from api.web import api_docs, assets
@@ -41,6 +42,9 @@ def create_app(settings: Settings) -> FastAPI:
             # A customer would rather wait a little in a rush than be told to come again.
             pool_timeout=6.0,
         )
+        browsing = create_engine(
+            settings.database_url.get_secret_value(), pool_size=READERS, application_name="checkout-catalogue"
+        )
         auditing = create_engine(
             settings.database_url.get_secret_value(),
             pool_size=1,
@@ -56,6 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
                     engine=engine,
                     auditing=auditing,
                     temporal=temporal,
+                    catalogue=Catalogue(browsing),
                     checkouts=Checkouts(engine, temporal, settings, stopping),
                     events=events,
                     limits=Limits(settings, engine),
@@ -64,6 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
                 yield
         finally:
             await engine.dispose()
+            await browsing.dispose()
             await auditing.dispose()
 
     app = FastAPI(
@@ -86,7 +92,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(HeadAsGet)
     errors.install(app)
     openapi.install(app)
-    for router in (checkout.router, orders.router, webhook.router, admin.router, probes.router):
+    for router in (checkout.router, catalogue.router, orders.router, webhook.router, admin.router, probes.router):
         app.include_router(router)
     for router in (storefront.router, order_pages.router, assets.router, api_docs.router):
         app.include_router(router)

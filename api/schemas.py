@@ -77,7 +77,10 @@ class ProductOut(BaseModel):
 
 
 class ProductList(BaseModel):
+    """`next` is the cursor to pass as `after` for the products behind, or null at the end."""
+
     products: list[ProductOut]
+    next: str | None
 
 
 class OrderLineOut(BaseModel):

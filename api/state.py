@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
+from api.catalogue import Catalogue
 from api.checkouts import Checkouts
 from api.events import OrderEventHub
 from api.limits import Limits
@@ -22,6 +23,7 @@ class Gateway:
     """As patient as an audit needs: its checks read whole tables."""
     temporal: Client
     checkouts: Checkouts
+    catalogue: Catalogue
     events: OrderEventHub
     limits: Limits
     stopping: Stopping

@@ -97,8 +97,8 @@ class Shop:
         url = f"{self.location.gateway_url}/admin/restock"
         return self._json(self._send("POST", url, json={"sku": sku, "quantity": quantity}))
 
-    def products(self) -> Json:
-        return self._get("/products")
+    def sells(self, sku: str) -> bool:
+        return bool(self._get("/products", {"sku": sku}).get("products"))
 
     def find_order(self, reference: str) -> Json:
         """The order of an order id, a payment session id or a checkout key."""

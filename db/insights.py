@@ -1,5 +1,6 @@
 """What an operator wants to know at a glance: what is stuck, how orders end, what is left, how long paying takes."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -33,12 +34,14 @@ _OUTCOMES = text("""
       FROM shop.orders WHERE created_at >= :since AND created_at < :until GROUP BY 1, 2
 """)
 _STOCK = text("""
-    SELECT p.sku, p.name, p.image, p.unit_amount, p.currency, p.on_hand,
+    SELECT p.sku, p.name, p.unit_amount, p.currency, p.on_hand,
            coalesce(sum(r.quantity) FILTER (WHERE r.state = 'held'), 0)::bigint AS held,
            coalesce(sum(r.quantity) FILTER (WHERE r.state = 'consumed'), 0)::bigint AS sold
       FROM shop.products p LEFT JOIN shop.reservations r ON r.sku = p.sku AND r.state IN ('held', 'consumed')
+     WHERE p.sku = ANY(CAST(:skus AS text[]))
      GROUP BY p.sku ORDER BY p.position, p.sku
 """)
+_SCARCE = text("SELECT sku FROM shop.products ORDER BY on_hand, position, sku LIMIT :limit")
 _TIME_TO_PAY = text("""
     WITH paid AS (
         SELECT extract(epoch FROM fulfilled_at - created_at) AS seconds FROM shop.orders
@@ -81,9 +84,14 @@ async def outcomes_over_time(
     return list(await connection.execute(_OUTCOMES, {"since": since, "until": until, "step": step}))
 
 
-async def stock_levels(connection: AsyncConnection) -> list[Row[Any]]:
-    """For each product what is on hand, held for live orders, and sold."""
-    return list(await connection.execute(_STOCK))
+async def stock_levels(connection: AsyncConnection, skus: Sequence[str]) -> list[Row[Any]]:
+    """For each of these products what is on hand, held for live orders, and sold."""
+    return list(await connection.execute(_STOCK, {"skus": list(skus)}))
+
+
+async def scarcest(connection: AsyncConnection, limit: int) -> list[str]:
+    """The products of which least is on hand."""
+    return list((await connection.scalars(_SCARCE, {"limit": limit})).all())
 
 
 async def time_to_pay(connection: AsyncConnection, since: datetime, bounds: list[float]) -> list[Row[Any]]:

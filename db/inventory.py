@@ -22,19 +22,6 @@ class LockedProduct:
     on_hand: int
 
 
-@dataclass(frozen=True)
-class Product:
-    """A product as the storefront shows it; `available` is the stock that can be sold now."""
-
-    sku: str
-    name: str
-    description: str
-    image: str
-    unit_amount: int
-    currency: str
-    available: int
-
-
 class NewProduct(Protocol):
     """What `seed_products` asks of a product; `db.seed.SeedProduct` is one."""
 
@@ -61,10 +48,6 @@ _LOCK = text("""
 _LOCK_OF_ORDER = text("""
     SELECT 1 FROM shop.products
      WHERE sku IN (SELECT sku FROM shop.order_lines WHERE order_id = :order_id) ORDER BY sku FOR NO KEY UPDATE
-""")
-_PRODUCTS = text("""
-    SELECT sku, name, description, image, unit_amount, currency, on_hand AS available
-      FROM shop.products ORDER BY position, sku
 """)
 _KNOWN = text("SELECT sku, currency FROM shop.products WHERE sku = ANY(CAST(:skus AS text[]))")
 # A function, because the gateway's role may call it and otherwise change no stock (`db.roles`).
@@ -93,10 +76,6 @@ async def lock_products(connection: AsyncConnection, skus: Sequence[str]) -> lis
 async def lock_order_products(connection: AsyncConnection, order_id: str) -> None:
     """Lock the products of an order in SKU order, before stock goes back to them."""
     await connection.execute(_LOCK_OF_ORDER, {"order_id": order_id})
-
-
-async def list_products(connection: AsyncConnection) -> list[Product]:
-    return [Product(*row) for row in await connection.execute(_PRODUCTS)]
 
 
 async def known_products(connection: AsyncConnection, skus: Iterable[str]) -> dict[str, str]:

@@ -146,7 +146,8 @@ def _parse_form(body: bytes) -> dict[str, Any]:
         fields = parse_qs(body.decode(), keep_blank_values=True, strict_parsing=bool(body), errors="strict")
     except ValueError:
         raise Problem(400, "malformed-form", "The body is not a valid form") from None
-    form: dict[str, Any] = {name: values[0] for name, values in fields.items() if name not in ("sku", "quantity")}
+    # `q` is what the shop's page was searched for: its form has it for its other buttons, which lead to other pages.
+    form: dict[str, Any] = {name: values[0] for name, values in fields.items() if name not in ("sku", "quantity", "q")}
     skus, quantities = fields.get("sku", []), fields.get("quantity", [])
     if skus or quantities:
         quantities += ["1"] * (len(skus) - len(quantities)) if not quantities else []
@@ -154,8 +155,8 @@ def _parse_form(body: bytes) -> dict[str, Any]:
             raise Problem(422, "invalid-request", "The request is not valid", "sku and quantity must come in pairs")
         # A form knows only text: digits are a number here, anything else is left to be refused by name.
         pairs = list(zip(skus, quantities, strict=True))
-        # The shop's form names every product: those left at 0 are not wanted, unless that leaves nothing.
-        wanted = [(sku, quantity) for sku, quantity in pairs if quantity.strip() not in ("", "0")] or pairs
+        # The shop's form names every product it shows: those left at 0 are not wanted, unless that leaves nothing.
+        wanted = [(sku, quantity) for sku, quantity in pairs if quantity.strip() not in ("", "0")] or pairs[:1]
         form["items"] = [
             {"sku": sku, "quantity": int(quantity) if _is_number(quantity) else quantity} for sku, quantity in wanted
         ]

@@ -11,12 +11,12 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.order_views import order_out
 from api.problems import Problem, declared
-from api.schemas import CancelAnswer, OrderOut, ProductList, ProductOut, TimelineEvent
+from api.schemas import CancelAnswer, OrderOut, TimelineEvent
 from api.state import Gateway, GatewayDependency
 from api.webhooks import start_settlement
 from checkout.contracts import Order, OrderStatus, Reason, SettlementInput
 from checkout.errors import OrderNotFound
-from db import inventory, order_queries, views
+from db import order_queries, views
 from runtime.boundaries import Step
 from runtime.failpoints import around
 from worker.workflows.checkout import CheckoutWorkflow
@@ -33,14 +33,6 @@ _CANCEL_PROBLEMS = declared(
         503: "The provider has not confirmed yet, or PostgreSQL or Temporal is away; repeating is safe.",
     }
 )
-
-
-@router.get("/products", tags=["catalogue"], response_model=ProductList)
-async def products(gateway: GatewayDependency) -> ProductList:
-    """The catalogue, with what can be bought now."""
-    async with gateway.engine.connect() as connection:
-        found = await inventory.list_products(connection)
-    return ProductList(products=[ProductOut(**vars(product)) for product in found])
 
 
 @router.get("/orders/{order_id}", tags=["orders"], response_model=OrderOut)

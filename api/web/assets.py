@@ -5,6 +5,8 @@ browser asks whether its copy is still good, so that a page never mixes two vers
 """
 
 import hashlib
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -50,6 +52,13 @@ def picture_url(image: str) -> str:
     """A product's picture: ours with its version; any other address as the catalogue has it."""
     name = image.removeprefix("/static/")
     return asset_url(name) if image.startswith("/static/") and name in assets() else image
+
+
+def picture_origins(images: Iterable[str]) -> str:
+    """The foreign origins of products' pictures, as a content security policy lists them. The database holds no picture
+    with any other address (`guard_picture`)."""
+    found = {match[0] for image in images if (match := re.match(r"https://[a-z0-9.-]+(:[0-9]{1,5})?(?=/|$)", image))}
+    return " ".join(sorted(found))
 
 
 @router.get("/static/{name:path}")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _FOLDER = Path(__file__).parent / "templates"
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'{pictures}; connect-src 'self'; "
     "manifest-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action {form_action}"
 )
 
@@ -31,11 +31,13 @@ def page(
     *,
     headers: dict[str, str] | None = None,
     form_action: str = "'self'",
+    pictures: str = "",
     **values: Any,
 ) -> HTMLResponse:
-    """Render a page. `form_action` is where its forms may lead, redirects included (CSP level 3, form-action)."""
+    """Render a page. `form_action` is where its forms may lead, redirects included (CSP level 3, form-action), and
+    `pictures` the origins from which it may load pictures besides this one."""
     html = _environment().get_template(template).render(**values)
-    policy = _POLICY.format(form_action=form_action)
+    policy = _POLICY.format(form_action=form_action, pictures=f" {pictures}" if pictures else "")
     return HTMLResponse(
         html,
         status,

@@ -2,34 +2,23 @@
 
 import re
 from html import unescape
+from itertools import pairwise
+from urllib.parse import urlencode
 
+import httpx
+import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tests.support.catalogue import stock_up
 from tests.support.rig import Rig
 
 PAGE = {"Accept": "text/html"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+_PICTURE = text("UPDATE shop.products SET image = :image WHERE sku = :sku")
 _INPUT = re.compile(r"<input\b[^>]*>")
 _ATTRIBUTE = re.compile(r'(\w+)="([^"]*)"')
-
-
-async def stock_up(engine: AsyncEngine, count: int) -> None:
-    """`count` products more: `thing-00001`, …, each with its movement."""
-    async with engine.begin() as connection:
-        await connection.execute(
-            text(
-                "INSERT INTO shop.products (sku, name, description, unit_amount, currency, on_hand, position)"
-                " SELECT 'thing-' || to_char(n, 'FM00000'), 'Thing ' || n, 'A thing like any other.', 100 + n, 'usd',"
-                " 1000, 1000 + n FROM generate_series(1, :count) n"
-            ),
-            {"count": count},
-        )
-        await connection.execute(
-            text(
-                "INSERT INTO shop.stock_movements (sku, delta, cause)"
-                " SELECT sku, on_hand, 'seed' FROM shop.products WHERE sku LIKE 'thing-%'"
-            )
-        )
 
 
 def fields_of(page: str, form: str) -> list[tuple[str, str]]:
@@ -41,12 +30,100 @@ def fields_of(page: str, form: str) -> list[tuple[str, str]]:
 
 async def test_without_script_any_catalogue_can_be_bought_from(shop: Rig, engine: AsyncEngine) -> None:
     await stock_up(engine, 500)
+    assert len((await shop.http.get("/", headers=PAGE)).content) < 60_000
     page = await shop.http.get("/", headers=PAGE)
     fields = fields_of(page.text, "buy")
     wanted = [index for index, (name, _) in enumerate(fields) if name == "quantity"][2]
     fields[wanted] = ("quantity", "3")
-    body = str(shop.http.build_request("POST", "/", params=fields).url.query, "ascii")
-    answer = await shop.http.post(
-        "/checkout", content=body, headers=PAGE | {"Content-Type": "application/x-www-form-urlencoded"}
-    )
+    answer = await shop.http.post("/checkout", content=urlencode(fields), headers=PAGE | FORM)
     assert answer.status_code == 303, answer.text
+
+
+async def test_a_form_may_have_any_number_of_fields_that_its_bytes_allow(shop: Rig) -> None:
+    fields = [("sku", "pen"), ("quantity", "1"), *[("sku", "notebook"), ("quantity", "0")] * 1500]
+    answer = await shop.http.post("/checkout", content=urlencode(fields), headers=PAGE | FORM)
+    assert answer.status_code == 303, answer.text
+
+
+async def test_without_script_the_cart_goes_along_from_page_to_page(shop: Rig, engine: AsyncEngine) -> None:
+    await stock_up(engine, 100)
+    page = (await shop.http.get("/", headers=PAGE)).text
+    for number in (2, 3):
+        fields = fields_of(page, "buy")
+        wanted = [index for index, (name, _) in enumerate(fields) if name == "quantity"][number]
+        fields[wanted] = ("quantity", str(number))
+        assert re.search(rf'<button name="page" value="{number}" formmethod="get" formaction="/">', page)
+        page = (await shop.http.get("/", params=[*fields, ("page", str(number))], headers=PAGE)).text
+    carried = fields_of(page, "buy")
+    cart = [
+        (sku, quantity)
+        for (one, sku), (other, quantity) in pairwise(carried)
+        if (one, other) == ("sku", "quantity") and quantity != "0"
+    ]
+    assert cart == [("pencil-set", "2"), ("thing-00020", "3")]
+    answer = await shop.http.post("/checkout", content=urlencode(carried), headers=PAGE | FORM)
+    assert answer.status_code == 303, answer.text
+
+
+async def test_a_cart_too_large_to_buy_is_kept_on_the_way_back(shop: Rig, engine: AsyncEngine) -> None:
+    await stock_up(engine, 60)
+    lines = [(name, value) for n in range(1, 61) for name, value in (("sku", f"thing-{n:05}"), ("quantity", "1"))]
+    answer = await shop.http.post("/checkout", content=urlencode(lines), headers=PAGE | FORM)
+    assert answer.status_code == 422
+    back = re.search(r'href="(/\?[^"]+)"', answer.text)
+    assert back
+    page = await shop.http.get(unescape(back[1]), headers=PAGE)
+    assert page.status_code == 200
+    assert [value for name, value in fields_of(page.text, "buy") if name == "quantity"].count("1") == 60
+
+
+async def test_the_shop_is_searched_by_the_beginnings_of_words(shop: Rig, engine: AsyncEngine) -> None:
+    await stock_up(engine, 100)
+    page = (await shop.http.get("/", params={"q": "graph pencil"}, headers=PAGE)).text
+    assert [value for name, value in fields_of(page, "buy") if name == "sku"] == ["pencil-set"]
+    page = (await shop.http.get("/", params={"q": "unicorn <b>"}, headers=PAGE)).text
+    assert "Nothing found for <strong>unicorn &lt;b&gt;</strong>" in page
+    found = (await shop.http.get("/", params={"q": "thing", "page": 2}, headers=PAGE)).text
+    assert 'href="/?q=thing&amp;page=3"' in found
+    assert 'href="/?q=thing"' in found
+
+
+async def test_pictures_may_be_loaded_from_where_the_catalogue_has_them_and_from_nowhere_else(
+    shop: Rig, engine: AsyncEngine
+) -> None:
+    def images(page: httpx.Response) -> str:
+        return re.search(r"img-src ([^;]*);", page.headers["content-security-policy"])[1]  # type: ignore[index] # is there
+
+    assert images(await shop.http.get("/", headers=PAGE)) == "'self'"
+    async with engine.begin() as connection:
+        for sku, image in (
+            ("pen", "https://cdn.example/pen.png"),
+            ("notebook", "https://cdn.example"),
+            ("desk-lamp", "https://images.example:8443/lamp.jpg?size=2"),
+            ("tote-bag", ""),
+        ):
+            await connection.execute(_PICTURE, {"sku": sku, "image": image})
+    page = await shop.http.get("/", headers=PAGE)
+    assert images(page) == "'self' https://cdn.example https://images.example:8443"
+    assert 'src="https://images.example:8443/lamp.jpg?size=2"' in page.text
+    assert 'src=""' not in page.text
+    assert images(await shop.http.get("/?q=mug", headers=PAGE)) == "'self'"
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "http://cdn.example/pen.png",
+        "//cdn.example/pen.png",
+        "https://a b/",
+        "https://x;script-src *",
+        "data:,",
+        "pen.svg",
+    ],
+)
+async def test_a_picture_that_no_page_could_show_is_refused_when_the_product_is_made(
+    engine: AsyncEngine, image: str
+) -> None:
+    with pytest.raises(IntegrityError, match="product pen: a picture is a path of this site"):
+        async with engine.begin() as connection:
+            await connection.execute(_PICTURE, {"sku": "pen", "image": image})

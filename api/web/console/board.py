@@ -18,6 +18,7 @@ from db import insights
 
 logger = logging.getLogger("api")
 
+CHARTED = 12  # products whose stock the overview shows: those of which least is left
 CHART_AGE = 5.0  # seconds a chart may be old
 VERDICT_AGE = 60.0  # seconds the audit's verdict may be old: it reads both ledgers whole
 STUCK_GRACE = timedelta(seconds=20)  # how long an order may be late before it counts as stuck
@@ -113,5 +114,5 @@ async def _read_charts(gateway: Gateway, span: charts.Span) -> _Charts:
                 await insights.outcomes_over_time(connection, since, until, span.step), span, until
             ),
             time_to_pay=charts.pay_times(await insights.time_to_pay(connection, since, charts.PAY_BOUNDS)),
-            stock=charts.stock(await insights.stock_levels(connection)),
+            stock=charts.stock(await insights.stock_levels(connection, await insights.scarcest(connection, CHARTED))),
         )

@@ -20,7 +20,8 @@ from api.state import Gateway, GatewayDependency
 from api.web.console import charts, processes
 from api.web.console.board import AUDIT_GRACE, Boards
 from api.web.console.session import SessionDependency, close_session, find_session, open_session, posted
-from api.web.rendering import page
+from api.web.pager import DEEPEST, Pager
+from api.web.rendering import page as render
 from api.web.shop.story import tell
 from checkout.contracts import OrderStatus
 from checkout.errors import OrderNotFound
@@ -111,10 +112,19 @@ async def order(order_id: str, request: Request, session: SessionDependency, gat
 
 
 @router.get("/admin/console/stock")
-async def stock(request: Request, session: SessionDependency, gateway: GatewayDependency) -> Response:
+async def stock(
+    request: Request,
+    session: SessionDependency,
+    gateway: GatewayDependency,
+    q: Annotated[str, Query(max_length=100)] = "",
+    page: Annotated[int, Query(ge=1, le=DEEPEST)] = 1,
+) -> Response:
+    search = q.strip()
+    shelf = await gateway.catalogue.shelf(search=search or None, offset=(page - 1) * _PAGE_LENGTH, limit=_PAGE_LENGTH)
     async with gateway.engine.connect() as connection:
-        levels = await insights.stock_levels(connection)
-    return _page("console/stock.html", request, gateway, levels=levels, charted=charts.stock(levels))
+        levels = await insights.stock_levels(connection, [product.sku for product in shelf.products])
+    pager = Pager("/admin/console/stock", page, shelf.has_more, search)
+    return _page("console/stock.html", request, gateway, levels=levels, pager=pager)
 
 
 @router.get("/admin/console/audit")
@@ -160,14 +170,16 @@ async def sign_out(request: Request, session: SessionDependency, gateway: Gatewa
 
 def _sign_in(gateway: Gateway, target: str, status: int = 200) -> Response:
     hint = str(gateway.settings.data_dir / "stack.json") if gateway.settings.is_development else None
-    return page("console/sign_in.html", status, headers=_PRIVATE, next=_inside(target), failed=status != 200, hint=hint)
+    return render(
+        "console/sign_in.html", status, headers=_PRIVATE, next=_inside(target), failed=status != 200, hint=hint
+    )
 
 
 def _page(template: str, request: Request, gateway: Gateway, **values: Any) -> Response:
     session = find_session(request, gateway.settings)
     assert session is not None, "every page of the console depends on a session"
     tone, notice = _DONE.get(request.query_params.get("done", ""), ("", ""))
-    return page(
+    return render(
         template,
         headers=_PRIVATE,
         csrf=session.csrf,

@@ -31,10 +31,12 @@ function write(name, value) {
   }
 }
 
+const SKU = /^[a-z0-9][a-z0-9-]{0,62}$/;
+
 /** `{items: {sku: quantity}, email}` */
 export const readCart = () => {
   const cart = read(CART);
-  const sound = Object.entries(cart?.items ?? {}).filter(([, quantity]) => Number.isInteger(quantity) && quantity > 0 && quantity < 100);
+  const sound = Object.entries(cart?.items ?? {}).filter(([sku, quantity]) => SKU.test(sku) && Number.isInteger(quantity) && quantity > 0 && quantity < 100);
   return { items: Object.fromEntries(sound), email: typeof cart?.email === "string" ? cart.email : "" };
 };
 export const writeCart = (cart) => write(CART, cart);

@@ -1,10 +1,11 @@
 // The shelf: each product's stepper, and how many are left.
-import { find, findAll, make } from "./page.js";
+import { find, findAll, make, money } from "./page.js";
 
 const MOST = 99; // of one product in a cart
 const LOW = 20;
+const MOST_SKUS = 200; // that the shop may be asked about at once
 
-/** By SKU: name, amount (minor units), currency, available, and the elements that show them. */
+/** By SKU: name, amount (minor units), currency, available; of those on this page also the elements that show them. */
 export const products = new Map(
   findAll(".product[data-sku]").map((element) => [
     element.dataset.sku,
@@ -13,12 +14,16 @@ export const products = new Map(
       amount: Number(element.dataset.amount),
       currency: element.dataset.currency,
       available: Number(element.dataset.available),
-      stepper: find(".stepper", element),
-      input: find("input[name=quantity]", element),
-      stock: find(".stock", element),
+      shown: {
+        stepper: find(".stepper", element),
+        input: find("input[name=quantity]", element),
+        stock: find(".stock", element),
+        price: find(".price", element),
+      },
     },
   ]),
 );
+const onThisPage = [...products].map(([sku, { shown }]) => [sku, shown]);
 
 export const nameOf = (sku) => products.get(sku)?.name ?? sku;
 
@@ -27,12 +32,14 @@ export const bounded = (quantity) => Math.min(MOST, Math.max(0, Math.trunc(quant
 
 /** Show what of each product is in the cart, and what is left. */
 export function showShelf(items) {
-  for (const [sku, { stepper, input, stock, available }] of products) {
+  for (const [sku, { stepper, input, stock, price }] of onThisPage) {
+    const { available, amount, currency } = products.get(sku);
     const quantity = items[sku] ?? 0;
     stepper.classList.toggle("empty", quantity === 0);
     if (document.activeElement !== input || quantity === 0) input.value = String(quantity);
     find(".more", stepper).disabled = quantity >= Math.min(MOST, available);
     find(".add", stepper).disabled = available === 0;
+    price.textContent = money(amount, currency);
     stock.textContent = available ? `${available.toLocaleString("en-US")} left` : "Sold out";
     stock.className = `stock${available === 0 ? " none" : available <= LOW ? " low" : ""}`;
   }
@@ -46,21 +53,27 @@ export function shortage(sku, setQuantity) {
   return make("span", { class: "trouble" }, text, make("button", { type: "button", click: () => setQuantity(sku, available) }, label));
 }
 
-/** Ask what is left. The shop away: the next look will tell. */
-export async function lookAtStock() {
+/** Ask about what is on this page and in the cart; answers what is for sale no more. The shop away: the next look will tell. */
+export async function look(items) {
+  const skus = [...new Set([...onThisPage.map(([sku]) => sku), ...Object.keys(items)])].slice(0, MOST_SKUS);
+  if (!skus.length) return [];
   try {
-    const response = await fetch("/products", { headers: { Accept: "application/json" }, cache: "no-store" });
-    if (!response.ok) return;
-    for (const { sku, available } of (await response.json()).products) {
-      const product = products.get(sku);
-      if (product) product.available = available;
-    }
-  } catch { /* away */ }
+    const query = new URLSearchParams(skus.map((sku) => ["sku", sku]));
+    // The browser sends along what it has: mostly it is told that nothing has changed.
+    const response = await fetch(`/products?${query}`, { headers: { Accept: "application/json" }, cache: "no-cache" });
+    if (!response.ok) return [];
+    const found = new Map((await response.json()).products.map((product) => [product.sku, product]));
+    for (const [sku, { name, unit_amount, currency, available }] of found)
+      products.set(sku, { ...products.get(sku), name, amount: unit_amount, currency, available });
+    return skus.filter((sku) => !found.has(sku));
+  } catch {
+    return [];
+  }
 }
 
 /** Let the steppers change the cart. */
 export function openShelf(quantityOf, setQuantity) {
-  for (const [sku, { stepper, input }] of products) {
+  for (const [sku, { stepper, input }] of onThisPage) {
     const step = (by) => () => {
       setQuantity(sku, quantityOf(sku) + by);
       if (!quantityOf(sku)) find(".add", stepper).focus();

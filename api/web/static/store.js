@@ -3,12 +3,13 @@ import { giveUp, look, press } from "./checkout.js";
 import { addToCheckout, bodyOf, claim, endCheckout, isSame, onChange, readCart, readCheckout, writeCart } from "./memory.js";
 import { find, findAll, make, money } from "./page.js";
 import { hush, say, tell } from "./say.js";
-import { bounded, lookAtStock, nameOf, openShelf, products, shortage, showShelf } from "./shelf.js";
+import { bounded, look as lookAtShelf, nameOf, openShelf, products, shortage, showShelf } from "./shelf.js";
 import { showWaiting } from "./waiting.js";
 
 const form = find("#buy");
 const [lines, empty, sum, total, email] = ["#lines", "#empty", "#sum", "#total", "#email"].map((name) => find(name));
 const [pressButton, bar] = ["#press", "#cart-bar"].map((name) => find(name));
+const [words, search] = ["#q", "#search"].map((name) => find(name));
 const REFRESH = 5000; // ms between two looks at the stock, while the page is seen
 
 let cart = readCart();
@@ -25,27 +26,26 @@ function setQuantity(sku, quantity) {
 }
 
 function render() {
-  for (const sku of Object.keys(cart.items)) if (!products.has(sku)) delete cart.items[sku];
   const body = bodyOf(cart);
-  let amount = 0;
+  const totals = new Map(); // by currency: the shop refuses a cart of several, and says so
   let count = 0;
   const rows = body.items.map(({ sku, quantity }) => {
-    const product = products.get(sku);
-    amount += product.amount * quantity;
+    const product = products.get(sku); // not known yet: from another page, and not asked about so far
     count += quantity;
+    if (product) totals.set(product.currency, (totals.get(product.currency) ?? 0) + product.amount * quantity);
     return make(
       "li",
       {},
-      make("span", {}, `${product.name} × ${quantity}`),
-      make("span", { class: "number" }, money(product.amount * quantity, product.currency)),
-      quantity > product.available ? shortage(sku, setQuantity) : null,
+      make("span", {}, `${nameOf(sku)} × ${quantity}`),
+      make("span", { class: "number" }, product ? money(product.amount * quantity, product.currency) : "…"),
+      product?.shown ? null : make("button", { type: "button", class: "quiet", click: () => setQuantity(sku, 0) }, `Remove ${nameOf(sku)}`),
+      product && quantity > product.available ? shortage(sku, setQuantity) : null,
     );
   });
   lines.replaceChildren(...rows);
   empty.hidden = count > 0;
   sum.hidden = count === 0;
-  const first = products.get(body.items[0]?.sku);
-  const text = first ? money(amount, first.currency) : "";
+  const text = body.items.every(({ sku }) => products.has(sku)) ? [...totals].map(([currency, amount]) => money(amount, currency)).join(" + ") : "";
   total.textContent = text;
   pressButton.textContent = text ? `Buy for ${text}` : "Buy";
   pressButton.disabled = count === 0 || underWay !== null;
@@ -55,9 +55,11 @@ function render() {
   showShelf(cart.items);
 }
 
-async function refreshStock() {
+async function refresh() {
   if (document.hidden) return;
-  await lookAtStock();
+  const gone = await lookAtShelf(cart.items);
+  const lost = gone.filter((sku) => sku in cart.items && delete cart.items[sku]);
+  if (lost.length) writeCart(cart);
   render();
 }
 
@@ -74,6 +76,7 @@ function setUnderWay(controller) {
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
+  if (event.submitter === search) return location.assign(words.value.trim() ? `/?${new URLSearchParams({ q: words.value.trim() })}` : "/");
   if (underWay) return;
   hush();
   const body = bodyOf(cart);
@@ -103,7 +106,7 @@ async function buy(checkout) {
     }
   } else {
     await endCheckout(checkout.key);
-    await refreshStock();
+    await refresh();
     setUnderWay(null);
     explain(answer);
   }
@@ -187,8 +190,16 @@ function conclude(checkout, order) {
 document.documentElement.classList.add("with-script");
 openShelf((sku) => cart.items[sku] ?? 0, setQuantity);
 // The first visit may bring a cart in its address (the way back from an error without script).
-if (!Object.keys(cart.items).length)
-  for (const [sku, { input }] of products) if (bounded(input.value)) cart.items[sku] = bounded(input.value);
+if (!Object.keys(cart.items).length) {
+  for (const [sku, { shown }] of products) if (bounded(shown.input.value)) cart.items[sku] = bounded(shown.input.value);
+  for (const input of findAll("input[data-sku]", lines)) if (bounded(input.value)) cart.items[input.dataset.sku] = bounded(input.value);
+}
+// Enter in a field buys, as it would if Search were not the form's first button.
+form.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.target.tagName !== "INPUT" || event.target === words) return;
+  event.preventDefault();
+  form.requestSubmit();
+});
 email.addEventListener("input", () => {
   email.removeAttribute("aria-invalid");
   cart.email = email.value.trim();
@@ -202,10 +213,11 @@ addEventListener("pageshow", (event) => {
   if (!event.persisted) return;
   setUnderWay(null);
   cart = readCart();
-  refreshStock();
+  refresh();
   resume();
 });
-document.addEventListener("visibilitychange", refreshStock);
-setInterval(refreshStock, REFRESH);
+document.addEventListener("visibilitychange", refresh);
+setInterval(refresh, REFRESH);
 render();
+if (Object.keys(cart.items).some((sku) => !products.has(sku))) refresh();
 resume({ mayPress: true });

@@ -7,6 +7,7 @@ from tests.campaigns.mutants.field_db import FIELD_DB
 from tests.campaigns.mutants.field_gate import FIELD_GATE
 from tests.campaigns.mutants.field_health import FIELD_HEALTH
 from tests.campaigns.mutants.field_pay import FIELD_PAY
+from tests.campaigns.mutants.field_shop import FIELD_SHOP
 from tests.campaigns.mutants.field_stack import FIELD_STACK
 from tests.campaigns.mutants.gateway import GATEWAY
 from tests.campaigns.mutants.journeys import JOURNEYS
@@ -29,4 +30,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *FIELD_HEALTH,
     *FIELD_DB,
     *FIELD_PAY,
+    *FIELD_SHOP,
 )

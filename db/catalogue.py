@@ -1,0 +1,55 @@
+"""The catalogue as it is read: a page of it, a search in it, or certain products. Nothing here locks or changes it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product as the storefront shows it; `available` is the stock that can be sold now."""
+
+    sku: str
+    name: str
+    description: str
+    image: str
+    unit_amount: int
+    currency: str
+    available: int
+
+
+_COLUMNS = "p.sku, p.name, p.description, p.image, p.unit_amount, p.currency, p.on_hand AS available"
+_SOME = text(f"SELECT {_COLUMNS} FROM shop.products p WHERE sku = ANY(CAST(:skus AS text[])) ORDER BY position, sku")
+# As the index `products_words` has it.
+_MATCHES = "shop.words_of(p.sku, p.name, p.description) @@ to_tsquery('simple', :words)"
+_AFTER = "(p.position, p.sku) > (SELECT c.position, c.sku FROM shop.products c WHERE c.sku = :after)"
+
+
+async def shelf(
+    connection: AsyncConnection, *, search: str | None = None, after: str | None = None, offset: int = 0, limit: int
+) -> list[Product]:
+    """Products in the shop's order: those that have a word beginning with each word of `search`, that come behind the
+    SKU `after`, and behind `offset` others."""
+    conditions = [_MATCHES] if search else []
+    conditions += [_AFTER] if after else []
+    statement = (
+        f"SELECT {_COLUMNS} FROM shop.products p {'WHERE ' if conditions else ''}{' AND '.join(conditions)}"
+        " ORDER BY p.position, p.sku OFFSET :offset LIMIT :limit"
+    )
+    parameters: dict[str, object] = {"offset": offset, "limit": limit}
+    parameters |= {"words": _query_of(search)} if search else {}
+    parameters |= {"after": after} if after else {}
+    return [Product(*row) for row in await connection.execute(text(statement), parameters)]
+
+
+async def products_of(connection: AsyncConnection, skus: Sequence[str]) -> list[Product]:
+    """Those of the SKUs that exist, in the shop's order."""
+    return [Product(*row) for row in await connection.execute(_SOME, {"skus": list(skus)})]
+
+
+def _query_of(search: str) -> str:
+    """`"desk la"` → `desk:* & la:*`; without any word a query that finds nothing."""
+    return " & ".join(f"{word}:*" for word in re.findall(r"[^\W_]+", search))
