@@ -10,7 +10,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from worker.steps import StepFailed, retry_until_done, run_step
-from worker.workflows.showing import show
+from worker.workflows.showing import about, show
 
 with workflow.unsafe.imports_passed_through():
     from checkout.contracts import (
@@ -74,7 +74,7 @@ async def open_session(order: Order) -> Order:
             before_waiting=lambda: show(order, even_pending=True),
         )
     except StepFailed as error:
-        workflow.logger.warning("No payment session for order %s: %s", order.order_id, error)
+        workflow.logger.warning("No payment session for order %s: %s", order.order_id, error, extra=about(order))
         return await release(order, Reason.PAYMENT_UNAVAILABLE, OrderStatus.REJECTED)
     return show(opened)
 
@@ -130,7 +130,9 @@ async def ask_provider(order: Order, closing: Reason | None) -> SessionState | N
             PaymentActivities.expire_session, session_id, policies.PROVIDER, "Close the payment session"
         )
     except StepFailed as error:
-        workflow.logger.error("Order %s needs attention, its stock is kept: %s", order.order_id, error)
+        workflow.logger.error(
+            "Order %s needs attention, its stock is kept: %s", order.order_id, error, extra=about(order)
+        )
         return None
 
 
@@ -177,7 +179,9 @@ async def notice_refund(order: Order) -> Order:
             unless=PaymentUnknown.__name__,
         )
     except StepFailed:
-        workflow.logger.warning("The payment service does not know payment %s", order.payment_intent_id)
+        workflow.logger.warning(
+            "The payment service does not know payment %s", order.payment_intent_id, extra=about(order)
+        )
         return order
     return show(refunded) if refunded else order
 
@@ -185,9 +189,9 @@ async def notice_refund(order: Order) -> Order:
 def hand_over(order: Order) -> None:
     """The checkout ends here, in the guide's words: what is fulfilled is the warehouse's (`worker.warehouse`)."""
     if order.status.is_kept:
-        workflow.logger.info("Checkout with UUID %s succeeded!", order.checkout_key)
+        workflow.logger.info("Checkout with UUID %s succeeded!", order.checkout_key, extra=about(order))
     else:
-        workflow.logger.warning("Checkout with UUID %s failed or timed out...", order.checkout_key)
+        workflow.logger.warning("Checkout with UUID %s failed or timed out...", order.checkout_key, extra=about(order))
 
 
 async def hand_on(session_id: str) -> None:

@@ -1,10 +1,15 @@
-"""An order as an operator sees it in Temporal's UI: found by status and id, and told in the details."""
+"""An order as an operator sees it: in Temporal's UI found by status and id and told in the details, and in the log."""
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from checkout.contracts import Order, OrderStatus
     from runtime.search_attributes import CHECKOUT_STATUS, ORDER_ID
+
+
+def about(order: Order) -> dict[str, str]:
+    """The fields of a log line about it (`runtime.logs`)."""
+    return {"order_id": order.order_id, "checkout_key": order.checkout_key}
 
 
 def show(order: Order, *, even_pending: bool = False) -> Order:
