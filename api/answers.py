@@ -6,7 +6,7 @@ from datetime import UTC
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from api.problems import Problem
-from checkout.contracts import Order, Reason
+from checkout.orders import Order, Reason
 
 
 def checkout_body(order: Order) -> bytes:

@@ -26,16 +26,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from api.limits import Limits
 from api.problems import Problem, invalid
 from api.stopping import Stopping
-from checkout.contracts import (
-    CartLine,
-    CheckoutInput,
-    Order,
-    OrderStatus,
-    PaymentSessionView,
-    SessionProgress,
-)
+from checkout.contracts import CheckoutInput, PaymentSessionView, SessionProgress
 from checkout.errors import BeyondPaymentLimits, MixedCurrencies, ProductNotFound, UnstorableData
 from checkout.fingerprint import cart_fingerprint
+from checkout.orders import CartLine, Order, OrderStatus
 from db import inventory, order_queries
 from db.engine import autocommit
 from runtime.boundaries import Step

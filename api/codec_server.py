@@ -26,7 +26,8 @@ from temporalio.api.common.v1 import Payload, Payloads
 from api.auth import OperatorDependency, is_operator_token
 from api.limits import MAX_CODEC_BYTES, read_body
 from api.problems import Problem
-from runtime.codec import EncryptingCodec, PayloadKeyMissing
+from checkout.errors import PayloadKeyMissing
+from runtime.codec import EncryptingCodec
 from runtime.settings import Settings
 
 COOKIE = "checkout_codec"

@@ -18,8 +18,7 @@ from temporalio.service import RPCError
 from api.problems import Problem, echoed, invalid, invalid_fields, order_not_found, unavailable
 from api.web.messages import problem_page
 from api.web.rendering import wants_page
-from checkout.errors import CheckoutError, InvalidKey, OrderNotFound, ProductNotFound, UnstorableData
-from runtime.codec import PayloadKeyMissing
+from checkout.errors import CheckoutError, InvalidKey, OrderNotFound, PayloadKeyMissing, ProductNotFound, UnstorableData
 
 logger = logging.getLogger("api")
 

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from api.schemas import DispatchOut, OrderLineOut, OrderOut, PaymentOut, TimelineEvent
-from checkout.contracts import OrderStatus
+from checkout.orders import OrderStatus
 
 
 def order_out(row: Row[Any]) -> OrderOut:

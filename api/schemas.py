@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints, field_validator
 
-from checkout.contracts import CartLine, OrderStatus, Reason
+from checkout.orders import CartLine, OrderStatus, Reason
 
 MAX_LINES = 50
 MAX_QUANTITY = 99

@@ -19,9 +19,10 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.problems import Problem
-from checkout.contracts import Order, OrderStatus, SettlementInput, StartSettlementInput
+from checkout.contracts import SettlementInput, StartSettlementInput
 from checkout.errors import InvalidKey
 from checkout.ids import is_provider_id, parse_checkout_key
+from checkout.orders import Order, OrderStatus
 from db import order_queries
 from db.engine import autocommit
 from runtime.boundaries import Step

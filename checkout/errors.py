@@ -12,8 +12,12 @@
     ├── MixedCurrencies          a cart whose products are sold in more than one currency
     ├── BeyondPaymentLimits      a cart that the payment service would not take: too little, too much, a name too long
     ├── UnstorableData           text or a number that PostgreSQL cannot hold
+    ├── KeyReused                a key that stands for another cart
     ├── OrderNotFound
-    └── CannotFulfil             a paid order whose goods are not there to be handed over
+    ├── NotRefundable            an order whose payment cannot be given back
+    ├── CannotFulfil             a paid order whose goods are not there to be handed over
+    ├── PayloadKeyMissing        a payload of Temporal's that is encrypted with a key we do not have
+    └── StackError               `checkout up` cannot go on; its kinds are `stack.errors`
 
 Temporal matches retries on the class name, so a name here is part of the recorded histories.
 """
@@ -97,3 +101,21 @@ class CannotFulfil(CheckoutError):
     """The transaction must roll back, and the money go back."""
 
     code = "cannot-fulfil"
+
+
+class KeyReused(CheckoutError):
+    """The key stands for another cart: the first checkout is untouched."""
+
+    code = "idempotency-key-reused"
+
+
+class NotRefundable(CheckoutError):
+    """There is no payment to give back: the order was not paid, or its money has been given back."""
+
+    code = "not-refundable"
+
+
+class PayloadKeyMissing(CheckoutError):
+    """A payload under a key that `CHECKOUT_PAYLOAD_KEYS` does not hold here."""
+
+    code = "payload-key-missing"

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 
-from checkout.contracts import CartLine
+from checkout.orders import CartLine
 
 
 def cart_fingerprint(lines: Iterable[CartLine], email: str | None) -> str:

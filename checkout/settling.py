@@ -7,7 +7,8 @@ said that the session can no longer be paid. ARCHITECTURE.md shows the same as a
 
 from dataclasses import dataclass
 
-from checkout.contracts import Order, OrderStatus, Reason, SessionState, SessionStatus
+from checkout.orders import Order, OrderStatus, Reason
+from checkout.payments import SessionState, SessionStatus
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,18 @@ def decide(order: Order | None, session: SessionState | None, closing: Reason | 
 
 
 def _paid(order: Order, session: SessionState) -> Decision:
-    if session.pays_for(order):
+    if _is_as_agreed(order, session):
         return Fulfil(session.payment_intent_id)
     # Something else was paid than was agreed. A session that cost nothing has no payment to give back.
     if session.payment_intent_id is None:
         return Release(Reason.PAYMENT_MISMATCH)
     return Refund(session.payment_intent_id, Reason.PAYMENT_MISMATCH)
+
+
+def _is_as_agreed(order: Order, session: SessionState) -> bool:
+    """Whether the payment is for this order, of this amount, in this currency."""
+    agreed = (order.order_id, order.amount_total, order.currency)
+    return (session.order_id, session.amount_total, session.currency) == agreed
 
 
 def _unwanted(session: SessionState) -> Decision:

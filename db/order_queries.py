@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from checkout.contracts import Order, OrderStatus, PaymentSession, Reason
 from checkout.errors import OrderNotFound
+from checkout.orders import Order, OrderStatus, Reason
+from checkout.payments import PaymentSession
 
 COLUMNS = """id, checkout_key, fingerprint, status, reason, missing_skus, amount_total, currency, created_at,
     expires_at, payment_session_id, payment_url, simulator_url, dispatch_due_at, payment_intent_id"""

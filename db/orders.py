@@ -12,10 +12,12 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from checkout.contracts import OpenOrderInput, Order, OrderStatus, PaymentSession, Reason
+from checkout.contracts import OpenOrderInput
 from checkout.errors import BeyondPaymentLimits, CannotFulfil, CheckoutError, MixedCurrencies, OrderNotFound
 from checkout.ids import new_order_id
 from checkout.limits import cart_fault, product_faults
+from checkout.orders import Order, OrderStatus, Reason
+from checkout.payments import PaymentSession
 from db.inventory import LockedProduct, lock_order_products, lock_products
 from db.order_queries import COLUMNS, find_by_key, get_order, order_of
 

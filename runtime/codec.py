@@ -37,7 +37,7 @@ from temporalio.converter import (
     WorkflowSerializationContext,
 )
 
-from checkout.errors import CheckoutError
+from checkout.errors import PayloadKeyMissing
 from runtime.keys import PayloadKey
 
 logger = logging.getLogger("runtime.codec")
@@ -50,12 +50,6 @@ _TAG_BYTES = 16
 _VERSION = b"checkout-payload-1"
 # The workflows of a Temporal Schedule run under its id with the time appended.
 _SCHEDULED = re.compile(r"-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
-
-
-class PayloadKeyMissing(CheckoutError):
-    """A payload under a key that `CHECKOUT_PAYLOAD_KEYS` does not hold here."""
-
-    code = "payload-key-missing"
 
 
 class EncryptingCodec(PayloadCodec):

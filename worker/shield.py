@@ -14,7 +14,8 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from checkout.contracts import CheckoutResult, Reason
+    from checkout.contracts import CheckoutResult
+    from checkout.orders import Reason
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result", bound=CheckoutResult | None)

@@ -18,8 +18,9 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 
-from checkout.contracts import CheckoutInput, CheckoutResult, OrderStatus, RefundOrderInput, StartSettlementInput
+from checkout.contracts import CheckoutInput, CheckoutResult, RefundOrderInput, StartSettlementInput
 from checkout.ids import SWEEP_WORKFLOW_ID, TASK_QUEUE, refund_workflow_id, settlement_workflow_id
+from checkout.orders import OrderStatus
 from runtime.search_attributes import CHECKOUT_STATUS
 from worker.policies import WORKFLOW_TASK_TIMEOUT
 from worker.workflows.checkout import CheckoutWorkflow

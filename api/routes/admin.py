@@ -16,8 +16,9 @@ from api.order_views import order_out
 from api.problems import Problem, declared, invalid
 from api.schemas import AuditOut, OrderOut, OrderPage, OrderSummary, RestockAnswer, RestockRequest
 from api.state import Gateway, GatewayDependency
-from checkout.contracts import OrderStatus, RefundOrderInput
+from checkout.contracts import RefundOrderInput
 from checkout.errors import OrderNotFound
+from checkout.orders import OrderStatus
 from db import inventory, order_queries, views
 from db.engine import transaction
 from runtime.boundaries import Step

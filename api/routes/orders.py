@@ -14,8 +14,9 @@ from api.problems import Problem, declared
 from api.schemas import CancelAnswer, OrderOut, TimelineEvent
 from api.state import Gateway, GatewayDependency
 from api.webhooks import start_settlement
-from checkout.contracts import Order, OrderStatus, Reason, SettlementInput
+from checkout.contracts import SettlementInput
 from checkout.errors import OrderNotFound
+from checkout.orders import Order, OrderStatus, Reason
 from db import order_queries, views
 from runtime.boundaries import Step
 from runtime.failpoints import around

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import httpx
 
-from checkout.contracts import SessionState
+from checkout.payments import SessionState
 from runtime.settings import load_settings
 from tests.integration.payment_mock.serving import KEY, in_process
 from worker.payments.port import SessionLine, SessionRequest

@@ -8,8 +8,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from checkout.contracts import CartLine, OrderStatus
 from checkout.errors import MixedCurrencies
+from checkout.orders import CartLine, OrderStatus
 from db import views
 from tests.support.orders import on_hand, open_order, scalar
 from tests.support.provider import FakeProvider

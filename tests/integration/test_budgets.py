@@ -7,8 +7,8 @@ from dataclasses import replace
 import asyncpg
 import pytest
 
-from checkout.contracts import SessionStatus
 from checkout.errors import PaymentRefused
+from checkout.payments import SessionStatus
 from db.engine import create_engine
 from stack.stack import Stack
 from tests.support.costs import Costs, Ledger

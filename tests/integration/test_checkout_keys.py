@@ -14,8 +14,10 @@ from temporalio.client import (
 
 from api.checkouts import Buy, Checkouts
 from api.stopping import Stopping
-from checkout.contracts import CartLine, OpenOrderInput, PaymentSession
+from checkout.contracts import OpenOrderInput
 from checkout.fingerprint import cart_fingerprint
+from checkout.orders import CartLine
+from checkout.payments import PaymentSession
 from db import orders
 from stack.stack import Stack
 from tests.support.rig import Rig, gateway, settings_for

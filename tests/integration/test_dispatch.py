@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from checkout.contracts import Order, OrderStatus, Reason
+from checkout.orders import Order, OrderStatus, Reason
 from db import order_queries, orders
 from tests.support.databases import patient
 from tests.support.eventually import eventually

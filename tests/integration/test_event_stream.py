@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.events import Notice, OrderEventHub
-from checkout.contracts import CartLine
+from checkout.orders import CartLine
 from tests.support.eventually import eventually
 from tests.support.orders import open_order
 

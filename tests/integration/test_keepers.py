@@ -16,8 +16,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
 from api.audit import audit
-from checkout.contracts import OrderStatus, PaymentSession, SweepResult
+from checkout.contracts import SweepResult
 from checkout.ids import settlement_workflow_id
+from checkout.orders import OrderStatus
+from checkout.payments import PaymentSession
 from db import orders
 from db.order_queries import UnsettledOrder
 from runtime.connection import connect

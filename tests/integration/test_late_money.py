@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from checkout.contracts import OrderStatus, Reason
 from checkout.errors import PaymentRefused, PaymentUnknown
 from checkout.ids import settlement_workflow_id
+from checkout.orders import OrderStatus, Reason
 from db import insights
 from tests.support.eventually import eventually
 from tests.support.provider import always, times

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from checkout.contracts import CartLine, OrderStatus, Reason
 from checkout.errors import ProductNotFound
+from checkout.orders import CartLine, OrderStatus, Reason
 from db import inventory
 from tests.support.databases import patient
 from tests.support.eventually import eventually

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from checkout.contracts import CartLine, OrderStatus
+from checkout.orders import CartLine, OrderStatus
 from tests.support.databases import patient
 from tests.support.orders import awaiting, close, events, fulfil, on_hand, open_order, record, scalar
 

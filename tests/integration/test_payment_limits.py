@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from checkout.contracts import CartLine
 from checkout.errors import BeyondPaymentLimits
+from checkout.orders import CartLine
 from tests.support.orders import on_hand, open_order, scalar
 from tests.support.rig import Rig
 

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from checkout.contracts import CartLine, OrderStatus, Reason, RefundInput
+from checkout.contracts import RefundInput
 from checkout.errors import PaymentRefused
+from checkout.orders import CartLine, OrderStatus, Reason
 from tests.support.orders import awaiting, events, fulfil, on_hand, open_order, violations
 from tests.support.provider import FakeProvider, always
 from worker.activities.payments import IDEMPOTENCY_KEY_LIFETIME, PaymentActivities

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from checkout.contracts import OrderStatus
 from checkout.errors import PaymentRefused
+from checkout.orders import OrderStatus
 from stack.ports import free_ports
 from stack.stack import Stack
 from tests.support.provider import always

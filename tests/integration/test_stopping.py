@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from checkout.contracts import CartLine, PaymentSession
+from checkout.orders import CartLine
+from checkout.payments import PaymentSession
 from db import orders
 from stack.ports import free_ports
 from stack.stack import Stack

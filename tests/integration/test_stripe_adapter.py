@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from checkout.contracts import SessionStatus
 from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnreachable
+from checkout.payments import SessionStatus
 from runtime.settings import Settings
 from stack.stack import Stack
 from tests.support.payment import PaymentService

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import stripe
 
-from checkout.contracts import SessionStatus
 from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnknown, PaymentUnreachable
+from checkout.payments import SessionStatus
 from tests.integration.payment_mock.serving import KEY
 from tests.integration.simulator import Simulator, request
 from worker.payments.answers import state_of

@@ -6,9 +6,11 @@ from datetime import timedelta
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from checkout.contracts import OrderStatus, SessionStatus, SweepResult
+from checkout.contracts import SweepResult
 from checkout.errors import PaymentUnreachable
 from checkout.ids import settlement_workflow_id
+from checkout.orders import OrderStatus
+from checkout.payments import SessionStatus
 from db import orders
 from tests.support.eventually import eventually
 from tests.support.orders import awaiting, scalar

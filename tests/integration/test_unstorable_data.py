@@ -13,8 +13,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import db.setup
-from checkout.contracts import CartLine, OpenOrderInput
+from checkout.contracts import OpenOrderInput
 from checkout.errors import SettingsError, UnstorableData
+from checkout.orders import CartLine
 from db.engine import create_engine, transaction
 from db.setup import migrate
 from runtime.boundaries import Step

@@ -12,8 +12,8 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.webhooks import SessionEvent, deliver
-from checkout.contracts import OrderStatus, Reason
 from checkout.ids import settlement_workflow_id
+from checkout.orders import OrderStatus, Reason
 from tests.support.rig import Rig, gateway, settings_for
 from worker.workflows.checkout import CheckoutWorkflow
 

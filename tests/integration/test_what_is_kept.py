@@ -7,8 +7,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from checkout.contracts import CartLine, FulfilInput, OrderStatus, Reason
+from checkout.contracts import FulfilInput
 from checkout.errors import CannotFulfil
+from checkout.orders import CartLine, OrderStatus, Reason
 from db import orders
 from tests.support.orders import awaiting, close, on_hand, open_order, scalar, violations
 from tests.support.unhealthy_shop import mend_missing_reservations, run

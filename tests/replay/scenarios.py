@@ -7,9 +7,11 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, Wor
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.service import RPCError
 
-from checkout.contracts import CartLine, RefundOrderInput, SessionState, SessionStatus, SettlementInput
+from checkout.contracts import RefundOrderInput, SettlementInput
 from checkout.errors import PaymentRefused, PaymentUnknown
 from checkout.ids import SWEEP_WORKFLOW_ID, refund_workflow_id, settlement_workflow_id
+from checkout.orders import CartLine
+from checkout.payments import SessionState, SessionStatus
 from tests.support.eventually import eventually
 from tests.support.lab import Lab
 from tests.support.provider import always, times

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from api.app import create_app
-from runtime.codec import PayloadKeyMissing
+from checkout.errors import PayloadKeyMissing
 from stack.stack import Stack
 from tests.security.conftest import Gateway, settings_of
 

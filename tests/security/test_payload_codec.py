@@ -11,9 +11,10 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import ActivitySerializationContext, WorkflowSerializationContext
 from temporalio.exceptions import ApplicationError
 
-from checkout.contracts import CartLine, CheckoutInput
-from checkout.errors import SettingsError
-from runtime.codec import UNREADABLE, EncryptingCodec, PayloadKeyMissing
+from checkout.contracts import CheckoutInput
+from checkout.errors import PayloadKeyMissing, SettingsError
+from checkout.orders import CartLine
+from runtime.codec import UNREADABLE, EncryptingCodec
 from runtime.connection import data_converter
 from runtime.keys import PayloadKey, parse_payload_keys
 from runtime.settings import Settings, load_settings

@@ -11,18 +11,10 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
-from checkout.contracts import (
-    CartLine,
-    CheckoutInput,
-    CheckoutResult,
-    Order,
-    OrderStatus,
-    PaymentSessionView,
-    SessionProgress,
-    SettlementInput,
-)
+from checkout.contracts import CheckoutInput, CheckoutResult, PaymentSessionView, SessionProgress, SettlementInput
 from checkout.fingerprint import cart_fingerprint
 from checkout.ids import settlement_workflow_id
+from checkout.orders import CartLine, Order, OrderStatus
 from db import order_queries
 from db.audit import Finding, audit_ledgers
 from runtime.search_attributes import SEARCH_ATTRIBUTES

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from checkout.contracts import PaymentSession, SessionState, SessionStatus
 from checkout.errors import PaymentUnknown, PaymentUnreachable
+from checkout.payments import PaymentSession, SessionState, SessionStatus
 from worker.payments.port import SessionRequest
 
 

@@ -20,7 +20,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.app import create_app
-from checkout.contracts import Order, OrderStatus
+from checkout.orders import Order, OrderStatus
 from db import order_queries
 from runtime.connection import connect
 from runtime.settings import Settings, load_settings

@@ -7,7 +7,9 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from checkout.contracts import CartLine, OpenOrderInput, Order, OrderStatus, PaymentSession, Reason
+from checkout.contracts import OpenOrderInput
+from checkout.orders import CartLine, Order, OrderStatus, Reason
+from checkout.payments import PaymentSession
 from db import orders
 from payment_mock.migrate import migrate as migrate_payments
 

@@ -18,9 +18,10 @@ import pytest
 from api.app import create_app
 from checkout.errors import SettingsError
 from runtime import failpoints
-from runtime.boundaries import STEPS, TRANSACTION, Boundary, Process, Step
+from runtime.boundaries import Boundary, Step
 from runtime.failpoints import ReplyLost, around, failpoint
 from runtime.settings import Settings, load_settings
+from tests.campaigns.registry import STEPS, TRANSACTION, Process
 from worker.app import Dependencies
 
 PROJECT = Path(__file__).parents[2]

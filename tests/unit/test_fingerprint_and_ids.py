@@ -1,6 +1,5 @@
 import pytest
 
-from checkout.contracts import CartLine
 from checkout.errors import InvalidKey
 from checkout.fingerprint import cart_fingerprint
 from checkout.ids import (
@@ -10,6 +9,7 @@ from checkout.ids import (
     refund_workflow_id,
     settlement_workflow_id,
 )
+from checkout.orders import CartLine
 
 PEN, NOTEBOOK = CartLine("pen", 2), CartLine("notebook", 1)
 

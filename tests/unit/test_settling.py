@@ -6,7 +6,8 @@ from itertools import product
 
 import pytest
 
-from checkout.contracts import Order, OrderStatus, PaymentSession, Reason, SessionState, SessionStatus
+from checkout.orders import Order, OrderStatus, Reason
+from checkout.payments import PaymentSession, SessionState, SessionStatus
 from checkout.settling import Close, Decision, Fulfil, Nothing, Refund, Release, Wait, decide
 from tests.unit.docs.markdown import document
 

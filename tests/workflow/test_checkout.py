@@ -8,8 +8,10 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import CancelledError
 from temporalio.service import RPCError
 
-from checkout.contracts import CartLine, OrderStatus, Reason, SessionProgress, SessionStatus
+from checkout.contracts import SessionProgress
 from checkout.errors import PaymentUnreachable
+from checkout.orders import CartLine, OrderStatus, Reason
+from checkout.payments import SessionStatus
 from tests.support.eventually import eventually
 from tests.support.lab import Lab
 from tests.support.provider import always, times

@@ -4,8 +4,9 @@ import asyncio
 
 from sqlalchemy import text
 
-from checkout.contracts import OrderStatus, Reason, SessionStatus
 from checkout.errors import PaymentRefused
+from checkout.orders import OrderStatus, Reason
+from checkout.payments import SessionStatus
 from db import orders
 from tests.support.eventually import eventually
 from tests.support.lab import Lab

@@ -9,8 +9,9 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError
 
-from checkout.contracts import OrderStatus, SessionState, SessionStatus
 from checkout.ids import settlement_workflow_id
+from checkout.orders import OrderStatus
+from checkout.payments import SessionState, SessionStatus
 from tests.support.eventually import eventually
 from tests.support.lab import Handle, Lab
 from tests.support.provider import always

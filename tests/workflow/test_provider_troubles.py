@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 
 import worker.activities.payments
-from checkout.contracts import CartLine, OrderStatus, PaymentSession, Reason, SessionState, SessionStatus
 from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnreachable
+from checkout.orders import CartLine, OrderStatus, Reason
+from checkout.payments import PaymentSession, SessionState, SessionStatus
 from db import orders
 from tests.support.eventually import eventually
 from tests.support.lab import Lab

@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 from temporalio.client import WorkflowFailureError
 
-from checkout.contracts import CartLine, OrderStatus, Reason, RefundOrderInput, SessionState, SessionStatus
+from checkout.contracts import RefundOrderInput
 from checkout.errors import PaymentRefused, PaymentUnknown
 from checkout.ids import refund_workflow_id
+from checkout.orders import CartLine, OrderStatus, Reason
+from checkout.payments import SessionState, SessionStatus
 from db import orders
 from tests.support.lab import Lab
 from tests.support.provider import times

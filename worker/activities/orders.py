@@ -6,15 +6,9 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
-from checkout.contracts import (
-    FindOrderInput,
-    FulfilInput,
-    OpenOrderInput,
-    Order,
-    OrderStatus,
-    ReleaseInput,
-)
+from checkout.contracts import FindOrderInput, FulfilInput, OpenOrderInput, ReleaseInput
 from checkout.errors import CannotFulfil
+from checkout.orders import Order, OrderStatus
 from db import order_queries, orders
 from db.engine import autocommit, transaction
 from runtime.boundaries import Step

@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
-from checkout.contracts import Order, OrderStatus, PaymentSession, Reason, RefundInput, SessionState
+from checkout.contracts import RefundInput
 from checkout.errors import PaymentRefused, PaymentStuck
+from checkout.orders import Order, OrderStatus, Reason
+from checkout.payments import PaymentSession, SessionState
 from db import order_queries, orders
 from db.engine import autocommit, transaction
 from runtime.boundaries import Step

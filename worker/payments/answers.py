@@ -8,8 +8,8 @@ from typing import Any
 
 import stripe
 
-from checkout.contracts import SessionState, SessionStatus
 from checkout.errors import PaymentError, PaymentRefused, PaymentStuck, PaymentUnknown, PaymentUnreachable
+from checkout.payments import SessionState, SessionStatus
 
 NOT_UNDONE = frozenset({"pending", "requires_action", "succeeded"})  # a refund's status
 UNDONE = frozenset({"failed", "canceled"})

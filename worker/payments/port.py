@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from checkout.contracts import PaymentSession, SessionState
+from checkout.payments import PaymentSession, SessionState
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import httpx
 import stripe
 from stripe import StripeClient
 
-from checkout.contracts import PaymentSession, SessionState, SessionStatus
 from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnreachable
 from checkout.ids import refund_idempotency_key, session_idempotency_key
+from checkout.payments import PaymentSession, SessionState, SessionStatus
 from runtime.boundaries import Step
 from runtime.failpoints import around
 from runtime.settings import Settings

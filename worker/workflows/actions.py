@@ -18,16 +18,14 @@ with workflow.unsafe.imports_passed_through():
         FindOrderInput,
         FulfilInput,
         OpenOrderInput,
-        Order,
-        OrderStatus,
-        Reason,
         RefundInput,
         ReleaseInput,
-        SessionState,
         SettlementInput,
         StartSettlementInput,
     )
-    from checkout.errors import PaymentUnknown
+    from checkout.errors import KeyReused, PaymentUnknown
+    from checkout.orders import Order, OrderStatus, Reason
+    from checkout.payments import SessionState
     from worker import policies
     from worker.activities.orders import OrderActivities
     from worker.activities.payments import PaymentActivities
@@ -51,7 +49,7 @@ async def open_order(checkout: CheckoutInput) -> Order:
     except StepFailed as error:
         raise ApplicationError(str(error), type=error.kind, non_retryable=True) from error
     if order.fingerprint != checkout.fingerprint:
-        raise ApplicationError("This key belongs to another cart", type="KeyReused", non_retryable=True)
+        raise ApplicationError("This key belongs to another cart", type=KeyReused.__name__, non_retryable=True)
     return show(order)
 
 

@@ -10,7 +10,8 @@ from worker.workflows import actions
 from worker.workflows.inbox import Inbox
 
 with workflow.unsafe.imports_passed_through():
-    from checkout.contracts import CheckoutInput, CheckoutResult, Order, OrderStatus, PaymentSessionView, Reason
+    from checkout.contracts import CheckoutInput, CheckoutResult, PaymentSessionView
+    from checkout.orders import Order, OrderStatus, Reason
 
 
 @workflow.defn

@@ -12,8 +12,8 @@ from datetime import timedelta
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from checkout.contracts import Order, Reason
     from checkout.ids import is_provider_id
+    from checkout.orders import Order, Reason
     from worker import policies
 
 

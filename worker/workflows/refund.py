@@ -7,7 +7,9 @@ from worker.steps import StepFailed, run_step
 from worker.workflows.actions import find_order
 
 with workflow.unsafe.imports_passed_through():
-    from checkout.contracts import CheckoutResult, OrderStatus, RefundInput, RefundOrderInput
+    from checkout.contracts import CheckoutResult, RefundInput, RefundOrderInput
+    from checkout.errors import NotRefundable
+    from checkout.orders import OrderStatus
     from worker import policies
     from worker.activities.payments import PaymentActivities
 
@@ -20,7 +22,7 @@ class RefundWorkflow:
         if order is not None and order.status is OrderStatus.REFUNDED:
             return CheckoutResult.of(order)
         if order is None or not order.status.is_kept or order.payment_intent_id is None:
-            raise ApplicationError("There is no payment to give back", type="NotRefundable", non_retryable=True)
+            raise ApplicationError("There is no payment to give back", type=NotRefundable.__name__, non_retryable=True)
         try:
             refunded = await run_step(
                 PaymentActivities.refund_payment,

@@ -13,7 +13,9 @@ from worker.workflows import actions
 from worker.workflows.inbox import Inbox
 
 with workflow.unsafe.imports_passed_through():
-    from checkout.contracts import CheckoutResult, Order, OrderStatus, Reason, SessionState, SettlementInput
+    from checkout.contracts import CheckoutResult, SettlementInput
+    from checkout.orders import Order, OrderStatus, Reason
+    from checkout.payments import SessionState
 
 
 @workflow.defn

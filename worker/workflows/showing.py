@@ -3,7 +3,7 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from checkout.contracts import Order, OrderStatus
+    from checkout.orders import Order, OrderStatus
     from runtime.search_attributes import CHECKOUT_STATUS, ORDER_ID
 
 

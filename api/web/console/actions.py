@@ -17,7 +17,8 @@ from api.state import Gateway, GatewayDependency
 from api.web.console.provider import last_event
 from api.web.console.session import FormDependency
 from api.webhooks import SessionEvent, deliver, parse, start_settlement
-from checkout.contracts import Order, SettlementInput
+from checkout.contracts import SettlementInput
+from checkout.orders import Order
 from db import order_queries
 
 logger = logging.getLogger("api")

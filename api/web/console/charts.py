@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from checkout.contracts import OrderStatus
+from checkout.orders import OrderStatus
 
 # How orders end, from the bottom of a column to its top, and the words of the legend.
 OUTCOMES = {

@@ -23,9 +23,9 @@ from api.web.console.session import SessionDependency, close_session, find_sessi
 from api.web.pager import DEEPEST, Pager
 from api.web.rendering import page as render
 from api.web.shop.story import tell
-from checkout.contracts import OrderStatus
 from checkout.errors import OrderNotFound
 from checkout.ids import refund_workflow_id, settlement_workflow_id
+from checkout.orders import OrderStatus
 from db import insights, views
 from worker.keepers import describe, status_name
 

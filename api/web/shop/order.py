@@ -22,8 +22,8 @@ from api.state import Gateway, GatewayDependency
 from api.web.rendering import page
 from api.web.shop.story import tell
 from api.webhooks import SessionEvent, deliver
-from checkout.contracts import Order
 from checkout.errors import OrderNotFound
+from checkout.orders import Order
 from db import order_queries, views
 
 logger = logging.getLogger("api")

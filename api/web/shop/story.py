@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from api.schemas import OrderOut, TimelineEvent
-from checkout.contracts import OrderStatus, Reason
+from checkout.orders import OrderStatus, Reason
 
 State = Literal["done", "now", "todo", "failed", "back"]
 

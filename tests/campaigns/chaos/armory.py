@@ -11,6 +11,7 @@ from typing import Any
 from runtime.boundaries import Boundary, Step
 from runtime.failpoints import Action, fired_path
 from tests.campaigns.chaos.verdicts import Void
+from tests.campaigns.registry import STEPS
 
 _LOOK = 0.02
 
@@ -27,6 +28,7 @@ class Armory:
         self, step: Step, boundary: Boundary, action: Action, *, hit: int = 1, times: int = 1, seconds: float = 0.0
     ) -> str:
         """Arm one failpoint in whatever process passes it. Answers the arming's id."""
+        assert boundary in STEPS[step].boundaries, f"{step} has no boundary {boundary}"
         arming = f"{step}.{boundary}#{next(self._numbers)}"
         self._armings[arming] = {
             "id": arming, "step": step, "boundary": boundary, "action": action, "hit": hit, "times": times,

@@ -15,11 +15,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from runtime.boundaries import STEPS, Boundary, Process, Step
+from runtime.boundaries import Boundary, Step
 from runtime.failpoints import Action
 from tests.campaigns.chaos.journeys import JOURNEY_OF, Trip
 from tests.campaigns.chaos.verdicts import eventually
 from tests.campaigns.chaos.world import World
+from tests.campaigns.registry import STEPS, Process
 
 ACTIONS = (Action.KILL, Action.FREEZE, Action.LOSE)
 # Longer than every limit on a transaction, a workflow task and a local activity (db.engine, worker.policies).

@@ -13,11 +13,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from runtime.boundaries import STEPS
 from runtime.failpoints import Action
 from tests.campaigns.chaos.customer import Customer
 from tests.campaigns.chaos.verdicts import Violated, Void
 from tests.campaigns.chaos.world import PARTS, World
+from tests.campaigns.registry import STEPS
 
 PATIENCE = 180.0  # seconds a customer goes on asking in a storm
 _CARTS: Sequence[dict[str, int]] = ({"pen": 1}, {"pen": 2, "notebook": 1}, {"notebook": 3}, {"limited-print": 1})

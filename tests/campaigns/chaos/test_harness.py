@@ -6,7 +6,7 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from runtime.boundaries import STEPS, Boundary, Step
+from runtime.boundaries import Boundary, Step
 from runtime.failpoints import Action
 from tests.campaigns.chaos import customer as customers
 from tests.campaigns.chaos.campaign import scenarios
@@ -16,6 +16,7 @@ from tests.campaigns.chaos.journeys import JOURNEY_OF, Trip
 from tests.campaigns.chaos.matrix import ACTIONS, cells
 from tests.campaigns.chaos.verdicts import Violated, Void
 from tests.campaigns.chaos.world import World
+from tests.campaigns.registry import STEPS
 
 
 def test_the_matrix_has_a_cell_for_every_boundary_and_action_and_a_journey_to_each() -> None:

@@ -39,19 +39,19 @@ JOURNEYS = (
     ),
     bug(
         "amount-compared",
-        Code("SessionState.pays_for", "self.amount_total", "order.amount_total"),
+        Code("settling._is_as_agreed", "session.amount_total", "order.amount_total"),
         breaks="a cent would buy anything",
         tests="test_a_payment_that_is_not_the_one_agreed_is_given_back",
     ),
     bug(
         "currency-compared",
-        Code("SessionState.pays_for", "self.currency", "order.currency"),
+        Code("settling._is_as_agreed", "session.currency", "order.currency"),
         breaks="1000 yen would pay for 10 dollars",
         tests="test_a_payment_that_is_not_the_one_agreed_is_given_back",
     ),
     bug(
         "order-compared",
-        Code("SessionState.pays_for", "self.order_id", "order.order_id"),
+        Code("settling._is_as_agreed", "session.order_id", "order.order_id"),
         breaks="another order's payment would fulfil this one",
         tests="test_a_payment_that_is_not_the_one_agreed_is_given_back",
     ),

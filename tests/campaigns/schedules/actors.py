@@ -9,7 +9,8 @@ from api.checkouts import Buy
 from api.problems import Problem
 from api.routes.orders import _ask_to_cancel
 from api.webhooks import RefundEvent, SessionEvent, deliver
-from checkout.contracts import CartLine, Order, SessionStatus
+from checkout.orders import CartLine, Order
+from checkout.payments import SessionStatus
 from tests.campaigns.schedules.steps import Step
 from tests.campaigns.schedules.surroundings import Customer, Surroundings
 

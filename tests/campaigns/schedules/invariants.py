@@ -4,8 +4,9 @@ import asyncio
 import time
 from datetime import timedelta
 
-from checkout.contracts import Order, OrderStatus, SessionStatus
 from checkout.ids import refund_workflow_id, settlement_workflow_id
+from checkout.orders import Order, OrderStatus
+from checkout.payments import SessionStatus
 from db.audit import audit_ledgers
 from tests.campaigns.schedules.actors import Actors, Violated
 from tests.campaigns.schedules.world import PAYMENT_TIMEOUT, World

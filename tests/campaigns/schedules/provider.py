@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from checkout.contracts import PaymentSession, SessionState, SessionStatus
 from checkout.errors import PaymentStuck, PaymentUnreachable
+from checkout.payments import PaymentSession, SessionState, SessionStatus
 from tests.support.provider import FakeProvider
 from worker.payments.port import SessionRequest
 

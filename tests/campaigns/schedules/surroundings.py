@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 from api.webhooks import RefundEvent, SessionEvent
-from checkout.contracts import CartLine, Order, OrderStatus, RefundOrderInput, SessionStatus
+from checkout.contracts import RefundOrderInput
 from checkout.errors import PaymentRefused, PaymentUnreachable
 from checkout.ids import TASK_QUEUE, refund_workflow_id
+from checkout.orders import CartLine, Order, OrderStatus
+from checkout.payments import SessionStatus
 from db import inventory
 from tests.campaigns.schedules.provider import OPERATIONS
 from tests.campaigns.schedules.steps import CUSTOMERS, Step

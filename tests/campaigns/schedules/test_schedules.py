@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 
-from checkout.contracts import SessionState
+from checkout.payments import SessionState
 from tests.campaigns.schedules.actors import Actors, Violated
 from tests.campaigns.schedules.campaign import REQUIRED, Failed, Stage, missing, run
 from tests.campaigns.schedules.provider import LedgerProvider

@@ -26,7 +26,7 @@ from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 from api.checkouts import Checkouts
 from api.state import Gateway
 from api.stopping import Stopping
-from checkout.contracts import Order
+from checkout.orders import Order
 from db import order_queries
 from runtime.connection import data_converter
 from tests.campaigns.schedules.provider import LedgerProvider

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from api.app import create_app
-from checkout.contracts import OrderStatus, Reason
+from checkout.orders import OrderStatus, Reason
 from db import engine
 from db.migrations.versions import v0001_shop
 from runtime.settings import load_settings

@@ -10,7 +10,7 @@ from api.schemas import OrderOut
 from api.web.console import charts
 from api.web.money import format_money
 from api.web.shop.story import tell
-from checkout.contracts import OrderStatus, Reason
+from checkout.orders import OrderStatus, Reason
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 WAY = ["reserved", "awaiting_payment", "paid", "fulfilled", "dispatched"]

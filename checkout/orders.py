@@ -1,0 +1,74 @@
+"""The order's vocabulary: its states, why it ended, and what is known of it without any personal data.
+
+Amounts are integer minor units of `currency` (lower-case ISO 4217), instants aware UTC.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from checkout.payments import PaymentSession
+
+
+class OrderStatus(StrEnum):
+    """`pending → awaiting_payment → fulfilled → dispatched`, or one of the three other ends."""
+
+    PENDING = "pending"
+    AWAITING_PAYMENT = "awaiting_payment"
+    FULFILLED = "fulfilled"
+    DISPATCHED = "dispatched"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    REFUNDED = "refunded"
+
+    @property
+    def is_live(self) -> bool:
+        """Still undecided: it holds stock and may yet be paid."""
+        return self in (OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT)
+
+    @property
+    def is_kept(self) -> bool:
+        """Paid, and the money is ours to keep: its stock is consumed."""
+        return self in (OrderStatus.FULFILLED, OrderStatus.DISPATCHED)
+
+
+class Reason(StrEnum):
+    """Why an order ended without fulfilment."""
+
+    OUT_OF_STOCK = "out_of_stock"
+    PAYMENT_UNAVAILABLE = "payment_unavailable"
+    CUSTOMER = "customer"
+    TIMEOUT = "timeout"
+    OPERATOR = "operator"
+    LATE_PAYMENT = "late_payment"
+    PAYMENT_MISMATCH = "payment_mismatch"
+    CANNOT_FULFIL = "cannot_fulfil"
+
+
+@dataclass(frozen=True)
+class CartLine:
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order as the workflow sees it: no personal data, for it is written into the history."""
+
+    order_id: str
+    checkout_key: str
+    fingerprint: str
+    status: OrderStatus
+    amount_total: int
+    currency: str
+    created_at: datetime
+    expires_at: datetime
+    reason: Reason | None = None
+    missing_skus: list[str] | None = None
+    session: PaymentSession | None = None
+    dispatch_due_at: datetime | None = None
+    payment_intent_id: str | None = None
+
+    def owns(self, session_id: str) -> bool:
+        """Whether it is the session that the order recorded as its own."""
+        return self.session is not None and self.session.session_id == session_id

@@ -1,0 +1,39 @@
+"""What the payment service says: sessions, in the provider's own words. Amounts are integer minor units."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True)
+class PaymentSession:
+    """A checkout session as we gave it to the customer. `simulator_url` is set only with the payment mock."""
+
+    session_id: str
+    url: str
+    simulator_url: str | None = None
+
+
+class SessionStatus(StrEnum):
+    """Stripe's `checkout.session.status`."""
+
+    OPEN = "open"
+    COMPLETE = "complete"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True)
+class SessionState:
+    """The provider's word on a session, the only authority on whether money moved.
+
+    A paid session whose provider names no payment intent can be fulfilled, but not given back by us. A free one
+    (`no_payment_required`: complete, not paid, nothing charged) can be no session of ours as we opened it.
+    """
+
+    session_id: str
+    status: SessionStatus
+    paid: bool
+    amount_total: int
+    currency: str
+    order_id: str | None = None
+    payment_intent_id: str | None = None
+    is_free: bool = False
