@@ -39,8 +39,8 @@ def sandbox() -> WorkflowRunner:
     """
     # Values and what activities are made of. Our workflow modules, the rule of settling and every helper are not among
     # them: a module that is passed through is the host's, and nothing in it is guarded.
-    values = ("checkout.contracts", "checkout.errors", "checkout.ids", "worker.policies", "runtime")
-    work = ("worker.activities", "worker.payments", "db")
+    values = ("checkout.orders", "checkout.payments", "checkout.contracts", "checkout.errors", "checkout.ids")
+    work = ("worker.policies", "worker.activities", "worker.payments", "runtime", "db")
     theirs = ("pydantic", "pydantic_core", "sqlalchemy", "asyncpg", "stripe", "httpx")
     return SandboxedWorkflowRunner(
         restrictions=SandboxRestrictions.default.with_passthrough_modules(*values, *work, *theirs)
