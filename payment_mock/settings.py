@@ -114,6 +114,13 @@ class Settings(BaseSettings):
             raise ValueError("must be an address alone: no user, no blank, no ?, no #, a port between 1 and 65535")
         return value.rstrip("/")
 
+    @field_validator("public_url_setting")
+    @classmethod
+    def _host_of_its_own(cls, value: str | None) -> str | None:
+        if value is not None and urlsplit(value).path:
+            raise ValueError("must end with its host: the pages' addresses begin at its root")
+        return value
+
     @model_validator(mode="after")
     def _never_in_production(self) -> "Settings":
         if self.environment == "production":

@@ -25,6 +25,14 @@ def http_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def origin_url(text: str) -> str:
+    """`https://shop.example.com`: a host of our own: links, cookies and scripts' addresses begin at its root."""
+    url = http_url(text)
+    if "/" in url.partition("://")[2]:
+        raise ValueError("must end with its host: the shop cannot live below a path, give it a host name of its own")
+    return url
+
+
 def database_url(text: str) -> str:
     """`postgresql://user:password@host:port/database?sslmode=…`, as asyncpg reads it; several hosts, too."""
     if not _DATABASE.match(text):

@@ -50,6 +50,7 @@ def _split(value: Any) -> Any:
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 HttpUrl = Annotated[str, AfterValidator(checks.http_url)]
+OriginUrl = Annotated[str, AfterValidator(checks.origin_url)]
 Host = Annotated[str, AfterValidator(checks.host)]
 DatabaseUrl = Annotated[SecretStr, _within(checks.database_url)]
 ApiKey = Annotated[SecretStr, _within(checks.secret("pk_", "whsec_"))]
@@ -100,7 +101,7 @@ class Settings(BaseSettings):
     worker_metrics: Annotated[str, AfterValidator(checks.address_and_port)] | None = Field(
         None, alias="CHECKOUT_WORKER_METRICS"
     )
-    public_url_setting: HttpUrl | None = Field(None, alias="CHECKOUT_PUBLIC_URL")
+    public_url_setting: OriginUrl | None = Field(None, alias="CHECKOUT_PUBLIC_URL")
     temporal_ui_url_setting: HttpUrl | None = Field(None, alias="CHECKOUT_TEMPORAL_UI_URL")
 
     admin_token: Token = Field(SecretStr(DEVELOPMENT_ADMIN_TOKEN), alias="CHECKOUT_ADMIN_TOKEN")

@@ -77,7 +77,8 @@ WRONG = {
     "CHECKOUT_PUBLIC_URL": [
         "https://", "https:///shop", "https://:443", "https://user@shop.example", "https://shop.example?a=b",
         "https://shop.example#a", "https://shop example", "https://shop.example:99999", "https://shop.example:port",
-        "https://[::1", "shop.example", "javascript:alert(1)", "https://shop.example\\@evil.example",
+        "https://shop.example/shop", "http://localhost:8082/shop/", "https://[::1", "shop.example",
+        "javascript:alert(1)", "https://shop.example\\@evil.example",
     ],
     "CHECKOUT_TEMPORAL_UI_URL": ["https://", "ui.example"],
     "CHECKOUT_API_HOST": ["127.0.0.1:8082", "http://127.0.0.1", "two hosts"],
@@ -113,7 +114,8 @@ def test_what_cannot_work_is_refused_at_start_by_its_name(place: Path, name: str
         ("DATABASE_URL", "postgresql+asyncpg://u:p@[::1]:5432/d"),
         ("CHECKOUT_PUBLIC_URL", "https://bücher.example"),
         ("CHECKOUT_PUBLIC_URL", "http://[::1]:8082"),
-        ("CHECKOUT_PUBLIC_URL", "http://shop.internal:8082/shop"),
+        ("CHECKOUT_PUBLIC_URL", "http://shop.internal:8082/"),
+        ("CHECKOUT_TEMPORAL_UI_URL", "http://ui.internal:8082/temporal"),
         ("CHECKOUT_API_HOST", "::"),
         ("CHECKOUT_API_HOST", "gateway_1"),
         ("CHECKOUT_WORKER_METRICS", "[::]:9464"),
@@ -150,6 +152,7 @@ def test_ones_own_key_goes_to_stripe(place: Path) -> None:
     [
         ("PAYMENT_PUBLIC_URL", "https://"),
         ("PAYMENT_PUBLIC_URL", "https://u:p@pay.example"),
+        ("PAYMENT_PUBLIC_URL", "https://example.com/pay"),
         ("PAYMENT_WEBHOOK_URL", "http://shop.example:port/payment_webhook"),
         ("PAYMENT_WEBHOOK_URL", "shop.example"),
         ("CHECKOUT_PAYMENT_HOST", "127.0.0.1:8086"),
