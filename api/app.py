@@ -17,6 +17,7 @@ from api.middleware.metrics import MetricsMiddleware
 from api.middleware.origin import SameOrigin
 from api.middleware.paths import CleanPaths
 from api.middleware.security import SecurityHeaders
+from api.orders import Orders
 from api.routes import admin, catalogue, checkout, orders, probes, webhook
 from api.state import Gateway
 from api.stopping import Stopping
@@ -62,6 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
                     temporal=temporal,
                     catalogue=Catalogue(browsing),
                     checkouts=Checkouts(engine, temporal, settings, stopping),
+                    orders=Orders(engine, temporal, stopping),
                     events=events,
                     limits=Limits(settings, engine),
                     stopping=stopping,

@@ -11,6 +11,7 @@ from api.catalogue import Catalogue
 from api.checkouts import Checkouts
 from api.events import OrderEventHub
 from api.limits import Limits
+from api.orders import Orders
 from api.stopping import Stopping
 from runtime.settings import Settings
 
@@ -23,6 +24,7 @@ class Gateway:
     """As patient as an audit needs: its checks read whole tables."""
     temporal: Client
     checkouts: Checkouts
+    orders: Orders
     catalogue: Catalogue
     events: OrderEventHub
     limits: Limits

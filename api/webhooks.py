@@ -10,30 +10,27 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import stripe
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
 
 from api.problems import Problem
+from api.signals import tell
 from checkout.contracts import SettlementInput, StartSettlementInput
 from checkout.errors import InvalidKey
-from checkout.ids import is_provider_id, parse_checkout_key
+from checkout.ids import is_provider_id, parse_checkout_key, settlement_workflow_id
 from checkout.orders import Order, OrderStatus
 from db import order_queries
 from db.engine import autocommit
 from runtime.boundaries import Step
 from runtime.failpoints import around
 from worker.starting import Starter
-from worker.workflows.checkout import CheckoutWorkflow
 
 logger = logging.getLogger("api")
 
 TOLERANCE = 300  # seconds, both ways; Stripe's default for the past
-SIGNAL_TIMEOUT = timedelta(seconds=3)
 _SESSION_EVENTS = "checkout.session."
 _REFUND_EVENT = "charge.refunded"
 
@@ -144,22 +141,19 @@ async def _deliver_refund(event: RefundEvent, client: Client, engine: AsyncEngin
 
 @around(Step.START_SETTLEMENT)
 async def start_settlement(client: Client, settlement: SettlementInput, *, because: str, event_id: str | None) -> None:
-    """A settlement that runs already hears of the event (or, without one, that the customer gives up)."""
-    await Starter(client).settlement(StartSettlementInput(settlement, event_id, because))
+    """A settlement that runs already hears of the event (or, without one, that the customer gives up), else one
+    begins."""
+    subject = settlement.session_id or settlement.order_id or ""
+    told = ("payment_event", event_id) if event_id is not None else ("cancel",)
+    if not await tell(client, settlement_workflow_id(subject), *told, once=event_id or f"cancel:{subject}"):
+        await Starter(client).settlement(StartSettlementInput(settlement, event_id, because))
 
 
 @around(Step.SIGNAL_PAYMENT)
 async def _signal(event: SessionEvent, client: Client) -> bool:
-    handle = client.get_workflow_handle(str(event.checkout_key))
-    try:
-        await handle.signal(
-            CheckoutWorkflow.payment_event, args=[event.event_id, event.session_id], rpc_timeout=SIGNAL_TIMEOUT
-        )
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            return False
-        raise
-    return True
+    return await tell(
+        client, str(event.checkout_key), "payment_event", event.event_id, event.session_id, once=event.event_id
+    )
 
 
 def _is_settled(order: Order, event: SessionEvent) -> bool:

@@ -1,19 +1,17 @@
 """Events from the payment service: hints to look, taken once, never lost, never believed."""
 
+import asyncio
 import socket
 
 import pytest
-from temporalio.client import (
-    Client,
-    Interceptor,
-    OutboundInterceptor,
-    SignalWorkflowInput,
-)
+from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.webhooks import SessionEvent, deliver
 from checkout.ids import settlement_workflow_id
 from checkout.orders import OrderStatus, Reason
+from runtime.connection import data_converter
+from tests.support.proxy import TcpProxy
 from tests.support.rig import Rig, gateway, settings_for
 from worker.workflows.checkout import CheckoutWorkflow
 
@@ -47,26 +45,24 @@ async def test_an_event_while_temporal_is_away_is_503_so_that_it_is_sent_again(d
             assert (await lonely.tell("cs_unknown", once=True)).status_code == 503
 
 
-class _Away(Interceptor):
-    """A Temporal that takes nothing."""
-
-    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
-        class Refuse(OutboundInterceptor):
-            async def signal_workflow(self, input: SignalWorkflowInput) -> None:
-                raise RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
-
-        return Refuse(next)
-
-
 async def test_an_event_that_temporal_does_not_take_is_an_error_so_that_it_is_sent_again(shop: Rig) -> None:
-    """`api.problems` makes a 503 of it."""
+    """`api.errors` makes a 503 of it."""
     key, _, session_id = await shop.bought()
-    options = shop.temporal.config()
-    options["interceptors"] = [_Away()]
-    with pytest.raises(RPCError):
-        await deliver(
-            SessionEvent("evt_1", "checkout.session.completed", session_id, key), Client(**options), shop.engine
-        )
+    event = SessionEvent("evt_1", "checkout.session.completed", session_id, key)
+    async with TcpProxy("127.0.0.1", shop.settings.temporal_port) as between:
+        client = await Client.connect(f"127.0.0.1:{between.port}", data_converter=data_converter())
+        between.blackhole()
+        with pytest.raises(RPCError) as refusal:
+            await deliver(event, client, shop.engine)
+    assert refusal.value.status is not RPCStatusCode.NOT_FOUND
+
+
+async def test_an_event_sent_again_and_again_leaves_one_trace_in_the_history(shop: Rig) -> None:
+    key, _, session_id = await shop.bought()
+    event = SessionEvent("evt_1", "checkout.session.completed", session_id, key)
+    await asyncio.gather(*(deliver(event, shop.temporal, shop.engine) for _ in range(30)))
+    history = await shop.temporal.get_workflow_handle(key).fetch_history()
+    assert sum(event.HasField("workflow_execution_signaled_event_attributes") for event in history.events) == 1
 
 
 async def test_a_paid_checkout_is_fulfilled_by_the_event_alone(shop: Rig) -> None:

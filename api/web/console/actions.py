@@ -2,7 +2,6 @@
 
 import json
 import logging
-import secrets
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -10,16 +9,11 @@ from pydantic import ValidationError
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from api.problems import Problem, invalid, invalid_fields
-from api.routes.admin import refund as refund_order
-from api.routes.admin import restock as restock_product
 from api.schemas import RestockRequest
-from api.state import Gateway, GatewayDependency
+from api.state import GatewayDependency
 from api.web.console.provider import last_event
 from api.web.console.session import FormDependency
-from api.webhooks import SessionEvent, deliver, parse, start_settlement
-from checkout.contracts import SettlementInput
-from checkout.orders import Order
-from db import order_queries
+from api.webhooks import deliver, parse
 
 logger = logging.getLogger("api")
 router = APIRouter(prefix="/admin/console", include_in_schema=False)
@@ -32,30 +26,14 @@ _SEE_OTHER = 303
 @router.post("/orders/{order_id}/refund")
 async def refund(order_id: OrderId, form: FormDependency, gateway: GatewayDependency) -> Response:
     """Give the money back, once, and take the stock back."""
-    await refund_order(order_id, gateway)
+    await gateway.orders.refund(order_id)
     logger.info("An operator refunded order %s", order_id)
     return _done(order_id, "refunded")
 
 
 @router.post("/orders/{order_id}/settle")
 async def settle(order_id: OrderId, form: FormDependency, gateway: GatewayDependency) -> Response:
-    """Have the payment service asked now, by whoever looks after the order, and its answer followed.
-
-    Right for every order: one that waits is fulfilled if it is paid; one that has ended gets a payment that came all
-    the same refunded; one whose money was given back in the payment service's dashboard is ended as refunded; one
-    that nobody looks after is looked after again.
-    """
-    order = await _order(gateway, order_id)
-    if order.session is None or order.status.is_kept:
-        await start_settlement(
-            gateway.temporal,
-            SettlementInput.of(order),
-            because="An operator asked to settle the order",
-            event_id=_event_id(),
-        )
-    else:
-        event = SessionEvent(_event_id(), "operator.settle", order.session.session_id, order.checkout_key)
-        await deliver(event, gateway.temporal, gateway.engine)
+    await gateway.orders.settle(order_id)
     logger.info("An operator had order %s settled", order_id)
     return _done(order_id, "settling")
 
@@ -63,7 +41,7 @@ async def settle(order_id: OrderId, form: FormDependency, gateway: GatewayDepend
 @router.post("/orders/{order_id}/resend")
 async def resend(order_id: OrderId, form: FormDependency, gateway: GatewayDependency) -> Response:
     """Take the payment service's last event about the order again, as if its webhook came now."""
-    order = await _order(gateway, order_id)
+    order = await gateway.orders.find(order_id)
     found = await last_event(gateway.settings, order.session.session_id) if order.session else None
     if found is None:
         return _done(order_id, "no-event")
@@ -84,7 +62,7 @@ async def restock(form: FormDependency, gateway: GatewayDependency) -> Response:
         wanted = RestockRequest(sku=form.fields.get("sku", ""), quantity=int(quantity))
     except ValidationError as error:
         raise invalid_fields(error) from None
-    await restock_product(wanted, gateway)
+    await gateway.orders.restock(wanted.sku, wanted.quantity)
     return RedirectResponse("/admin/console/stock?done=restocked", _SEE_OTHER)
 
 
@@ -103,15 +81,6 @@ def development_router() -> APIRouter:
         return JSONResponse({"killed": name}, 202)
 
     return development
-
-
-async def _order(gateway: Gateway, order_id: str) -> Order:
-    async with gateway.engine.connect() as connection:
-        return await order_queries.get_order(connection, order_id)
-
-
-def _event_id() -> str:
-    return f"operator:{secrets.token_hex(8)}"
 
 
 def _done(order_id: str, what: str) -> Response:

@@ -15,7 +15,6 @@ from api.audit import audit as run_audit
 from api.auth import is_operator_token
 from api.limits import read_body
 from api.order_views import order_out
-from api.routes.admin import list_orders
 from api.state import Gateway, GatewayDependency
 from api.web.console import charts, processes
 from api.web.console.board import AUDIT_GRACE, Boards
@@ -50,7 +49,7 @@ async def overview(
 ) -> Response:
     boards: Boards = request.app.state.boards
     chosen = charts.SPANS.get(span, charts.SPANS["hour"])
-    board, latest = await asyncio.gather(boards.read(gateway, chosen), list_orders(gateway, limit=12))
+    board, latest = await asyncio.gather(boards.read(gateway, chosen), gateway.orders.page(limit=12))
     return _page(
         "console/overview.html",
         request,
@@ -74,7 +73,7 @@ async def orders(
     after: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
     wanted = OrderStatus(status) if status in set(OrderStatus) else None
-    found = await list_orders(gateway, status=wanted, q=q.strip() or None, after=after or None, limit=_PAGE_LENGTH)
+    found = await gateway.orders.page(status=wanted, search=q.strip() or None, after=after or None, limit=_PAGE_LENGTH)
     older = urlencode({"status": status, "q": q, "after": found.next}) if found.next else None
     return _page(
         "console/orders.html",

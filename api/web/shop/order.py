@@ -3,33 +3,24 @@
 Neither of these believes its own address: whoever comes back, the order is asked, and the payment service through it.
 """
 
-import logging
-import time
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Query, Request
-from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import RedirectResponse, Response
-from temporalio.service import RPCError
 
 from api.limits import read_body
 from api.order_views import order_out
 from api.problems import Problem
-from api.routes.orders import cancel as cancel_order
 from api.state import Gateway, GatewayDependency
 from api.web.rendering import page
 from api.web.shop.story import tell
-from api.webhooks import SessionEvent, deliver
 from checkout.errors import OrderNotFound
 from checkout.orders import Order
 from db import order_queries, views
 
-logger = logging.getLogger("api")
 router = APIRouter(include_in_schema=False)
-
-RETURN_WAIT = 1.5  # seconds that somebody who comes back waits for the truth; the page is live after that
 
 _SEE_OTHER = 303
 
@@ -70,7 +61,7 @@ async def act(order_id: str, request: Request, gateway: GatewayDependency) -> Re
         raise Problem(422, "invalid-request", "There is no such action")
     note = ""
     try:
-        await cancel_order(order_id, gateway)
+        await gateway.orders.cancel(order_id)
     except Problem as problem:
         note = "?note=pending" if problem.code == "cancel-pending" else "?note=not-cancelled"
     return RedirectResponse(f"/orders/{order_id}/view{note}", _SEE_OTHER)
@@ -100,7 +91,7 @@ async def _back(request: Request, gateway: Gateway, order: Order | None, note: s
     if order is None or order.session is None:
         raise OrderNotFound
     if order.status.is_live and _may_look(request, gateway):
-        order = await _look_again(gateway, order, order.session.session_id)
+        order = await gateway.orders.look_again(order, come_from=note)
     return RedirectResponse(
         f"/orders/{order.order_id}/view" + (f"?note={note}" if order.status.is_live else ""),
         _SEE_OTHER,
@@ -115,24 +106,3 @@ def _may_look(request: Request, gateway: Gateway) -> bool:
     except Problem:
         return False
     return True
-
-
-async def _look_again(gateway: Gateway, order: Order, session_id: str) -> Order:
-    """Have whoever looks after the order ask the payment service now, should its event be late, and wait a little."""
-    # One id a session: however often the address is opened, the checkout takes note of it once.
-    event = SessionEvent(f"returned:{session_id}", "checkout.session.returned", session_id, order.checkout_key)
-    try:
-        await deliver(event, gateway.temporal, gateway.engine)
-    except RPCError as error:
-        logger.warning("Order %s: cannot be looked at now: %s", order.order_id, error.status)
-    deadline = time.monotonic() + RETURN_WAIT
-    while order.status.is_live and time.monotonic() < deadline and not gateway.stopping.is_told:
-        await gateway.stopping.sleep(0.05)
-        order = await _again(gateway, order)
-    return order
-
-
-async def _again(gateway: Gateway, order: Order) -> Order:
-    connection: AsyncConnection
-    async with gateway.engine.connect() as connection:
-        return await order_queries.get_order(connection, order.order_id)

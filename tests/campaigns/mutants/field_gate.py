@@ -52,4 +52,13 @@ FIELD_GATE = (
         breaks="who buys while the gateway stops would lose the way back to what holds stock for him",
         tests="test_whoever_else_waits_is_told_to_come_again_with_the_key",
     ),
+    bug(
+        "told-once",
+        Code("signals.tell", "request_id=once", "request_id=''"),
+        breaks="whoever opens a page again and again would fill an order's history",
+        tests=(
+            "test_coming_back_again_and_again_is_noted_once_each_way",
+            "test_an_event_sent_again_and_again_leaves_one_trace_in_the_history",
+        ),
+    ),
 )

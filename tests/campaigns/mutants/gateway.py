@@ -105,7 +105,7 @@ GATEWAY = (
     bug(
         "webhook-503-while-temporal-is-away",
         Code(
-            "webhooks._signal",
+            "signals.tell",
             "if error.status is RPCStatusCode.NOT_FOUND: return False\nraise",
             "return error.status is not RPCStatusCode.NOT_FOUND",
         ),
@@ -120,7 +120,7 @@ GATEWAY = (
     ),
     bug(
         "webhook-settles-what-is-closed",
-        Code("webhooks._signal", "False", "True"),
+        Code("signals.tell", "return False", "return True"),
         breaks="late money would be kept",
         tests="test_an_event_of_a_closed_checkout_has_its_money_given_back",
     ),
@@ -138,7 +138,7 @@ GATEWAY = (
     ),
     bug(
         "cancel-without-a-workflow",
-        Code("_ask_to_cancel", "error.status is not RPCStatusCode.NOT_FOUND", "True"),
+        Code("Orders.ask_to_cancel", "await tell(...)", "True"),
         breaks="a customer could not cancel an orphaned order",
         tests="test_cancelling_an_order_that_lost_its_workflow_closes_the_session_first",
     ),

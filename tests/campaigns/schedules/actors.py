@@ -7,7 +7,6 @@ from temporalio.service import RPCError
 from api.answers import checkout_body
 from api.checkouts import Buy
 from api.problems import Problem
-from api.routes.orders import _ask_to_cancel
 from api.webhooks import RefundEvent, SessionEvent, deliver
 from checkout.orders import CartLine, Order
 from checkout.payments import SessionStatus
@@ -115,7 +114,7 @@ class Actors(Surroundings):
         order = await self._order(step)
         if order is None or not order.status.is_live:
             return False
-        await _ask_to_cancel(self.world.gateway, order)
+        await self.world.service.ask_to_cancel(order)
         return True
 
     async def do_leave(self, step: Step) -> bool:

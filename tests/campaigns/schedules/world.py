@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -24,7 +24,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 
 from api.checkouts import Checkouts
-from api.state import Gateway
+from api.orders import Orders
 from api.stopping import Stopping
 from checkout.orders import Order
 from db import order_queries
@@ -76,6 +76,7 @@ class World:
         self._servers = AsyncExitStack()
         self.environment: WorkflowEnvironment
         self.checkouts: Checkouts
+        self.service: Orders
 
     async def __aenter__(self) -> Self:
         await self._start()
@@ -90,20 +91,6 @@ class World:
     def client(self) -> Client:
         return self.environment.client
 
-    @property
-    def gateway(self) -> Gateway:
-        """As much of it as handlers without HTTP use."""
-        nothing = cast(Any, None)
-        return Gateway(
-            settings=self._settings,
-            engine=self.engine,
-            auditing=self.engine,
-            temporal=self.client,
-            checkouts=self.checkouts,
-            events=nothing,
-            limits=nothing,
-        )
-
     async def _start(self) -> None:
         binary = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
         assert binary, "temporal-test-server is missing: install requirements/dev.lock (`make test` does)"
@@ -115,6 +102,7 @@ class World:
         dependencies = Dependencies(self.engine, self.provider, self.client, dispatch_duration=0.0)
         await self._servers.enter_async_context(create_worker(dependencies))
         self.checkouts = Checkouts(self.engine, self.client, self._settings, Stopping())
+        self.service = Orders(self.engine, self.client, Stopping())
 
     async def lose_temporal(self) -> None:
         """The server and every history in it are gone; database, payment service and the time of day remain."""

@@ -1,0 +1,189 @@
+"""What is done with an order, whoever asks: JSON routes, pages and the console all call this.
+
+Every action is safe to repeat: the workflows and the database see to that.
+"""
+
+import base64
+import binascii
+import logging
+import secrets
+import time
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.service import RPCError
+
+from api.order_views import order_out
+from api.problems import Problem, invalid, unavailable
+from api.schemas import OrderOut, OrderPage, OrderSummary
+from api.signals import tell
+from api.stopping import Stopping
+from api.webhooks import SessionEvent, deliver, start_settlement
+from checkout.contracts import RefundOrderInput, SettlementInput
+from checkout.errors import OrderNotFound
+from checkout.orders import Order, OrderStatus
+from db import inventory, order_queries, views
+from db.engine import transaction
+from runtime.boundaries import Step
+from runtime.failpoints import around
+from worker.starting import RefundHandle, Starter
+
+logger = logging.getLogger("api")
+
+CANCEL_WAIT = 5.0  # seconds for the settlement to show
+RETURN_WAIT = 1.5  # seconds that somebody who comes back waits for the truth; the page is live after that
+REFUND_WAIT = timedelta(seconds=10)
+_FIRST_PAUSE, _PAUSE_GROWTH, _LONGEST_PAUSE = 0.02, 1.6, 0.5  # seconds between looks
+
+
+class Orders:
+    """One for the process. All raise `OrderNotFound` for an id that is none of ours."""
+
+    def __init__(self, engine: AsyncEngine, client: Client, stopping: Stopping) -> None:
+        self._engine, self._client, self._stopping = engine, client, stopping
+
+    async def show(self, order_id: str) -> OrderOut:
+        async with self._engine.connect() as connection:
+            row = await views.order_detail(connection, order_id)
+        if row is None:
+            raise OrderNotFound
+        return order_out(row)
+
+    async def page(
+        self, *, status: OrderStatus | None = None, search: str | None = None, after: str | None = None, limit: int
+    ) -> OrderPage:
+        """Orders, newest first. `after` is the `next` of the page before; raises a 422 `Problem` for any other."""
+        before = _decode(after) if after else None
+        async with self._engine.connect() as connection:
+            rows = await views.order_page(connection, status=status, search=search, before=before, limit=limit + 1)
+        page = [
+            OrderSummary(
+                order_id=row.id,
+                checkout_key=row.checkout_key,
+                status=row.status,
+                reason=row.reason,
+                amount_total=row.amount_total,
+                currency=row.currency,
+                created_at=row.created_at,
+                updated_at=row.updated_at,
+            )
+            for row in rows[:limit]
+        ]
+        has_more = len(rows) > limit
+        return OrderPage(orders=page, next=_encode(page[-1].created_at, page[-1].order_id) if has_more else None)
+
+    async def cancel(self, order_id: str) -> Order:
+        """The customer gives the order up: the session is closed at the provider first; money that came before wins.
+
+        Raises a 503 `Problem` while the provider has not confirmed, a 409 one when the order has ended otherwise.
+        """
+        order = await self.find(order_id)
+        if order.status.is_live:
+            await self.ask_to_cancel(order)
+            order = await self._once_ended(order, CANCEL_WAIT)
+        if order.status.is_live:
+            raise Problem(
+                503,
+                "cancel-pending",
+                "The order is being cancelled",
+                "The payment service has not confirmed yet; look at the order again.",
+                headers={"Retry-After": "2"},
+            )
+        if order.status is not OrderStatus.CANCELLED:
+            raise Problem(409, "not-cancellable", "The order can no longer be cancelled", f"It is {order.status}.")
+        return order
+
+    async def refund(self, order_id: str) -> OrderOut:
+        """Give the money of a fulfilled or dispatched order back, once, and take its stock back.
+
+        Raises a 409 `Problem` where there is none to give back, a 502 one when the provider refuses.
+        """
+        order = await self.find(order_id)
+        if order.status.is_kept:
+            handle = await self._start_refund(order_id)
+            try:
+                if await self._stopping.unless(handle.result(rpc_timeout=REFUND_WAIT)) is None:
+                    raise unavailable("The refund is under way; asking for it again is safe.")
+            except WorkflowFailureError as error:
+                raise Problem(502, "refund-failed", "The payment service did not refund", str(error.cause)) from None
+        elif order.status is not OrderStatus.REFUNDED:
+            raise Problem(409, "not-refundable", "There is no payment to give back", f"The order is {order.status}.")
+        return await self.show(order_id)
+
+    async def settle(self, order_id: str) -> None:
+        """Have the payment service asked now, by whoever looks after the order, and its answer followed.
+
+        Right for every order: one that waits is fulfilled if it is paid; one that has ended gets a payment that came
+        all the same refunded; one whose money was given back in the payment service's dashboard is ended as refunded;
+        one that nobody looks after is looked after again.
+        """
+        order = await self.find(order_id)
+        event_id = f"operator:{secrets.token_hex(8)}"
+        if order.session is None or order.status.is_kept:
+            because = "An operator asked to settle the order"
+            await start_settlement(self._client, SettlementInput.of(order), because=because, event_id=event_id)
+        else:
+            event = SessionEvent(event_id, "operator.settle", order.session.session_id, order.checkout_key)
+            await deliver(event, self._client, self._engine)
+
+    async def look_again(self, order: Order, come_from: str) -> Order:
+        """Somebody comes back from the payment service: have it asked now, should its event be late, and wait a little.
+
+        One look for each of the two ways back: however often the address is opened, it is taken note of once.
+        """
+        if not order.status.is_live or order.session is None:
+            return order
+        session_id = order.session.session_id
+        event_id = f"returned:{come_from}:{session_id}"
+        event = SessionEvent(event_id, "checkout.session.returned", session_id, order.checkout_key)
+        try:
+            await deliver(event, self._client, self._engine)
+        except RPCError as error:
+            logger.warning("Order %s: cannot be looked at now: %s", order.order_id, error.status)
+        return await self._once_ended(order, RETURN_WAIT)
+
+    async def restock(self, sku: str, quantity: int) -> int:
+        """Add to the stock; answers what is available now. Raises `ProductNotFound`."""
+        async with transaction(self._engine, Step.RESTOCK) as connection:
+            return await inventory.restock(connection, sku, quantity)
+
+    async def find(self, order_id: str) -> Order:
+        async with self._engine.connect() as connection:
+            return await order_queries.get_order(connection, order_id)
+
+    @around(Step.ASK_TO_CANCEL)
+    async def ask_to_cancel(self, order: Order) -> None:
+        if await tell(self._client, order.checkout_key, "cancel", once=f"cancel:{order.order_id}"):
+            return
+        because = "Cancelled by the customer without a running checkout"
+        await start_settlement(self._client, SettlementInput.of(order), because=because, event_id=None)
+
+    @around(Step.START_REFUND)
+    async def _start_refund(self, order_id: str) -> RefundHandle:
+        return await Starter(self._client).refund(RefundOrderInput(order_id))
+
+    async def _once_ended(self, order: Order, seconds: float) -> Order:
+        """The order once it has ended, or as it is when the wait is over, or the process told to stop."""
+        deadline = time.monotonic() + seconds
+        pause = _FIRST_PAUSE
+        while order.status.is_live and time.monotonic() < deadline and not self._stopping.is_told:
+            await self._stopping.sleep(pause)
+            pause = min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE)
+            order = await self.find(order.order_id)
+        return order
+
+
+def _encode(at: datetime, order_id: str) -> str:
+    return base64.urlsafe_b64encode(f"{at.isoformat()}|{order_id}".encode()).decode()
+
+
+def _decode(cursor: str) -> tuple[datetime, str]:
+    try:
+        at, _, order_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
+        moment = datetime.fromisoformat(at)
+        if moment.tzinfo is None:
+            raise ValueError
+    except (ValueError, binascii.Error):
+        raise invalid([{"field": "after", "message": "not a cursor of ours"}]) from None
+    return moment, order_id
