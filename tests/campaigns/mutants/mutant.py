@@ -11,24 +11,6 @@ from tests.campaigns.mutants.anchors import Anchor, Sources, Stale
 
 
 @dataclass(frozen=True)
-class Edit:
-    """`old` occurs exactly once in the file `where` and becomes `new`: the old form, soon gone."""
-
-    where: str
-    old: str
-    new: str
-
-    def apply(self, sources: Sources) -> None:
-        source = sources.read(self.where)
-        count = source.count(self.old)
-        if count != 1:
-            raise Stale(f"{self.where}: {count} times instead of once: {self.old!r}")
-        if self.new == self.old:
-            raise Stale(f"{self.where}: the mutation changes nothing: {self.old!r}")
-        sources.changed[self.where] = source.replace(self.old, self.new)
-
-
-@dataclass(frozen=True)
 class Mutant:
     """`breaks` completes "without it, …". `tests`: the smallest selection that must notice."""
 
@@ -62,11 +44,6 @@ class Mutant:
 def bug(name: str, *edits: Anchor, breaks: str, tests: str | tuple[str, ...]) -> Mutant:
     """A test is named by its function, and by its file as well (`file::function`) where two have one name."""
     return Mutant(name, edits, breaks, (tests,) if isinstance(tests, str) else tests)
-
-
-def mutant(name: str, file: str, old: str, new: str, *, breaks: str, tests: str | tuple[str, ...]) -> Mutant:
-    """One edit of text in one file: the old form, soon gone."""
-    return bug(name, Edit(file, old, new), breaks=breaks, tests=tests)
 
 
 def _selection(root: Path, test: str) -> str:

@@ -15,6 +15,7 @@ from tests.campaigns.mutants.late import LATE
 from tests.campaigns.mutants.mutant import Mutant
 from tests.campaigns.mutants.orders import ORDERS
 from tests.campaigns.mutants.payment_service import PAYMENT_SERVICE
+from tests.campaigns.mutants.platform import PLATFORM
 
 MUTANTS: tuple[Mutant, ...] = (
     *ORDERS,
@@ -25,6 +26,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *ENTRANCE,
     *ANSWERS,
     *PAYMENT_SERVICE,
+    *PLATFORM,
     *FIELD_STACK,
     *FIELD_GATE,
     *FIELD_HEALTH,

@@ -1,0 +1,30 @@
+"""What a workflow has heard, without a Temporal: what is kept of it, and in which order it is acted upon."""
+
+from datetime import UTC, datetime
+
+from checkout.orders import Order, OrderStatus
+from checkout.payments import PaymentSession
+from worker.workflows.inbox import Inbox
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+OWN = PaymentSession("cs_own", "https://pay")
+ORDER = Order("ord_1", "key", "f" * 64, OrderStatus.CANCELLED, 1000, "usd", AT, AT, session=OWN)
+
+
+async def test_sessions_are_handed_on_once_and_in_an_order_that_every_process_repeats() -> None:
+    """The iteration of a set is another one in each process. A workflow that moves to another worker in the midst of
+    it would hand one session on twice and forget another, and no replay test sees it: arguments are not compared."""
+    handed_on: list[str] = []
+
+    async def hand_on(session_id: str) -> None:
+        handed_on.append(session_id)
+
+    inbox = Inbox(start_over=lambda: None, hand_on=hand_on)
+    others = [f"cs_{number}" for number in range(12)]
+    for session_id in (OWN.session_id, *reversed(others)):
+        inbox.hear(f"evt_{session_id}", session_id)
+    assert not inbox.is_done_with(ORDER)
+    await inbox._hand_on_others(ORDER)
+    assert handed_on == sorted(others)
+    inbox.has_news = False
+    assert inbox.is_done_with(ORDER)
