@@ -27,10 +27,11 @@ from api.limits import Limits
 from api.problems import Problem, invalid
 from api.stopping import Stopping
 from checkout.contracts import CheckoutInput, PaymentSessionView, SessionProgress
-from checkout.errors import BeyondPaymentLimits, MixedCurrencies, ProductNotFound, UnstorableData
+from checkout.errors import BeyondPaymentLimits, MixedCurrencies, PriceChanged, ProductNotFound, UnstorableData
 from checkout.fingerprint import cart_fingerprint
 from checkout.orders import CartLine, Order, OrderStatus
 from db import inventory, order_queries
+from db.catalogue import products_of
 from db.engine import autocommit
 from runtime.boundaries import Step
 from runtime.failpoints import around
@@ -45,7 +46,9 @@ logger = logging.getLogger("api")
 QUERY_TIMEOUT = timedelta(seconds=2)
 FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE = 0.01, 1.6, 0.25  # seconds between polls
 
-_WRONG_CARTS = {error.__name__ for error in (ProductNotFound, MixedCurrencies, BeyondPaymentLimits, UnstorableData)}
+_WRONG_CARTS = {
+    error.__name__ for error in (ProductNotFound, PriceChanged, MixedCurrencies, BeyondPaymentLimits, UnstorableData)
+}
 _UNANSWERED = {
     RPCStatusCode.DEADLINE_EXCEEDED,
     RPCStatusCode.CANCELLED,
@@ -125,7 +128,21 @@ class Checkouts:
             except WorkflowFailureError as failure:
                 if isinstance(failure.cause, ApplicationError) and failure.cause.type in _WRONG_CARTS:
                     self._last_currency.clear()
+                    if failure.cause.type == PriceChanged.__name__:
+                        raise await self._price_changed(failure.cause, buy) from None
                     raise _wrong_cart(failure.cause, buy) from None
+
+    async def _price_changed(self, refusal: ApplicationError, buy: Buy) -> Problem:
+        """`products` has what the cart's products cost now: who agrees sends that along, under the same key."""
+        async with self._reads.connect() as connection:
+            now = await products_of(connection, [line.sku for line in buy.lines])
+        return Problem(
+            409,
+            PriceChanged.code,
+            "The price has changed",
+            f"{refusal.message.removeprefix(f'{refusal.type}: ')}. Nothing was charged and nothing is reserved.",
+            products=[{"sku": one.sku, "unit_amount": one.unit_amount, "currency": one.currency} for one in now],
+        )
 
     async def _resume(self, order: Order, fingerprint: str, *, wait: bool = True) -> Order | None:
         """The stored answer; for an order without one yet, wait for its workflow as the first request did."""

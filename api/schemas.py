@@ -16,15 +16,23 @@ _EMAIL = r"^[^\s@\x00-\x1f]+@[^\s@.\x00-\x1f]+(\.[^\s@.\x00-\x1f]+)+$"
 Email = Annotated[str, StringConstraints(strict=True, max_length=254, pattern=_EMAIL)]
 
 
+Currency = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z]{3}$")]
+
+
 class CartItem(BaseModel):
+    """`expected_unit_amount` and `expected_currency` are the price the buyer saw (`GET /products`). They set none: when
+    it is another by now, the answer is 409 `price-changed`, with the new one."""
+
     model_config = ConfigDict(extra="forbid")
 
     sku: Sku
     quantity: Annotated[StrictInt, Field(ge=1, le=MAX_QUANTITY)]
+    expected_unit_amount: Annotated[StrictInt, Field(ge=1, le=2**53)] | None = None
+    expected_currency: Currency | None = None
 
 
 class CheckoutRequest(BaseModel):
-    """A cart. Without a body it is one `pen`. Prices are the catalogue's: there is no field for them."""
+    """A cart. Without a body it is one `pen`. Prices are the catalogue's."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"items": [{"sku": "pen", "quantity": 2}]}})
 
@@ -42,7 +50,9 @@ class CheckoutRequest(BaseModel):
         return items
 
     def lines(self) -> list[CartLine]:
-        return [CartLine(item.sku, item.quantity) for item in self.items]
+        return [
+            CartLine(item.sku, item.quantity, item.expected_unit_amount, item.expected_currency) for item in self.items
+        ]
 
 
 class CheckoutAnswer(BaseModel):

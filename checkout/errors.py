@@ -10,6 +10,7 @@
     │   └── PaymentUnreachable   no answer, or "try again" (timeout, 409 in flight, 429, 5xx)
     ├── ProductNotFound          a SKU that the catalogue does not know
     ├── MixedCurrencies          a cart whose products are sold in more than one currency
+    ├── PriceChanged             a product does not cost what its buyer saw
     ├── BeyondPaymentLimits      a cart that the payment service would not take: too little, too much, a name too long
     ├── UnstorableData           text or a number that PostgreSQL cannot hold
     ├── KeyReused                a key that stands for another cart
@@ -83,6 +84,12 @@ class MixedCurrencies(CheckoutError):
     """One cart is one payment, and a payment has one currency. Which one each product has, the message tells."""
 
     code = "mixed-currencies"
+
+
+class PriceChanged(CheckoutError):
+    """Who buys has seen another price. The message names the products and what they cost now."""
+
+    code = "price-changed"
 
 
 class BeyondPaymentLimits(CheckoutError):

@@ -47,8 +47,12 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class CartLine:
+    """What its buyer expects to pay for one, if that was told, sets no price: an order at another one is not opened."""
+
     sku: str
     quantity: int
+    expected_unit_amount: int | None = None
+    expected_currency: str | None = None
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,18 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checkout.contracts import OpenOrderInput
-from checkout.errors import BeyondPaymentLimits, CannotFulfil, CheckoutError, MixedCurrencies, OrderNotFound
+from checkout.currencies import money
+from checkout.errors import (
+    BeyondPaymentLimits,
+    CannotFulfil,
+    CheckoutError,
+    MixedCurrencies,
+    OrderNotFound,
+    PriceChanged,
+)
 from checkout.ids import new_order_id
 from checkout.limits import cart_fault, product_faults
-from checkout.orders import Order, OrderStatus, Reason
+from checkout.orders import CartLine, Order, OrderStatus, Reason
 from checkout.payments import PaymentSession
 from db.inventory import LockedProduct, lock_order_products, lock_products
 from db.order_queries import COLUMNS, find_by_key, get_order, order_of
@@ -145,13 +153,14 @@ async def open_order(connection: AsyncConnection, request: OpenOrderInput) -> Or
 
     A second call with the key, from a retry, a second run or a zombie, gets the order that is there, whatever has
     become of it: the row under the key is the tombstone. Raises `ProductNotFound` for a SKU that does not exist,
-    `MixedCurrencies` and `BeyondPaymentLimits`: whoever has looked at the cart before, the products as they are locked
-    here are what counts.
+    `PriceChanged`, `MixedCurrencies` and `BeyondPaymentLimits`: whoever has looked at the cart before, the products as
+    they are locked here are what counts.
     """
     quantities = {line.sku: line.quantity for line in request.lines}
     stock = await lock_products(connection, list(quantities))
     amount_total = sum(product.unit_amount * quantities[product.sku] for product in stock)
     try:
+        _check_expected(stock, request.lines)
         _check_payable(stock, amount_total)
     except CheckoutError:
         existing = await find_by_key(connection, request.checkout_key)
@@ -189,6 +198,19 @@ async def open_order(connection: AsyncConnection, request: OpenOrderInput) -> Or
     if existing is None:
         raise OrderNotFound(f"The order of key {request.checkout_key} vanished")
     return existing
+
+
+def _check_expected(stock: Sequence[LockedProduct], lines: Sequence[CartLine]) -> None:
+    expected = {line.sku: line for line in lines}
+    changed = [
+        product
+        for product in stock
+        if expected[product.sku].expected_unit_amount not in (None, product.unit_amount)
+        or expected[product.sku].expected_currency not in (None, product.currency)
+    ]
+    if changed:
+        now = ", ".join(f"{product.name} costs {money(product.unit_amount, product.currency)}" for product in changed)
+        raise PriceChanged(f"The price has changed: {now}")
 
 
 def _check_payable(stock: Sequence[LockedProduct], amount_total: int) -> None:

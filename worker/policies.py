@@ -21,6 +21,7 @@ from checkout.errors import (
     PaymentRefused,
     PaymentStuck,
     PaymentUnknown,
+    PriceChanged,
     ProductNotFound,
     UnstorableData,
 )
@@ -41,6 +42,7 @@ FINAL_ERRORS = [
     PaymentStuck.__name__,
     ProductNotFound.__name__,
     MixedCurrencies.__name__,
+    PriceChanged.__name__,
     BeyondPaymentLimits.__name__,
     UnstorableData.__name__,
     OrderNotFound.__name__,

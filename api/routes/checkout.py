@@ -23,6 +23,7 @@ from checkout.ids import new_checkout_key, parse_checkout_key
 router = APIRouter(tags=["checkout"])
 
 _FORM = "application/x-www-form-urlencoded"
+_PRICE = ("expected_unit_amount", "expected_currency")
 _PROBLEM = {"content": {"application/problem+json": {"schema": ProblemOut.model_json_schema()}}}
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
@@ -37,7 +38,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     202: {"model": CheckoutPending, "description": "Begun, not ready yet: post the same key again."},
     303: {"description": "To a browser's form: on to the payment page."},
     400: {"description": "Broken JSON, or a bad or contradictory key.", **_PROBLEM},
-    409: {"description": "Out of stock, or given up before there was a session.", **_PROBLEM},
+    409: {"description": "Out of stock, another price than was seen, or given up before its session.", **_PROBLEM},
     413: {"description": "Body over 64 KiB.", **_PROBLEM},
     422: {"description": "A field is wrong, or the key belongs to another cart.", **_PROBLEM},
     429: {"description": "Over a rate or reservation cap.", **_PROBLEM},
@@ -55,6 +56,8 @@ _REQUEST_BODY = {
                     "properties": {
                         "sku": {"type": "array", "items": {"type": "string"}},
                         "quantity": {"type": "array", "items": {"type": "integer"}},
+                        "expected_unit_amount": {"type": "array", "items": {"type": "integer"}},
+                        "expected_currency": {"type": "array", "items": {"type": "string"}},
                         "email": {"type": "string"},
                         "key": {"type": "string"},
                     },
@@ -140,33 +143,34 @@ def _is_form(request: Request, body: bytes) -> bool:
 
 
 def _parse_form(body: bytes) -> dict[str, Any]:
-    """Repeated `sku` and `quantity` fields, in pairs, and `email` and `key` once."""
+    """Repeated `sku` and `quantity` fields, perhaps with the price that was seen, and `email` and `key` once."""
     try:
         # However many fields, for the shop's own form names every product it shows: `read_body` has bounded the bytes.
         fields = parse_qs(body.decode(), keep_blank_values=True, strict_parsing=bool(body), errors="strict")
     except ValueError:
         raise Problem(400, "malformed-form", "The body is not a valid form") from None
-    # `q` is what the shop's page was searched for: its form has it for its other buttons, which lead to other pages.
-    form: dict[str, Any] = {name: values[0] for name, values in fields.items() if name not in ("sku", "quantity", "q")}
-    skus, quantities = fields.get("sku", []), fields.get("quantity", [])
-    if skus or quantities:
-        quantities += ["1"] * (len(skus) - len(quantities)) if not quantities else []
-        if len(skus) != len(quantities):
-            raise Problem(422, "invalid-request", "The request is not valid", "sku and quantity must come in pairs")
-        # A form knows only text: digits are a number here, anything else is left to be refused by name.
-        pairs = list(zip(skus, quantities, strict=True))
+    columns = {name: fields.pop(name) for name in ("sku", "quantity", *_PRICE) if name in fields}
+    fields.pop("q", None)  # what the shop's page was searched for: its form has it for the buttons to other pages
+    form: dict[str, Any] = {name: values[0] for name, values in fields.items()}
+    if columns:
+        skus = columns.setdefault("sku", [])
+        columns.setdefault("quantity", ["1"] * len(skus))
+        if len({len(values) for values in columns.values()}) > 1:
+            told = "sku and quantity must come in pairs, and with a price all or none"
+            raise Problem(422, "invalid-request", "The request is not valid", told)
+        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
         # The shop's form names every product it shows: those left at 0 are not wanted, unless that leaves nothing.
-        wanted = [(sku, quantity) for sku, quantity in pairs if quantity.strip() not in ("", "0")] or pairs[:1]
-        form["items"] = [
-            {"sku": sku, "quantity": int(quantity) if _is_number(quantity) else quantity} for sku, quantity in wanted
-        ]
+        wanted = [row for row in rows if row["quantity"].strip() not in ("", "0")] or rows[:1]
+        form["items"] = [{name: _number(name, text) for name, text in row.items()} for row in wanted]
     if form.get("email") == "":
         del form["email"]
     return form
 
 
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 20
+def _number(name: str, text: str) -> int | str:
+    """A form knows only text: digits are a number here, anything else is left to be refused by name."""
+    is_number = name in ("quantity", "expected_unit_amount") and text.isascii() and text.isdigit() and len(text) < 20
+    return int(text) if is_number else text
 
 
 def _cart(source: bytes | dict[str, Any]) -> CheckoutRequest:

@@ -1,5 +1,7 @@
 """Problems and waits, told to people: a page instead of JSON when a browser asks."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,6 +13,7 @@ from api.web.rendering import page, payment_targets
 
 _WORDS = {
     "out-of-stock": ("Not enough is left", ["Somebody was quicker. Nothing was charged and nothing is reserved."]),
+    "price-changed": ("The price has changed", ["Your cart is kept. Look at it, and go on if you agree."]),
     "order-not-found": ("There is no such order", ["Check the address, or look into the shop."]),
     "payment-unavailable": (
         "The payment could not be opened",
@@ -32,16 +35,20 @@ _WORDS = {
     "internal-error": ("Something went wrong on our side", ["Trying again is safe: it never makes a second order."]),
     "http-404": ("There is no such page", ["Check the address, or look into the shop."]),
 }
-_AGAIN = {"unavailable", "too-many-requests", "internal-error"}
+_AGAIN = dict.fromkeys(("unavailable", "too-many-requests", "internal-error"), "Try again")
+_AGAIN |= {"price-changed": "Buy at the new price"}
 
 
 def problem_page(request: Request, problem: Problem) -> Response:
     """A page for the problem, with the cart that was sent, if one was."""
     title, text = _WORDS.get(problem.code, (problem.title, []))
-    if problem.detail and (problem.code in ("out-of-stock", "invalid-request") or not text):
+    if problem.detail and (problem.code in ("out-of-stock", "price-changed", "invalid-request") or not text):
         text = [problem.detail, *text]
-    again = "Try again" if problem.code in _AGAIN else None
-    return _message(request, problem.status, title, text, again, problem.headers)
+    prices = {
+        each["sku"]: {"expected_unit_amount": each["unit_amount"], "expected_currency": each["currency"]}
+        for each in problem.members.get("products", [])
+    }
+    return _message(request, problem.status, title, text, _AGAIN.get(problem.code), problem.headers, prices)
 
 
 def waiting_page(request: Request, headers: dict[str, str]) -> Response:
@@ -51,9 +58,15 @@ def waiting_page(request: Request, headers: dict[str, str]) -> Response:
 
 
 def _message(
-    request: Request, status: int, title: str, text: list[str], again: str | None, headers: dict[str, str]
+    request: Request,
+    status: int,
+    title: str,
+    text: list[str],
+    again: str | None,
+    headers: dict[str, str],
+    prices: Mapping[str, Any] = MappingProxyType({}),
 ) -> Response:
-    cart = _cart(request)
+    cart = _cart(request, prices)
     return page(
         "message.html",
         status,
@@ -67,14 +80,15 @@ def _message(
     )
 
 
-def _cart(request: Request) -> dict[str, Any] | None:
-    """The form that was sent (`api.routes.checkout` keeps it), as lines, and as the address that fills it in again."""
+def _cart(request: Request, prices: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The form that was sent (`api.routes.checkout` keeps it), as lines, and as the address that fills it in again.
+    `prices` are those that its customer is told now."""
     form: dict[str, Any] | None = getattr(request.state, "form", None)
     # A field of the form may be called "items" as well: that is no cart, but a text.
     if not form or not isinstance(form.get("items"), list):
         return None
-    lines = [(str(item["sku"]), str(item["quantity"])) for item in form["items"]]
-    pairs = [pair for sku, quantity in lines for pair in (("sku", sku), ("quantity", quantity))]
+    lines = [item | prices.get(item["sku"], {}) for item in form["items"]]
+    pairs = [(name, str(line[name])) for line in lines for name in ("sku", "quantity")]
     email = str(form.get("email", ""))
     url = "/?" + urlencode(pairs + ([("email", email)] if email else []))
     return {"lines": lines, "key": str(form.get("key", "")), "email": email, "url": url}

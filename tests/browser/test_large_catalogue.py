@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Request, expect
+from sqlalchemy import text
 
 from db.engine import create_engine
 from stack.config import StackConfig
 from stack.stack import Stack
 from tests.browser.conftest import Visit
-from tests.browser.visitor import Shop, Visitor
+from tests.browser.visitor import NETWORK, Shop, Visitor
 from tests.support.catalogue import stock_up
 
 
@@ -61,6 +62,40 @@ async def test_enter_in_a_field_buys_and_in_the_search_searches(visitor: Visitor
     await visitor.fill_cart("Pen")
     await visitor.page.get_by_label("Email").press("Enter")
     await visitor.at_payment()
+
+
+async def reprice(stack: Stack, sku: str, amount: int) -> None:
+    engine = create_engine(stack.database_url, pool_size=1)
+    async with engine.begin() as connection:
+        statement = text("UPDATE shop.products SET unit_amount = :amount WHERE sku = :sku")
+        await connection.execute(statement, {"amount": amount, "sku": sku})
+    await engine.dispose()
+
+
+async def test_a_price_that_changes_before_the_press_is_told_and_can_be_agreed_to(
+    visitor: Visitor, stack: Stack
+) -> None:
+    visitor.expected_complaints.append(NETWORK)
+    await visitor.fill_cart("Thing 1")
+    await expect(visitor.press).to_have_text("Buy for $1.01")
+    await visitor.page.route("**/products?*", lambda route: route.abort())  # the tab has not heard of it
+    await reprice(stack, "thing-00001", 250)
+    await visitor.page.unroute("**/products?*")
+    await visitor.press.click()
+    await expect(visitor.page.locator("#trouble")).to_contain_text("The price has changed")
+    await expect(visitor.page.locator("#lines")).to_contain_text("Now $2.50 each; it was $1.01")
+    await expect(visitor.press).to_have_text("Buy for $2.50")
+    await visitor.press.click()
+    await visitor.at_payment()
+    await expect(visitor.page.get_by_role("button", name="Pay $2.50")).to_be_visible()
+
+
+async def test_a_price_that_changes_while_the_page_is_open_shows_by_itself(visitor: Visitor, stack: Stack) -> None:
+    await visitor.fill_cart("Thing 2")
+    await reprice(stack, "thing-00002", 333)
+    await expect(visitor.page.locator("[data-sku='thing-00002'] .price")).to_have_text("$3.33")
+    await expect(visitor.page.locator("#lines")).to_contain_text("Now $3.33 each; it was $1.02")
+    await expect(visitor.press).to_have_text("Buy for $3.33")
 
 
 async def test_without_script_the_cart_goes_along(visit: Visit, shop: Shop) -> None:

@@ -2,7 +2,6 @@
 
 import re
 from html import unescape
-from itertools import pairwise
 from urllib.parse import urlencode
 
 import httpx
@@ -55,11 +54,8 @@ async def test_without_script_the_cart_goes_along_from_page_to_page(shop: Rig, e
         assert re.search(rf'<button name="page" value="{number}" formmethod="get" formaction="/">', page)
         page = (await shop.http.get("/", params=[*fields, ("page", str(number))], headers=PAGE)).text
     carried = fields_of(page, "buy")
-    cart = [
-        (sku, quantity)
-        for (one, sku), (other, quantity) in pairwise(carried)
-        if (one, other) == ("sku", "quantity") and quantity != "0"
-    ]
+    skus, quantities = ([value for name, value in carried if name == wanted] for wanted in ("sku", "quantity"))
+    cart = [(sku, count) for sku, count in zip(skus, quantities, strict=True) if count != "0"]
     assert cart == [("pencil-set", "2"), ("thing-00020", "3")]
     answer = await shop.http.post("/checkout", content=urlencode(carried), headers=PAGE | FORM)
     assert answer.status_code == 303, answer.text

@@ -97,7 +97,7 @@ async function change(decide) {
 
 const sound = (checkout) => (typeof checkout?.key === "string" && Array.isArray(checkout.items) ? checkout : null);
 
-/** `{key, items: [{sku, quantity}], email, order_id?, payment_url?}`, or null */
+/** `{key, items: [{sku, quantity, expected_unit_amount, expected_currency}], email, order_id?, payment_url?}`, or null */
 export const readCheckout = () => change((known) => known);
 
 /** This cart's checkout: the one that is under way, or a new one. */
@@ -125,8 +125,9 @@ export const bodyOf = (cart) => ({
   ...(cart.email ? { email: cart.email } : {}),
 });
 
-export const isSame = (checkout, body) =>
-  JSON.stringify([checkout.items, checkout.email ?? ""]) === JSON.stringify([body.items, body.email ?? ""]);
+/** Whether they are for the same things, whatever their prices were when they were seen. */
+export const isSame = (checkout, body) => cartOf(checkout) === cartOf(body);
+const cartOf = ({ items, email }) => JSON.stringify([items.map(({ sku, quantity }) => [sku, quantity]), email ?? ""]);
 
 function newKey() {
   if (crypto.randomUUID) return crypto.randomUUID();

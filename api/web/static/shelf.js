@@ -5,7 +5,10 @@ const MOST = 99; // of one product in a cart
 const LOW = 20;
 const MOST_SKUS = 200; // that the shop may be asked about at once
 
-/** By SKU: name, amount (minor units), currency, available; of those on this page also the elements that show them. */
+/**
+ * By SKU: name, amount (minor units), currency, available; of those on this page also the elements that show them, and of
+ * those whose price has changed before its customer's eyes `was`, its price as text.
+ */
 export const products = new Map(
   findAll(".product[data-sku]").map((element) => [
     element.dataset.sku,
@@ -63,13 +66,29 @@ export async function look(items) {
     const response = await fetch(`/products?${query}`, { headers: { Accept: "application/json" }, cache: "no-cache" });
     if (!response.ok) return [];
     const found = new Map((await response.json()).products.map((product) => [product.sku, product]));
-    for (const [sku, { name, unit_amount, currency, available }] of found)
-      products.set(sku, { ...products.get(sku), name, amount: unit_amount, currency, available });
+    for (const [sku, { name, unit_amount, currency, available }] of found) {
+      const known = products.get(sku);
+      const isNew = known && (known.amount !== unit_amount || known.currency !== currency);
+      const was = isNew ? money(known.amount, known.currency) : known?.was;
+      products.set(sku, { ...known, name, amount: unit_amount, currency, available, was });
+    }
     return skus.filter((sku) => !found.has(sku));
   } catch {
     return [];
   }
 }
+
+/** The body of a checkout with the prices that its customer sees: the shop does not sell at others without a word. */
+export const priced = (body) => ({
+  ...body,
+  items: body.items.map((item) => {
+    const { amount, currency } = products.get(item.sku) ?? {};
+    return amount === undefined ? item : { ...item, expected_unit_amount: amount, expected_currency: currency };
+  }),
+});
+
+/** The customer has seen the new prices. */
+export const agree = () => products.forEach((product) => delete product.was);
 
 /** Let the steppers change the cart. */
 export function openShelf(quantityOf, setQuantity) {

@@ -3,7 +3,7 @@ import { giveUp, look, press } from "./checkout.js";
 import { addToCheckout, bodyOf, claim, endCheckout, isSame, onChange, readCart, readCheckout, writeCart } from "./memory.js";
 import { find, findAll, make, money } from "./page.js";
 import { hush, say, tell } from "./say.js";
-import { bounded, look as lookAtShelf, nameOf, openShelf, products, shortage, showShelf } from "./shelf.js";
+import { agree, bounded, look as lookAtShelf, nameOf, openShelf, priced, products, shortage, showShelf } from "./shelf.js";
 import { showWaiting } from "./waiting.js";
 
 const form = find("#buy");
@@ -39,6 +39,7 @@ function render() {
       make("span", {}, `${nameOf(sku)} × ${quantity}`),
       make("span", { class: "number" }, product ? money(product.amount * quantity, product.currency) : "…"),
       product?.shown ? null : make("button", { type: "button", class: "quiet", click: () => setQuantity(sku, 0) }, `Remove ${nameOf(sku)}`),
+      product?.was ? make("span", { class: "trouble" }, `Now ${money(product.amount, product.currency)} each; it was ${product.was}`) : null,
       product && quantity > product.available ? shortage(sku, setQuantity) : null,
     );
   });
@@ -81,7 +82,8 @@ form.addEventListener("submit", async (event) => {
   hush();
   const body = bodyOf(cart);
   if (!body.items.length) return;
-  const checkout = await claim(body);
+  agree();
+  const checkout = await claim(priced(body));
   if (isSame(checkout, body)) await buy(checkout);
   else offer(checkout);
 });
@@ -116,6 +118,8 @@ function explain({ status, problem }) {
   const names = (problem.skus ?? []).map(nameOf).join(", ");
   if (problem.code === "out-of-stock")
     say(`Not enough left: ${names}`, "Nothing was charged and nothing is reserved. Change the cart and press Buy again.");
+  else if (problem.code === "price-changed")
+    say("The price has changed", "Nothing was charged and nothing is reserved. If you agree with what your cart shows now, press Buy again.", "wait");
   else if (problem.code === "payment-unavailable")
     say("The payment could not be opened", "The payment service refused. Nothing was charged; your cart is kept. Try again in a while.");
   else if (problem.code === "checkout-closed")

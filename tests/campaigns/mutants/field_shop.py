@@ -33,4 +33,18 @@ FIELD_SHOP = (
         breaks="a product could have a picture that every page would silently not show",
         tests="test_a_picture_that_no_page_could_show_is_refused_when_the_product_is_made",
     ),
+    bug(
+        "expected-price",
+        Code("orders.open_order", "_check_expected(stock, request.lines)", "None"),
+        breaks="a customer would learn of a new price only where they pay",
+        tests="test_another_price_than_was_seen_is_told_and_nothing_is_reserved",
+    ),
+    bug(
+        "expected-currency",
+        Code(
+            "orders._check_expected", "expected[product.sku].expected_currency not in (None, product.currency)", "False"
+        ),
+        breaks="1000 of one currency would be sold as 1000 of another",
+        tests="test_another_price_than_was_seen_is_told_and_nothing_is_reserved",
+    ),
 )
