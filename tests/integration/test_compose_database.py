@@ -5,11 +5,11 @@ What is run is what the file says: the script with psql, the job's own command i
 
 import asyncio
 import os
-import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -19,6 +19,7 @@ from db.engine import create_engine
 from payment_mock.migrate import migrate as migrate_payments
 from stack.postgres import NEWEST, program
 from stack.testing import running_stack
+from tests.support.databases import connected
 from tests.unit.deploy.conftest import REQUIRED, interpolate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,13 +43,18 @@ def services() -> dict[str, Any]:
 
 
 @pytest.fixture
-async def server(services: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+async def server(services: dict[str, Any]) -> AsyncIterator[str]:
     """`host:port` of a PostgreSQL as the image leaves it after the first start's script."""
     assert services["postgres"]["image"].startswith(f"postgres:{NEWEST}.")
-    monkeypatch.setattr("stack.postgres.USER", "postgres")
-    monkeypatch.setattr("stack.postgres.DATABASE", "postgres")
     async with running_stack("postgres") as stack:
-        password, address = re.fullmatch(r"postgresql://postgres:(.*)@(.*)/postgres", stack.database_url or "").groups()  # type: ignore[union-attr]
+        ours = urlsplit(stack.database_url or "")
+        password, address = str(ours.password), f"{ours.hostname}:{ours.port}"
+        # Ours is named for the shop, the image's is not: it is out of the way of the roles that the script makes.
+        async with connected(stack.database_url or "") as checkout:
+            await checkout.execute(f"CREATE ROLE postgres SUPERUSER LOGIN PASSWORD '{password}'")
+        async with connected(f"postgresql://postgres:{password}@{address}/postgres") as postgres:
+            await postgres.execute("ALTER ROLE checkout RENAME TO aside")
+            await postgres.execute("ALTER DATABASE checkout RENAME TO aside")
         host, _, port = address.partition(":")
         (script,) = (ROOT / "deploy/postgres").iterdir()
         await run(

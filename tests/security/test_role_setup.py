@@ -19,7 +19,7 @@ from db.setup import migrate, seed
 from payment_mock.migrate import migrate as migrate_payments
 from runtime.settings import Settings, load_settings
 from stack.stack import Stack
-from tests.support.databases import DatabaseServer
+from tests.support.databases import DatabaseServer, connected
 
 DENIED = asyncpg.InsufficientPrivilegeError
 
@@ -58,15 +58,6 @@ async def shop(guarded: Stack, owner: str | None = None) -> AsyncIterator[tuple[
             await root.execute(f"DROP OWNED BY {name}")
         for (name,) in await root.fetch("SELECT rolname FROM pg_roles WHERE starts_with(rolname, $1)", prefix + "_"):
             await root.execute(f"DROP ROLE {name}")
-
-
-@asynccontextmanager
-async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(url)
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 def as_role(url: str, role: str, password: str = "pw:'%40\\") -> str:

@@ -33,6 +33,15 @@ def patient(engine: AsyncEngine) -> AsyncEngine:
     return engine
 
 
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
 class DatabaseServer:
     """`log` reads what the server has written to its log."""
 

@@ -128,13 +128,13 @@ class Campaign:
         told = self.report.storms[-1].faults.items()
         self.report.faults.update({name: count for name, count in told if not name.startswith("SIG")})
 
-    async def run_schedules(self, count: int) -> None:
+    async def run_schedules(self, count: int, python: str = sys.executable) -> None:
         """In processes of their own, on the time-skipping server; a failure prints there how to replay it."""
         await self._close_world()
         begun = time.monotonic()
         child = await asyncio.create_subprocess_exec(
             *(
-                sys.executable,
+                python,
                 "-m",
                 "tests.campaigns.schedules",
                 "--schedules",
