@@ -20,7 +20,8 @@ _MIGRATION_LOCK = 0x5EED_C0DE
 
 def _alembic_config(connection: Connection) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    folder = str(Path(__file__).parent / "migrations")
+    config.set_main_option("script_location", folder.replace("%", "%%"))  # it interpolates, as an .ini file does
     config.attributes["connection"] = connection
     return config
 

@@ -35,7 +35,7 @@ def alembic_config(connection: Connection | None = None) -> Any:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))  # it interpolates, as .ini files do
     config.attributes["connection"] = connection
     return config
 

@@ -34,7 +34,8 @@ def origin_url(text: str) -> str:
 
 
 def database_url(text: str) -> str:
-    """`postgresql://user:password@host:port/database?sslmode=…`, as asyncpg reads it; several hosts, too."""
+    """`postgresql://user:password@host:port/database?sslmode=…`, as asyncpg reads it; several hosts, too. SQLAlchemy's
+    spelling, `postgresql+asyncpg://`, is understood."""
     if not _DATABASE.match(text):
         raise ValueError("must be a PostgreSQL address: postgresql://user:password@host:port/database")
     try:
@@ -49,7 +50,7 @@ def database_url(text: str) -> str:
         )
     if parse_qs(parts.query).get("sslmode", ["prefer"])[-1] not in _SSL_MODES:
         raise ValueError(f"must have one of these as sslmode: {', '.join(_SSL_MODES)}")
-    return text
+    return text.replace("postgresql+asyncpg://", "postgresql://", 1)
 
 
 def host(text: str) -> str:

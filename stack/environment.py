@@ -1,15 +1,23 @@
-"""The environment of every part: one function, so that no two processes can disagree about an address."""
+"""The environment of every part: one function, so that no two processes can disagree about an address.
 
-from collections.abc import Mapping
+What a shell happens to export is meant for its user's own servers. So no server of ours hears of it, and no process
+that talks to one: libpq's `PG*` with the embedded PostgreSQL, `TEMPORAL_*` with the development server, and what would
+change how Python itself works (`PYTHONOPTIMIZE` takes assertions away, `PYTHONIOENCODING` makes logs unreadable).
+"""
+
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from runtime.settings import DEVELOPMENT_STRIPE_KEY
-from stack.config import StackConfig
+from stack.config import ROLE_VARIABLES, StackConfig
 
 _NOT_FOR_THE_PROVIDER = ("CHECKOUT_ADMIN_TOKEN", "CHECKOUT_PAYLOAD_", "TEMPORAL_")
-# Parts with a database role of their own (`db.roles`), and the setting that tells the set-up of it.
-ROLE_VARIABLES = {part: f"CHECKOUT_{part.upper()}_DATABASE_URL" for part in ("gateway", "worker", "payment")}
+_NOT_FOR_SERVERS = ("CHECKOUT_", "STRIPE_", "PAYMENT_", "DATABASE_URL", "PG", "TEMPORAL_")
+# Where Python finds and keeps its files is the user's business; all its other variables would change what it does.
+_OF_PYTHON = frozenset(
+    {"PYTHONHOME", "PYTHONPATH", "PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE", "PYTHONNOUSERSITE"}
+)
 _PROJECT = Path(__file__).resolve().parents[1]
 
 
@@ -30,7 +38,7 @@ def urls(config: StackConfig) -> dict[str, str]:
         "gateway": config.public_url or f"http://localhost:{config.api_port}",
         "payment": config.stripe_api_base or f"http://localhost:{config.payment_port}",
         "temporal": config.base_env.get("TEMPORAL_ADDRESS") or f"127.0.0.1:{config.temporal_port}",
-        "temporal_ui": config.base_env.get("CHECKOUT_TEMPORAL_UI_URL") or f"http://localhost:{config.temporal_ui_port}",
+        "temporal_ui": config.temporal_ui_url or f"http://localhost:{config.temporal_ui_port}",
         "worker": f"http://127.0.0.1:{config.worker_port}",
     }
 
@@ -40,16 +48,14 @@ def python_environment(config: StackConfig, credentials: Credentials, part: str 
 
     A part with a role of its own learns that role's address and no other; the set-up learns all, to make them.
     """
+    unheard = [*ROLE_VARIABLES.values(), *(() if config.database_url else ("PG",))]
+    unheard += () if config.own_temporal else ("TEMPORAL_",)
     env = {
-        **{name: value for name, value in config.base_env.items() if name not in ROLE_VARIABLES.values()},
+        **_without(config.base_env, tuple(unheard)),
         "PYTHONUNBUFFERED": "1",
+        "PYTHONUTF8": "1",
         "CHECKOUT_DATA_DIR": str(config.data_dir),
-        "CHECKOUT_API_PORT": str(config.api_port),
-        "CHECKOUT_WORKER_PORT": str(config.worker_port),
-        "CHECKOUT_PAYMENT_PORT": str(config.payment_port),
-        "CHECKOUT_TEMPORAL_PORT": str(config.temporal_port),
-        "CHECKOUT_TEMPORAL_UI_PORT": str(config.temporal_ui_port),
-        "CHECKOUT_POSTGRES_PORT": str(config.postgres_port),
+        **{setting: str(port) for setting, port in config.ports().items()},
         "CHECKOUT_ADMIN_TOKEN": credentials.admin_token,
         "DATABASE_URL": credentials.role_urls.get(part, credentials.database_url),
         "STRIPE_WEBHOOK_SECRET": credentials.webhook_secret,
@@ -58,7 +64,7 @@ def python_environment(config: StackConfig, credentials: Credentials, part: str 
     if part == "setup":
         env |= {ROLE_VARIABLES[role]: url for role, url in credentials.role_urls.items()}
     if (_PROJECT / "pyproject.toml").exists():  # a working copy: importable from every directory
-        env["PYTHONPATH"] = _joined(str(_PROJECT), env.get("PYTHONPATH", ""))
+        env["PYTHONPATH"] = ":".join(filter(None, (str(_PROJECT), env.get("PYTHONPATH"))))
     if config.stripe_api_base is not None:
         env["STRIPE_API_BASE"] = config.stripe_api_base
     elif config.uses_mock:
@@ -73,21 +79,26 @@ def python_environment(config: StackConfig, credentials: Credentials, part: str 
         env["TEMPORAL_CONFIG_FILE"] = "/dev/null"
         env["TEMPORAL_ADDRESS"] = f"127.0.0.1:{config.temporal_port}"
         env["TEMPORAL_NAMESPACE"] = "default"
-    return {**env, **config.extra_env}
-
-
-def payment_environment(config: StackConfig, credentials: Credentials) -> dict[str, str]:
-    """For the payment service: what a third party knows. No operator token, no Temporal."""
-    env = python_environment(config, credentials, "payment")
-    return {name: value for name, value in env.items() if not name.startswith(_NOT_FOR_THE_PROVIDER)}
+    env |= config.extra_env
+    if part == "payment":  # what a third party knows: no operator token, no Temporal
+        return {name: value for name, value in env.items() if not name.startswith(_NOT_FOR_THE_PROVIDER)}
+    return env
 
 
 def server_environment(config: StackConfig) -> dict[str, str]:
     """For PostgreSQL and Temporal: no secrets of ours, no setting of libpq's or Temporal's by accident."""
-    ours = ("PG", "TEMPORAL_", "CHECKOUT_", "STRIPE_", "PAYMENT_", "DATABASE_URL", "PYTHON")
-    env: Mapping[str, str] = config.base_env
-    return {name: value for name, value in env.items() if not name.startswith(ours)}
+    return _without(config.base_env, _NOT_FOR_SERVERS)
 
 
-def _joined(first: str, rest: str) -> str:
-    return f"{first}:{rest}" if rest else first
+def forget_libpq(environ: MutableMapping[str, str]) -> None:
+    """For a process of ours that is about to talk to the embedded PostgreSQL: asyncpg reads what libpq reads."""
+    for name in [name for name in environ if name.startswith("PG")]:
+        del environ[name]
+
+
+def _without(env: Mapping[str, str], prefixes: tuple[str, ...]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in env.items()
+        if not name.startswith(prefixes) and (name in _OF_PYTHON or not name.startswith("PYTHON"))
+    }

@@ -4,8 +4,8 @@ import sys
 from functools import partial
 
 from stack import temporal
-from stack.config import StackConfig
-from stack.environment import Credentials, payment_environment, python_environment, server_environment, urls
+from stack.config import PORT_FIELDS, StackConfig
+from stack.environment import Credentials, python_environment, server_environment, urls
 from stack.part import Part
 from stack.ports import free_ports
 from stack.postgres import Cluster
@@ -21,7 +21,7 @@ def build(config: StackConfig, credentials: Credentials) -> list[Part]:
             port=config.temporal_port,
             ui_port=config.temporal_ui_port,
             # A port of the stack's own is free as well until its server listens.
-            http_port=next(port for port in free_ports(len(config.ports) + 1) if port not in config.ports),
+            http_port=next(port for port in free_ports(len(PORT_FIELDS) + 1) if port not in config.ports().values()),
             env=server_environment(config),
             codec_endpoint=f"{urls(config)['gateway']}/codec" if config.encrypts else None,
         ),
@@ -57,9 +57,7 @@ def _python(
     return Part(
         name=name,
         argv=(sys.executable, "-m", module, *arguments),
-        env=payment_environment(config, credentials)
-        if name == "payment"
-        else python_environment(config, credentials, name),
+        env=python_environment(config, credentials, name),
         cwd=config.cwd,
         # For commands on this machine: the public address of a shop may lead elsewhere, or hide its operator's pages.
         url=f"http://localhost:{port}" if name == "gateway" else urls(config).get(name, ""),

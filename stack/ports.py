@@ -3,17 +3,15 @@
 import contextlib
 import functools
 import itertools
-import os
 import random
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+
+import psutil
 
 # Below Linux's ephemeral range (32768 and up): a server that restarts must find its port as it left it, not
 # in use as the near end of somebody's outgoing connection.
 _FIRST, _LAST = 20_000, 32_000
-_LISTENING = "0A"
 
 
 def free_ports(count: int) -> list[int]:
@@ -46,31 +44,17 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
     return True
 
 
-@dataclass(frozen=True)
-class Holder:
-    pid: int
-    name: str
+def listeners(port: int) -> list[tuple[str, int | None]]:
+    """The address and the pid of all that listen on `port`; the pid is None when it is another user's process."""
+    open_now = psutil.net_connections("tcp")
+    listening = [one for one in open_now if one.status == psutil.CONN_LISTEN and one.laddr]
+    return [(one.laddr.ip, one.pid) for one in listening if one.laddr and one.laddr.port == port]
 
 
-def holder(port: int) -> Holder | None:
-    """The process that listens on `port`, or None when it cannot be seen (another user's, or not Linux)."""
-    inodes = _listening_inodes(port)
-    if not inodes:
-        return None
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            for descriptor in (process / "fd").iterdir():
-                if os.readlink(descriptor) in inodes:
-                    return Holder(int(process.name), (process / "comm").read_text().strip())
-    return None
-
-
-def _listening_inodes(port: int) -> set[str]:
-    found = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        with contextlib.suppress(OSError):
-            for row in Path(table).read_text().splitlines()[1:]:
-                fields = row.split()
-                if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
-                    found.add(f"socket:[{fields[9]}]")
-    return found
+def holder(port: int) -> str:
+    """Who listens on `port`: `name (pid 123)`."""
+    with contextlib.suppress(psutil.Error):
+        for _, pid in listeners(port):
+            if pid is not None:
+                return f"{psutil.Process(pid).name()} (pid {pid})"
+    return "another process"

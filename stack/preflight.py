@@ -1,8 +1,8 @@
 """What is checked before anything starts, so that it fails with one sentence and leaves nothing behind."""
 
 import asyncio
+import re
 import shutil
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
@@ -29,7 +29,7 @@ def check_disk(config: StackConfig) -> None:
 
 async def check_ports(config: StackConfig, *, after_crash: bool) -> None:
     """Raises `PortTaken`, naming the setting and, if visible, the process. After a crash, waits a little."""
-    wanted = _ports(config)
+    wanted = config.ports(config.running)
     seen: dict[int, str] = {}
     for setting, port in wanted.items():
         if port in seen:
@@ -73,7 +73,7 @@ async def check_own_servers(config: StackConfig) -> None:
 async def _check_database(url: str) -> None:
     shown = _without_password(url)
     try:
-        connection = await asyncpg.connect(url.replace("postgresql+asyncpg://", "postgresql://", 1), timeout=5)
+        connection = await asyncpg.connect(url, timeout=5)
     except asyncpg.InvalidCatalogNameError:
         raise StackError(f"DATABASE_URL is {shown}, but that server has no such database: create it.") from None
     except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError):
@@ -88,28 +88,10 @@ async def _check_database(url: str) -> None:
     await connection.close()
 
 
-def _ports(config: StackConfig) -> dict[str, int]:
-    by_part = {
-        "postgres": {"CHECKOUT_POSTGRES_PORT": config.postgres_port},
-        "temporal": {
-            "CHECKOUT_TEMPORAL_PORT": config.temporal_port,
-            "CHECKOUT_TEMPORAL_UI_PORT": config.temporal_ui_port,
-        },
-        "payment": {"CHECKOUT_PAYMENT_PORT": config.payment_port},
-        "worker": {"CHECKOUT_WORKER_PORT": config.worker_port},
-        "gateway": {"CHECKOUT_API_PORT": config.api_port},
-    }
-    return {setting: port for part in config.running for setting, port in by_part.get(part, {}).items()}
-
-
 def _taken(setting: str, port: int) -> str:
-    who = holder(port)
-    by = f"by {who.name} (pid {who.pid})" if who else "by another process"
-    return f"Port {port} is taken {by}: stop it, or set {setting} to another port."
+    return f"Port {port} is taken by {holder(port)}: stop it, or set {setting} to another port."
 
 
 def _without_password(url: str) -> str:
-    address = urlsplit(url)
-    if address.password is None:
-        return url
-    return urlunsplit(address._replace(netloc=address.netloc.replace(f":{address.password}@", ":***@")))
+    """Also of `…?password=…`, which libpq reads as well."""
+    return re.sub(r"(?<=password=)[^&]*", "***", re.sub(r"(?<=://)([^/@]*?):.*@", r"\1:***@", url))

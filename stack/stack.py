@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import Any
 
 from stack import parts, preflight
-from stack.config import StackConfig
-from stack.environment import ROLE_VARIABLES, Credentials, python_environment, urls
+from stack.config import ROLE_VARIABLES, StackConfig
+from stack.environment import Credentials, python_environment, urls
 from stack.errors import PartFailed
 from stack.files import read_or_create_secret
 from stack.keeper import Keeper
@@ -141,8 +141,7 @@ class Stack:
         """A database role a part. In the embedded PostgreSQL always; in another one, those that its owner set."""
         config = self.config
         if config.database_url is not None:
-            given = {part: config.base_env.get(variable) for part, variable in ROLE_VARIABLES.items()}
-            return {part: url for part, url in given.items() if url}
+            return dict(config.role_urls)
         if "setup" not in config.running:
             return {}
         return {part: parts.cluster(config).url_of(f"checkout_{part}") for part in ROLE_VARIABLES}

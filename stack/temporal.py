@@ -38,7 +38,8 @@ def part(
     codec = ["--ui-codec-endpoint", codec_endpoint] if codec_endpoint else []
     dynamic = [word for setting in _DYNAMIC_CONFIG for word in ("--dynamic-config-value", setting)]
     argv = (
-        str(program()), "server", "start-dev", "--db-filename", str(data_dir / "temporal" / "temporal.db"),
+        # It reads the file's name as a URI, in which `#`, `?` and `%` name another file: the folder is not part of it.
+        str(program()), "server", "start-dev", "--db-filename", "temporal.db",
         "--ip", "127.0.0.1", "--port", str(port), "--ui-port", str(ui_port), "--http-port", str(http_port),
         "--ui-disable-news-fetch", "--log-level", "warn", *pragmas, *attributes, *dynamic, *codec,
     )  # fmt: skip
@@ -55,6 +56,7 @@ def part(
         name="temporal",
         argv=argv,
         env=env,
+        cwd=data_dir / "temporal",
         url=f"127.0.0.1:{port}",
         prepare=prepare,
         ready=ready,

@@ -7,15 +7,18 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from stack.config import PARTS, StackConfig
+from stack.ports import listeners
 from stack.stack import Stack
 
 
-def alive(pid: int) -> bool:
-    """Whether a process runs. One that has ended and waits to be reaped (a zombie) does not. Linux only."""
+def alive(pid: int | None) -> bool:
+    """Whether a process runs. One that has ended and waits to be reaped (a zombie) does not; nor does None."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
+        return pid is not None and psutil.Process(pid).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
         return False
 
 
@@ -47,7 +50,5 @@ async def running_stack(*parts: str, **changes: Any) -> AsyncIterator[Stack]:
 
 
 def listening_addresses(port: int) -> set[str]:
-    """The addresses that somebody on this machine listens on at that port: hexadecimal, as the kernel writes them."""
-    table = Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()
-    fields = [row.split() for row in table.splitlines() if " 0A " in row]
-    return {one[1].split(":")[0] for one in fields if int(one[1].split(":")[1], 16) == port}
+    """The addresses that somebody on this machine listens on at that port."""
+    return {address for address, _ in listeners(port)}

@@ -18,6 +18,7 @@ import typer
 from checkout.errors import CheckoutError
 from runtime.settings import load_settings
 from stack.config import PARTS, StackConfig
+from stack.environment import forget_libpq
 from stack.stack import Stack
 from stack.terminal import Terminal, shown, summary
 
@@ -54,6 +55,8 @@ def up(
         config = StackConfig.from_settings(settings)
         if parts is not None:
             config = replace(config, parts=_parse(parts))
+        if config.database_url is None:
+            forget_libpq(os.environ)
         code = asyncio.run(_run(config, terminal))
     except CheckoutError as error:
         terminal.settle()
@@ -95,7 +98,10 @@ async def _run(config: StackConfig, terminal: Terminal) -> int:
 
 
 def _on_signals(stack: Stack) -> asyncio.Event:
-    """An event that the first Ctrl-C (or SIGTERM, or a closed terminal) sets; the second one kills everything."""
+    """An event that the first Ctrl-C (or SIGTERM, or a closed terminal) sets; the second one kills everything.
+
+    What was ignored when we came stays ignored: `nohup` says so of SIGHUP, a shell of a background job's SIGINT.
+    """
     asked_to_stop = asyncio.Event()
     first_at = 0.0
 
@@ -109,5 +115,6 @@ def _on_signals(stack: Stack) -> asyncio.Event:
             os._exit(130)
 
     for number in _STOP_SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            asyncio.get_running_loop().add_signal_handler(number, on_signal)
     return asked_to_stop

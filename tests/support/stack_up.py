@@ -2,13 +2,12 @@
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from stack.ports import free_ports
+from stack.config import StackConfig
 
 
 class Up:
@@ -37,15 +36,15 @@ class Up:
 
 
 @asynccontextmanager
-async def up(place: Path, *options: str, parts: str = "postgres,temporal", **settings: str) -> AsyncIterator[Up]:
-    """Start it on free ports in `place`. Whatever happens, it is gone at the end."""
-    names = ("API", "PAYMENT", "TEMPORAL", "TEMPORAL_UI", "POSTGRES", "WORKER")
-    ports = {f"CHECKOUT_{name}_PORT": str(port) for name, port in zip(names, free_ports(len(names)), strict=True)}
-    ours = ("CHECKOUT_", "STRIPE_", "TEMPORAL_", "DATABASE_URL")
-    env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+async def up(
+    place: Path, *options: str, parts: str = "postgres,temporal", through: tuple[str, ...] = (), **settings: str
+) -> AsyncIterator[Up]:
+    """Start it on free ports in `place`, perhaps `through` another program. Whatever happens, it is gone at the end."""
+    config = StackConfig.for_tests(place)
+    ports = {setting: str(port) for setting, port in config.ports().items()}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "cli", "up", "--parts", parts, *options,
-        env={**env, "CHECKOUT_DATA_DIR": str(place), **ports, **settings},
+        *through, sys.executable, "-m", "cli", "up", "--parts", parts, *options,
+        env={**config.base_env, "CHECKOUT_DATA_DIR": str(place), **ports, **settings},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     try:

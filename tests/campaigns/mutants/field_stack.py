@@ -23,4 +23,28 @@ FIELD_STACK = (
         breaks="production would send customers, and its key, over plain http",
         tests="test_it_refuses_by_the_variables_name_and_never_shows_the_value",
     ),
+    bug(
+        "temporal-file-as-uri",
+        Code("stack.temporal.part", '"temporal.db"', 'str(data_dir / "temporal" / "temporal.db")'),
+        breaks="two shops whose folders begin alike would share one history, readable by everybody",
+        tests="test_both_servers_keep_their_data_where_they_were_told_and_find_it_again",
+    ),
+    bug(
+        "percent-in-a-folder",
+        Code("db.setup._alembic_config", 'folder.replace("%", "%%")', "folder"),
+        breaks="a shop in such a folder could never be set up",
+        tests="test_a_working_copy_may_be_called_anything",
+    ),
+    bug(
+        "hangup-is-heard",
+        Code("stack.up._on_signals", "signal.getsignal(number) is not signal.SIG_IGN", "True"),
+        breaks="a shop started with nohup would close with its terminal",
+        tests="test_a_signal_that_was_ignored_when_it_came_stays_ignored",
+    ),
+    bug(
+        "libpq-of-the-shell",
+        Code("stack.environment.python_environment", '("PG",)', "()"),
+        breaks="a variable meant for another database would keep the shop from its own",
+        tests="test_what_the_shell_says_to_libpq_temporal_and_python_is_not_for_embedded_servers",
+    ),
 )

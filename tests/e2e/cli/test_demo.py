@@ -6,6 +6,8 @@ import stat
 import sys
 from pathlib import Path
 
+import psutil
+
 from stack.config import StackConfig
 from tests.support.eventually import eventually
 
@@ -18,27 +20,14 @@ def environment(config: StackConfig) -> dict[str, str]:
         **config.base_env,
         "PYTHONPATH": str(Path(__file__).parents[3]),
         "CHECKOUT_DATA_DIR": str(config.data_dir),
-        "CHECKOUT_API_PORT": str(config.api_port),
-        "CHECKOUT_WORKER_PORT": str(config.worker_port),
-        "CHECKOUT_PAYMENT_PORT": str(config.payment_port),
-        "CHECKOUT_TEMPORAL_PORT": str(config.temporal_port),
-        "CHECKOUT_TEMPORAL_UI_PORT": str(config.temporal_ui_port),
-        "CHECKOUT_POSTGRES_PORT": str(config.postgres_port),
+        **{setting: str(port) for setting, port in config.ports().items()},
     }
 
 
 def processes_of(data_dir: Path) -> list[str]:
-    """Command lines and environments that name the data directory: whatever still runs of its stack."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-            except OSError:
-                continue
-            if str(data_dir).encode() in text:
-                found.append(text.split(b"\0")[0].decode())
-    return found
+    """What is left of its stack: whatever runs in the data directory, or has it in its command line or environment."""
+    everybody = psutil.process_iter(["pid", "cmdline", "environ", "cwd"])
+    return [str(one.info["cmdline"]) for one in everybody if str(data_dir) in str(one.info) and one.pid != os.getpid()]
 
 
 async def test_the_tour_starts_everything_keeps_every_promise_and_leaves_nothing_running(scratch: Path) -> None:

@@ -11,8 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from stack import DataDirInUse, PortTaken, Stack, StackConfig, StackError, preflight, read_state
+from stack import preflight
+from stack.config import StackConfig
+from stack.errors import DataDirInUse, PortTaken, StackError
 from stack.ports import free_ports
+from stack.stack import Stack
+from stack.state import read_state
 from stack.testing import alive, data_dir
 from tests.support.stack_up import up
 

@@ -7,7 +7,7 @@ import signal
 import stat
 from urllib.request import urlopen
 
-from stack import Stack
+from stack.stack import Stack
 from stack.testing import listening_addresses, running_stack
 
 
@@ -41,7 +41,7 @@ async def test_temporal_and_its_web_ui_listen_on_loopback_only() -> None:
             async with asyncio.timeout(10):
                 while not listening_addresses(port):
                     await asyncio.sleep(0.02)
-            assert listening_addresses(port) == {"0100007F"}
+            assert listening_addresses(port) == {"127.0.0.1"}
         page = await asyncio.to_thread(lambda: urlopen(stack.urls["temporal_ui"], timeout=5).read())
         assert b"<html" in page
 

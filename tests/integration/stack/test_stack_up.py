@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from stack import Stack, StackConfig, read_state
+from stack.config import StackConfig
+from stack.stack import Stack
+from stack.state import read_state
 from stack.testing import alive, data_dir
 from tests.support.eventually import eventually
 from tests.support.stack_up import up
@@ -37,6 +39,32 @@ async def test_one_signal_stops_everything_and_that_is_a_success(place: Path, nu
         assert not any(alive(pid) for pid in pids)
         assert not (place / "stack.json").exists()
         assert "Stopped. Data stays in" in running.output
+
+
+@pytest.mark.parametrize(
+    ("number", "through"),
+    [(signal.SIGHUP, ("nohup",)), (signal.SIGINT, ("sh", "-c", 'trap "" INT; exec "$0" "$@"'))],
+)
+async def test_a_signal_that_was_ignored_when_it_came_stays_ignored(
+    place: Path, number: signal.Signals, through: tuple[str, ...]
+) -> None:
+    """`nohup make up &`, and a shell's background job."""
+    async with up(place, parts="postgres", through=through) as running:
+        await running.until("Ctrl-C stops everything")
+        (pid,) = running.pids()
+        running.process.send_signal(number)
+        os.kill(pid, signal.SIGKILL)  # a stack that had heard the signal would not start it again
+        await running.until("starting it again")
+        running.process.send_signal(signal.SIGTERM)
+        assert await running.end() == 0
+
+
+async def test_the_embedded_database_hears_nothing_of_what_the_shell_says_to_libpq(place: Path) -> None:
+    shell = {"PGSSLMODE": "require", "PGSERVICE": "nowhere", "PGPORT": "1", "PGTARGETSESSIONATTRS": "standby"}
+    async with up(place, parts="postgres,setup", **shell) as running:
+        await running.until("Ctrl-C stops everything")
+        running.process.send_signal(signal.SIGINT)
+        assert await running.end() == 0
 
 
 async def test_nothing_survives_its_sudden_death_and_the_next_start_finds_everything(place: Path) -> None:

@@ -5,9 +5,10 @@ import pytest
 
 from runtime.settings import load_settings
 from stack.config import PARTS, StackConfig
-from stack.environment import Credentials, payment_environment, python_environment, server_environment, urls
+from stack.environment import Credentials, python_environment, server_environment, urls
 from stack.errors import StackError
 from stack.parts import build
+from stack.preflight import _without_password
 
 KEYS = Credentials("postgresql://u:secret@127.0.0.1:1/d", "the-operator-token", "whsec_one")
 
@@ -73,8 +74,8 @@ def test_a_stack_for_tests_takes_nothing_over_from_the_caller(monkeypatch, tmp_p
 
 
 def test_two_stacks_for_tests_share_no_port(tmp_path: Path) -> None:
-    ports = StackConfig.for_tests(tmp_path).ports + StackConfig.for_tests(tmp_path).ports
-    assert len(set(ports)) == 12
+    one, two = StackConfig.for_tests(tmp_path).ports(), StackConfig.for_tests(tmp_path).ports()
+    assert len({*one.values(), *two.values()}) == 12
 
 
 def test_every_python_part_is_told_the_same_addresses(tmp_path: Path) -> None:
@@ -107,7 +108,7 @@ def test_the_users_own_temporal_settings_are_passed_on_as_they_are(tmp_path: Pat
 
 
 def test_the_payment_service_learns_only_what_a_third_party_knows(tmp_path: Path) -> None:
-    env = payment_environment(StackConfig.for_tests(tmp_path), KEYS)
+    env = python_environment(StackConfig.for_tests(tmp_path), KEYS, "payment")
     assert KEYS.admin_token not in env.values()
     assert not [name for name in env if name.startswith("TEMPORAL_")]
 
@@ -127,3 +128,51 @@ def test_secrets_do_not_show_when_a_configuration_is_printed(tmp_path: Path) -> 
     )
     assert not any(secret in repr(config) for secret in ("tok-en", "sk_live_1", "pass-word", "sec-ret"))
     assert "the-operator-token" not in repr(KEYS)
+
+
+SHELL = {
+    "PATH": "/bin",
+    "PGSSLMODE": "require",
+    "PGSERVICE": "work",
+    "TEMPORAL_TLS": "true",
+    "PYTHONOPTIMIZE": "2",
+    "PYTHONIOENCODING": "latin-1",
+    "PYTHONPATH": "/of/my/own",
+}
+
+
+@pytest.mark.parametrize("part", ["setup", "payment", "worker", "gateway"])
+def test_what_the_shell_says_to_libpq_temporal_and_python_is_not_for_embedded_servers(tmp_path: Path, part) -> None:
+    env = python_environment(StackConfig.for_tests(tmp_path, base_env=SHELL), KEYS, part)
+    assert not env.keys() & {"PGSSLMODE", "PGSERVICE", "TEMPORAL_TLS", "PYTHONOPTIMIZE", "PYTHONIOENCODING"}
+    assert env["PATH"] == "/bin"
+    assert env["PYTHONPATH"].endswith(":/of/my/own")
+
+
+def test_servers_of_ones_own_are_reached_by_what_the_shell_says(tmp_path: Path) -> None:
+    config = StackConfig.for_tests(tmp_path, base_env=SHELL, database_url="postgresql://db/shop", own_temporal=True)
+    env = python_environment(config, KEYS, "gateway")
+    assert (env["PGSSLMODE"], env["PGSERVICE"], env["TEMPORAL_TLS"]) == ("require", "work", "true")
+
+
+def test_an_empty_variable_names_no_server_of_ones_own(from_environment) -> None:
+    empty = dict.fromkeys(("DATABASE_URL", "TEMPORAL_ADDRESS", "STRIPE_SECRET_KEY", "STRIPE_API_BASE"), "")
+    assert from_environment(**empty, STRIPE_WEBHOOK_SECRET="whsec_of_ones_own").running == PARTS
+
+
+def test_roles_and_keys_in_a_dotenv_file_count_as_well(from_environment, tmp_path: Path) -> None:
+    role = "postgresql://gate:secret@db.example/shop"
+    key = "a:" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="
+    (tmp_path / ".env").write_text(f"CHECKOUT_GATEWAY_DATABASE_URL={role}\nCHECKOUT_PAYLOAD_KEYS={key}\n")
+    config = from_environment()
+    assert (config.role_urls, config.encrypts) == ({"gateway": role}, True)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://u:hunter2@h/d", "postgresql://u:hun@ter2@h/d", "postgresql:///d?host=/run&password=hunter2&x=1"],
+)
+def test_no_password_is_shown_wherever_it_stands(url: str) -> None:
+    shown = _without_password(url)
+    assert "ter2" not in shown
+    assert "***" in shown
