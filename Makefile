@@ -75,8 +75,8 @@ mutants: $(VENV)/.dev ## Plant bugs, one at a time, and see whether the tests ca
 	$(PY) -m tests.campaigns.mutants $(ARGS)
 
 .PHONY: bench
-bench: $(VENV)/.dev ## Measure whole paid checkouts a second
-	$(PY) -m cli bench $(ARGS)
+bench: $(VENV)/.bench ## Measure the shop beside its peers, in turn
+	$(PY) -m bench run $(ARGS)
 
 # ---- Maintain ----
 
@@ -88,7 +88,8 @@ lock: ## Pin the newest dependencies that pyproject.toml allows
 	echo "Resolving…" && \
 	"$$uv" $(UV_COMPILE) --upgrade --group dev -o requirements/dev.lock && \
 	"$$uv" $(UV_COMPILE) --upgrade --group stack -c requirements/dev.lock -o requirements/stack.lock && \
-	"$$uv" $(UV_COMPILE) --upgrade -c requirements/dev.lock -o requirements/image.lock
+	"$$uv" $(UV_COMPILE) --upgrade -c requirements/dev.lock -o requirements/image.lock && \
+	"$$uv" $(UV_COMPILE) --upgrade --group bench -c requirements/dev.lock -o requirements/bench.lock
 
 .PHONY: record-histories
 record-histories: $(VENV)/.dev ## Record workflow histories for the replay tests
@@ -132,7 +133,13 @@ $(VENV)/.dev: requirements/dev.lock pyproject.toml $(VENV)/.made
 	@$(INSTALL_PROJECT)
 	@touch $@
 
+$(VENV)/.bench: requirements/bench.lock pyproject.toml $(VENV)/.made
+	@echo "Installing what the benchmark needs (once; about a minute)…"
+	@$(PIP_INSTALL) --require-hashes -r requirements/bench.lock
+	@$(INSTALL_PROJECT)
+	@touch $@
+
 # Seen before any rule runs: a stamp in a .venv whose Python is gone says nothing.
 ifneq ($(shell $(PY) -c 'print("works")' 2>/dev/null),works)
-.PHONY: $(VENV)/.made $(VENV)/.stack $(VENV)/.dev
+.PHONY: $(VENV)/.made $(VENV)/.stack $(VENV)/.dev $(VENV)/.bench
 endif

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from bench import insight
@@ -18,52 +18,69 @@ Json = dict[str, Any]
 Phase = Callable[[str, int, int], None]
 """Hears (phase, done, of)."""
 
+
+def silent(name: str, done: int, total: int) -> None:
+    """A `Phase` that nobody listens to."""
+
+
 _STATISTICS_LAG = 1.2  # seconds until PostgreSQL's counters hold what was done
 _AUDIT_TRIES, _AUDIT_EVERY, _AUDIT_GRACE = 5, 2.0, 1
 
 
-async def measure(target: Target, load: Load, phase: Phase = lambda name, done, total: None) -> tuple[Json, Tally]:
-    """Run the load and report. Nothing is raised for a failed checkout: the report's `ok` says so."""
-    async with Watch(target) as watch:
-        if load.warmup:
-            warmup = Load(load.clients, load.warmup, 0, load.sku, None, load.patience)
-            await run_load(target, warmup, watch, lambda done: phase("warm-up", done, load.warmup))
-        transactions_before = await insight.transactions(target)
-        meter = CpuMeter(target.pids)
-        meter.start()
-        tally = await run_load(target, load, watch, lambda done: phase("measuring", done, load.checkouts))
-        cpu = meter.stop()
-        watched_by = watch.by
-    phase("auditing", 0, 1)
-    await asyncio.sleep(_STATISTICS_LAG)
-    transactions_after = await insight.transactions(target)
+async def measured(target: Target, load: Load, watch: Watch, phase: Phase) -> tuple[Json, Tally]:
+    """Run the load, without its warm-up: how many a second, how long each, and whose CPU it took."""
+    meter = CpuMeter(target.pids)
+    meter.start()
+    tally = await run_load(target, load, watch, lambda done: phase("measuring", done, load.checkouts))
+    cpu = meter.stop()
     count = max(1, len(tally.fulfilled))
-    transactions = None
-    if transactions_before is not None and transactions_after is not None:
-        transactions = (transactions_after - transactions_before) / count
-    audit = await _audit(target)
-    report: Json = {
-        "ok": not tally.errors and len(tally.fulfilled) == load.checkouts and audit.get("ok") is True,
+    return {
         "load": asdict(load),
         "seconds": tally.seconds if tally.fulfilled else 0.0,
         "fulfilled": len(tally.fulfilled),
         "throughput": tally.throughput,
-        "buy_to_answer": _latency(tally.answered),
-        "buy_to_fulfilled": _latency(tally.fulfilled),
+        "buy_to_answer": latency(tally.answered),
+        "buy_to_fulfilled": latency(tally.fulfilled),
         "errors": dict(tally.errors),
         "retries": tally.retries,
         "cpu_seconds_per_checkout": {name: spent / count for name, spent in cpu.items()},
         "others_cpu_share": meter.others if target.pids else None,
+    }, tally
+
+
+async def warm_up(target: Target, load: Load, watch: Watch, phase: Phase) -> None:
+    if load.warmup:
+        warmup = replace(load, checkouts=load.warmup, warmup=0, rate=None)
+        await run_load(target, warmup, watch, lambda done: phase("warm-up", done, load.warmup))
+
+
+async def measure(target: Target, load: Load, phase: Phase = silent) -> tuple[Json, Tally]:
+    """Run the load and report. Nothing is raised for a failed checkout: the report's `ok` says so."""
+    async with Watch(target) as watch:
+        await warm_up(target, load, watch, phase)
+        transactions_before = await insight.transactions(target)
+        report, tally = await measured(target, load, watch, phase)
+        watched_by = watch.by
+    phase("auditing", 0, 1)
+    await asyncio.sleep(_STATISTICS_LAG)
+    transactions_after = await insight.transactions(target)
+    transactions = None
+    if transactions_before is not None and transactions_after is not None:
+        transactions = (transactions_after - transactions_before) / max(1, len(tally.fulfilled))
+    audit = await _audit(target)
+    phase("auditing", 1, 1)
+    is_ok = not tally.errors and len(tally.fulfilled) == load.checkouts and audit.get("ok") is True
+    return {
+        "ok": is_ok,
+        **report,
         "history_events": await insight.history_length(target, tally.keys),
         "transactions_per_checkout": transactions,
         "watched_by": watched_by,
         "audit": audit,
-    }
-    phase("auditing", 1, 1)
-    return report, tally
+    }, tally
 
 
-def _latency(values: list[float]) -> Json | None:
+def latency(values: list[float]) -> Json | None:
     return asdict(Latency.of(values)) if values else None
 
 

@@ -13,6 +13,10 @@ class Target:
     database_url: str | None = field(default=None, repr=False)
     temporal_ui_url: str | None = None
     pids: dict[str, int] = field(default_factory=dict)
+    dialect: str = "shop"
+    """How it is bought from (`bench.customer`): `shop`, or `widgets`."""
+    more_gateways: tuple[str, ...] = ()
+    """Addresses of further gateways, over which the customers spread."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +24,12 @@ class Load:
     """`clients` customers buy `checkouts` things, after `warmup` that do not count.
 
     `rate` starts at most so many a second (open loop); without it every client begins again when it is done.
-    `patience` (seconds) bounds one checkout from Buy to fulfilled.
+    `patience` (seconds) bounds one checkout from Buy to fulfilled. `skus` are bought in turn, one piece each.
     """
 
     clients: int = 30
     checkouts: int = 300
     warmup: int = 30
-    sku: str = "pen"
+    skus: tuple[str, ...] = ("pen",)
     rate: float | None = None
     patience: float = 60.0

@@ -36,6 +36,9 @@ class Watch:
         self.by = "poll"
 
     async def __aenter__(self) -> "Watch":
+        if self._target.dialect != "shop":
+            self.by = "the answer"
+            return self
         if self._target.database_url:
             import asyncpg
 

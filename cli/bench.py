@@ -1,16 +1,13 @@
 """`checkout bench`: measure a running stack with whole paid checkouts."""
 
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from cli import options
-from cli.output import NO, UNREACHABLE, USAGE, CommandFailed, Output, speaking
-
-if TYPE_CHECKING:
-    from bench.stats import Tally
-    from bench.target import Load, Target
+from cli.output import NO, UNREACHABLE, USAGE, CommandFailed, speaking
 
 
 def bench(
@@ -43,6 +40,8 @@ def bench(
         import asyncio
         import json
 
+        from bench.measure import measure, silent
+        from bench.progress import showing
         from bench.report import render
         from bench.target import Load, Target
         from cli.client import Shop
@@ -64,12 +63,13 @@ def bench(
             temporal_ui_url=place.temporal_ui_url if place.is_local else None,
             pids=place.pids,
         )
-        load = Load(clients, checkouts, warmup, sku, rate, patience)
+        load = Load(clients, checkouts, warmup, (sku,), rate, patience)
         try:  # before the load: afterwards all would be lost
             kept = keep.open("w") if keep is not None else None
         except OSError as error:
             raise CommandFailed(USAGE, "Wrong --keep", f"{keep} cannot be written: {error.strerror}") from None
-        report, tally = asyncio.run(_with_progress(output, target, load))
+        with showing() if output.err.is_terminal and not as_json else nullcontext(silent) as phase:
+            report, tally = asyncio.run(measure(target, load, phase))
         if kept is not None:
             with kept:
                 for one, seconds in zip(tally.order_ids, tally.fulfilled, strict=True):
@@ -80,21 +80,3 @@ def bench(
             output.show("", render(report))
         if not report["ok"]:
             raise typer.Exit(NO)
-
-
-async def _with_progress(output: Output, target: "Target", load: "Load") -> "tuple[dict[str, Any], Tally]":
-    from bench.measure import measure
-
-    if output.as_json or not output.err.is_terminal:
-        return await measure(target, load)
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    # Twice a second is enough for the eye; the default ten times is CPU taken from what is measured.
-    with Progress(*columns, console=output.err, refresh_per_second=2, transient=True) as progress:
-        task = progress.add_task("starting", total=None)
-        return await measure(
-            target,
-            load,
-            lambda name, done, total: progress.update(task, description=name, completed=done, total=total),
-        )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
-LOCKS = ("requirements/image.lock", "requirements/stack.lock", "requirements/dev.lock")
+LOCKS = tuple(f"requirements/{name}.lock" for name in ("image", "stack", "dev", "bench"))
 _PIN = re.compile(r"^[A-Za-z0-9_.\[\]-]+==\S+", re.MULTILINE)
 PATIENCE = 180  # seconds for one lock
 

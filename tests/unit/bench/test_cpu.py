@@ -39,7 +39,7 @@ def test_work_of_a_child_is_seen_while_it_lives_and_after() -> None:
     burn = "import time; end = time.process_time() + 0.2\nwhile time.process_time() < end: pass"
     subprocess.run([sys.executable, "-c", burn], check=True)
     spent = meter.stop()
-    assert spent["me"] >= 0.2
+    assert spent["me"] >= 0.19  # clock ticks are 10 ms
     assert spent["client"] < spent["me"]
 
 

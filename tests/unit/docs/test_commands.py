@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from bench.__main__ import app as bench
 from cli.main import app
 from runtime.search_attributes import SEARCH_ATTRIBUTES
 from stack.temporal import SEARCH_ATTRIBUTES as DEVELOPMENT_SERVERS
@@ -57,9 +58,11 @@ def test_every_checkout_command_exists_with_its_options() -> None:
 
 def test_the_options_in_a_targets_arguments_exist() -> None:
     group: Any = typer.main.get_command(app)
+    comparison: Any = typer.main.get_command(bench)
+    targets = {"demo": group.commands["demo"], "reset": group.commands["reset"], "bench": comparison.commands["run"]}
     for each in documents():
         for target, arguments in re.findall(r'make (demo|bench|reset) ARGS="([^"]+)"', each.text):
-            known = {option for parameter in group.commands[target].params for option in parameter.opts}
+            known = {option for parameter in targets[target].params for option in parameter.opts}
             assert {word for word in arguments.split() if word.startswith("-")} <= known, f"{each}: {arguments}"
 
 

