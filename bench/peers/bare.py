@@ -16,9 +16,9 @@ import uvicorn
 from fastapi import FastAPI, HTTPException, Request
 
 from bench.peers.shop import Cart, checkout_key_of
-from checkout.contracts import CartLine
 from checkout.fingerprint import cart_fingerprint
 from checkout.ids import new_order_id, session_idempotency_key
+from checkout.orders import CartLine
 from db import inventory, order_queries, orders
 from runtime.settings import load_settings
 

@@ -11,7 +11,7 @@ from dbos import DBOS, DBOSConfig, SetWorkflowID
 from fastapi import FastAPI, HTTPException, Request
 
 from bench.peers.shop import Cart, Steps, answer, checkout_key_of
-from checkout.contracts import Order
+from checkout.orders import Order
 from runtime.settings import load_settings
 
 SESSION, PAYMENT = "session", "payment"

@@ -9,8 +9,9 @@ import stripe
 from fastapi import Request
 from pydantic import BaseModel
 
-from checkout.contracts import CartLine, FulfilInput, OpenOrderInput, Order, OrderStatus, Reason, ReleaseInput
+from checkout.contracts import FulfilInput, OpenOrderInput, ReleaseInput
 from checkout.fingerprint import cart_fingerprint
+from checkout.orders import CartLine, Order, OrderStatus, Reason
 from db.engine import create_engine
 from runtime.settings import Settings
 from worker.activities.orders import OrderActivities

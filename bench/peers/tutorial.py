@@ -6,7 +6,7 @@ from temporalio import activity, workflow
 
 with workflow.unsafe.imports_passed_through():
     from bench.peers.shop import Steps
-    from checkout.contracts import Order
+    from checkout.orders import Order
 
 _SOON = timedelta(seconds=10)
 
