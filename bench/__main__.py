@@ -74,10 +74,10 @@ def run(
     from bench.compare import Plan, compare
     from bench.progress import showing
 
-    contestants = _names(peers, CONTESTANTS, "--peers")
+    contestants, workloads = _names(peers, CONTESTANTS, "--peers"), _names(only, WORKLOADS, "--only")
     if any(each.name in ("dbos", "widgets") for each in contestants) and importlib.util.find_spec("dbos") is None:
         raise typer.BadParameter("dbos is not installed: run `make bench`, or leave it out", param_hint="--peers")
-    plan = Plan(contestants, _names(only, WORKLOADS, "--only"), 1 if quick else rounds, quick)
+    plan = Plan(contestants, workloads, 1 if quick else rounds, quick)
     out.mkdir(parents=True, exist_ok=True)
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o711)
     try:
