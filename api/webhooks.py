@@ -7,17 +7,15 @@ provider sends again. Sources: Stripe, "Check the webhook signatures" and "Best 
 
 import json
 import logging
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import stripe
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from api.problems import Problem
 from api.signals import tell
+from api.signatures import EVENTS, refused, sparing
 from checkout.contracts import SettlementInput, StartSettlementInput
 from checkout.errors import InvalidKey
 from checkout.ids import is_provider_id, parse_checkout_key, settlement_workflow_id
@@ -30,7 +28,6 @@ from worker.starting import Starter
 
 logger = logging.getLogger("api")
 
-TOLERANCE = 300  # seconds, both ways; Stripe's default for the past
 _SESSION_EVENTS = "checkout.session."
 _REFUND_EVENT = "charge.refunded"
 
@@ -58,43 +55,44 @@ class RefundEvent:
     order_id: str
 
 
-def verify(payload: bytes, header: str, secrets: Sequence[str]) -> None:
-    """Check `Stripe-Signature` over the raw bytes; any of the secrets may have signed. Raises a 400 `Problem`."""
-    for secret in secrets:
-        try:
-            # The library compares in constant time and refuses timestamps older than the tolerance.
-            if stripe.WebhookSignature.verify_header(payload.decode(), header, secret, TOLERANCE):
-                break
-        # TypeError: it cannot compare what is not ASCII.
-        except (stripe.SignatureVerificationError, ValueError, TypeError):
-            continue
-    else:
-        raise Problem(400, "bad-signature", "The signature does not verify")
-    # It does not refuse those of the future, with which a recorded event could be kept for later.
-    if _timestamp(header) > time.time() + TOLERANCE:
-        raise Problem(400, "bad-signature", "The signature is of the future")
-
-
 def parse(payload: bytes) -> SessionEvent | RefundEvent | None:
-    """The event if it is about a checkout session or a refund, else None. Raises a 400 `Problem` for no event."""
+    """The event if it is about a checkout session or a refund. Of what is not needed (other kinds, thin events, refunds
+    of a part) nothing more is asked than its type, and None is answered. Raises a 400 `Problem` for no event."""
     try:
         event: Any = json.loads(payload)
-        event_id, kind, subject = event["id"], event["type"], event["data"]["object"]
-        if not (is_provider_id(event_id) and isinstance(kind, str)):
-            raise TypeError
+        kind = event["type"]
         if kind == _REFUND_EVENT:
-            # Of a part of the money an order takes no note; the part that makes it whole has an event of its own.
-            order_id = (subject.get("metadata") or {}).get("order_id")
-            is_ours = subject.get("refunded") is True and is_provider_id(order_id)
-            return RefundEvent(event_id, kind, str(order_id)) if is_ours else None
-        if not kind.startswith(_SESSION_EVENTS):
-            return None
-        session_id = subject["id"]
-        if not is_provider_id(session_id):
-            raise TypeError
-        return SessionEvent(event_id, kind, session_id, _checkout_key(subject.get("client_reference_id")))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise Problem(400, "malformed-event", "The body is not an event") from None
+            known: SessionEvent | RefundEvent | None = _refund_event(event)
+        else:
+            known = _session_event(event) if kind.startswith(_SESSION_EVENTS) else None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise refused("malformed", f"it is signed, but no event ({type(error).__name__})") from None
+    if known is None:
+        EVENTS.labels("not_needed").inc()
+        sparing.info(f"not needed: {kind}", "An event of the payment service is not needed: %.100r", kind)
+    return known
+
+
+def _refund_event(event: Any) -> RefundEvent | None:
+    """Of a part of the money an order takes no note; the part that makes it whole has an event of its own."""
+    charge = event["data"]["object"]
+    order_id = (charge.get("metadata") or {}).get("order_id")
+    is_ours = charge.get("refunded") is True and is_provider_id(order_id)
+    return RefundEvent(_event_id(event), event["type"], str(order_id)) if is_ours else None
+
+
+def _session_event(event: Any) -> SessionEvent:
+    session = event["data"]["object"]
+    if not is_provider_id(session["id"]):
+        raise TypeError
+    key = _checkout_key(session.get("client_reference_id"))
+    return SessionEvent(_event_id(event), event["type"], session["id"], key)
+
+
+def _event_id(event: Any) -> str:
+    if not is_provider_id(event["id"]):
+        raise TypeError
+    return str(event["id"])
 
 
 @around(Step.TAKE_EVENT)
@@ -168,11 +166,3 @@ def _checkout_key(text: object) -> str | None:
         return parse_checkout_key(text) if isinstance(text, str) else None
     except InvalidKey:
         return None
-
-
-def _timestamp(header: str) -> float:
-    for part in header.split(","):
-        name, _, value = part.strip().partition("=")
-        if name == "t" and value.isascii() and value.isdigit() and len(value) <= 12:
-            return float(value)
-    raise Problem(400, "bad-signature", "The signature has no timestamp")

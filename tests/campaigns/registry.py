@@ -33,6 +33,7 @@ _BUY = ("POST /checkout", "POST /checkout/{key:path}")
 _CANCEL = ("POST /orders/{order_id}/cancel", "POST /orders/{order_id}/view")
 _EVENT = (
     "POST /payment_webhook",
+    "POST /payment_webhook/",
     "POST /admin/console/orders/{order_id}/settle",
     "POST /admin/console/orders/{order_id}/resend",
 )

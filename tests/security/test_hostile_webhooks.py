@@ -131,7 +131,10 @@ async def test_a_genuine_signature_among_wrong_ones_counts(client: httpx.AsyncCl
         b"\xff\xfe",
         b"\x00",
         b"[" * 100_000,
-        encoded({"id": 7, "type": "x", "data": {"object": {}}}),
+        encoded({"id": 7, "type": "checkout.session.completed", "data": {"object": {"id": "cs"}}}),
+        encoded(
+            {"id": 7, "type": "charge.refunded", "data": {"object": {"refunded": True, "metadata": {"order_id": "o"}}}}
+        ),
         encoded({"id": "e", "type": 7, "data": {"object": {}}}),
         encoded({"id": "e", "type": "checkout.session.completed", "data": None}),
         encoded({"id": "e", "type": "checkout.session.completed", "data": []}),
@@ -149,6 +152,19 @@ async def test_a_signed_body_that_is_no_event_is_refused(
 ) -> None:
     answer = await send(client, body, signed(body, guarded.webhook_secret))
     assert answer.status_code == 400, answer.text
+
+
+async def test_an_event_that_is_not_needed_is_taken_also_under_the_address_with_a_slash(
+    client: httpx.AsyncClient, guarded: Stack
+) -> None:
+    for body in (encoded({"object": "v2.core.event", "type": "v2.core.account.updated"}), encoded({"type": "x"})):
+        headers = {"Stripe-Signature": signed(body, guarded.webhook_secret)}
+        for path in ("/payment_webhook", "/payment_webhook/"):
+            assert (await client.post(path, content=body, headers=headers)).status_code == 200
+            assert (await client.post(path, content=body)).status_code == 400
+    told = (await client.get("/metrics")).text
+    assert 'checkout_webhook_events_total{outcome="not_needed"}' in told
+    assert 'checkout_webhook_events_total{outcome="unsigned"}' in told
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ GATEWAY = {
     "POST /orders/{order_id}/view": ORDER_ID,
     "POST /orders/{order_id}/cancel": ORDER_ID,
     "POST /payment_webhook": SIGNATURE,
+    "POST /payment_webhook/": SIGNATURE,
     "POST /admin/restock": OPERATOR,
     "GET /admin/orders": OPERATOR,
     "POST /admin/orders/{order_id}/refund": OPERATOR,

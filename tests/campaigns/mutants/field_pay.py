@@ -57,6 +57,18 @@ FIELD_PAY = (
         tests="test_a_buyer_is_told_for_good_which_limit_the_cart_is_beyond",
     ),
     bug(
+        "a-refused-event-is-not-silent",
+        Code("signatures.refused", "sparing.warning(...)", ""),
+        breaks="after a wrong secret or clock every order would wait for its deadline, and nobody would know why",
+        tests="test_of_a_refused_event_the_log_and_a_counter_tell_the_reason",
+    ),
+    bug(
+        "what-is-not-needed-is-not-judged",
+        Code("webhooks.parse", "kind.startswith(_SESSION_EVENTS)", "_event_id(event)"),
+        breaks="the provider would switch off an endpoint that refuses events of a new kind",
+        tests="test_a_signed_event_that_is_not_needed_is_taken_with_a_line",
+    ),
+    bug(
         "charged-in-whole-units",
         Code("currencies", "_row(code, 2, 0, 100)", "_row(code, 0, 0, 1)"),
         breaks="5,000 Uganda shillings would be shown as 500,000",

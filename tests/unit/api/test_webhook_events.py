@@ -1,12 +1,16 @@
 """What the payment service tells, judged without any server: signatures, and what an event is about."""
 
 import json
+import logging
 import time
+from collections.abc import Callable
 
 import pytest
 
 from api.problems import Problem
-from api.webhooks import TOLERANCE, RefundEvent, SessionEvent, parse, verify
+from api.signatures import EVENTS, TOLERANCE, sparing, verify
+from api.sparing import SparingLogger
+from api.webhooks import RefundEvent, SessionEvent, parse
 from tests.support.rig import signature
 
 BODY = b'{"id": "evt_1"}'
@@ -36,6 +40,79 @@ def test_a_signature_that_does_not_verify_is_refused(kind: str) -> None:
 def test_a_signature_too_old_or_of_the_future_is_refused(seconds: float) -> None:
     with pytest.raises(Problem):
         verify(BODY, signature(BODY, "right", time.time() + seconds), ["right"])
+
+
+@pytest.mark.parametrize(
+    ("sign", "reason", "told"),
+    [
+        (lambda: "", "unsigned", "no Stripe-Signature"),
+        (lambda: "v1=00", "unsigned", "without a time"),
+        (lambda: signature(BODY, "another"), "mismatch", "STRIPE_WEBHOOK_SECRET"),
+        (lambda: signature(BODY, "right", time.time() - 86_400), "too_old", "signed 864"),
+        (lambda: signature(BODY, "right", time.time() + 86_400), "in_the_future", "s in the future"),
+    ],
+)
+def test_of_a_refused_event_the_log_and_a_counter_tell_the_reason(
+    caplog: pytest.LogCaptureFixture, sign: Callable[[], str], reason: str, told: str
+) -> None:
+    sparing.forget()
+    counted = EVENTS.labels(reason)._value.get()
+    with pytest.raises(Problem) as refusal:
+        verify(BODY, sign(), ["right"])
+    assert (refusal.value.code, refusal.value.title) == ("bad-signature", "The signature does not verify")
+    assert EVENTS.labels(reason)._value.get() == counted + 1
+    assert [told in record.getMessage() for record in caplog.records] == [True]
+    if reason in ("too_old", "in_the_future"):
+        assert f"clock says {time.strftime('%Y-%m-%d', time.gmtime())}" in caplog.text
+
+
+def test_the_time_that_counts_is_the_one_that_was_signed() -> None:
+    """Of a recorded event, with a fresh time beside its own."""
+    old = signature(BODY, "right", time.time() - 86_400)
+    for header in (f" t={time.time():.0f},{old}", f"t={time.time():.0f},{old}", f"{old},t={time.time():.0f}"):
+        with pytest.raises(Problem):
+            verify(BODY, header, ["right"])
+
+
+def test_a_flood_of_refusals_is_no_flood_of_lines(caplog: pytest.LogCaptureFixture) -> None:
+    clock = iter([0.0, 1.0, 2.0, 2.0, 59.0, 60.0, 121.0])
+    lines = SparingLogger(logging.getLogger("api"), pause=60, clock=lambda: next(clock))
+    for kind in ("mismatch", "mismatch", "mismatch", "too old", "mismatch", "mismatch", "mismatch"):
+        lines.warning(kind, "Refused: %s", kind)
+    assert [record.getMessage() for record in caplog.records] == [
+        "Refused: mismatch",
+        "Refused: too old",
+        "Refused: mismatch (3 more like it since the last such line)",
+        "Refused: mismatch",
+    ]
+
+
+THIN = {
+    "id": "evt_test_65R",
+    "object": "v2.core.event",
+    "type": "v2.core.account.updated",
+    "related_object": {"id": "acct_1", "type": "v2.core.account", "url": "/v2/core/accounts/acct_1"},
+}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        THIN,
+        {"type": "customer.created"},
+        {"type": "payment_intent.succeeded", "id": 7, "data": None},
+        {"type": "x\ny"},
+        {"type": "charge.refunded", "id": "e", "data": {"object": {"refunded": False}}},
+    ],
+)
+def test_a_signed_event_that_is_not_needed_is_taken_with_a_line(
+    caplog: pytest.LogCaptureFixture, event: dict[str, object]
+) -> None:
+    """Stripe switches an endpoint off that refuses for long."""
+    sparing.forget()
+    with caplog.at_level(logging.INFO):
+        assert parse(json.dumps(event).encode()) is None
+    assert [repr(event["type"]) in record.getMessage() for record in caplog.records] == [True]
 
 
 @pytest.mark.parametrize("seconds", [-TOLERANCE + 5, TOLERANCE - 5])
