@@ -100,6 +100,13 @@ class Lab:
         await handle.result()
         return handle, order, session_id
 
+    async def cancelled(self) -> tuple[str, str]:
+        """An order the customer gave up: order id and session id."""
+        handle, order, session_id = await self.opened()
+        await handle.signal(CheckoutWorkflow.cancel)
+        await handle.result()
+        return order.order_id, session_id
+
     async def dispatched(self, order_id: str) -> None:
         """Wait until the order has left, in real time: a dispatch takes none here."""
 

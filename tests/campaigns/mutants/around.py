@@ -54,8 +54,7 @@ AROUND: tuple[Mutant, ...] = (
         "refused-look-is-no-answer",
         Code("actions.look_up", "PaymentUnknown.__name__", "'PaymentRefused'"),
         breaks="money that came late, while our key was refused, would be forgotten",
-        tests="tests/workflow/test_journey_guards.py::"
-        "test_late_money_is_given_back_though_the_first_look_at_it_was_refused",
+        tests="test_late_money_is_given_back_though_the_first_look_at_it_was_refused",
     ),
     bug(
         "orphan-without-session",

@@ -14,7 +14,7 @@ LATE: tuple[Mutant, ...] = (
         "repeats-are-counted",
         Code("Inbox._is_full", "self._signals >= policies.MAX_SIGNALS_PER_RUN", "False"),
         breaks="after ten thousand repeats of an event Temporal would take no other",
-        tests="tests/workflow/test_checkout.py::test_a_flood_of_repeats_continues_as_new_as_well",
+        tests="test_a_flood_of_repeats_continues_as_new_as_well",
     ),
     bug(
         "own-session-is-asked-for-again",

@@ -1,12 +1,9 @@
-"""What the journey of an order must never let slip, each by the smallest test that notices (planted bugs run these)."""
-
-import asyncio
+"""Money that comes when the order has ended, or is about to: given back, once, whatever gets in the way."""
 
 from sqlalchemy import text
 
-from checkout.errors import PaymentRefused
+from checkout.errors import PaymentRefused, PaymentUnknown
 from checkout.orders import OrderStatus, Reason
-from checkout.payments import SessionStatus
 from db import orders
 from tests.support.eventually import eventually
 from tests.support.lab import Lab
@@ -26,20 +23,6 @@ async def close_behind_its_back(lab: Lab, order_id: str) -> None:
         )
 
 
-async def test_an_event_told_again_is_not_looked_at_again(lab: Lab) -> None:
-    handle, _, _ = await lab.opened()
-    for seen, event in enumerate(("evt_1", "evt_2"), start=1):
-        await lab.tell(handle, event)
-        await eventually(lambda seen=seen: lab.provider.calls.count("retrieve") == seen)  # type: ignore[misc]
-    for _ in range(3):
-        await lab.tell(handle, "evt_1")
-    # The next signal is handled after those before it: when it has been looked at, they have had their chance.
-    await lab.tell(handle, "evt_3")
-    await eventually(lambda: lab.provider.calls.count("retrieve") >= 3)
-    await asyncio.sleep(0.3)
-    assert lab.provider.calls.count("retrieve") == 3
-
-
 async def test_a_payment_of_an_order_that_another_hand_cancelled_is_given_back(lab: Lab) -> None:
     handle, order, session_id = await lab.opened()
     await close_behind_its_back(lab, order.order_id)
@@ -48,25 +31,6 @@ async def test_a_payment_of_an_order_that_another_hand_cancelled_is_given_back(l
     result = await handle.result()
     assert (result.status, result.reason) == (OrderStatus.REFUNDED, Reason.LATE_PAYMENT)
     assert lab.provider.refunded == [f"pi_{session_id}"]
-
-
-async def test_the_deadline_closes_the_session_while_the_stock_is_still_held(lab: Lab) -> None:
-    """Expire first: at the moment the provider is asked, the order has given nothing back."""
-    handle, order, session_id = await lab.opened()
-    stock: list[int] = []
-
-    def look(_: str) -> None:
-        stock.append(lab.provider.calls.count("expire"))
-        if not lab.provider.sessions[session_id].paid:
-            lab.provider.pay(session_id)
-
-    lab.provider.on_expire = look
-    await handle.signal(CheckoutWorkflow.cancel)
-    assert (await handle.result()).status is OrderStatus.FULFILLED
-    assert stock == [1]
-    assert lab.provider.sessions[session_id].status is SessionStatus.COMPLETE
-    assert lab.provider.refunded == []
-    assert (await lab.kinds(order.order_id))[:4] == ["reserved", "awaiting_payment", "paid", "fulfilled"]
 
 
 async def test_late_money_is_given_back_though_the_first_look_at_it_was_refused(lab: Lab) -> None:
@@ -103,3 +67,40 @@ async def _is_release_retried(lab: Lab, workflow_id: str) -> bool:
     return any(
         pending.activity_type.name == "release_order" for pending in description.raw_description.pending_activities
     )
+
+
+async def test_money_after_the_cancel_is_given_back_once_however_often_it_is_told(lab: Lab) -> None:
+    order_id, session_id = await lab.cancelled()
+    lab.provider.force_pay(session_id)
+    for _ in range(3):
+        result = await lab.settle(session_id)
+        assert result is not None
+        assert (result.status, result.reason) == (OrderStatus.REFUNDED, Reason.LATE_PAYMENT)
+    assert lab.provider.refunded == [f"pi_{session_id}"]
+    assert (await lab.kinds(order_id)).count("refunded") == 1
+    assert await lab.on_hand() == 100_000
+
+
+async def test_an_ended_orders_own_session_is_not_taken_for_unknown(lab: Lab) -> None:
+    """A key of another account, say, is told that there is no such session: the money lies there all the same."""
+    order_id, session_id = await lab.cancelled()
+    lab.provider.force_pay(session_id)
+    lab.provider.fail["retrieve"] = times(3, PaymentUnknown("no such session"))
+    result = await lab.settle(session_id, order_id)
+    assert result is not None
+    assert (result.status, result.reason) == (OrderStatus.REFUNDED, Reason.LATE_PAYMENT)
+
+
+async def test_money_for_an_order_that_another_hand_has_cancelled_is_given_back_though_refused_at_first(
+    lab: Lab,
+) -> None:
+    handle, order, session_id = await lab.opened()
+    async with lab.engine.begin() as connection:
+        await orders.close_order(
+            connection, order.order_id, OrderStatus.CANCELLED, Reason.OPERATOR, closes=[OrderStatus.AWAITING_PAYMENT]
+        )
+    lab.provider.pay(session_id)
+    lab.provider.fail["refund"] = times(2, PaymentRefused("401"))
+    await lab.tell(handle)
+    result = await handle.result()
+    assert (result.status, result.reason) == (OrderStatus.REFUNDED, Reason.LATE_PAYMENT)
