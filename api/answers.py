@@ -59,6 +59,17 @@ def closed_problem(order: Order, headers: dict[str, str]) -> Problem:
             skus=missing,
             order_id=order.order_id,
         )
+    if order.reason is Reason.WITHDRAWN:
+        withdrawn = order.missing_skus or []
+        return Problem(
+            409,
+            "withdrawn",
+            "No longer sold",
+            f"No longer sold: {', '.join(withdrawn)}",
+            headers=headers,
+            skus=withdrawn,
+            order_id=order.order_id,
+        )
     if order.reason is Reason.PAYMENT_UNAVAILABLE:
         return Problem(
             502,

@@ -18,7 +18,7 @@ from api.middleware.origin import SameOrigin
 from api.middleware.paths import CleanPaths
 from api.middleware.security import SecurityHeaders
 from api.orders import Orders
-from api.routes import admin, catalogue, checkout, orders, probes, webhook
+from api.routes import admin, catalogue, checkout, orders, probes, products, webhook
 from api.state import Gateway
 from api.stopping import Stopping
 from api.web import api_docs, assets
@@ -94,7 +94,15 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(HeadAsGet)
     errors.install(app)
     openapi.install(app)
-    for router in (checkout.router, catalogue.router, orders.router, webhook.router, admin.router, probes.router):
+    for router in (
+        checkout.router,
+        catalogue.router,
+        orders.router,
+        webhook.router,
+        admin.router,
+        products.router,
+        probes.router,
+    ):
         app.include_router(router)
     for router in (storefront.router, order_pages.router, assets.router, api_docs.router):
         app.include_router(router)

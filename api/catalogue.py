@@ -32,14 +32,24 @@ class Catalogue:
         self._reads = autocommit(engine)
         self._shelves: Shared[Shelf] = Shared()
 
-    async def shelf(self, *, search: str | None = None, after: str | None = None, offset: int = 0, limit: int) -> Shelf:
+    async def shelf(
+        self,
+        *,
+        search: str | None = None,
+        after: str | None = None,
+        offset: int = 0,
+        limit: int,
+        sold_only: bool = True,
+    ) -> Shelf:
         """See `db.catalogue.shelf`."""
 
         async def read(connection: AsyncConnection) -> Shelf:
-            found = await catalogue.shelf(connection, search=search, after=after, offset=offset, limit=limit + 1)
+            found = await catalogue.shelf(
+                connection, search=search, after=after, offset=offset, limit=limit + 1, sold_only=sold_only
+            )
             return Shelf(found[:limit], len(found) > limit)
 
-        return await self._shared((search, after, offset, limit), read)
+        return await self._shared((search, after, offset, limit, sold_only), read)
 
     async def products_of(self, skus: list[str]) -> Shelf:
         async def read(connection: AsyncConnection) -> Shelf:

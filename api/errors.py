@@ -18,7 +18,15 @@ from temporalio.service import RPCError
 from api.problems import Problem, echoed, invalid, invalid_fields, order_not_found, unavailable
 from api.web.messages import problem_page
 from api.web.rendering import wants_page
-from checkout.errors import CheckoutError, InvalidKey, OrderNotFound, PayloadKeyMissing, ProductNotFound, UnstorableData
+from checkout.errors import (
+    CheckoutError,
+    InvalidKey,
+    NotEnoughStock,
+    OrderNotFound,
+    PayloadKeyMissing,
+    ProductNotFound,
+    UnstorableData,
+)
 
 logger = logging.getLogger("api")
 
@@ -63,6 +71,8 @@ def _problem_of(request: Request, error: Exception) -> Problem:
             return order_not_found()
         case ProductNotFound():
             return invalid([{"field": "sku", "message": str(error)}])
+        case NotEnoughStock():
+            return Problem(409, error.code, "Not enough in stock", str(error), available=error.available)
         case UnstorableData():
             return invalid([{"field": "body", "message": "has characters that cannot be stored"}])
         case SQLAlchemyError() | PostgresError() if _is_unfit_for_text(error):

@@ -23,8 +23,7 @@ from api.webhooks import SessionEvent, deliver, start_settlement
 from checkout.contracts import RefundOrderInput, SettlementInput
 from checkout.errors import OrderNotFound
 from checkout.orders import Order, OrderStatus
-from db import inventory, order_queries, views
-from db.engine import transaction
+from db import order_queries, views
 from runtime.boundaries import Step
 from runtime.failpoints import around
 from worker.starting import RefundHandle, Starter
@@ -142,11 +141,6 @@ class Orders:
         except RPCError as error:
             logger.warning("Order %s: cannot be looked at now: %s", order.order_id, error.status)
         return await self._once_ended(order, RETURN_WAIT)
-
-    async def restock(self, sku: str, quantity: int) -> int:
-        """Add to the stock; answers what is available now. Raises `ProductNotFound`."""
-        async with transaction(self._engine, Step.RESTOCK) as connection:
-            return await inventory.restock(connection, sku, quantity)
 
     async def find(self, order_id: str) -> Order:
         async with self._engine.connect() as connection:

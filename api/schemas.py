@@ -13,6 +13,8 @@ MAX_QUANTITY = 99
 Sku = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 # Not all that RFC 5321 allows, but what a payment service takes: somebody at a domain with a dot in it.
 _EMAIL = r"^[^\s@\x00-\x1f]+@[^\s@.\x00-\x1f]+(\.[^\s@.\x00-\x1f]+)+$"
+_PLAIN = r"^[^\x00-\x1f\x7f]*$"  # one line of text
+_IMAGE = r"^(|/[!-.0-~][!-~]*|https://[a-z0-9.-]+(:[0-9]{1,5})?(/[!-~]*)?)$"  # as `shop.guard_picture` has it
 Email = Annotated[str, StringConstraints(strict=True, max_length=254, pattern=_EMAIL)]
 
 
@@ -143,16 +145,45 @@ class CancelAnswer(BaseModel):
     reason: Reason | None
 
 
-class RestockRequest(BaseModel):
+class Restock(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     sku: Sku
     quantity: Annotated[StrictInt, Field(ge=1, le=1_000_000)]
 
 
-class RestockAnswer(BaseModel):
+class WriteOff(Restock):
+    reason: Annotated[str, StringConstraints(strict=True, max_length=200, pattern=_PLAIN)] | None = None
+
+
+class Available(BaseModel):
+    """What can be sold now."""
+
     sku: str
     available: int
+
+
+class ProductIn(BaseModel):
+    """A product as an operator writes it. `unit_amount` in minor units of `currency` (ISO 4217, lower case).
+
+    Name and amount are what the payment service takes (`checkout.limits`).
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"name": "Pen", "unit_amount": 1000, "currency": "usd"}}
+    )
+
+    name: Annotated[str, StringConstraints(strict=True, pattern=_PLAIN)]
+    description: Annotated[str, StringConstraints(strict=True, max_length=500, pattern=_PLAIN)] = ""
+    image: Annotated[str, StringConstraints(strict=True, max_length=500, pattern=_IMAGE)] = ""
+    unit_amount: StrictInt
+    currency: Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z]{3}$")]
+
+
+class CatalogueProduct(ProductOut):
+    """As the operator sees it: also when it is no longer sold."""
+
+    withdrawn: bool
 
 
 class OrderSummary(BaseModel):

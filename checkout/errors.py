@@ -9,6 +9,7 @@
     │   ├── PaymentStuck         the provider repeats a stored error for our idempotency key
     │   └── PaymentUnreachable   no answer, or "try again" (timeout, 409 in flight, 429, 5xx)
     ├── ProductNotFound          a SKU that the catalogue does not know
+    ├── NotEnoughStock           more to be written off than can be sold
     ├── MixedCurrencies          a cart whose products are sold in more than one currency
     ├── PriceChanged             a product does not cost what its buyer saw
     ├── BeyondPaymentLimits      a cart that the payment service would not take: too little, too much, a name too long
@@ -78,6 +79,16 @@ class ProductNotFound(CheckoutError):
 
     def __init__(self, skus: Sequence[str]) -> None:
         super().__init__(f"No such product: {', '.join(skus)}")
+
+
+class NotEnoughStock(CheckoutError):
+    """Goods that orders have reserved are theirs. `available` is what is left beside them."""
+
+    code = "not-enough-stock"
+
+    def __init__(self, sku: str, available: int) -> None:
+        super().__init__(f"{available} of {sku} can be written off")
+        self.available = available
 
 
 class MixedCurrencies(CheckoutError):

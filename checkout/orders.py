@@ -36,6 +36,7 @@ class Reason(StrEnum):
     """Why an order ended without fulfilment."""
 
     OUT_OF_STOCK = "out_of_stock"
+    WITHDRAWN = "withdrawn"
     PAYMENT_UNAVAILABLE = "payment_unavailable"
     CUSTOMER = "customer"
     TIMEOUT = "timeout"

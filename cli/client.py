@@ -94,8 +94,16 @@ class Shop:
         return self._get("/admin/audit", None if grace is None else {"grace": grace}, timeout=_AUDIT_PATIENCE)
 
     def restock(self, sku: str, quantity: int) -> Json:
-        url = f"{self.location.gateway_url}/admin/restock"
-        return self._json(self._send("POST", url, json={"sku": sku, "quantity": quantity}))
+        return self._operate("restock", {"sku": sku, "quantity": quantity})
+
+    def write_off(self, sku: str, quantity: int, reason: str | None) -> Json:
+        return self._operate("write-off", {"sku": sku, "quantity": quantity, "reason": reason})
+
+    def withdraw(self, sku: str) -> Json:
+        return self._operate(f"products/{_segment(sku)}/withdraw")
+
+    def offer(self, sku: str) -> Json:
+        return self._operate(f"products/{_segment(sku)}/offer")
 
     def sells(self, sku: str) -> bool:
         return bool(self._get("/products", {"sku": sku}).get("products"))
@@ -142,6 +150,9 @@ class Shop:
         response = self._send("POST", url, data={"session_id": session_id})
         if not response.is_success:
             raise refusal(response)
+
+    def _operate(self, what: str, body: Json | None = None) -> Json:
+        return self._json(self._send("POST", f"{self.location.gateway_url}/admin/{what}", json=body))
 
     def _get(self, path: str, params: Json | None = None, timeout: float = _PATIENCE) -> Json:
         return self._json(self._send("GET", f"{self.location.gateway_url}{path}", params=params, timeout=timeout))

@@ -6,7 +6,7 @@ from cli.bench import bench
 from cli.buy import buy
 from cli.demo import demo
 from cli.events import events
-from cli.operator import audit, restock
+from cli.operator import audit, offer, restock, withdraw, write_off
 from cli.orders import orders, status
 from cli.pay import pay
 from cli.reset import reset
@@ -37,6 +37,9 @@ for command, panel in (
     (events, "Look"),
     (audit, "Operate"),
     (restock, "Operate"),
+    (write_off, "Operate"),
+    (withdraw, "Operate"),
+    (offer, "Operate"),
     (bench, "Operate"),
 ):
     app.command(rich_help_panel=panel)(command)

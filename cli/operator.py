@@ -1,4 +1,4 @@
-"""`checkout restock` and `checkout audit`: the operator's two calls."""
+"""`checkout restock`, `write-off`, `withdraw`, `offer` and `audit`: the operator's calls."""
 
 from typing import Annotated
 
@@ -35,6 +35,88 @@ def restock(
                 output.json(answer)
                 return
             output.show(f"Added {quantity} {sku}; {answer.get('available')} can be bought now.")
+
+
+def write_off(
+    sku: Annotated[str, typer.Argument(help="The product.")],
+    quantity: Annotated[int, typer.Argument(min=1, help="How many are broken or lost; they are taken away.")],
+    reason: Annotated[str | None, typer.Option(help="Why, for whoever reads the stock's history.")] = None,
+    url: options.Url = None,
+    token: options.Token = None,
+    as_json: options.Json = False,
+) -> None:
+    """Take broken or lost goods out of the stock. What orders have reserved stays theirs.
+
+    It is not repeated by itself: when the reply is lost, look at the stock before you do it again.
+
+    [bold]Example[/bold]
+
+        checkout write-off limited-print 1 --reason "torn"
+
+    Exit codes: 0 written off, 1 refused, 2 usage, 3 nobody answers.
+    """
+    with speaking(as_json) as output:
+        from cli.client import Shop
+        from cli.locate import locate
+
+        with Shop(locate(url, token)) as shop:
+            answer = shop.write_off(sku, quantity, reason)
+            if as_json:
+                output.json(answer)
+                return
+            output.show(f"Wrote {quantity} {sku} off; {answer.get('available')} can be bought now.")
+
+
+def withdraw(
+    sku: Annotated[str, typer.Argument(help="The product.")],
+    url: options.Url = None,
+    token: options.Token = None,
+    as_json: options.Json = False,
+) -> None:
+    """Sell a product no longer. Orders that have it are untouched.
+
+    [bold]Example[/bold]
+
+        checkout withdraw tote-bag
+
+    Exit codes: 0 withdrawn, 1 refused, 2 usage, 3 nobody answers.
+    """
+    with speaking(as_json) as output:
+        from cli.client import Shop
+        from cli.locate import locate
+
+        with Shop(locate(url, token)) as shop:
+            answer = shop.withdraw(sku)
+            if as_json:
+                output.json(answer)
+                return
+            output.show(f"{answer.get('name')} is no longer sold.")
+
+
+def offer(
+    sku: Annotated[str, typer.Argument(help="The product.")],
+    url: options.Url = None,
+    token: options.Token = None,
+    as_json: options.Json = False,
+) -> None:
+    """Sell a withdrawn product again.
+
+    [bold]Example[/bold]
+
+        checkout offer tote-bag
+
+    Exit codes: 0 offered, 1 refused, 2 usage, 3 nobody answers.
+    """
+    with speaking(as_json) as output:
+        from cli.client import Shop
+        from cli.locate import locate
+
+        with Shop(locate(url, token)) as shop:
+            answer = shop.offer(sku)
+            if as_json:
+                output.json(answer)
+                return
+            output.show(f"{answer.get('name')} is sold again; {answer.get('available')} can be bought now.")
 
 
 def audit(

@@ -89,14 +89,14 @@ CHECKS = (
     ),
     Check(
         4,
-        "No stock below zero, and on hand + held + consumed = initial + restocked",
+        "No stock below zero, and on hand + held + consumed = initial + restocked - written off",
         """SELECT p.sku || ': on hand ' || p.on_hand || ' + reserved ' || coalesce(r.reserved, 0)
                   || ', brought in ' || coalesce(m.brought, 0) || ', movements leave ' || coalesce(m.balance, 0)
              FROM shop.products p
              LEFT JOIN (SELECT sku, sum(quantity) AS reserved FROM shop.reservations
                          WHERE state IN ('held', 'consumed') GROUP BY sku) r USING (sku)
              LEFT JOIN (SELECT sku, sum(delta) AS balance,
-                               sum(delta) FILTER (WHERE cause IN ('seed', 'restock')) AS brought
+                               sum(delta) FILTER (WHERE cause IN ('seed', 'restock', 'write_off')) AS brought
                           FROM shop.stock_movements GROUP BY sku) m USING (sku)
             WHERE p.on_hand < 0 OR p.on_hand + coalesce(r.reserved, 0) <> coalesce(m.brought, 0)
                OR p.on_hand <> coalesce(m.balance, 0)""",

@@ -22,18 +22,29 @@ class Product:
 
 
 _COLUMNS = "p.sku, p.name, p.description, p.image, p.unit_amount, p.currency, p.on_hand AS available"
-_SOME = text(f"SELECT {_COLUMNS} FROM shop.products p WHERE sku = ANY(CAST(:skus AS text[])) ORDER BY position, sku")
+_SOME = text(f"""
+    SELECT {_COLUMNS} FROM shop.products p
+     WHERE sku = ANY(CAST(:skus AS text[])) AND withdrawn_at IS NULL ORDER BY position, sku
+""")
 # As the index `products_words` has it.
 _MATCHES = "shop.words_of(p.sku, p.name, p.description) @@ to_tsquery('simple', :words)"
+_SOLD = "p.withdrawn_at IS NULL"
 _AFTER = "(p.position, p.sku) > (SELECT c.position, c.sku FROM shop.products c WHERE c.sku = :after)"
 
 
 async def shelf(
-    connection: AsyncConnection, *, search: str | None = None, after: str | None = None, offset: int = 0, limit: int
+    connection: AsyncConnection,
+    *,
+    search: str | None = None,
+    after: str | None = None,
+    offset: int = 0,
+    limit: int,
+    sold_only: bool = True,
 ) -> list[Product]:
     """Products in the shop's order: those that have a word beginning with each word of `search`, that come behind the
-    SKU `after`, and behind `offset` others."""
-    conditions = [_MATCHES] if search else []
+    SKU `after`, and behind `offset` others. Those that were withdrawn are among them unless `sold_only`."""
+    conditions = [_SOLD] if sold_only else []
+    conditions += [_MATCHES] if search else []
     conditions += [_AFTER] if after else []
     statement = (
         f"SELECT {_COLUMNS} FROM shop.products p {'WHERE ' if conditions else ''}{' AND '.join(conditions)}"
@@ -46,7 +57,7 @@ async def shelf(
 
 
 async def products_of(connection: AsyncConnection, skus: Sequence[str]) -> list[Product]:
-    """Those of the SKUs that exist, in the shop's order."""
+    """Those of the SKUs that are sold, in the shop's order."""
     return [Product(*row) for row in await connection.execute(_SOME, {"skus": list(skus)})]
 
 

@@ -34,7 +34,7 @@ _OUTCOMES = text("""
       FROM shop.orders WHERE created_at >= :since AND created_at < :until GROUP BY 1, 2
 """)
 _STOCK = text("""
-    SELECT p.sku, p.name, p.unit_amount, p.currency, p.on_hand,
+    SELECT p.sku, p.name, p.unit_amount, p.currency, p.on_hand, p.withdrawn_at IS NOT NULL AS withdrawn,
            coalesce(sum(r.quantity) FILTER (WHERE r.state = 'held'), 0)::bigint AS held,
            coalesce(sum(r.quantity) FILTER (WHERE r.state = 'consumed'), 0)::bigint AS sold
       FROM shop.products p LEFT JOIN shop.reservations r ON r.sku = p.sku AND r.state IN ('held', 'consumed')

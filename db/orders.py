@@ -167,7 +167,8 @@ async def open_order(connection: AsyncConnection, request: OpenOrderInput) -> Or
         if existing is None:
             raise
         return existing
-    missing = [product.sku for product in stock if product.on_hand < quantities[product.sku]]
+    withdrawn = [product.sku for product in stock if product.is_withdrawn]
+    missing = withdrawn or [product.sku for product in stock if product.on_hand < quantities[product.sku]]
     inserted = (
         await connection.execute(
             _OPEN,
@@ -176,7 +177,7 @@ async def open_order(connection: AsyncConnection, request: OpenOrderInput) -> Or
                 "checkout_key": request.checkout_key,
                 "fingerprint": request.fingerprint,
                 "status": OrderStatus.REJECTED if missing else OrderStatus.PENDING,
-                "reason": Reason.OUT_OF_STOCK if missing else None,
+                "reason": Reason.WITHDRAWN if withdrawn else Reason.OUT_OF_STOCK if missing else None,
                 "missing_skus": missing or None,
                 "email": request.email,
                 "client": request.client,

@@ -1,6 +1,7 @@
 """Least privilege: a database role for each process, with exactly the rights that its work takes.
 
-    gateway   reads the shop and, for the audit, the payment ledger; brings goods in by `shop.restock`. Writes nothing.
+    gateway   reads the shop and, for the audit, the payment ledger; writes nothing. Stock and catalogue it changes by
+              the schema's own functions (`shop.restock` and its siblings) only.
     worker    opens and moves orders, reserves and returns stock. Deletes nothing, alters no schema.
     payment   owns the schema `payments` and sees nothing of the shop.
 
@@ -34,7 +35,8 @@ _GRANTS: Mapping[str, tuple[str, ...]] = {
     "gateway": (
         "GRANT USAGE ON SCHEMA shop TO {role}",
         "GRANT SELECT ON ALL TABLES IN SCHEMA shop TO {role}",
-        "GRANT EXECUTE ON FUNCTION shop.restock(text, bigint) TO {role}",
+        "GRANT EXECUTE ON FUNCTION shop.restock(text, bigint), shop.write_off(text, bigint, text),"
+        " shop.put_product(text, text, text, text, bigint, text), shop.set_withdrawn(text, boolean) TO {role}",
     ),
     "worker": (
         "GRANT USAGE ON SCHEMA shop TO {role}",

@@ -28,7 +28,8 @@ class Step(StrEnum):
     START_SETTLEMENT = "start_settlement"
     ASK_TO_CANCEL = "ask_to_cancel"
     START_REFUND = "start_refund"
-    RESTOCK = "restock"
+    CHANGE_STOCK = "change_stock"
+    CHANGE_CATALOGUE = "change_catalogue"
     # The worker and its database.
     OPEN_ORDER = "open_order"
     FIND_ORDER = "find_order"

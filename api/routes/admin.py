@@ -1,4 +1,4 @@
-"""For operators, with the token: orders and their events, restock, refund, audit."""
+"""For operators, with the token: orders and their events, refund, audit."""
 
 from collections.abc import AsyncIterable
 from datetime import timedelta
@@ -10,7 +10,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from api.audit import audit as run_audit
 from api.auth import operator
 from api.problems import declared
-from api.schemas import AuditOut, OrderOut, OrderPage, RestockAnswer, RestockRequest
+from api.schemas import AuditOut, OrderOut, OrderPage
 from api.state import GatewayDependency
 from checkout.orders import OrderStatus
 
@@ -19,12 +19,6 @@ router = APIRouter(prefix="/admin", tags=["operator"], dependencies=[Depends(ope
 _REFUND_PROBLEMS = declared(
     {409: "There is no payment to give back.", 502: "The payment service did not refund; repeating is safe."}
 )
-
-
-@router.post("/restock", response_model=RestockAnswer)
-async def restock(request: RestockRequest, gateway: GatewayDependency) -> RestockAnswer:
-    """Add to the stock of a product."""
-    return RestockAnswer(sku=request.sku, available=await gateway.orders.restock(request.sku, request.quantity))
 
 
 @router.get("/orders", response_model=OrderPage)

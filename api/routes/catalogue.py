@@ -8,7 +8,8 @@ from starlette.responses import Response
 
 from api.problems import invalid
 from api.schemas import ProductList, ProductOut, Sku
-from api.state import GatewayDependency
+from api.state import Gateway, GatewayDependency
+from db import inventory
 
 router = APIRouter(tags=["catalogue"])
 
@@ -34,7 +35,7 @@ async def products(
         shelf = await gateway.catalogue.products_of(sku)
     else:
         shelf = await gateway.catalogue.shelf(search=q or None, after=after, limit=limit or _PAGE)
-        if after and not shelf.products and not (await gateway.catalogue.products_of([after])).products:
+        if after and not shelf.products and not await _is_known(gateway, after):
             raise invalid([{"field": "after", "message": "not a cursor of ours"}])
     page = ProductList(
         products=[ProductOut(**vars(product)) for product in shelf.products],
@@ -46,3 +47,9 @@ async def products(
     if request.headers.get("if-none-match", "").removeprefix("W/") == headers["ETag"]:
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type="application/json")
+
+
+async def _is_known(gateway: Gateway, sku: str) -> bool:
+    """Sold or withdrawn: a page may end with a product that is withdrawn before the next one is asked for."""
+    async with gateway.engine.connect() as connection:
+        return bool(await inventory.known_products(connection, [sku]))

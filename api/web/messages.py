@@ -14,6 +14,10 @@ from api.web.rendering import page, payment_targets
 _WORDS = {
     "out-of-stock": ("Not enough is left", ["Somebody was quicker. Nothing was charged and nothing is reserved."]),
     "price-changed": ("The price has changed", ["Your cart is kept. Look at it, and go on if you agree."]),
+    "withdrawn": (
+        "No longer sold",
+        ["Nothing was charged and nothing is reserved. The rest can be bought without it."],
+    ),
     "order-not-found": ("There is no such order", ["Check the address, or look into the shop."]),
     "payment-unavailable": (
         "The payment could not be opened",
@@ -42,7 +46,9 @@ _AGAIN |= {"price-changed": "Buy at the new price"}
 def problem_page(request: Request, problem: Problem) -> Response:
     """A page for the problem, with the cart that was sent, if one was."""
     title, text = _WORDS.get(problem.code, (problem.title, []))
-    if problem.detail and (problem.code in ("out-of-stock", "price-changed", "invalid-request") or not text):
+    if problem.detail and (
+        problem.code in ("out-of-stock", "price-changed", "withdrawn", "invalid-request") or not text
+    ):
         text = [problem.detail, *text]
     prices = {
         each["sku"]: {"expected_unit_amount": each["unit_amount"], "expected_currency": each["currency"]}

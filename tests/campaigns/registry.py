@@ -38,7 +38,19 @@ _EVENT = (
     "POST /admin/console/orders/{order_id}/resend",
 )
 _REFUND = ("POST /admin/orders/{order_id}/refund", "POST /admin/console/orders/{order_id}/refund")
-_RESTOCK = ("POST /admin/restock", "POST /admin/console/restock")
+_STOCK = (
+    "POST /admin/restock",
+    "POST /admin/console/restock",
+    "POST /admin/write-off",
+    "POST /admin/console/write-off",
+)
+_CATALOGUE = (
+    "PUT /admin/products/{sku}",
+    "POST /admin/products/{sku}/withdraw",
+    "POST /admin/console/products/{sku}/withdraw",
+    "POST /admin/products/{sku}/offer",
+    "POST /admin/console/products/{sku}/offer",
+)
 STEPS: Mapping[Step, Place] = {
     Step.BUY: Place(Process.GATEWAY, CALL, _BUY),
     Step.START_CHECKOUT: Place(Process.GATEWAY, CALL, _BUY),
@@ -47,7 +59,8 @@ STEPS: Mapping[Step, Place] = {
     Step.START_SETTLEMENT: Place(Process.GATEWAY, CALL, (*_EVENT, *_CANCEL)),
     Step.ASK_TO_CANCEL: Place(Process.GATEWAY, CALL, _CANCEL),
     Step.START_REFUND: Place(Process.GATEWAY, CALL, _REFUND),
-    Step.RESTOCK: Place(Process.GATEWAY, TRANSACTION, _RESTOCK),
+    Step.CHANGE_STOCK: Place(Process.GATEWAY, TRANSACTION, _STOCK),
+    Step.CHANGE_CATALOGUE: Place(Process.GATEWAY, TRANSACTION, _CATALOGUE),
     Step.OPEN_ORDER: Place(Process.WORKER, TRANSACTION, ("open_order",)),
     Step.FIND_ORDER: Place(Process.WORKER, CALL, ("find_order",)),
     Step.RECORD_SESSION: Place(Process.WORKER, TRANSACTION, ("create_payment_session",)),

@@ -48,7 +48,7 @@ async def test_text_that_is_none_is_a_final_error_which_does_not_repeat_it(engin
 
 async def test_what_a_guard_refuses_is_no_matter_of_data(engine: AsyncEngine) -> None:
     with pytest.raises(IntegrityError):
-        async with transaction(engine, Step.RESTOCK) as connection:
+        async with transaction(engine, Step.CHANGE_STOCK) as connection:
             await connection.execute(text("UPDATE shop.products SET on_hand = -1"))
 
 

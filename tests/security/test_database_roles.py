@@ -144,6 +144,31 @@ async def test_the_gateway_brings_goods_in_and_takes_none_out(guarded: Stack) ->
                 await connection.fetchval(f"SELECT shop.restock('pen', {absurd})")
 
 
+async def test_the_gateway_changes_the_catalogue_by_its_functions_only(guarded: Stack) -> None:
+    async with session(url_of(guarded, "gateway")) as connection:
+        before = await connection.fetchval("SELECT on_hand FROM shop.products WHERE sku = 'pen'")
+        assert await connection.fetchval("SELECT shop.write_off('pen', 3, 'broken')") == before - 3
+        assert await connection.fetchval("SELECT shop.write_off('pen', 1000000, NULL)") is None
+        assert await connection.fetchval("SELECT shop.put_product('new', 'New', '', '', 5, 'usd')") is True
+        await connection.execute("SELECT shop.set_withdrawn('new', true)")
+        row = await connection.fetchrow("SELECT on_hand, withdrawn_at IS NULL FROM shop.products WHERE sku = 'new'")
+        assert tuple(row) == (0, False)
+    for absurd in ("-1", "0", "1000001", "NULL"):
+        async with session(url_of(guarded, "gateway")) as connection:
+            with pytest.raises(asyncpg.CheckViolationError):
+                await connection.fetchval(f"SELECT shop.write_off('pen', {absurd}, NULL)")
+
+
+@pytest.mark.parametrize("part", ["worker", "payment"])
+@pytest.mark.parametrize(
+    "call", ["write_off('pen', 1, '')", "put_product('x', 'x', '', '', 1, 'usd')", "set_withdrawn('pen', true)"]
+)
+async def test_nobody_else_does(guarded: Stack, part: str, call: str) -> None:
+    async with session(url_of(guarded, part)) as connection:
+        with pytest.raises(DENIED):
+            await connection.execute(f"SELECT shop.{call}")
+
+
 async def test_restock_cannot_be_tricked_into_another_table_of_that_name(guarded: Stack) -> None:
     """PostgreSQL, "Writing SECURITY DEFINER Functions Safely": the caller's search path must not matter."""
     async with session(url_of(guarded, "gateway")) as connection:

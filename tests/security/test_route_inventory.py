@@ -45,6 +45,10 @@ GATEWAY = {
     "POST /payment_webhook": SIGNATURE,
     "POST /payment_webhook/": SIGNATURE,
     "POST /admin/restock": OPERATOR,
+    "POST /admin/write-off": OPERATOR,
+    "PUT /admin/products/{sku}": OPERATOR,
+    "POST /admin/products/{sku}/withdraw": OPERATOR,
+    "POST /admin/products/{sku}/offer": OPERATOR,
     "GET /admin/orders": OPERATOR,
     "POST /admin/orders/{order_id}/refund": OPERATOR,
     "GET /admin/audit": OPERATOR,
@@ -59,6 +63,9 @@ GATEWAY = {
     "POST /admin/console/orders/{order_id}/settle": CONSOLE,
     "POST /admin/console/orders/{order_id}/resend": CONSOLE,
     "POST /admin/console/restock": CONSOLE,
+    "POST /admin/console/write-off": CONSOLE,
+    "POST /admin/console/products/{sku}/withdraw": CONSOLE,
+    "POST /admin/console/products/{sku}/offer": CONSOLE,
     "POST /admin/logout": CONSOLE,
     "GET /admin/login": ANYONE,
     "POST /admin/login": SIGN_IN,
@@ -152,7 +159,7 @@ def test_every_route_of_the_payment_service_has_one_too() -> None:
 
 def called(route: str) -> tuple[str, str]:
     method, _, path = route.partition(" ")
-    for name in ("order_id", "name", "id", "rest:path", "session_id"):
+    for name in ("order_id", "name", "id", "rest:path", "session_id", "sku"):
         path = path.replace("{" + name + "}", "worker" if name == "name" else "ord_x")
     return method, path
 

@@ -194,9 +194,10 @@ PLANTED: list[tuple[int, str, list[str]]] = [
         [
             "ALTER TABLE shop.products DROP CONSTRAINT products_on_hand_check",
             _stock("-1"),
-            _moved("pen", -100_001, "restock"),
+            _moved("pen", -100_001, "write_off"),
         ],
     ),
+    (4, "goods written off that are still for sale", [_moved("pen", -5, "write_off")]),
     (5, "a cancelled order that can still be paid", [_at_provider("gone", "status = 'open', closed_at = NULL")]),
     (
         5,

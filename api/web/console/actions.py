@@ -2,23 +2,26 @@
 
 import json
 import logging
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Path
 from pydantic import ValidationError
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from api import products
 from api.problems import Problem, invalid, invalid_fields
-from api.schemas import RestockRequest
+from api.schemas import Restock, Sku, WriteOff
 from api.state import GatewayDependency
 from api.web.console.provider import last_event
-from api.web.console.session import FormDependency
+from api.web.console.session import Form, FormDependency
 from api.webhooks import deliver, parse
 
 logger = logging.getLogger("api")
 router = APIRouter(prefix="/admin/console", include_in_schema=False)
 
 OrderId = Annotated[str, Path(max_length=255)]
+
+Goods = TypeVar("Goods", bound=Restock)
 
 _SEE_OTHER = 303
 
@@ -55,15 +58,26 @@ async def resend(order_id: OrderId, form: FormDependency, gateway: GatewayDepend
 
 @router.post("/restock")
 async def restock(form: FormDependency, gateway: GatewayDependency) -> Response:
-    quantity = form.fields.get("quantity", "")
-    if not (quantity.isascii() and quantity.isdigit() and 0 < len(quantity) < 8):
-        raise invalid([{"field": "quantity", "message": "a whole number from 1 to 1,000,000"}])
-    try:
-        wanted = RestockRequest(sku=form.fields.get("sku", ""), quantity=int(quantity))
-    except ValidationError as error:
-        raise invalid_fields(error) from None
-    await gateway.orders.restock(wanted.sku, wanted.quantity)
-    return RedirectResponse("/admin/console/stock?done=restocked", _SEE_OTHER)
+    await products.restock(gateway, _goods(Restock, form))
+    return _stock("restocked")
+
+
+@router.post("/write-off")
+async def write_off(form: FormDependency, gateway: GatewayDependency) -> Response:
+    await products.write_off(gateway, _goods(WriteOff, form))
+    return _stock("written-off")
+
+
+@router.post("/products/{sku}/withdraw")
+async def withdraw(sku: Annotated[Sku, Path()], form: FormDependency, gateway: GatewayDependency) -> Response:
+    await products.set_withdrawn(gateway, sku, withdrawn=True)
+    return _stock("withdrawn")
+
+
+@router.post("/products/{sku}/offer")
+async def offer(sku: Annotated[Sku, Path()], form: FormDependency, gateway: GatewayDependency) -> Response:
+    await products.set_withdrawn(gateway, sku, withdrawn=False)
+    return _stock("offered")
 
 
 def development_router() -> APIRouter:
@@ -81,6 +95,22 @@ def development_router() -> APIRouter:
         return JSONResponse({"killed": name}, 202)
 
     return development
+
+
+def _goods(kind: type[Goods], form: Form) -> Goods:
+    """A form's fields as what they are, or every wrong one by name."""
+    quantity = form.fields.get("quantity", "")
+    if not (quantity.isascii() and quantity.isdigit() and 0 < len(quantity) < 8):
+        raise invalid([{"field": "quantity", "message": "a whole number from 1 to 1,000,000"}])
+    given = {name: value for name, value in form.fields.items() if name in kind.model_fields and value}
+    try:
+        return kind.model_validate({"sku": "", **given, "quantity": int(quantity)})
+    except ValidationError as error:
+        raise invalid_fields(error) from None
+
+
+def _stock(done: str) -> Response:
+    return RedirectResponse(f"/admin/console/stock?done={done}", _SEE_OTHER)
 
 
 def _done(order_id: str, what: str) -> Response:

@@ -40,6 +40,9 @@ _DONE = {
     "resent": ("good", "The payment service's last event was taken again."),
     "no-event": ("wait", "The payment service has no event about this order."),
     "restocked": ("good", "The stock was added."),
+    "written-off": ("good", "The goods were written off."),
+    "withdrawn": ("good", "The product is no longer sold. Orders that have it are untouched."),
+    "offered": ("good", "The product is sold again."),
 }
 
 
@@ -119,7 +122,9 @@ async def stock(
     page: Annotated[int, Query(ge=1, le=DEEPEST)] = 1,
 ) -> Response:
     search = q.strip()
-    shelf = await gateway.catalogue.shelf(search=search or None, offset=(page - 1) * _PAGE_LENGTH, limit=_PAGE_LENGTH)
+    shelf = await gateway.catalogue.shelf(
+        search=search or None, offset=(page - 1) * _PAGE_LENGTH, limit=_PAGE_LENGTH, sold_only=False
+    )
     async with gateway.engine.connect() as connection:
         levels = await insights.stock_levels(connection, [product.sku for product in shelf.products])
     pager = Pager("/admin/console/stock", page, shelf.has_more, search)

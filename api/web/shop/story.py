@@ -34,6 +34,7 @@ _REFUND_DUE = (
 )
 _REASONS = {
     Reason.OUT_OF_STOCK: "Not enough was left in stock.",
+    Reason.WITHDRAWN: "It is no longer sold.",
     Reason.PAYMENT_UNAVAILABLE: "The payment service would not open a payment.",
     Reason.CUSTOMER: "You cancelled it.",
     Reason.TIMEOUT: "The time to pay was over.",
@@ -143,9 +144,10 @@ def _end(order: OrderOut, happened: dict[str, TimelineEvent]) -> list[Step]:
 
 def _because(order: OrderOut, reason: Reason | None = None) -> str:
     reason = reason or order.reason
-    if reason is Reason.OUT_OF_STOCK:
+    if reason in (Reason.OUT_OF_STOCK, Reason.WITHDRAWN):
         missing = {sku for event in order.timeline for sku in event.data.get("skus", [])}
         names = [line.name for line in order.lines if line.sku in missing]
         if names:
-            return f"Not enough left of: {', '.join(names)}."
+            why = "Not enough left of" if reason is Reason.OUT_OF_STOCK else "No longer sold"
+            return f"{why}: {', '.join(names)}."
     return _REASONS[reason] if reason else ""

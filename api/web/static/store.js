@@ -120,6 +120,8 @@ function explain({ status, problem }) {
     say(`Not enough left: ${names}`, "Nothing was charged and nothing is reserved. Change the cart and press Buy again.");
   else if (problem.code === "price-changed")
     say("The price has changed", "Nothing was charged and nothing is reserved. If you agree with what your cart shows now, press Buy again.", "wait");
+  else if (problem.code === "withdrawn")
+    say(`No longer sold: ${names}`, "Nothing was charged and nothing is reserved. The rest of the cart can be bought without it.");
   else if (problem.code === "payment-unavailable")
     say("The payment could not be opened", "The payment service refused. Nothing was charged; your cart is kept. Try again in a while.");
   else if (problem.code === "checkout-closed")

@@ -176,6 +176,22 @@ async def restock(trip: Trip) -> str:
     return "restocked"
 
 
+async def withdraw(trip: Trip) -> str:
+    """An operator takes a product out of the shop and puts it back; said twice, it is so once."""
+    world = trip.world
+    for call, sold in (("withdraw", False), ("offer", True)):
+        url = f"{world.gateway}/admin/products/tote-bag/{call}"
+
+        async def ask(url: str = url) -> bool | None:
+            answer = await world.http.post(url, headers=world.operator)
+            return True if answer.status_code == 200 else None
+
+        await eventually(ask, 60, f"no {call}")
+        listed = (await world.http.get(f"{world.gateway}/products")).json()["products"]
+        expect(any(product["sku"] == "tote-bag" for product in listed) is sold, f"sold: {sold}")
+    return "offered again"
+
+
 async def _movements(world: World) -> int:
     rows = await world.query("SELECT count(*) FROM shop.stock_movements WHERE cause = 'restock'")
     return int(rows[0][0])
@@ -193,7 +209,8 @@ JOURNEY_OF: Mapping[Step, Journey] = {
     Step.START_SETTLEMENT: late_money,
     Step.ASK_TO_CANCEL: cancel,
     Step.START_REFUND: refund,
-    Step.RESTOCK: restock,
+    Step.CHANGE_STOCK: restock,
+    Step.CHANGE_CATALOGUE: withdraw,
     Step.OPEN_ORDER: pay,
     Step.FIND_ORDER: late_money,
     Step.RECORD_SESSION: pay,

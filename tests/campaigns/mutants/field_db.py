@@ -88,4 +88,22 @@ FIELD_DB = (
         breaks="of a reservation that is gone the audit would name the SKU only, for ever",
         tests="test_the_audit_names_the_order_that_lacks_a_reservation_also_after_its_end",
     ),
+    bug(
+        "written-off-is-what-is-there",
+        schema("WHERE sku = the_sku AND on_hand >= removed", "WHERE sku = the_sku"),
+        breaks="whoever writes too much off would be told that PostgreSQL is away",
+        tests="test_what_orders_hold_is_not_written_off",
+    ),
+    bug(
+        "the-audit-knows-what-was-written-off",
+        Text("db.audit.CHECKS", "'restock', 'write_off'", "'restock'"),
+        breaks="each write-off would be an alarm, for ever",
+        tests="test_what_is_written_off_leaves_the_stock_with_its_reason_and_the_audit_knows",
+    ),
+    bug(
+        "withdrawn-is-withdrawn",
+        Code("orders.open_order", "product.is_withdrawn", "False"),
+        breaks="a product that must not be sold any more would be",
+        tests="test_a_withdrawn_product_is_refused_where_it_is_locked_and_its_answer_stays",
+    ),
 )

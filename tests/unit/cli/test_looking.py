@@ -143,6 +143,21 @@ def test_a_restock_whose_reply_is_lost_is_not_repeated(checkout: Checkout, shop:
     assert len(shop.requests) == 1
 
 
+def test_what_is_written_off_is_sent_once_with_its_reason(checkout: Checkout, shop: Scripted) -> None:
+    shop.plan("POST", "/admin/write-off", 200, {"sku": "pen", "available": 98})
+    result = checkout("write-off", "pen", "2", "--reason", "leaking")
+    assert (result.exit_code, "98 can be bought" in result.stdout) == (0, True)
+    sent = [json.loads(body) for _, body in shop.sent("POST", "/admin/write-off")]
+    assert sent == [{"sku": "pen", "quantity": 2, "reason": "leaking"}]
+
+
+@pytest.mark.parametrize(("command", "says"), [("withdraw", "no longer sold"), ("offer", "sold again")])
+def test_a_product_is_withdrawn_and_offered_again(checkout: Checkout, shop: Scripted, command: str, says: str) -> None:
+    shop.plan("POST", f"/admin/products/pen/{command}", 200, {"sku": "pen", "name": "Pen", "available": 3})
+    result = checkout(command, "pen")
+    assert (result.exit_code, says in result.stdout) == (0, True)
+
+
 @pytest.mark.parametrize("quantity", ["0", "-1", "some"])
 def test_restocking_nothing_is_a_usage_error(checkout: Checkout, quantity: str) -> None:
     assert checkout("restock", "pen", "--", quantity).exit_code == 2
@@ -182,7 +197,8 @@ def test_an_address_that_is_none_is_a_usage_error(checkout: Checkout) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [command.callback.__name__ for command in app.registered_commands if command.callback]
+    "command",
+    [command.callback.__name__.replace("_", "-") for command in app.registered_commands if command.callback],
 )
 def test_every_command_s_help_teaches_with_an_example_and_its_exit_codes(checkout: Checkout, command: str) -> None:
     if command == "up":
