@@ -74,7 +74,7 @@ def test_every_module_that_is_run_exists() -> None:
 
 
 def test_the_search_attributes_to_register_are_those_of_the_workflow() -> None:
-    lines = [line for line in document("README.md").commands() if "search-attribute create" in line]
+    lines = [line for line in document("docs/real-parts.md").commands() if "search-attribute create" in line]
     told = set(re.findall(r"--name (\w+) --type (\w+)", "\n".join(lines)))
     assert told == {(attribute.name, "Keyword") for attribute in SEARCH_ATTRIBUTES}
     assert {f"{name}={kind}" for name, kind in told} == set(DEVELOPMENT_SERVERS)
