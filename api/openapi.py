@@ -51,9 +51,13 @@ def _declare_problems(path: str, method: str, operation: dict[str, Any]) -> None
 
 
 def _problems(path: str, method: str, operation: dict[str, Any]) -> dict[str, str]:
+    found = {
+        "408": "The request was not sent in time.",
+        "431": "The request's head is too long.",
+    }
     if path in _ALWAYS_ANSWERED:
-        return {}
-    found = {"503": "PostgreSQL or Temporal is away; repeating is safe."}
+        return found
+    found |= {"503": "PostgreSQL or Temporal is away; repeating is safe."}
     if operation.get("parameters") or "requestBody" in operation or "{" in path:
         found |= {"400": "Not HTTP, JSON or text as it should be.", "422": "A field is wrong, by name."}
     if "{order_id}" in path:
