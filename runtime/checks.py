@@ -25,6 +25,19 @@ def http_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def proxy_url(text: str) -> str:
+    """`http://user:password@proxy.example.com:3128`; a password only if the proxy asks for one."""
+    scheme, separator, rest = text.partition("://")
+    authority = rest.rstrip("/")
+    if not separator or scheme not in ("http", "https"):
+        raise ValueError("must begin with http:// or https://")
+    if any(sign in "/?#\\" or sign.isspace() for sign in authority) or authority.count("@") > 1:
+        raise ValueError("must be http://host:port, with / ? # and @ of a user or password percent-encoded (%2F, …)")
+    if not _is_address(authority.rpartition("@")[2], port_needed=True):
+        raise ValueError("must name a host and a port, as in http://proxy.example.com:3128")
+    return f"{scheme}://{authority}"
+
+
 def origin_url(text: str) -> str:
     """`https://shop.example.com`: a host of our own: links, cookies and scripts' addresses begin at its root."""
     url = http_url(text)

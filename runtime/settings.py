@@ -55,6 +55,7 @@ Host = Annotated[str, AfterValidator(checks.host)]
 DatabaseUrl = Annotated[SecretStr, _within(checks.database_url)]
 ApiKey = Annotated[SecretStr, _within(checks.secret("pk_", "whsec_"))]
 SigningSecret = Annotated[SecretStr, _within(checks.secret("sk_", "rk_", "pk_"))]
+ProxyUrl = Annotated[SecretStr, _within(checks.proxy_url)]
 Token = Annotated[SecretStr, _within(checks.secret())]
 
 
@@ -86,6 +87,7 @@ class Settings(BaseSettings):
 
     stripe_secret_key: ApiKey = Field(SecretStr(DEVELOPMENT_STRIPE_KEY), alias="STRIPE_SECRET_KEY")
     stripe_api_base_setting: HttpUrl | None = Field(None, alias="STRIPE_API_BASE")
+    stripe_proxy: ProxyUrl | None = Field(None, alias="STRIPE_PROXY")
     stripe_webhook_secrets: Annotated[tuple[SigningSecret, ...], NoDecode, BeforeValidator(_split)] = Field(
         (SecretStr(DEVELOPMENT_WEBHOOK_SECRET),), alias="STRIPE_WEBHOOK_SECRET"
     )

@@ -74,6 +74,7 @@ WRONG = {
     "STRIPE_SECRET_KEY": ["sk_test a", "sk_test_ü", "sk\ntest", "pk_test_published", "whsec_the_other_one"],
     "STRIPE_WEBHOOK_SECRET": [",,,", "whsec_a b", "whsec_ü", "sk_test_the_other_one"],
     "STRIPE_API_BASE": ["https://", "stripe.example", "https://user:pw@stripe.example"],
+    "STRIPE_PROXY": ["proxy:3128", "http://proxy", "socks5://proxy:1080", "http://u:p@ss@proxy:3128", "http://p:1/x"],
     "CHECKOUT_PUBLIC_URL": [
         "https://", "https:///shop", "https://:443", "https://user@shop.example", "https://shop.example?a=b",
         "https://shop.example#a", "https://shop example", "https://shop.example:99999", "https://shop.example:port",

@@ -1,4 +1,4 @@
-"""The stripe library's transport: httpx, without redirects, proxies or answers of any size.
+"""The stripe library's transport: httpx, without answers of any size.
 
 The library's own `HTTPXClient` takes no client or transport, so this is its documented extension point, a subclass
 of `stripe.HTTPClient`, in its asynchronous half (the only one the worker uses).
@@ -18,10 +18,9 @@ class BoundedHTTPClient(stripe.HTTPClient):
 
     name = "httpx"
 
-    def __init__(self, timeout: httpx.Timeout) -> None:
+    def __init__(self, timeout: httpx.Timeout, **options: Any) -> None:
         super().__init__()
-        # A redirect could carry our key elsewhere, a proxy from the environment could read it.
-        self._client = httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False)
+        self._client = httpx.AsyncClient(timeout=timeout, **options)
 
     async def sleep_async(self, secs: float) -> None:  # pragma: no cover - retries are Temporal's
         raise NotImplementedError

@@ -16,6 +16,7 @@ from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnreachable
 from checkout.ids import refund_idempotency_key, session_idempotency_key
 from checkout.payments import PaymentSession, SessionState, SessionStatus
 from runtime.boundaries import Step
+from runtime.egress import client_options
 from runtime.failpoints import around
 from runtime.settings import Settings
 from worker.payments.answers import NOT_UNDONE, check_made, error_of, metadata_of, state_of
@@ -44,7 +45,7 @@ class StripeProvider:
             addresses["base_addresses"] = {"api": settings.stripe_api_base}
         self._stripe = StripeClient(
             settings.stripe_secret_key.get_secret_value(),
-            http_client=BoundedHTTPClient(HTTP_TIMEOUT),
+            http_client=BoundedHTTPClient(HTTP_TIMEOUT, **client_options(settings)),
             max_network_retries=0,
             **addresses,
         )

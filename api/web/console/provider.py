@@ -7,6 +7,7 @@ needs no signature, for we fetched it from the provider ourselves. As always it 
 from typing import Any
 
 from api.problems import Problem
+from runtime.egress import client_options
 from runtime.settings import Settings
 
 PAGES = 5  # of 100 events: how far back to look
@@ -28,7 +29,8 @@ async def last_event(settings: Settings, session_id: str) -> dict[str, Any] | No
     headers = {"Authorization": f"Bearer {settings.stripe_secret_key.get_secret_value()}"}
     query: dict[str, Any] = {"limit": 100, "types[]": _TYPES}
     try:
-        async with httpx.AsyncClient(base_url=base, headers=headers, timeout=TIMEOUT, trust_env=False) as client:
+        options = client_options(settings)
+        async with httpx.AsyncClient(base_url=base, headers=headers, timeout=TIMEOUT, **options) as client:
             for _ in range(PAGES):
                 answer = (await client.get("/v1/events", params=query)).raise_for_status().json()
                 for event in answer["data"]:

@@ -30,9 +30,23 @@ FIELD_PAY = (
     ),
     bug(
         "redirects-are-not-followed",
-        Code("BoundedHTTPClient.__init__", "follow_redirects=False", "follow_redirects=True"),
+        Code(
+            "client_options",
+            "{'follow_redirects': False, 'trust_env': False}",
+            "{'follow_redirects': True, 'trust_env': False}",
+        ),
         breaks="whoever answers in the provider's place could have our key sent anywhere",
         tests="test_a_redirect_is_not_followed_and_carries_the_key_nowhere",
+    ),
+    bug(
+        "no-proxy-of-the-shells",
+        Code(
+            "client_options",
+            "{'follow_redirects': False, 'trust_env': False}",
+            "{'follow_redirects': False, 'trust_env': True}",
+        ),
+        breaks="a proxy that some variable of the shell names would be told whom we ask, and what",
+        tests="test_a_proxy_that_the_shell_names_is_not_heard",
     ),
     bug(
         "the-provider-closes-what-we-forgot",
