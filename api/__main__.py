@@ -1,5 +1,6 @@
 """`python -m api`: the gateway's process."""
 
+import asyncio
 import os
 import sys
 from math import ceil
@@ -11,6 +12,7 @@ from api.protocol import BoundedHttp
 from api.server import Server, raise_file_limit
 from api.stopping import PATIENCE
 from checkout.errors import SettingsError
+from db.session import check_sessions
 from runtime import failpoints
 from runtime.connection import connection_settings
 from runtime.logs import configure_logging
@@ -21,6 +23,7 @@ def main() -> int:
     try:
         settings = load_settings()
         connection_settings()
+        asyncio.run(check_sessions(settings.database_url.get_secret_value()))
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2

@@ -26,6 +26,7 @@ from api.web.console import setup as console
 from api.web.shop import order as order_pages
 from api.web.shop import storefront
 from db.engine import create_engine
+from db.writing import WriteWatch
 from runtime.connection import BRIEF_RETRIES, connect
 from runtime.settings import Settings
 
@@ -55,14 +56,15 @@ def create_app(settings: Settings) -> FastAPI:
         )
         temporal = await connect(settings, lazy=True, retries=BRIEF_RETRIES)
         try:
-            async with OrderEventHub(engine) as events:
+            async with WriteWatch(engine) as writing, OrderEventHub(engine) as events:
                 app.state.gateway = Gateway(
                     settings=settings,
                     engine=engine,
                     auditing=auditing,
                     temporal=temporal,
+                    writing=writing,
                     catalogue=Catalogue(browsing),
-                    checkouts=Checkouts(engine, temporal, settings, stopping),
+                    checkouts=Checkouts(engine, temporal, settings, stopping, writing),
                     orders=Orders(engine, temporal, stopping),
                     events=events,
                     limits=Limits(settings, engine),

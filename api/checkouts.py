@@ -33,6 +33,7 @@ from checkout.orders import CartLine, Order, OrderStatus
 from db import inventory, order_queries
 from db.catalogue import products_of
 from db.engine import autocommit
+from db.writing import WriteWatch
 from runtime.boundaries import Step
 from runtime.failpoints import around
 from runtime.settings import Settings
@@ -78,23 +79,33 @@ class Outcome:
 class Checkouts:
     """Wants a pool of connections and a Temporal client for the life of the process."""
 
-    def __init__(self, engine: AsyncEngine, client: Client, settings: Settings, stopping: Stopping) -> None:
+    def __init__(
+        self, engine: AsyncEngine, client: Client, settings: Settings, stopping: Stopping, writing: WriteWatch
+    ) -> None:
         self._reads, self._client, self._settings, self._stopping = autocommit(engine), client, settings, stopping
-        self._starter = Starter(client)
+        self._starter, self._writing = Starter(client), writing
         self._last_currency: dict[str, str] = {}
         self._polls: dict[str, asyncio.Future[PaymentSessionView | None]] = {}
 
     @around(Step.BUY)
     async def buy(self, buy: Buy, *, is_new_key: bool, limits: Limits | None = None) -> Outcome:
-        """Start or join the checkout and wait for its session. Raises `Problem` for a cart that cannot be bought.
+        """Start or join the checkout and wait for its session. Raises `Problem` for a cart that cannot be bought, and
+        `WritesRefused` while nothing can be written: then none begins, and none that has begun is called under way.
 
         `limits` are asked only for a key without an order: who repeats one reserves nothing more.
         """
+        outcome = await self._buy(buy, is_new_key, limits)
+        if outcome.order is None:
+            self._writing.check()
+        return outcome
+
+    async def _buy(self, buy: Buy, is_new_key: bool, limits: Limits | None) -> Outcome:
         fingerprint = cart_fingerprint(buy.lines, buy.email)
         existing = None if is_new_key else await self._find(buy.checkout_key)
         if existing is not None:
             return Outcome(await self._resume(existing, fingerprint), is_replay=True)
         await self._check_cart(buy.lines)
+        self._writing.check()
         return await self._begin(buy, fingerprint, limits)
 
     async def _begin(self, buy: Buy, fingerprint: str, limits: Limits | None) -> Outcome:
@@ -228,7 +239,7 @@ class Checkouts:
         has failed before it had an order."""
         deadline = time.monotonic() + self._settings.session_wait
         pause = FIRST_PAUSE
-        while (remaining := deadline - time.monotonic()) > 0 and not self._stopping.is_told:
+        while (remaining := deadline - time.monotonic()) > 0 and not (self._stopping.is_told or self._writing.refusal):
             view = await self._query(handle, min(QUERY_TIMEOUT, timedelta(seconds=remaining)))
             if view is not None and view.progress is not SessionProgress.OPENING:
                 return view

@@ -25,7 +25,9 @@ from checkout.errors import (
     OrderNotFound,
     PayloadKeyMissing,
     ProductNotFound,
+    SettingsError,
     UnstorableData,
+    WritesRefused,
 )
 
 logger = logging.getLogger("api")
@@ -33,7 +35,16 @@ logger = logging.getLogger("api")
 _KEY = "Idempotency-Key"
 _ORDER_ID = re.compile(r"ord_[0-9a-f]{32}", re.ASCII)
 # PostgreSQL or Temporal do not answer, or what they keep cannot be read.
-_AWAY = (PayloadKeyMissing, SQLAlchemyError, PostgresError, InterfaceError, RPCError, OSError)
+_AWAY = (
+    PayloadKeyMissing,
+    SettingsError,
+    WritesRefused,
+    SQLAlchemyError,
+    PostgresError,
+    InterfaceError,
+    RPCError,
+    OSError,
+)
 _OURS = (Problem, RequestValidationError, HTTPException, ClientDisconnect, CheckoutError)
 
 

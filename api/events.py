@@ -45,8 +45,8 @@ class Notice:
 class OrderEventHub:
     """`async with` listens; `stream` yields an order's events from a sequence number on, `follow` all orders' news."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, engine: AsyncEngine, *, probe_interval: float = PROBE_INTERVAL) -> None:
+        self._engine, self._probe_interval = engine, probe_interval
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._followers: set[asyncio.Queue[Notice | None]] = set()
         self._reading = asyncio.Semaphore(READERS)
@@ -146,8 +146,9 @@ class OrderEventHub:
                 _push(queue, None)
             while not closed.is_set():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(closed.wait(), PROBE_INTERVAL)
-                await driver.execute("SELECT 1")
+                    await asyncio.wait_for(closed.wait(), self._probe_interval)
+                if await driver.fetchval("SHOW transaction_read_only") == "on":
+                    break  # the server it listens to was demoted: what happens is told at another one
         finally:
             driver.terminate()
 

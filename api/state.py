@@ -13,6 +13,7 @@ from api.events import OrderEventHub
 from api.limits import Limits
 from api.orders import Orders
 from api.stopping import Stopping
+from db.writing import WriteWatch
 from runtime.settings import Settings
 
 
@@ -22,6 +23,7 @@ class Gateway:
     engine: AsyncEngine
     auditing: AsyncEngine
     """As patient as an audit needs: its checks read whole tables."""
+    writing: WriteWatch
     temporal: Client
     checkouts: Checkouts
     orders: Orders

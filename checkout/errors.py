@@ -15,6 +15,7 @@
     ├── BeyondPaymentLimits      a cart that the payment service would not take: too little, too much, a name too long
     ├── UnstorableData           text or a number that PostgreSQL cannot hold
     ├── KeyReused                a key that stands for another cart
+    ├── WritesRefused            PostgreSQL answers, and can store nothing: read-only, or its disk is full
     ├── OrderNotFound
     ├── NotRefundable            an order whose payment cannot be given back
     ├── CannotFulfil             a paid order whose goods are not there to be handed over
@@ -68,6 +69,12 @@ class PaymentUnreachable(PaymentError):
     """Nobody knows whether it happened. Ask again, with the same idempotency key."""
 
     code = "payment-unreachable"
+
+
+class WritesRefused(CheckoutError):
+    """For now. What had been begun waits; whoever begins something new is told to come again."""
+
+    code = "writes-refused"
 
 
 class OrderNotFound(CheckoutError):

@@ -8,6 +8,7 @@ import sys
 from checkout.errors import SettingsError
 from db.engine import create_engine
 from db.roles import grant_roles, roles_of
+from db.session import check_sessions
 from db.setup import migrate, seed
 from runtime.logs import configure_logging
 from runtime.settings import load_settings
@@ -17,6 +18,7 @@ logger = logging.getLogger("db")
 
 async def _run(action: str) -> None:
     settings = load_settings()
+    await check_sessions(settings.database_url.get_secret_value())
     engine = create_engine(
         settings.database_url.get_secret_value(),
         pool_size=1,

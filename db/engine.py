@@ -1,7 +1,7 @@
 """The connection pool, with a time limit on everything that can hang.
 
-The limits form a ladder, each below the next: waiting for a lock, a statement, an idle transaction, the client's
-own limit on an answer (for a network that swallows packets), and above them all the activity's timeout
+The limits form a ladder, each below the next: waiting for a lock, a statement, an idle transaction (`db.session`), the
+client's own limit on an answer (for a network that swallows packets), and above them all the activity's timeout
 (`worker.policies`). A frozen process therefore gives its row locks back before anybody's patience ends.
 """
 
@@ -9,21 +9,22 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-import asyncpg
+from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from checkout.errors import UnstorableData
+from db.session import open_session, plain
 from runtime.boundaries import Boundary, Step
 from runtime.failpoints import failpoint
 
-LOCK_TIMEOUT = 1.5
-STATEMENT_TIMEOUT = 2.5
-IDLE_IN_TRANSACTION_TIMEOUT = 2.5
 COMMAND_TIMEOUT = 3.0
 CONNECT_TIMEOUT = 2.0
 POOL_TIMEOUT = 2.0
-KEEPALIVE_IDLE = 5
+# SQLSTATEs after which a session is of no use any more, though it may still answer: of a server that is read-only (a
+# standby, or demoted), or that has said goodbye.
+_USELESS = {"25006", "57P01", "57P02", "57P03", "57P04", "57P05"}
 # A character that the database's encoding lacks, a NUL, half a surrogate pair, a number out of range.
 _DATA_EXCEPTION = "22"
 
@@ -44,8 +45,7 @@ def create_engine(
     All in seconds: `pool_timeout` is how long one waits for a connection when all are in use, `connect_timeout` for a
     new one, and `command_timeout` for an answer, whatever the server's own limit is: who lifts that one lifts both.
     """
-    dsn = database_url.replace("postgresql+asyncpg://", "postgresql://", 1)
-    return create_async_engine(
+    engine = create_async_engine(
         "postgresql+asyncpg://",
         pool_size=pool_size,
         max_overflow=0,
@@ -53,19 +53,26 @@ def create_engine(
         pool_pre_ping=pre_ping,
         hide_parameters=True,  # an error's text goes into logs and histories, and what was asked for names people
         connect_args={
-            "async_creator_fn": partial(asyncpg.connect, dsn),
+            "async_creator_fn": partial(open_session, plain(database_url)),
             "timeout": connect_timeout,
             "command_timeout": command_timeout,
-            "server_settings": {
-                "application_name": application_name,
-                "lock_timeout": _milliseconds(LOCK_TIMEOUT),
-                "statement_timeout": _milliseconds(STATEMENT_TIMEOUT),
-                "idle_in_transaction_session_timeout": _milliseconds(IDLE_IN_TRANSACTION_TIMEOUT),
-                "tcp_keepalives_idle": str(KEEPALIVE_IDLE),
-                "timezone": "UTC",
-            },
+            "server_settings": {"application_name": application_name},
         },
     )
+    event.listen(engine.sync_engine, "handle_error", _throw_away)
+    return engine
+
+
+def _throw_away(context: ExceptionContext) -> None:
+    """A failover leaves sessions behind that answer every `SELECT 1`, and refuse to write for as long as they live. The
+    first that says so takes all of the pool along."""
+    if sqlstate(context.original_exception) in _USELESS:
+        context.is_disconnect = True
+
+
+def sqlstate(error: BaseException | None) -> str:
+    """PostgreSQL's five characters, or "" where it has said nothing. Of SQLAlchemy's errors and of the driver's."""
+    return str(getattr(getattr(error, "orig", error), "sqlstate", None) or "")
 
 
 @asynccontextmanager
@@ -81,7 +88,7 @@ async def transaction(engine: AsyncEngine, step: Step) -> AsyncIterator[AsyncCon
             yield connection
             await failpoint(step, Boundary.BEFORE_COMMIT)
     except DBAPIError as error:
-        state = getattr(error.orig, "sqlstate", None) or ""
+        state = sqlstate(error)
         if not state.startswith(_DATA_EXCEPTION):
             raise
         raise UnstorableData(f"PostgreSQL cannot store what it was given (SQLSTATE {state})") from None
@@ -91,7 +98,3 @@ async def transaction(engine: AsyncEngine, step: Step) -> AsyncIterator[AsyncCon
 def autocommit(engine: AsyncEngine) -> AsyncEngine:
     """The same pool for single statements, each a transaction of its own: one round trip instead of three."""
     return engine.execution_options(isolation_level="AUTOCOMMIT")
-
-
-def _milliseconds(seconds: float) -> str:
-    return str(int(seconds * 1000))

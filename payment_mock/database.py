@@ -9,8 +9,11 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from typing import Any
 
 import asyncpg
+from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
@@ -23,8 +26,21 @@ log = logging.getLogger(__name__)
 UNREACHABLE = (OSError, TimeoutError, SQLAlchemyError)
 # SQLSTATE classes of a server that is away, starting, stopping, full, or short of our database or tables (which the
 # first start makes): the same request may succeed later.
-_TRANSIENT = ("08", "28", "3D", "3F", "40", "42P01", "53", "57")
+_TRANSIENT = ("08", "25006", "28", "3D", "3F", "40", "42P01", "53", "57")
 _RETRY_FIRST, _RETRY_CAP = 0.1, 2.0
+
+# A session that was opened while the server was read-only stays so; and these have said goodbye.
+_USELESS = ("25006", "57P")
+# So many numbers do not fit into so little memory, and go to the disk, should there be room.
+_TRY = """
+    DO $$ BEGIN
+        IF current_setting('transaction_read_only') = 'on' THEN
+            RAISE read_only_sql_transaction USING MESSAGE = 'this session may not write';
+        END IF;
+        PERFORM set_config('work_mem', '64kB', true);
+        PERFORM count(*) FROM generate_series(1, 8000);
+    END $$
+"""
 
 
 class Database:
@@ -44,12 +60,13 @@ class Database:
             pool_use_lifo=True,
             hide_parameters=True,
             connect_args={
-                "async_creator_fn": partial(asyncpg.connect, settings.dsn),
+                "async_creator_fn": partial(_connect, settings.dsn),
                 "timeout": 5,
                 "command_timeout": 30,
-                "server_settings": {"application_name": "payment_mock", "jit": "off"},
+                "server_settings": {"application_name": "payment_mock"},
             },
         )
+        event.listen(self._engine.sync_engine, "handle_error", _throw_away)
         self._transactional = self._engine.execution_options(isolation_level="READ COMMITTED")
         self.ready = asyncio.Event()
 
@@ -69,6 +86,11 @@ class Database:
         async with self._engine.connect() as connection:
             yield connection
 
+    async def check(self) -> None:
+        """Raises `DBAPIError` (or what a connection raises that cannot be had) unless PostgreSQL takes writes now."""
+        async with self.single() as connection:
+            await connection.exec_driver_sql(_TRY)
+
     async def prepare(self) -> None:
         """Connect and migrate; while PostgreSQL is away, say so and try again, for ever."""
         delay = _RETRY_FIRST
@@ -85,6 +107,18 @@ class Database:
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+async def _connect(dsn: str, **options: Any) -> asyncpg.Connection:
+    connection = await asyncpg.connect(dsn, **options)
+    await connection.execute("SET jit = off")  # not at the session's start: a pooler would refuse it
+    return connection
+
+
+def _throw_away(context: ExceptionContext) -> None:
+    """Of a server that was demoted, or went: with this connection all others of the pool."""
+    if str(getattr(context.original_exception, "sqlstate", None)).startswith(_USELESS):
+        context.is_disconnect = True
 
 
 def is_unreachable(error: BaseException) -> bool:

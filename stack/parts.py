@@ -30,7 +30,13 @@ def build(config: StackConfig, credentials: Credentials) -> list[Part]:
             config, credentials, "payment", "payment_mock", needs=("setup",), port=config.payment_port
         ),
         "worker": lambda: _python(
-            config, credentials, "worker", "worker", needs=("setup", "temporal"), port=config.worker_port
+            config,
+            credentials,
+            "worker",
+            "worker",
+            needs=("setup", "temporal"),
+            port=config.worker_port,
+            stop_within=15.0,
         ),
         "gateway": lambda: _python(
             config, credentials, "gateway", "api", needs=("setup", "temporal"), port=config.api_port
@@ -53,6 +59,7 @@ def _python(
     needs: tuple[str, ...],
     port: int = 0,
     once: bool = False,
+    stop_within: float = 10.0,
 ) -> Part:
     return Part(
         name=name,
@@ -64,4 +71,5 @@ def _python(
         needs=needs,
         ready=None if once else partial(http_ok, f"http://127.0.0.1:{port}/readyz"),
         once=once,
+        stop_within=stop_within,
     )

@@ -12,25 +12,26 @@ import uvloop
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
-from temporalio.service import RPCError
+from temporalio.runtime import Runtime
 
 from checkout.errors import SettingsError
 from checkout.ids import TASK_QUEUE
 from db.engine import create_engine
+from db.session import check_sessions
+from db.writing import WriteWatch
 from runtime import failpoints
 from runtime.connection import connect, connection_settings, prometheus_runtime
 from runtime.logs import configure_logging
 from runtime.settings import Settings, load_settings
 from worker import warehouse
 from worker.app import Dependencies, create_worker
-from worker.health import HealthServer
+from worker.health import HealthServer, PollerWatch
 from worker.payments.stripe_adapter import StripeProvider
-from worker.schedule import ensure_sweep, has_sweep
+from worker.schedule import keep_sweeping
 
 logger = logging.getLogger("worker")
 
 _RETRY_PAUSE = 0.3
-_SCHEDULE_PAUSE = 2.0
 
 
 @contextlib.asynccontextmanager
@@ -60,48 +61,44 @@ async def _run(settings: Settings) -> None:
     # Temporal's own metrics (task latencies, failures, slots), for Prometheus; off unless asked for.
     runtime = prometheus_runtime(settings.worker_metrics) if settings.worker_metrics else None
     health = HealthServer(settings.worker_port, settings.worker_host)
-    async with health, _engine(settings) as engine:
-        client = None
-        while client is None and not stop.is_set():
-            try:
-                client = await connect(settings, runtime=runtime)
-            except RuntimeError as error:
-                logger.warning("Temporal is not there yet, trying again: %s", error)
-                await asyncio.sleep(_RETRY_PAUSE)
+    async with health, _engine(settings) as engine, WriteWatch(engine) as writing:
+        client = await _connected(settings, stop, runtime)
         if client is None:
             return
         dependencies = Dependencies(
             engine, StripeProvider(settings), client, settings.dispatch_duration, settings.sweep_grace
         )
-        async with create_worker(dependencies):
-            health.is_ready = True
+        async with create_worker(dependencies), PollerWatch(client) as pollers:
+            health.trouble = lambda: writing.trouble or pollers.trouble
             logger.info("Worker polls task queue %r", TASK_QUEUE)
-            schedule = asyncio.create_task(_keep_sweeping(client, settings.sweep_interval))
-            dispatching = asyncio.create_task(warehouse.keep_dispatching(engine))
+            tasks = [
+                asyncio.create_task(keep_sweeping(client, settings.sweep_interval)),
+                asyncio.create_task(warehouse.keep_dispatching(engine)),
+            ]
             await stop.wait()
-            health.is_ready = False
-            schedule.cancel()
-            dispatching.cancel()
+            logger.info("Worker stops: it takes no more work, and ends what it is at")
+            health.trouble = lambda: "The worker is stopping"
+            for task in tasks:
+                task.cancel()
     logger.info("Worker stopped")
 
 
-async def _keep_sweeping(client: Client, interval: float) -> None:
-    """Set the sweep's schedule, and again whenever it is gone: Temporal may lose all it knew, PostgreSQL does not."""
-    is_set = False
-    while True:
+async def _connected(settings: Settings, stop: asyncio.Event, runtime: Runtime | None) -> Client | None:
+    """Tried until Temporal is there; None when the process is to stop before that."""
+    while not stop.is_set():
         try:
-            if not is_set or not await has_sweep(client):
-                await ensure_sweep(client, interval)
-            is_set = True
-        except RPCError as error:
-            logger.warning("The sweep's schedule cannot be set yet: %s", error)
-        await asyncio.sleep(interval if is_set else _SCHEDULE_PAUSE)
+            return await connect(settings, runtime=runtime)
+        except RuntimeError as error:
+            logger.warning("Temporal is not there yet, trying again: %s", error)
+            await asyncio.sleep(_RETRY_PAUSE)
+    return None
 
 
 def main() -> int:
     try:
         settings = load_settings()
         connection_settings()
+        asyncio.run(check_sessions(settings.database_url.get_secret_value()))
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2

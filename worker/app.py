@@ -90,6 +90,7 @@ def create_worker(
         workflows=WORKFLOWS,
         activities=dependencies.activities(task_queue),
         workflow_runner=workflow_runner or UnsandboxedWorkflowRunner(),
+        graceful_shutdown_timeout=policies.DRAIN,
         max_cached_workflows=2000,
         max_concurrent_workflow_tasks=40,
         max_concurrent_local_activities=20,

@@ -87,5 +87,9 @@ REFUSED_PAUSE = timedelta(seconds=30)
 # A refund that is refused is tried again for as long as it takes, ever more rarely.
 LONGEST_REFUSED_PAUSE = timedelta(hours=1)
 
+# How long steps that are under way may take to end when the worker stops. Above the attempt of each but one: a worker
+# that opens a session for longer leaves that to the next attempt, as one that dies does.
+DRAIN = PROVIDER.attempt + timedelta(seconds=1)
+
 SWEEP_ATTEMPT = timedelta(seconds=20)
 SWEEP_RETRY = RetryPolicy(maximum_attempts=3)

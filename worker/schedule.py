@@ -1,5 +1,7 @@
 """The Temporal Schedule that runs the sweep."""
 
+import asyncio
+import logging
 from datetime import timedelta
 
 from temporalio.client import (
@@ -17,6 +19,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from checkout.ids import SWEEP_SCHEDULE_ID
 from worker.starting import sweep_action
+
+logger = logging.getLogger("worker")
+
+_PAUSE = 2.0  # seconds between two tries to set it
 
 
 def _schedule(interval: float) -> Schedule:
@@ -50,3 +56,17 @@ async def ensure_sweep(client: Client, interval: float) -> None:
             return ScheduleUpdate(schedule=schedule)
 
         await client.get_schedule_handle(SWEEP_SCHEDULE_ID).update(update)
+
+
+async def keep_sweeping(client: Client, interval: float) -> None:
+    """Until cancelled: set the schedule, and again whenever it is gone. Temporal may lose all it knew, PostgreSQL does
+    not."""
+    is_set = False
+    while True:
+        try:
+            if not is_set or not await has_sweep(client):
+                await ensure_sweep(client, interval)
+            is_set = True
+        except Exception as error:  # of any kind: nobody would start this again
+            logger.warning("The sweep's schedule cannot be set yet: %s", error)
+        await asyncio.sleep(interval if is_set else _PAUSE)

@@ -10,6 +10,7 @@ from temporalio.service import RPCError
 
 from api.problems import unavailable
 from api.state import GatewayDependency
+from checkout.errors import WritesRefused
 
 router = APIRouter(tags=["probes"])
 
@@ -22,7 +23,11 @@ async def livez() -> PlainTextResponse:
 
 @router.get("/readyz")
 async def readyz(gateway: GatewayDependency) -> JSONResponse:
-    """PostgreSQL and Temporal answer too."""
+    """PostgreSQL takes writes, and Temporal answers."""
+    try:
+        await gateway.writing.look()
+    except WritesRefused as refusal:
+        raise unavailable(f"{refusal}.") from None
     async with gateway.engine.connect() as connection:
         await connection.execute(text("SELECT 1 FROM shop.products LIMIT 1"))
     try:

@@ -1,13 +1,12 @@
-"""Probes: `/livez` says that the process answers, `/readyz` that it can reach its database."""
+"""Probes: `/livez` says that the process answers, `/readyz` that its database takes writes."""
 
 import asyncio
 
-from sqlalchemy import text
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from payment_mock.database import UNREACHABLE
+from payment_mock.database import UNREACHABLE, brief
 from payment_mock.service import Service
 
 
@@ -20,10 +19,10 @@ async def readyz(request: Request) -> JSONResponse:
     if not service.database.ready.is_set():
         return JSONResponse({"status": "starting", "database": "not migrated yet"}, 503)
     try:
-        async with asyncio.timeout(2), service.database.single() as connection:
-            await connection.execute(text("SELECT 1"))
+        async with asyncio.timeout(2):
+            await service.database.check()
     except UNREACHABLE as error:
-        return JSONResponse({"status": "unavailable", "database": type(error).__name__}, 503)
+        return JSONResponse({"status": "unavailable", "database": brief(error)}, 503)
     return JSONResponse({"status": "ok"})
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 from temporalio.client import Client
@@ -36,6 +37,17 @@ async def shop(fragile: Stack) -> AsyncIterator[Shop]:
         yield shop
 
 
+async def until_ready(shop: Shop, *parts: str, is_ready: bool = True) -> None:
+    """Each part's own word. The time is what a probe every few seconds, and a reconnection, take."""
+    for part in parts:
+
+        async def says_so(url: str = f"{shop.stack.urls[part]}/readyz") -> bool:
+            async with httpx.AsyncClient(timeout=5) as client:
+                return (await client.get(url)).status_code == (200 if is_ready else 503)
+
+        await eventually(says_so, within=15, what=f"the {part} being {'ready' if is_ready else 'not ready'}")
+
+
 async def test_without_a_worker_the_checkout_waits_and_the_key_resumes_it(shop: Shop) -> None:
     await shop.stack.stop_part("worker")
     key = shop.key()
@@ -59,12 +71,46 @@ async def test_while_a_server_is_away_the_answer_is_503_and_the_same_key_works_a
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert answer.headers["retry-after"].isdigit()
     assert (await shop.http.get("/readyz")).status_code == 503
+    await until_ready(shop, "worker", is_ready=False)
     await shop.stack.start_part(part)
+    await until_ready(shop, "worker", "gateway")
 
     async def works() -> bool:
         return (await shop.post(key)).status_code == 200
 
     await eventually(works, within=RECOVERY)
+
+
+async def test_sessions_that_a_failover_left_read_only_are_given_up(shop: Shop) -> None:
+    """They answer every `SELECT 1`, and refuse to write for as long as they live, long after the server takes writes
+    again. Nobody kills a process here."""
+    parts = ("gateway", "worker", "payment")
+    before = await shop.buy()
+    owner = await asyncpg.connect(shop.stack.database_url.rpartition("/")[0] + "/postgres")
+    database = shop.stack.database_url.rpartition("/")[2]
+
+    async def end_sessions() -> None:
+        statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1"
+        await owner.execute(statement.replace("$1", f"'{database}'"))
+
+    try:
+        await owner.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
+        await end_sessions()
+        await until_ready(shop, *parts, is_ready=False)
+        left = await shop.available("pen")
+        answer = await shop.post()
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        assert answer.headers["idempotency-key"]
+        assert (await shop.post(before["checkout_key"])).json() == before, "what is known can be read"
+    finally:
+        await owner.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
+        await owner.close()
+    await until_ready(shop, *parts)
+    assert await shop.available("pen") == left
+    assert (await shop.post(answer.headers["idempotency-key"])).status_code == 200
+    assert (await shop.payment.pay(before["session_id"])).status_code == 204
+    await shop.restock("pen", 1)
+    await shop.until(before["order_id"], "fulfilled", "dispatched", within=RECOVERY)
 
 
 async def test_a_webhook_that_finds_temporal_away_is_sent_again(shop: Shop) -> None:

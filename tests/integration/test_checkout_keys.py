@@ -19,6 +19,7 @@ from checkout.fingerprint import cart_fingerprint
 from checkout.orders import CartLine
 from checkout.payments import PaymentSession
 from db import orders
+from db.writing import WriteWatch
 from stack.stack import Stack
 from tests.support.rig import Rig, gateway, settings_for
 
@@ -90,7 +91,7 @@ async def test_a_checkout_that_ended_between_look_and_start_is_not_run_again(sho
     options = shop.temporal.config()
     overtaker = _Overtaken(shop)
     options["interceptors"] = [overtaker]
-    slow = Checkouts(shop.engine, Client(**options), shop.settings, Stopping())
+    slow = Checkouts(shop.engine, Client(**options), shop.settings, Stopping(), WriteWatch(shop.engine))
     outcome = await slow.buy(Buy("overtaken", [CartLine("pen", 1)], None), is_new_key=False)
     assert outcome.order is not None
     assert outcome.is_replay

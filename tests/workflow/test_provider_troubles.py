@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-import worker.activities.payments
 from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnreachable
 from checkout.orders import CartLine, OrderStatus, Reason
 from checkout.payments import PaymentSession, SessionState, SessionStatus
@@ -162,15 +161,14 @@ async def test_a_long_look_for_the_session_is_not_taken_for_a_dead_worker(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert policies.OPEN_SESSION.attempt >= timedelta(minutes=5)
-    hasty = replace(policies.OPEN_SESSION, quick=timedelta(seconds=3), heartbeat=timedelta(seconds=5))
+    hasty = replace(policies.OPEN_SESSION, quick=timedelta(seconds=1), heartbeat=timedelta(seconds=3))
     monkeypatch.setattr(policies, "OPEN_SESSION", hasty)
-    monkeypatch.setattr(worker.activities.payments, "_BEAT", 0.2)
     looks = 0
 
     async def look_long(_: object) -> None:
         nonlocal looks
         looks += 1
-        await asyncio.sleep(8)
+        await asyncio.sleep(6)
 
     monkeypatch.setattr(lab.provider, "find_session", look_long)
     lab.provider.fail["create"] = always(PaymentRefused("400"))

@@ -22,21 +22,20 @@ IDEMPOTENCY_KEY_LIFETIME = timedelta(hours=20)
 # Under how many idempotency keys a session is asked for, each after the first because the one before is stuck.
 SESSION_KEYS = 5
 
-_BEAT = 2.0  # seconds
-
 
 @asynccontextmanager
 async def _beating() -> AsyncIterator[None]:
     """Tell Temporal now and then that this goes on. A look-up reads as many pages as the shop had sessions meanwhile,
     and each call has its own limit: what must be bounded is only how long a dead worker is waited for."""
 
-    async def beat() -> None:
+    async def beat(pause: timedelta) -> None:
         while True:
-            await asyncio.sleep(_BEAT)
+            await asyncio.sleep(pause.total_seconds())
             activity.heartbeat()
 
-    is_regular = activity.in_activity() and not activity.info().is_local  # only of those Temporal waits for beats
-    beating = asyncio.create_task(beat()) if is_regular else None
+    # None of a local activity: of that, Temporal waits for no beats.
+    limit = activity.info().heartbeat_timeout if activity.in_activity() else None
+    beating = asyncio.create_task(beat(limit / 5)) if limit else None
     try:
         yield
     finally:

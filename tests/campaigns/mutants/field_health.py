@@ -1,6 +1,6 @@
 """Bugs planted in what watches over the others: keepers of orders, probes, connections."""
 
-from tests.campaigns.mutants.anchors import Code
+from tests.campaigns.mutants.anchors import Code, Text
 from tests.campaigns.mutants.mutant import Mutant, bug
 
 FIELD_HEALTH: tuple[Mutant, ...] = (
@@ -40,5 +40,89 @@ FIELD_HEALTH: tuple[Mutant, ...] = (
         Code("audit._audit_workflows", "RPCError", "ZeroDivisionError"),
         breaks="one order that cannot be asked about would leave the shop without an audit",
         tests="test_the_audit_tells_of_an_order_that_nobody_can_ask_about_and_of_the_others",
+    ),
+    bug(
+        "useless-sessions-are-thrown-away",
+        Code("engine._throw_away", "context.is_disconnect = True", "pass"),
+        breaks="after a failover nothing could be written until somebody killed the processes",
+        tests="test_a_session_that_became_read_only_is_thrown_away_with_all_of_its_pool",
+    ),
+    bug(
+        "useless-sessions-of-the-payment-service-too",
+        Code("database._throw_away", "context.is_disconnect = True", "pass"),
+        breaks="after a failover nobody could pay until somebody killed the payment service",
+        tests="test_sessions_that_a_failover_left_read_only_are_given_up",
+    ),
+    bug(
+        "a-full-disk-is-seen",
+        Text("writing._TRY", "PERFORM count(*) FROM generate_series(1, 8000);", ""),
+        breaks="with its disk full, a shop would call itself ready",
+        tests="test_with_the_disk_full_nobody_can_buy_and_nothing_is_held_and_afterwards_all_goes_on",
+    ),
+    bug(
+        "no-checkout-begins-without-room",
+        Code("Checkouts._buy", "self._writing.check()", ""),
+        breaks="while nothing can be written, each Buy would leave a checkout that holds stock later",
+        tests="test_with_the_disk_full_nobody_can_buy_and_nothing_is_held_and_afterwards_all_goes_on",
+    ),
+    bug(
+        "an-outage-is-not-called-progress",
+        Code("Checkouts.buy", "self._writing.check()", "pass"),
+        breaks="who buys in the moment the disk is full would be told to wait for nothing",
+        tests="test_with_the_disk_full_nobody_can_buy_and_nothing_is_held_and_afterwards_all_goes_on",
+    ),
+    bug(
+        "a-failed-write-counts",
+        Code("WriteWatch.look", "time.monotonic() - self._failed_at >= self._remembered", "True"),
+        breaks="room for a temporary file would be taken for room in the tables",
+        tests="test_a_write_that_failed_for_want_of_room_counts_for_a_while",
+    ),
+    bug(
+        "limits-are-read-back",
+        Code("db.session.open_session", "not holds", "False"),
+        breaks="behind a pooler that keeps SET to itself, a frozen process would hold its locks for ever",
+        tests="test_limits_that_do_not_hold_are_refused_by_name",
+    ),
+    bug(
+        "a-pooler-of-transactions-is-refused",
+        Code("db.session.check_sessions", "len(processes[0]) > 1 or processes[0] & processes[1]", "False"),
+        breaks="our limits would be those of whoever has the session next",
+        tests="test_a_pooler_of_transactions_is_refused",
+    ),
+    bug(
+        "a-worker-is-heard-or-not-ready",
+        Code("PollerWatch.look", "is_heard", "True"),
+        breaks="a worker whose polls come to nothing would be called ready",
+        tests="test_polls_that_stopped_are_told_from_polls_that_go_on",
+    ),
+    bug(
+        "steps-may-end",
+        Code("app.create_worker", "policies.DRAIN", "policies.DRAIN * 0"),
+        breaks="each stop of a worker would cut through the steps it is at",
+        tests="test_a_step_that_is_under_way_may_end_when_the_worker_stops",
+    ),
+    bug(
+        "the-schedule-is-made-again",
+        Code("schedule.keep_sweeping", "not is_set or not await has_sweep(client)", "not is_set"),
+        breaks="after a loss of Temporal's data no sweep would ever run again",
+        tests="test_the_sweeps_schedule_is_made_again_when_it_is_gone",
+    ),
+    bug(
+        "beats-come-before-they-are-missed",
+        Code("payments._beating", "limit / 5", "limit * 3"),
+        breaks="a long look for a session would be cut short and begun anew for ever",
+        tests="test_a_long_look_for_the_session_is_not_taken_for_a_dead_worker",
+    ),
+    bug(
+        "streams-read-again-after-a-gap",
+        Code("OrderEventHub._listen_once", "self._wake_all()", ""),
+        breaks="an open order page would never show what happened while PostgreSQL was away",
+        tests="test_an_open_stream_tells_what_happened_while_nobody_listened",
+    ),
+    bug(
+        "a-demoted-server-is-not-listened-to",
+        Code("OrderEventHub._listen_once", "await driver.fetchval('SHOW transaction_read_only') == 'on'", "False"),
+        breaks="after a failover no order page would move by itself",
+        tests="test_a_server_that_was_demoted_is_not_listened_to",
     ),
 )

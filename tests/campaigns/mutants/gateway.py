@@ -24,7 +24,7 @@ GATEWAY = (
     ),
     bug(
         "database-is-asked-first",
-        Code("Checkouts.buy", "None if is_new_key else await self._find(buy.checkout_key)", "None"),
+        Code("Checkouts._buy", "None if is_new_key else await self._find(buy.checkout_key)", "None"),
         breaks="a key that Temporal forgot would start another checkout",
         tests="test_a_key_that_temporal_forgot_is_answered_from_the_database_and_starts_nothing",
     ),

@@ -28,6 +28,7 @@ from api.orders import Orders
 from api.stopping import Stopping
 from checkout.orders import Order
 from db import order_queries
+from db.writing import WriteWatch
 from runtime.connection import data_converter
 from tests.campaigns.schedules.provider import LedgerProvider
 from tests.support.lab import Lab
@@ -101,7 +102,7 @@ class World:
         await Lab.register_search_attributes(self.client)
         dependencies = Dependencies(self.engine, self.provider, self.client, dispatch_duration=0.0)
         await self._servers.enter_async_context(create_worker(dependencies))
-        self.checkouts = Checkouts(self.engine, self.client, self._settings, Stopping())
+        self.checkouts = Checkouts(self.engine, self.client, self._settings, Stopping(), WriteWatch(self.engine))
         self.service = Orders(self.engine, self.client, Stopping())
 
     async def lose_temporal(self) -> None:

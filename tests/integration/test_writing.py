@@ -1,0 +1,162 @@
+"""A PostgreSQL that answers and can store nothing: its disk is full, or it is read-only."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from checkout.errors import WritesRefused
+from checkout.orders import CartLine, OrderStatus
+from db.engine import create_engine
+from db.writing import WriteWatch
+from stack.stack import Stack
+from tests.support.databases import DatabaseServer, connected
+from tests.support.eventually import eventually
+from tests.support.orders import on_hand, open_order
+from tests.support.rig import Rig, rig
+
+NO_ROOM = """
+    CREATE FUNCTION shop.no_room() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN RAISE disk_full USING MESSAGE = 'could not extend file: No space left on device'; END $$;
+    CREATE TRIGGER no_room BEFORE INSERT ON shop.orders FOR EACH ROW EXECUTE FUNCTION shop.no_room();
+"""
+
+
+@contextlib.contextmanager
+def small_disk(path: Path, like: Path) -> Iterator[None]:
+    """A file system of 32 MB at `path`, for whom `like` belongs to."""
+    owner = like.stat()
+    path.mkdir()
+    options = f"size=32m,mode=700,uid={owner.st_uid},gid={owner.st_gid}"
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", path], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("a disk of its own needs the right to mount one")
+    try:
+        (path / "tables").mkdir()
+        os.chown(path / "tables", owner.st_uid, owner.st_gid)
+        yield
+    finally:
+        subprocess.run(["umount", path], check=True)
+
+
+@pytest.fixture
+async def cramped(
+    database_server: DatabaseServer, scratch: Path, temporal_server: Stack
+) -> AsyncIterator[tuple[Rig, Path]]:
+    """A shop whose tables lie on a small disk."""
+    disk = scratch / "small-disk"
+    async with connected(database_server.url("postgres")) as owner:
+        with small_disk(disk, like=Path(await owner.fetchval("SHOW data_directory"))):
+            await owner.execute(f"CREATE TABLESPACE small LOCATION '{disk}/tables'")
+            async with database_server.copy(options="TABLESPACE small") as url:
+                engine = create_engine(url, pool_timeout=60, connect_timeout=10)
+                async with rig(url, engine, temporal_server) as shop:
+                    yield shop, disk
+                await engine.dispose()
+            await owner.execute("DROP TABLESPACE small")
+
+
+def fill(disk: Path) -> Path:
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(8192))
+    assert shutil.disk_usage(disk).free == 0
+    return ballast
+
+
+async def test_with_the_disk_full_nobody_can_buy_and_nothing_is_held_and_afterwards_all_goes_on(
+    cramped: tuple[Rig, Path],
+) -> None:
+    shop, disk = cramped
+    left = await on_hand(shop.engine, "pen")
+    ballast = fill(disk)
+
+    # In the very first moment nobody knows: the checkout begins, and is not called under way.
+    first = await shop.press("too-early")
+    assert (first.status_code, first.headers["idempotency-key"]) == (503, "too-early")
+    assert (await shop.http.get("/readyz")).status_code == 503
+    # From then on none begins, and nobody waits to hear it.
+    async with asyncio.timeout(2):
+        assert (await shop.press("too-late")).status_code == 503
+    assert not await shop.is_known("too-late")
+    assert await on_hand(shop.engine, "pen") == left
+
+    ballast.unlink()
+
+    async def is_ready() -> bool:
+        return (await shop.http.get("/readyz")).status_code == 200
+
+    await eventually(is_ready, within=10, what="the gateway being ready again")
+    for key in ("too-early", "too-late"):
+        order_id = (await shop.buy(key)).json()["order_id"]
+        assert (await shop.order(order_id)).status is OrderStatus.AWAITING_PAYMENT
+
+
+async def test_a_write_that_failed_for_want_of_room_counts_for_a_while(engine: AsyncEngine) -> None:
+    """Whatever a look says: a temporary file may find room where a table finds none."""
+    watch = WriteWatch(engine, remembered=0.5)
+    await watch.look()
+    async with engine.begin() as connection:
+        for statement in NO_ROOM.strip().split(";\n"):
+            await connection.exec_driver_sql(statement)
+    with pytest.raises(DBAPIError):
+        await open_order(engine, "k", CartLine("pen", 1))
+    assert "disk is full" in (watch.refusal or "")
+    with pytest.raises(WritesRefused, match="disk is full"):
+        await watch.look()
+
+    async def is_over() -> bool:
+        try:
+            await watch.look()
+        except WritesRefused:
+            return False
+        return watch.trouble is None
+
+    await eventually(is_over, within=5)
+
+
+async def process(connection: AsyncConnection) -> int:
+    return int((await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one())
+
+
+async def test_a_session_that_became_read_only_is_thrown_away_with_all_of_its_pool(engine: AsyncEngine) -> None:
+    watch = WriteWatch(engine)
+    async with engine.connect() as first, engine.connect() as second:
+        stale = {await process(first), await process(second)}
+        for connection in (first, second):
+            await connection.exec_driver_sql("SET default_transaction_read_only = on")
+            await connection.commit()
+    await watch.look()  # at a session of the server as it is now, which takes writes
+    assert watch.refusal is None
+    async with engine.connect() as first, engine.connect() as second:
+        assert not stale & {await process(first), await process(second)}
+
+
+async def test_a_server_that_is_read_only_refuses_until_it_is_not(database_url: str, engine: AsyncEngine) -> None:
+    watch, name = WriteWatch(engine), database_url.rpartition("/")[2]
+    async with connected(database_url) as owner:
+        await owner.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        for _ in range(2):
+            with pytest.raises(WritesRefused, match="read-only"):
+                await watch.look()
+        await owner.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    await watch.look()
+    assert (watch.refusal, watch.trouble) == (None, None)
+
+
+async def test_a_postgresql_that_is_away_is_trouble_and_no_refusal() -> None:
+    nowhere = create_engine("postgresql://nobody@127.0.0.1:1/nothing")
+    watch = WriteWatch(nowhere)
+    with pytest.raises((OSError, asyncpg.PostgresError)):
+        await watch.look()
+    assert (watch.refusal, "does not answer" in (watch.trouble or "")) == (None, True)
