@@ -71,36 +71,38 @@ async def compare(plan: Plan, folder: Path, phase: Phase) -> Json:
 async def _turn(
     who: Contestant, number: int, what: list[Workload], quick: bool, postgres: Postgres, folder: Path, phase: Phase
 ) -> list[Json]:
-    results = []
+    """What goes wrong is a result as well: an hour of other turns is not lost for it."""
+    results: list[Json] = []
+
+    def note(workload: str, result: Json) -> None:
+        results.append({"who": who.name, "round": number, "workload": workload, **result})
+
     phase("starting", 0, 1)
-    async with running(who, postgres, folder, **_ENV) as shop:
-        if who.dialect == "shop":
-            await _stock(shop.stack.database_url)
-        async with Watch(shop.target) as watch:
-            turn = Turn(shop, watch, quick, phase)
-            await warm_up(shop.target, Load(CLIENTS, turn.size(120, 30), turn.size(120, 30)), watch, phase)
-            for workload in what:
-                start = time.perf_counter()
-                try:
-                    result = await workload.do(turn)
-                except Exception as error:
-                    result = {"failed": f"{type(error).__name__}: {error}"}
-                turn.found[workload.name] = result
-                results.append(
-                    {
-                        "who": who.name,
-                        "round": number,
-                        "workload": workload.name,
-                        "took": time.perf_counter() - start,
-                        **result,
-                    }
-                )
-        if who.dialect == "shop":
-            phase("auditing", 0, 1)
-            dispatches = "worker" in who.parts and not who.instead
-            violations = await _violations(shop.stack.database_url, dispatches)
-            results.append({"who": who.name, "round": number, "workload": "audit", "violations": violations})
+    try:
+        async with running(who, postgres, folder, **_ENV) as shop:
+            if who.dialect == "shop":
+                await _stock(shop.stack.database_url)
+            async with Watch(shop.target) as watch:
+                turn = Turn(shop, watch, quick, phase)
+                await warm_up(shop.target, Load(CLIENTS, turn.size(120, 30), turn.size(120, 30)), watch, phase)
+                for workload in what:
+                    start = time.perf_counter()
+                    try:
+                        turn.found[workload.name] = await workload.do(turn)
+                    except Exception as error:
+                        turn.found[workload.name] = _failure(error)
+                    note(workload.name, {"took": time.perf_counter() - start, **turn.found[workload.name]})
+            if who.dialect == "shop":
+                phase("auditing", 0, 1)
+                dispatches = "worker" in who.parts and not who.instead
+                note("audit", {"violations": await _violations(shop.stack.database_url, dispatches)})
+    except Exception as error:
+        note("turn", _failure(error))
     return results
+
+
+def _failure(error: Exception) -> Json:
+    return {"failed": f"{type(error).__name__}: {error}"}
 
 
 def _labelled(phase: Phase, label: str) -> Phase:

@@ -80,6 +80,8 @@ def _curves(document: Json, workload: str, x: str, label: str, path: Path) -> Pa
         if each["workload"] != workload or "levels" not in each:
             continue
         levels = [level for level in each["levels"] if level["buy_to_answer"]]
+        if not levels:
+            continue  # nothing but errors, which the results tell
         where = [level["load"][x] for level in levels]
         style: Json = {"color": _COLOURS[each["who"]], "marker": ".", "label": CONTESTANTS[each["who"]].title}
         both[0].plot(where, [level["throughput"] for level in levels], **style)
@@ -89,11 +91,12 @@ def _curves(document: Json, workload: str, x: str, label: str, path: Path) -> Pa
         )
     both[0].set_ylabel("checkouts a second")
     both[1].set_ylabel("Buy to answer, ms: p50, p99 dotted")
-    both[1].set_yscale("log")
     for axes in both:
         axes.set_xlabel(label)
-        axes.set_xscale("log")
-    both[0].legend(fontsize=7, frameon=False)
+    if both[0].lines:
+        both[0].set_xscale("log")
+        both[1].loglog()
+        both[0].legend(fontsize=7, frameon=False)
     return _saved(figure, path)
 
 
