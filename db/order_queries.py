@@ -93,6 +93,11 @@ def order_of(row: Row[Any]) -> Order:
     )
 
 
+def fold_email(email: str) -> str:
+    """As `orders.email_folded` has it: two emails are one for who searches, if only their case differs."""
+    return email.casefold()
+
+
 async def find_by_key(connection: AsyncConnection, checkout_key: str) -> Order | None:
     row = (await connection.execute(_BY_KEY, {"checkout_key": checkout_key})).one_or_none()
     return order_of(row) if row else None

@@ -27,7 +27,7 @@ from checkout.limits import cart_fault, product_faults
 from checkout.orders import CartLine, Order, OrderStatus, Reason
 from checkout.payments import PaymentSession
 from db.inventory import LockedProduct, lock_order_products, lock_products
-from db.order_queries import COLUMNS, find_by_key, get_order, order_of
+from db.order_queries import COLUMNS, find_by_key, fold_email, get_order, order_of
 
 _OPEN = text("""
     WITH wanted AS (
@@ -35,10 +35,10 @@ _OPEN = text("""
                              CAST(:unit_amounts AS bigint[]), CAST(:currencies AS text[]))
                  AS w(sku, name, quantity, unit_amount, currency)
     ), opened AS (
-        INSERT INTO shop.orders (id, checkout_key, fingerprint, status, reason, missing_skus, email, client,
-                                 amount_total, currency, created_at, expires_at, event_count)
-        VALUES (:id, :checkout_key, :fingerprint, :status, :reason, CAST(:missing_skus AS text[]), :email, :client,
-                :amount_total, :currency, :opened_at, :expires_at, 1)
+        INSERT INTO shop.orders (id, checkout_key, fingerprint, status, reason, missing_skus, email,
+                                 email_folded, client, amount_total, currency, created_at, expires_at, event_count)
+        VALUES (:id, :checkout_key, :fingerprint, :status, :reason, CAST(:missing_skus AS text[]), :email,
+                :email_folded, :client, :amount_total, :currency, :opened_at, :expires_at, 1)
         ON CONFLICT (checkout_key) DO NOTHING
         RETURNING *
     ), lines AS (
@@ -180,6 +180,7 @@ async def open_order(connection: AsyncConnection, request: OpenOrderInput) -> Or
                 "reason": Reason.WITHDRAWN if withdrawn else Reason.OUT_OF_STOCK if missing else None,
                 "missing_skus": missing or None,
                 "email": request.email,
+                "email_folded": fold_email(request.email) if request.email is not None else None,
                 "client": request.client,
                 "amount_total": amount_total,
                 "currency": stock[0].currency,

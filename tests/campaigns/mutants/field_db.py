@@ -106,4 +106,10 @@ FIELD_DB = (
         breaks="a product that must not be sold any more would be",
         tests="test_a_withdrawn_product_is_refused_where_it_is_locked_and_its_answer_stays",
     ),
+    bug(
+        "emails-are-found-in-any-case",
+        Code("fold_email", "email.casefold()", "email"),
+        breaks="an operator would tell a customer who waits that there is no such order",
+        tests="test_an_email_is_found_in_any_case",
+    ),
 )
