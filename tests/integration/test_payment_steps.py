@@ -1,16 +1,20 @@
 """The steps at the payment service: what is asked first, what is believed, what is written down once."""
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.testing import ActivityEnvironment
 
 from checkout.contracts import RefundInput
 from checkout.errors import PaymentRefused
 from checkout.orders import CartLine, OrderStatus, Reason
 from tests.support.orders import awaiting, events, fulfil, on_hand, open_order, violations
 from tests.support.provider import FakeProvider, always
+from worker import policies
 from worker.activities.payments import IDEMPOTENCY_KEY_LIFETIME, PaymentActivities
 
 
@@ -45,3 +49,24 @@ async def test_a_refund_told_again_returns_the_stock_of_a_fulfilled_order_once(e
     assert await on_hand(engine, "limited-print") == 10
     assert await events(engine, "refunded") == 1
     assert await violations(engine) == []
+
+
+async def test_a_long_look_for_the_session_tells_in_time_that_it_lives(engine: AsyncEngine) -> None:
+    """Temporal takes it for dead when it has been silent for its heartbeat timeout, and has it done again."""
+    order, provider = await open_order(engine, "k"), FakeProvider(find_takes=2.5)
+    provider.fail["create"] = always(PaymentRefused("no"))
+    beats = [time.monotonic()]
+    regular = ActivityEnvironment()
+    regular.info = replace(regular.info, heartbeat_timeout=timedelta(seconds=1), is_local=False)
+    regular.on_heartbeat = lambda *_: beats.append(time.monotonic())
+    with pytest.raises(PaymentRefused):
+        await regular.run(PaymentActivities(engine, provider).create_payment_session, order)
+    assert len(beats) > 4
+    assert max(later - earlier for earlier, later in pairwise(beats)) < 1
+
+
+def test_a_look_for_the_session_may_be_long_and_is_missed_soon() -> None:
+    policy = policies.OPEN_SESSION
+    assert policy.attempt >= timedelta(minutes=5)
+    assert policy.heartbeat is not None
+    assert policy.heartbeat <= timedelta(seconds=15)

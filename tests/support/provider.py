@@ -27,6 +27,8 @@ class FakeProvider:
     fail: dict[str, Callable[[], None]] = field(default_factory=dict)
     lose_reply: dict[str, Callable[[], None]] = field(default_factory=dict)
     on_expire: Callable[[str], None] | None = None
+    find_takes: float = 0.0
+    """Seconds: the list of a busy shop's sessions is long."""
     created: asyncio.Event = field(default_factory=asyncio.Event)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -51,6 +53,7 @@ class FakeProvider:
 
     async def find_session(self, request: SessionRequest) -> PaymentSession | None:
         self._begin("find")
+        await asyncio.sleep(self.find_takes)
         session_id = self.by_order.get(request.order_id)
         return self._session(session_id) if session_id else None
 

@@ -1,9 +1,5 @@
 """The checkout's story where the payment service is away, refuses, or says what was not agreed."""
 
-import asyncio
-from dataclasses import replace
-from datetime import timedelta
-
 import pytest
 
 from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnreachable
@@ -14,7 +10,6 @@ from tests.support.eventually import eventually
 from tests.support.lab import Lab
 from tests.support.provider import FakeProvider, always, times
 from tests.support.unhealthy_shop import mend_missing_reservations, run
-from worker import policies
 from worker.workflows.checkout import CheckoutWorkflow
 
 
@@ -155,26 +150,6 @@ async def test_a_refusal_after_the_session_was_recorded_changes_nothing(lab: Lab
     lab.provider.pay("cs_first")
     await lab.tell(handle)
     assert (await handle.result()).status is OrderStatus.FULFILLED
-
-
-async def test_a_long_look_for_the_session_is_not_taken_for_a_dead_worker(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert policies.OPEN_SESSION.attempt >= timedelta(minutes=5)
-    hasty = replace(policies.OPEN_SESSION, quick=timedelta(seconds=1), heartbeat=timedelta(seconds=3))
-    monkeypatch.setattr(policies, "OPEN_SESSION", hasty)
-    looks = 0
-
-    async def look_long(_: object) -> None:
-        nonlocal looks
-        looks += 1
-        await asyncio.sleep(6)
-
-    monkeypatch.setattr(lab.provider, "find_session", look_long)
-    lab.provider.fail["create"] = always(PaymentRefused("400"))
-    handle = await lab.start()
-    assert (await lab.ready(handle, within=60)).reason is Reason.PAYMENT_UNAVAILABLE
-    assert looks >= 2, "one that was cut short, in the workflow task, and one with all the time it takes"
 
 
 def test_the_fake_provider_refuses_to_pay_a_closed_session() -> None:

@@ -111,7 +111,7 @@ FIELD_HEALTH: tuple[Mutant, ...] = (
         "beats-come-before-they-are-missed",
         Code("payments._beating", "limit / 5", "limit * 3"),
         breaks="a long look for a session would be cut short and begun anew for ever",
-        tests="test_a_long_look_for_the_session_is_not_taken_for_a_dead_worker",
+        tests="test_a_long_look_for_the_session_tells_in_time_that_it_lives",
     ),
     bug(
         "streams-read-again-after-a-gap",

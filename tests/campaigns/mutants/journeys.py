@@ -192,10 +192,4 @@ JOURNEYS = (
         breaks="a refusal after the session was recorded would keep the order, payable and never looked at, for ever",
         tests="test_a_refusal_after_the_session_was_recorded_changes_nothing",
     ),
-    bug(
-        "a-long-look-tells-that-it-lives",
-        Code("payments._beating", "asyncio.create_task(beat(limit / 5)) if limit else None", "None"),
-        breaks="in a busy shop a refused session would be looked for again and again, its stock held",
-        tests="test_a_long_look_for_the_session_is_not_taken_for_a_dead_worker",
-    ),
 )
