@@ -18,6 +18,8 @@ from checkout.errors import WritesRefused
 from checkout.orders import CartLine, OrderStatus
 from db.engine import create_engine
 from db.writing import WriteWatch
+from payment_mock.database import Database
+from payment_mock.settings import load_settings
 from stack.stack import Stack
 from tests.support.databases import DatabaseServer, connected
 from tests.support.eventually import eventually
@@ -152,6 +154,16 @@ async def test_a_server_that_is_read_only_refuses_until_it_is_not(database_url: 
         await owner.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
     await watch.look()
     assert (watch.refusal, watch.trouble) == (None, None)
+
+
+async def test_the_payment_service_gives_up_sessions_that_are_read_only_too(database_url: str) -> None:
+    database = Database(load_settings(database_url=database_url))
+    async with database.single() as connection:
+        await connection.exec_driver_sql("SET default_transaction_read_only = on")
+    with pytest.raises(DBAPIError, match="may not write"):
+        await database.check()
+    await database.check()
+    await database.close()
 
 
 async def test_a_postgresql_that_is_away_is_trouble_and_no_refusal() -> None:

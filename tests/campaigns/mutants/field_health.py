@@ -51,7 +51,7 @@ FIELD_HEALTH: tuple[Mutant, ...] = (
         "useless-sessions-of-the-payment-service-too",
         Code("database._throw_away", "context.is_disconnect = True", "pass"),
         breaks="after a failover nobody could pay until somebody killed the payment service",
-        tests="test_sessions_that_a_failover_left_read_only_are_given_up",
+        tests="test_the_payment_service_gives_up_sessions_that_are_read_only_too",
     ),
     bug(
         "a-full-disk-is-seen",
