@@ -60,7 +60,9 @@ async def _audit_workflows(engine: AsyncEngine, client: Client, live: list[Unset
         async with engine.connect() as connection:
             ended = await ended_keys(connection, unexpected)
         running = [key for key in ended if await _is_running(client, key)]
-        violations += [f"the order of key {key} has ended, its workflow runs on" for key in running]
+        violations += [
+            f"the order of key {key} has ended, its workflow runs on until the next sweep" for key in running
+        ]
     return Finding(10, _ONE_WORKFLOW, len(live) + len(unexpected), violations)
 
 

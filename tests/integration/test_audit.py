@@ -152,7 +152,7 @@ async def test_an_ended_order_whose_workflow_runs_on_trips_it(shop: AsyncEngine,
     finally:
         for handle in handles:
             await handle.terminate()
-    assert found == {10: ["the order of key gone has ended, its workflow runs on"]}
+    assert found == {10: ["the order of key gone has ended, its workflow runs on until the next sweep"]}
 
 
 async def test_it_says_how_many_orders_it_saw_so_that_nobody_trusts_an_empty_shop(

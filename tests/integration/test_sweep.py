@@ -4,18 +4,20 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from temporalio.client import WorkflowExecutionStatus
 from temporalio.testing import ActivityEnvironment
 
 from checkout.contracts import SweepResult
 from checkout.errors import PaymentUnreachable
 from checkout.ids import settlement_workflow_id
-from checkout.orders import OrderStatus
+from checkout.orders import OrderStatus, Reason
 from checkout.payments import SessionStatus
 from db import orders
 from tests.support.eventually import eventually
 from tests.support.orders import awaiting, scalar
 from tests.support.provider import always
 from tests.support.rig import Rig
+from tests.support.unhealthy_shop import run
 from worker.activities.sweep import BATCH, SweepActivities
 from worker.keepers import running_workflows
 from worker.starting import Starter
@@ -170,3 +172,30 @@ async def test_cancelling_an_order_that_lost_its_workflow_closes_the_session_fir
     answer = await shop.cancel(order_id)
     assert (answer.status_code, answer.json()["reason"]) == (200, "customer")
     assert shop.provider.sessions[session_id].status is SessionStatus.EXPIRED
+
+
+@pytest.mark.parametrize("end", ["paid", "expired"])
+async def test_a_checkout_that_was_restored_after_its_order_had_ended_ends_too(shop: Rig, end: str) -> None:
+    """Temporal's store is an old one: what was told to the checkout since then, it has never heard."""
+    key, order_id, session_id = await shop.bought()
+    live, _, _ = await shop.bought()
+    if end == "paid":
+        shop.provider.pay(session_id)
+        async with shop.engine.begin() as connection:
+            await orders.fulfil_order(connection, order_id, f"pi_{session_id}", timedelta(hours=1))
+    else:
+        await shop.provider.expire_session(session_id)
+        async with shop.engine.begin() as connection:
+            closes = [OrderStatus.AWAITING_PAYMENT]
+            await orders.close_order(connection, order_id, OrderStatus.CANCELLED, Reason.TIMEOUT, closes=closes)
+    await run(shop.engine, "UPDATE shop.orders SET updated_at = now() - interval '1 minute'")
+
+    async def is_listed() -> bool:
+        return {key, live} <= await running_workflows(shop.temporal)
+
+    await eventually(is_listed, what="the workflows in the listing")
+    await sweep(shop)
+    result = await asyncio.wait_for(shop.temporal.get_workflow_handle(key).result(), 20)
+    assert result["status"] == (await shop.order(order_id)).status
+    assert shop.provider.refunded == []
+    assert (await shop.temporal.get_workflow_handle(live).describe()).status is WorkflowExecutionStatus.RUNNING

@@ -8,8 +8,10 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from checkout.contracts import SettlementInput, StartSettlementInput, SweepResult
+from checkout.ids import is_settlement
 from db import order_queries
 from db.order_queries import UnsettledOrder
 from runtime.boundaries import Step
@@ -50,7 +52,8 @@ class SweepActivities:
     @activity.defn
     @around(Step.SWEEP)
     async def sweep_orders(self) -> SweepResult:
-        """Start a settlement for each live or owing order without a running workflow, and dispatch what is overdue.
+        """Start a settlement for each live or owing order without a running workflow, dispatch what is overdue, wake
+        checkouts whose orders have ended.
 
         An order that cannot be asked about or handed on is told of in the log, and holds up none of the others.
         """
@@ -59,7 +62,7 @@ class SweepActivities:
             live = await order_queries.live_orders(connection, self._grace)
             owing = await order_queries.owing_orders(connection, self._grace)
         # One listing instead of a question an order. It may lag, so an order it misses is asked for by id.
-        running = await self._listing(self._client) if live or owing else set()
+        running = await self._listing(self._client)
         settlements = 0
         for orphan in [*owing, *live]:
             async with self._apart(orphan.order_id):
@@ -70,7 +73,20 @@ class SweepActivities:
                 settlements += 1
             if settlements == self._batch:
                 break
+        await self._wake(running - {order.checkout_key for order in live})
         return SweepResult(len(live), settlements, dispatched)
+
+    async def _wake(self, suspects: set[str]) -> None:
+        """After a restore of Temporal's store, checkouts wait for a payment that came, or a session that expired, long
+        ago: those of the suspects whose orders have ended ask the provider, and end as well."""
+        suspects = {one for one in suspects if not is_settlement(one)}
+        if not suspects:
+            return
+        async with self._engine.connect() as connection:
+            ended = await order_queries.ended_keys(connection, suspects)
+        for key in ended[: self._batch]:
+            with contextlib.suppress(RPCError):  # it has ended meanwhile, or the next sweep wakes it
+                await self._client.get_workflow_handle(key).signal("payment_event", f"sweep/{key}")
 
     @contextlib.asynccontextmanager
     async def _apart(self, order_id: str) -> AsyncIterator[None]:

@@ -125,4 +125,10 @@ FIELD_HEALTH: tuple[Mutant, ...] = (
         breaks="after a failover no order page would move by itself",
         tests="test_a_server_that_was_demoted_is_not_listened_to",
     ),
+    bug(
+        "what-was-restored-ends",
+        Code("sweep_orders", "await self._wake(running - {order.checkout_key for order in live})", ""),
+        breaks="after a restore of Temporal's store the audit would find fault with orders until their deadline",
+        tests="test_a_checkout_that_was_restored_after_its_order_had_ended_ends_too",
+    ),
 )
