@@ -10,15 +10,18 @@ from api.audit import AUDIT_SECONDS
 from api.catalogue import READERS, Catalogue
 from api.checkouts import Checkouts
 from api.events import OrderEventHub
-from api.limits import BoundedBodies, Limits
+from api.limits import Limits
+from api.middleware.bodies import BoundedBodies
 from api.middleware.head import HeadAsGet
 from api.middleware.last_words import LastWords
 from api.middleware.metrics import MetricsMiddleware
 from api.middleware.origin import SameOrigin
 from api.middleware.paths import CleanPaths
 from api.middleware.security import SecurityHeaders
+from api.operators import Operators
 from api.orders import Orders
 from api.routes import admin, catalogue, checkout, orders, probes, products, webhook
+from api.sessions import Sessions
 from api.state import Gateway
 from api.stopping import Stopping
 from api.web import api_docs, assets
@@ -68,6 +71,8 @@ def create_app(settings: Settings) -> FastAPI:
                     orders=Orders(engine, temporal, stopping),
                     events=events,
                     limits=Limits(settings, engine),
+                    operators=Operators(settings),
+                    sessions=Sessions(settings, engine),
                     stopping=stopping,
                 )
                 yield
@@ -89,8 +94,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.stopping = stopping
     app.add_middleware(BoundedBodies)
     app.add_middleware(CleanPaths)
-    app.add_middleware(SameOrigin, public_url=settings.public_url)
+    app.add_middleware(SameOrigin, public_url=settings.public_url, ui_url=settings.temporal_ui_url)
     app.add_middleware(LastWords, stopping=stopping)
+    if settings.payload_keys:
+        app.add_middleware(codec_server.Cors, ui=settings.temporal_ui_url)
     app.add_middleware(MetricsMiddleware)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(HeadAsGet)

@@ -5,35 +5,32 @@ How to set it, in the UI's "Codec Server" dialog (the glasses, top right), or fo
 
 - endpoint: the gateway's address followed by `/codec`; "Include cross-origin credentials": on;
 - who may decode: an operator. The browser shows it by a cookie that signing in at `/admin` gives, or
-  `POST /codec/session` for the operator token (HttpOnly, SameSite=Strict: gateway and UI must be one site, as two
-  ports of localhost or two names of one domain are). A UI behind a proxy that sends `Authorization: Bearer <operator
+  `POST /codec/session` for the operator token (SameSite=Strict: gateway and UI must be one site, as two ports of
+  localhost or two names of one domain are). A UI behind a proxy that sends `Authorization: Bearer <operator
   token>` ("Pass access token") needs no cookie.
 
 Only pages of `CHECKOUT_TEMPORAL_UI_URL` may read the answer (CORS, Fetch Standard 3.2), and only decoding is offered:
 nobody gets a payload of his own making encrypted. A payload that cannot be decrypted comes back as it was.
 """
 
-import hashlib
-import hmac
-import time
-from urllib.parse import urlsplit
-
 from fastapi import APIRouter, Request
 from google.protobuf import json_format
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 from temporalio.api.common.v1 import Payload, Payloads
 
-from api.auth import OperatorDependency, is_operator_token
-from api.limits import MAX_CODEC_BYTES, read_body
+from api.auth import OperatorDependency
+from api.middleware.origin import origin_of
 from api.problems import Problem
+from api.state import Gateway, GatewayDependency
 from checkout.errors import PayloadKeyMissing
 from runtime.codec import EncryptingCodec
 from runtime.settings import Settings
 
-COOKIE = "checkout_codec"
-COOKIE_SECONDS = 12 * 3600
+_DECODE = "/codec/decode"
 # All that Temporal's UI 2.54 sends.
-_ALLOWED_HEADERS = "content-type, x-namespace, authorization, authorization-extras"
+_ALLOWED_HEADERS = ("content-type", "x-namespace", "authorization", "authorization-extras")
 _PAYLOAD = {"type": "object", "properties": {"metadata": {"type": "object"}, "data": {"type": "string"}}}
 _PAYLOADS = {"type": "object", "properties": {"payloads": {"type": "array", "items": _PAYLOAD}}}
 _REQUEST = {"requestBody": {"required": True, "content": {"application/json": {"schema": _PAYLOADS}}}}
@@ -43,83 +40,52 @@ def create_router(settings: Settings) -> APIRouter:
     """`POST /codec/decode` and `POST /codec/session`. Wanted only where `CHECKOUT_PAYLOAD_KEYS` is set."""
     router = APIRouter(prefix="/codec", tags=["operator"])
     codec = EncryptingCodec(settings.payload_keys)
-    ui = _origin(settings.temporal_ui_url)
-
-    @router.options("/decode", include_in_schema=False)
-    async def preflight(request: Request) -> Response:
-        return Response(status_code=204, headers=_cors(request, ui) | {"Access-Control-Max-Age": "600"})
 
     @router.post("/decode", summary="Decrypt payloads of a history, for Temporal's UI", openapi_extra=_REQUEST)
-    async def decode(request: Request) -> Response:
-        headers = _cors(request, ui) | {"Cache-Control": "no-store"}
-        try:
-            _check_operator(request, settings)
-            payloads = _parse(await read_body(request, MAX_CODEC_BYTES))
-        except Problem as problem:
-            problem.headers |= headers
-            raise
+    async def decode(request: Request, gateway: GatewayDependency) -> Response:
+        await _check_operator(request, gateway)
+        payloads = _parse(await request.body())
         opened = Payloads(payloads=[_opened(codec, payload) for payload in payloads.payloads])
-        return Response(json_format.MessageToJson(opened, indent=None), 200, headers, "application/json")
+        return Response(json_format.MessageToJson(opened, indent=None), media_type="application/json")
 
     @router.post("/session", status_code=204, summary="Let this browser decode", response_class=Response)
-    async def session(_: OperatorDependency) -> Response:
+    async def session(_: OperatorDependency, gateway: GatewayDependency) -> Response:
         response = Response(status_code=204)
-        let_in(response, settings)
+        gateway.sessions.open_for_codec(response)
+        return response
+
+    @router.delete("/session", status_code=204, summary="Let it decode no longer", response_class=Response)
+    async def end_session(request: Request, gateway: GatewayDependency) -> Response:
+        response = Response(status_code=204)
+        if found := await gateway.sessions.find_for_codec(request):
+            await gateway.sessions.end(found, response)
         return response
 
     return router
 
 
-def let_in(response: Response, settings: Settings) -> None:
-    """Give an operator's browser the cookie. Signing in to the console does it too."""
-    response.set_cookie(
-        COOKIE,
-        _cookie(settings, int(time.time()) + COOKIE_SECONDS),
-        max_age=COOKIE_SECONDS,
-        path="/codec",
-        httponly=True,
-        samesite="strict",
-        secure=settings.public_url.startswith("https://"),
-    )
+class Cors:
+    """Only pages of Temporal's UI may read an answer of the codec, and no other answer of the gateway."""
+
+    def __init__(self, app: ASGIApp, ui: str) -> None:
+        self._app = app
+        self._readable = CORSMiddleware(
+            app,
+            allow_origins=[origin_of(ui) or ""],
+            allow_credentials=True,
+            allow_methods=["POST"],
+            allow_headers=_ALLOWED_HEADERS,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_readable = scope["type"] == "http" and scope["path"] == _DECODE
+        await (self._readable if is_readable else self._app)(scope, receive, send)
 
 
-def _check_operator(request: Request, settings: Settings) -> None:
+async def _check_operator(request: Request, gateway: Gateway) -> None:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and is_operator_token(settings, token.strip()):
-        return
-    cookie = request.cookies.get(COOKIE, "")
-    expiry = cookie.partition(".")[0]
-    is_current = expiry.isascii() and expiry.isdigit() and len(expiry) < 12 and int(expiry) > time.time()
-    if is_current and hmac.compare_digest(cookie.encode(), _cookie(settings, int(expiry)).encode()):
-        return
-    raise Problem(401, "not-authorized", "An operator token is needed", headers={"WWW-Authenticate": "Bearer"})
-
-
-def _cookie(settings: Settings, expiry: int) -> str:
-    """`<expiry>.<MAC>`: says only until when; whoever changes the operator token ends every session."""
-    token = settings.admin_token.get_secret_value().encode()
-    return f"{expiry}.{hmac.new(token, f'codec-session:{expiry}'.encode(), hashlib.sha256).hexdigest()}"
-
-
-def _cors(request: Request, ui: str) -> dict[str, str]:
-    """Raises a 403 `Problem` for pages of any other origin. Without `Origin` it is no page that asks."""
-    origin = request.headers.get("origin")
-    if origin is None:
-        return {"Vary": "Origin"}
-    if origin != ui:
-        raise Problem(403, "origin-not-allowed", "Only Temporal's web UI may ask", headers={"Vary": "Origin"})
-    return {
-        "Vary": "Origin",
-        "Access-Control-Allow-Origin": ui,
-        "Access-Control-Allow-Credentials": "true",
-        "Access-Control-Allow-Methods": "POST",
-        "Access-Control-Allow-Headers": _ALLOWED_HEADERS,
-    }
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}".lower()
+    if await gateway.sessions.find_for_codec(request) is None:
+        gateway.operators.admit(request, token.strip() if scheme.lower() == "bearer" else "")
 
 
 def _parse(body: bytes) -> Payloads:

@@ -71,7 +71,7 @@ def _problem_of(request: Request, error: Exception) -> Problem:
         case RequestValidationError():
             return invalid_fields(error)
         case HTTPException(status_code=413):
-            return Problem(413, "body-too-large", str(error.detail), headers=error.headers)
+            return Problem(413, "body-too-large", "The body is too large", str(error.detail), headers=error.headers)
         case HTTPException():
             return Problem(error.status_code, f"http-{error.status_code}", str(error.detail), headers=error.headers)
         case ClientDisconnect():  # told to nobody, but counted

@@ -11,7 +11,9 @@ from api.catalogue import Catalogue
 from api.checkouts import Checkouts
 from api.events import OrderEventHub
 from api.limits import Limits
+from api.operators import Operators
 from api.orders import Orders
+from api.sessions import Sessions
 from api.stopping import Stopping
 from db.writing import WriteWatch
 from runtime.settings import Settings
@@ -30,6 +32,8 @@ class Gateway:
     catalogue: Catalogue
     events: OrderEventHub
     limits: Limits
+    operators: Operators
+    sessions: Sessions
     stopping: Stopping
 
 

@@ -1,7 +1,7 @@
 """Least privilege: a database role for each process, with exactly the rights that its work takes.
 
-    gateway   reads the shop and, for the audit, the payment ledger; writes nothing. Stock and catalogue it changes by
-              the schema's own functions (`shop.restock` and its siblings) only.
+    gateway   reads the shop and, for the audit, the payment ledger; ends operators' sessions and writes nothing else.
+              Stock and catalogue it changes by the schema's own functions (`shop.restock` and its siblings) only.
     worker    opens and moves orders, reserves and returns stock. Deletes nothing, alters no schema.
     payment   owns the schema `payments` and sees nothing of the shop.
 
@@ -37,6 +37,7 @@ _GRANTS: Mapping[str, tuple[str, ...]] = {
         "GRANT SELECT ON ALL TABLES IN SCHEMA shop TO {role}",
         "GRANT EXECUTE ON FUNCTION shop.restock(text, bigint), shop.write_off(text, bigint, text),"
         " shop.put_product(text, text, text, text, bigint, text), shop.set_withdrawn(text, boolean) TO {role}",
+        "GRANT INSERT, DELETE ON shop.ended_sessions TO {role}",
     ),
     "worker": (
         "GRANT USAGE ON SCHEMA shop TO {role}",

@@ -2,8 +2,7 @@
 
 Without this, any page could make its visitors reserve our stock. A browser says itself where a request comes from
 (`Sec-Fetch-Site`, W3C Fetch Metadata); where it does not, over plain HTTP for one, the page's `Origin` is compared.
-Programs, like the payment service, send neither and pass. Nothing here rests on cookies, but for `/codec`, whose own
-rule is stricter (`api.codec_server`).
+Programs, like the payment service, send neither and pass.
 """
 
 import httpx
@@ -14,7 +13,6 @@ from api.errors import respond
 from api.problems import Problem
 
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
-_OWN_RULE = "/codec/"
 
 
 def origin_of(url: str) -> str | None:
@@ -29,16 +27,18 @@ def origin_of(url: str) -> str | None:
 
 
 class SameOrigin:
-    """`public_url` is where customers reach us; the address the request itself names is ours too."""
+    """`public_url` is where customers reach us; the address the request itself names is ours too. Below `/codec/` it is
+    the pages of Temporal's UI that may post."""
 
-    def __init__(self, app: ASGIApp, public_url: str) -> None:
+    def __init__(self, app: ASGIApp, public_url: str, ui_url: str) -> None:
         self._app = app
-        self._public = origin_of(public_url)
+        self._public, self._ui = origin_of(public_url), origin_of(ui_url)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] not in _SAFE and not scope["path"].startswith(_OWN_RULE):
+        if scope["type"] == "http" and scope["method"] not in _SAFE:
             request = Request(scope)
-            if not self._is_ours(request):
+            is_wanted = self._is_the_uis if scope["path"].startswith("/codec/") else self._is_ours
+            if not is_wanted(request):
                 problem = Problem(403, "cross-site", "This may only be sent from our own pages")
                 await respond(request, problem)(scope, receive, send)
                 return
@@ -55,3 +55,7 @@ class SameOrigin:
         # Behind a proxy that ends TLS only the page knows its scheme: the request's own address has none.
         named = origin_of(f"{given.partition(':')[0]}://{request.headers.get('host', '')}")
         return origin is not None and origin in (self._public, named)
+
+    def _is_the_uis(self, request: Request) -> bool:
+        given = request.headers.get("origin")
+        return given is None or origin_of(given) == self._ui

@@ -11,7 +11,6 @@ from starlette.responses import Response
 
 from api import answers
 from api.checkouts import Buy
-from api.limits import read_body
 from api.problems import Problem, echo, invalid_fields, malformed_json
 from api.schemas import CheckoutAnswer, CheckoutPending, CheckoutRequest, ProblemOut
 from api.state import Gateway, GatewayDependency
@@ -95,7 +94,7 @@ async def _buy(request: Request, gateway: Gateway, path_key: str | None) -> Resp
         if key := _key(request, path_key, None):
             echo(request, _headers(key))
     gateway.limits.take(client)
-    body = await read_body(request)
+    body = await request.body()
     is_form = _is_form(request, body)
     form = _parse_form(body) if is_form else {}
     key = _key(request, path_key, form.pop("key", None))
@@ -145,7 +144,7 @@ def _is_form(request: Request, body: bytes) -> bool:
 def _parse_form(body: bytes) -> dict[str, Any]:
     """Repeated `sku` and `quantity` fields, perhaps with the price that was seen, and `email` and `key` once."""
     try:
-        # However many fields, for the shop's own form names every product it shows: `read_body` has bounded the bytes.
+        # However many fields, for the shop's own form names every product it shows: its bytes are bounded.
         fields = parse_qs(body.decode(), keep_blank_values=True, strict_parsing=bool(body), errors="strict")
     except ValueError:
         raise Problem(400, "malformed-form", "The body is not a valid form") from None

@@ -13,8 +13,9 @@ import httpx
 import pytest
 from starlette.requests import Request
 
-from api.limits import _MAX_CLIENTS, Limits
+from api.limits import Limits
 from api.problems import Problem
+from api.rates import MAX_CLIENTS
 from db.engine import create_engine
 from runtime.settings import Settings, load_settings
 from stack.ports import free_ports
@@ -171,14 +172,14 @@ def test_a_client_is_its_network_and_no_header_changes_that(settings: Settings) 
 
 def test_the_buckets_of_a_million_addresses_stay_bounded(settings: Settings) -> None:
     limits = limits_of(settings, CHECKOUT_RATE_LIMIT_PER_MINUTE="1")
-    for number in range(_MAX_CLIENTS + 500):
+    for number in range(MAX_CLIENTS + 500):
         limits.take(str(number))
-    assert len(limits._buckets) == _MAX_CLIENTS
+    assert len(limits._requests._buckets) == MAX_CLIENTS
 
 
 def test_a_bucket_refills_with_time_and_never_overflows(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1000.0]
-    monkeypatch.setattr("api.limits.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("api.rates.time.monotonic", lambda: clock[0])
     limits = limits_of(settings, CHECKOUT_RATE_LIMIT_PER_MINUTE="2")
 
     def taken() -> int:

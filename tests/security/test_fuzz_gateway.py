@@ -49,6 +49,7 @@ ROUTES = [
     "GET /metrics",
     "POST /codec/decode",
     "POST /codec/session",
+    "DELETE /codec/session",
 ]
 ENDLESS = {"GET /admin/events"}  # a stream of what happens to any order, which ends with its reader
 

@@ -8,7 +8,7 @@ import pytest
 from starlette.staticfiles import StaticFiles
 
 from api.app import create_app
-from api.auth import is_operator_token
+from api.operators import is_operator_token
 from payment_mock.app import create_app as create_payment_app
 from payment_mock.settings import load_settings as load_payment_settings
 from runtime.settings import load_settings
@@ -73,9 +73,9 @@ GATEWAY = {
     "GET /livez": MONITORING,
     "GET /readyz": MONITORING,
     "GET /metrics": MONITORING,
-    "OPTIONS /codec/decode": "anyone: a browser's question, answered for Temporal's UI only",
     "POST /codec/decode": CODEC,
     "POST /codec/session": OPERATOR,
+    "DELETE /codec/session": "whoever holds the cookie: ends it",
 }
 
 # The payment service is a stand-in for Stripe and refuses to start in production.
@@ -185,9 +185,19 @@ WRONG = [
 
 @pytest.mark.parametrize("route", [*those(GATEWAY, OPERATOR), *those(GATEWAY, CODEC)])
 async def test_an_operators_route_answers_401_to_everybody_else_and_always_the_same(
-    client: httpx.AsyncClient, guarded: Stack, route: str
+    gateway: Gateway, guarded: Stack, route: str
 ) -> None:
     method, path = called(route)
+    # One of its own, which has counted no guesses yet.
+    async with gateway() as client:
+        answers = await wrong_answers(client, guarded, method, path)
+    assert {answer.status_code for answer in answers} == {401}
+    assert len({answer.content for answer in answers}) == 1
+    assert all("www-authenticate" in answer.headers for answer in answers)
+    assert all(answer.headers["content-type"] == "application/problem+json" for answer in answers)
+
+
+async def wrong_answers(client: httpx.AsyncClient, guarded: Stack, method: str, path: str) -> list[httpx.Response]:
     answers = []
     for headers in WRONG:
         filled = {
@@ -197,10 +207,7 @@ async def test_an_operators_route_answers_401_to_everybody_else_and_always_the_s
         for query in ("", f"?token={guarded.admin_token}", f"?access_token={guarded.admin_token}"):
             body = {"sku": "pen", "quantity": 1}
             answers.append(await client.request(method, path + query, headers=filled, json=body))
-    assert {answer.status_code for answer in answers} == {401}
-    assert len({answer.content for answer in answers}) == 1
-    assert all("www-authenticate" in answer.headers for answer in answers)
-    assert all(answer.headers["content-type"] == "application/problem+json" for answer in answers)
+    return answers
 
 
 @pytest.mark.parametrize("route", [*those(GATEWAY, CONSOLE), *those(GATEWAY, DEVELOPMENT)])
@@ -233,7 +240,7 @@ def test_the_token_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch)
         compared.append((given, expected))
         return False
 
-    monkeypatch.setattr("api.auth.hmac.compare_digest", spy)
+    monkeypatch.setattr("api.operators.hmac.compare_digest", spy)
     settings = load_settings()
     assert not is_operator_token(settings, settings.admin_token.get_secret_value())
     assert len(compared) == 1

@@ -1,10 +1,11 @@
 """The console's pages. Each is whole without script; with it, its live part is kept fresh (`live.js`)."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterable
 from datetime import timedelta
 from typing import Annotated, Any
-from urllib.parse import parse_qs, quote, urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -12,13 +13,13 @@ from starlette.responses import RedirectResponse, Response
 from temporalio.service import RPCError
 
 from api.audit import audit as run_audit
-from api.auth import is_operator_token
-from api.limits import read_body
 from api.order_views import order_out
+from api.problems import Problem
 from api.state import Gateway, GatewayDependency
 from api.web.console import charts, processes
 from api.web.console.board import AUDIT_GRACE, Boards
-from api.web.console.session import SessionDependency, close_session, find_session, open_session, posted
+from api.web.console.session import FormDependency, SessionDependency
+from api.web.forms import posted_fields
 from api.web.pager import DEEPEST, Pager
 from api.web.rendering import page as render
 from api.web.shop.story import tell
@@ -30,7 +31,7 @@ from worker.keepers import describe, status_name
 
 router = APIRouter(include_in_schema=False)
 
-FAILED_SIGN_IN_PAUSE = 0.5  # seconds: guessing is slow
+_SESSION_LOOK = 10.0  # seconds that a stream may go on after its session has ended
 _PAGE_LENGTH = 25
 _SEE_OTHER = 303
 _PRIVATE = {"Cache-Control": "no-store"}
@@ -138,37 +139,46 @@ async def audit(request: Request, session: SessionDependency, gateway: GatewayDe
 
 
 @router.get("/admin/console/events", response_class=EventSourceResponse)
-async def events(session: SessionDependency, gateway: GatewayDependency) -> AsyncIterable[ServerSentEvent]:
+async def events(
+    request: Request, session: SessionDependency, gateway: GatewayDependency
+) -> AsyncIterable[ServerSentEvent]:
     """That something happened to some order: the page then looks for itself."""
     yield ServerSentEvent(comment="live", retry=1000)
+    looked = time.monotonic()
     async for notice in gateway.events.follow():
+        if time.monotonic() - looked > _SESSION_LOOK:
+            if await gateway.sessions.find(request) is None:
+                return
+            looked = time.monotonic()
         yield ServerSentEvent(event="order", data={"order_id": notice.order_id, "kind": notice.kind})
 
 
 @router.get("/admin/login")
 async def sign_in_page(request: Request, gateway: GatewayDependency, next: str = "") -> Response:
-    if find_session(request, gateway.settings) is not None:
+    if await gateway.sessions.find(request) is not None:
         return RedirectResponse(_inside(next), _SEE_OTHER)
     return _sign_in(gateway, next)
 
 
 @router.post("/admin/login")
 async def sign_in(request: Request, gateway: GatewayDependency) -> Response:
-    fields = parse_qs((await read_body(request)).decode(errors="replace"))
-    target = fields.get("next", [""])[0]
-    if not is_operator_token(gateway.settings, fields.get("token", [""])[0].strip()):
-        await gateway.stopping.sleep(FAILED_SIGN_IN_PAUSE)
+    fields = await posted_fields(request)
+    target = _inside(fields.get("next", ""))
+    try:
+        gateway.operators.admit(request, fields.get("token", "").strip())
+    except Problem as problem:
+        if problem.status != 401:
+            raise
         return _sign_in(gateway, target, 401)
-    response = RedirectResponse(_inside(target), _SEE_OTHER)
-    open_session(response, gateway.settings)
+    response = RedirectResponse(target, _SEE_OTHER)
+    gateway.sessions.open(response)
     return response
 
 
 @router.post("/admin/logout")
-async def sign_out(request: Request, session: SessionDependency, gateway: GatewayDependency) -> Response:
-    await posted(request, session)
+async def sign_out(form: FormDependency, gateway: GatewayDependency) -> Response:
     response = RedirectResponse("/admin/login", _SEE_OTHER)
-    close_session(response, gateway.settings)
+    await gateway.sessions.end(form.session, response)
     return response
 
 
@@ -180,13 +190,11 @@ def _sign_in(gateway: Gateway, target: str, status: int = 200) -> Response:
 
 
 def _page(template: str, request: Request, gateway: Gateway, **values: Any) -> Response:
-    session = find_session(request, gateway.settings)
-    assert session is not None, "every page of the console depends on a session"
     tone, notice = _DONE.get(request.query_params.get("done", ""), ("", ""))
     return render(
         template,
         headers=_PRIVATE,
-        csrf=session.csrf,
+        csrf=request.state.session.csrf,
         notice=notice,
         tone=tone,
         path=request.url.path,

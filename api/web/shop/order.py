@@ -5,15 +5,14 @@ Neither of these believes its own address: whoever comes back, the order is aske
 
 from dataclasses import dataclass
 from typing import Annotated
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from api.limits import read_body
 from api.order_views import order_out
 from api.problems import Problem
 from api.state import Gateway, GatewayDependency
+from api.web.forms import posted_fields
 from api.web.rendering import page
 from api.web.shop.story import tell
 from checkout.errors import OrderNotFound
@@ -57,7 +56,7 @@ async def view(order_id: str, gateway: GatewayDependency, note: str = "") -> Res
 @router.post("/orders/{order_id}/view")
 async def act(order_id: str, request: Request, gateway: GatewayDependency) -> Response:
     """The page's button without script: cancel, then look again."""
-    if parse_qs((await read_body(request)).decode(errors="replace")).get("do") != ["cancel"]:
+    if (await posted_fields(request)).get("do") != "cancel":
         raise Problem(422, "invalid-request", "There is no such action")
     note = ""
     try:

@@ -6,7 +6,7 @@ from tests.campaigns.mutants.mutant import bug
 ENTRANCE = (
     bug(
         "operator-token",
-        Code("auth.operator", "not is_operator_token(...)", "False"),
+        Code("Operators.admit", "is_operator_token(...)", "True"),
         breaks="anybody could refund",
         tests="test_only_the_operators_token_opens_the_operators_doors",
     ),
@@ -25,7 +25,7 @@ ENTRANCE = (
     bug(
         "only-who-was-admitted-is-let-in-again",
         Code(
-            "Limits._admit", "raise _too_many(...)", "begun.keys[checkout_key] = time.monotonic()\nraise _too_many(...)"
+            "Limits._admit", "raise too_many(...)", "begun.keys[checkout_key] = time.monotonic()\nraise too_many(...)"
         ),
         breaks="a key sent twice at once would slip through the cap",
         tests="test_a_key_sent_many_times_at_once_does_not_slip_through",

@@ -53,6 +53,24 @@ FIELD_GATE = (
         tests="test_whoever_else_waits_is_told_to_come_again_with_the_key",
     ),
     bug(
+        "sessions-end",
+        Code("Sessions._find", "await has_ended(...)", "False"),
+        breaks="a copy of a cookie would open the console after signing out",
+        tests="test_whoever_signs_out_ends_the_session_on_every_gateway",
+    ),
+    bug(
+        "sessions-grow-old",
+        Code("Sessions._find", "max_age=int(LIFETIME.total_seconds())", "max_age=None"),
+        breaks="a session that nobody ends would last for ever",
+        tests="test_only_a_genuine_cookie_younger_than_its_lifetime_is_one",
+    ),
+    bug(
+        "guesses-are-counted",
+        Code("Operators.admit", "self._guesses.count(client)", "pass"),
+        breaks="the operator token could be guessed at as fast as the network allows",
+        tests="test_guessing_is_slowed_at_every_door",
+    ),
+    bug(
         "told-once",
         Code("signals.tell", "request_id=once", "request_id=''"),
         breaks="whoever opens a page again and again would fill an order's history",
