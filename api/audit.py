@@ -3,14 +3,13 @@
 import contextlib
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from api.schemas import AuditOut, InvariantOut
 from checkout.ids import is_settlement
-from db.audit import Finding, audit_ledgers, outcomes
+from db.audit import Finding, audit_ledgers, outcomes, snapshot
 from db.order_queries import UnsettledOrder, ended_keys, live_orders
 from worker.keepers import is_looked_after, is_running, running_workflows
 
@@ -21,14 +20,10 @@ _NOT_VACUOUS = "Something was there to check"
 
 async def audit(engine: AsyncEngine, client: Client, grace: timedelta) -> AuditOut:
     """Check the invariants. `grace` is how long an order must have been left alone to count as quiet."""
-    async with engine.connect() as connection:
-        await connection.execution_options(isolation_level="REPEATABLE READ")
-        async with connection.begin():
-            await connection.execute(text("SET TRANSACTION READ ONLY"))
-            await connection.execute(text(f"SET LOCAL statement_timeout = '{AUDIT_SECONDS:.0f}s'"))
-            findings = await audit_ledgers(connection, grace)
-            counts = await outcomes(connection)
-            live = await live_orders(connection, max(grace, timedelta(seconds=5)))
+    async with snapshot(engine, AUDIT_SECONDS) as connection:
+        findings = await audit_ledgers(connection, grace)
+        counts = await outcomes(connection)
+        live = await live_orders(connection, max(grace, timedelta(seconds=5)))
     findings.append(await _audit_workflows(engine, client, live))
     total = sum(counts.values())
     findings.append(Finding(11, _NOT_VACUOUS, total, []))

@@ -177,7 +177,7 @@ class Checkouts:
     async def _check_cart(self, lines: list[CartLine]) -> None:
         """Refuse what is certainly wrong, by name: a SKU that does not exist, more than one currency.
 
-        Not the last word, which the transaction has that locks the products (`db.orders.open_order`). So a cart that
+        Not the last word, which the transaction has that locks the products (`db.opening.open_order`). So a cart that
         looked right a while ago need not be looked at again; it is never refused without a look.
         """
         known = {self._last_currency.get(line.sku) for line in lines}

@@ -2,19 +2,17 @@
 
 from typing import Any
 
-from sqlalchemy import Row
-
 from api.schemas import DispatchOut, OrderLineOut, OrderOut, PaymentOut, TimelineEvent
-from checkout.orders import OrderStatus
+from checkout.orders import OrderStatus, Reason
+from db.views import OrderDetail
 
 
-def order_out(row: Row[Any]) -> OrderOut:
-    """`row` is one of `db.views.order_detail`."""
+def order_out(row: OrderDetail) -> OrderOut:
     status = OrderStatus(row.status)
     return OrderOut(
         order_id=row.id,
         status=status,
-        reason=row.reason,
+        reason=Reason(row.reason) if row.reason else None,
         lines=[OrderLineOut(**line) for line in row.lines],
         amount_total=row.amount_total,
         currency=row.currency,
@@ -25,7 +23,7 @@ def order_out(row: Row[Any]) -> OrderOut:
     )
 
 
-def _payment(row: Row[Any], status: OrderStatus) -> PaymentOut:
+def _payment(row: OrderDetail, status: OrderStatus) -> PaymentOut:
     state: Any = "not_paid"
     if status is OrderStatus.REFUNDED:
         state = "refunded"
@@ -43,11 +41,13 @@ def _payment(row: Row[Any], status: OrderStatus) -> PaymentOut:
     )
 
 
-def _dispatch(row: Row[Any], status: OrderStatus) -> DispatchOut:
+def _dispatch(row: OrderDetail, status: OrderStatus) -> DispatchOut:
     if status is OrderStatus.DISPATCHED:
         return DispatchOut(status="dispatched", progress=1.0, due_at=row.dispatch_due_at)
     if status is not OrderStatus.FULFILLED:
         return DispatchOut(status="waiting" if status.is_live else "none", progress=0.0)
+    assert row.fulfilled_at is not None, "of a fulfilled order, says the table"
+    assert row.dispatch_due_at is not None, "of a fulfilled order, says the table"
     whole = (row.dispatch_due_at - row.fulfilled_at).total_seconds()
     passed = (row.now - row.fulfilled_at).total_seconds()
     # Dispatched only when the database says so: until then the bar stays short of its end.

@@ -6,11 +6,13 @@ payment service's ledger can be read only where the mock shares the database; wi
 "0 checked".
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 MAX_VIOLATIONS = 100
 
@@ -183,8 +185,19 @@ _EVENTS = Check(
 )
 
 
+@asynccontextmanager
+async def snapshot(engine: AsyncEngine, patience: float) -> AsyncIterator[AsyncConnection]:
+    """A transaction that only reads and in which all statements see one moment, `patience` seconds each."""
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="REPEATABLE READ")
+        async with connection.begin():
+            await connection.execute(text("SET TRANSACTION READ ONLY"))
+            await connection.execute(text(f"SET LOCAL statement_timeout = '{patience:.0f}s'"))
+            yield connection
+
+
 async def audit_ledgers(connection: AsyncConnection, grace: timedelta) -> list[Finding]:
-    """Findings by invariant. `connection` must be in one REPEATABLE READ transaction: all checks see one moment."""
+    """Findings by invariant, over a `snapshot`."""
     has_payments = bool((await connection.execute(text("SELECT to_regclass('payments.ledger')"))).scalar())
     findings: dict[int, Finding] = {}
     for check in (*CHECKS, _EVENTS):

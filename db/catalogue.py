@@ -56,6 +56,11 @@ async def shelf(
     return [Product(*row) for row in await connection.execute(text(statement), parameters)]
 
 
+async def look(connection: AsyncConnection) -> None:
+    """Raises, like every statement, when there is no shop to read."""
+    await connection.execute(text("SELECT 1 FROM shop.products LIMIT 1"))
+
+
 async def products_of(connection: AsyncConnection, skus: Sequence[str]) -> list[Product]:
     """Those of the SKUs that are sold, in the shop's order."""
     return [Product(*row) for row in await connection.execute(_SOME, {"skus": list(skus)})]

@@ -1,10 +1,11 @@
 """What an operator wants to know at a glance: what is stuck, how orders end, what is left, how long paying takes."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 # Four statements, for each has an index (`orders_live`, `orders_to_dispatch`, `orders_owing`).
@@ -71,22 +72,91 @@ _INSIDE = text("""
 """)
 
 
-async def stuck_orders(connection: AsyncConnection, grace: timedelta, limit: int = 20) -> list[Row[Any]]:
-    """Orders that should have moved on for `grace`, longest first: `why` is unsettled, no_session or undispatched."""
+@dataclass(frozen=True)
+class StuckOrder:
+    """`why` is unsettled, no_session, undispatched or owing; `since` when it should have moved on."""
+
+    id: str
+    status: str
+    amount_total: int
+    currency: str
+    created_at: datetime
+    since: datetime
+    why: str
+    age: timedelta
+
+
+@dataclass(frozen=True)
+class OutcomeCount:
+    bucket: datetime
+    status: str
+    orders: int
+
+
+@dataclass(frozen=True)
+class StockLevel:
+    """What is on hand, held for live orders, and sold."""
+
+    sku: str
+    name: str
+    unit_amount: int
+    currency: str
+    on_hand: int
+    withdrawn: bool
+    held: int
+    sold: int
+
+
+@dataclass(frozen=True)
+class PayTimes:
+    """`orders` took as long as `bucket` says; `median` and `ninth` (of ten), in seconds, are of all of them."""
+
+    bucket: int
+    orders: int
+    median: float
+    ninth: float
+
+
+@dataclass(frozen=True)
+class Figures:
+    orders: int
+    kept: int
+    live: int
+    refunded: int
+
+
+@dataclass(frozen=True)
+class Takings:
+    currency: str
+    amount: int
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What only an operator sees of an order; `reservations` as JSON has them."""
+
+    email: str | None
+    payment_intent_id: str | None
+    updated_at: datetime
+    reservations: list[dict[str, Any]] | None
+
+
+async def stuck_orders(connection: AsyncConnection, grace: timedelta, limit: int = 20) -> list[StuckOrder]:
+    """Orders that should have moved on for `grace`, longest first."""
     late = datetime.now(UTC) - grace
-    return list(await connection.execute(_STUCK, {"late": late, "limit": limit}))
+    return [StuckOrder(*row) for row in await connection.execute(_STUCK, {"late": late, "limit": limit})]
 
 
 async def outcomes_over_time(
     connection: AsyncConnection, since: datetime, until: datetime, step: timedelta
-) -> list[Row[Any]]:
-    """`(bucket, status, orders)`; buckets of `step` end at `until`."""
-    return list(await connection.execute(_OUTCOMES, {"since": since, "until": until, "step": step}))
+) -> list[OutcomeCount]:
+    """Buckets of `step` that end at `until`."""
+    rows = await connection.execute(_OUTCOMES, {"since": since, "until": until, "step": step})
+    return [OutcomeCount(*row) for row in rows]
 
 
-async def stock_levels(connection: AsyncConnection, skus: Sequence[str]) -> list[Row[Any]]:
-    """For each of these products what is on hand, held for live orders, and sold."""
-    return list(await connection.execute(_STOCK, {"skus": list(skus)}))
+async def stock_levels(connection: AsyncConnection, skus: Sequence[str]) -> list[StockLevel]:
+    return [StockLevel(*row) for row in await connection.execute(_STOCK, {"skus": list(skus)})]
 
 
 async def scarcest(connection: AsyncConnection, limit: int) -> list[str]:
@@ -94,17 +164,17 @@ async def scarcest(connection: AsyncConnection, limit: int) -> list[str]:
     return list((await connection.scalars(_SCARCE, {"limit": limit})).all())
 
 
-async def time_to_pay(connection: AsyncConnection, since: datetime, bounds: list[float]) -> list[Row[Any]]:
+async def time_to_pay(connection: AsyncConnection, since: datetime, bounds: list[float]) -> list[PayTimes]:
     """How many orders took how long from Buy to paid: `bucket` counts the bounds (seconds) that are not above."""
-    return list(await connection.execute(_TIME_TO_PAY, {"since": since, "bounds": bounds}))
+    return [PayTimes(*row) for row in await connection.execute(_TIME_TO_PAY, {"since": since, "bounds": bounds})]
 
 
-async def figures(connection: AsyncConnection, since: datetime) -> tuple[Row[Any], list[Row[Any]]]:
+async def figures(connection: AsyncConnection, since: datetime) -> tuple[Figures, list[Takings]]:
     """Counts of orders since then, and what was taken by currency (minor units)."""
-    counts = (await connection.execute(_FIGURES, {"since": since})).one()
-    return counts, list(await connection.execute(_TAKINGS, {"since": since}))
+    counts = Figures(*(await connection.execute(_FIGURES, {"since": since})).one())
+    return counts, [Takings(*row) for row in await connection.execute(_TAKINGS, {"since": since})]
 
 
-async def order_inside(connection: AsyncConnection, order_id: str) -> Row[Any] | None:
-    """What only an operator sees of an order: email, payment, reservations."""
-    return (await connection.execute(_INSIDE, {"order_id": order_id})).one_or_none()
+async def order_inside(connection: AsyncConnection, order_id: str) -> Inside | None:
+    row = (await connection.execute(_INSIDE, {"order_id": order_id})).one_or_none()
+    return Inside(*row) if row else None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.order_queries import fold_email
@@ -34,6 +34,35 @@ _OPEN_OF_CLIENT = text("""
 
 
 @dataclass(frozen=True)
+class OrderRow:
+    """A line of the operator's list. `amount_total` in minor units."""
+
+    id: str
+    checkout_key: str
+    status: str
+    reason: str | None
+    amount_total: int
+    currency: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class OrderDetail(OrderRow):
+    """`lines` and `timeline` as JSON has them; `now` is the database's clock."""
+
+    expires_at: datetime
+    payment_session_id: str | None
+    payment_url: str | None
+    payment_intent_id: str | None
+    fulfilled_at: datetime | None
+    dispatch_due_at: datetime | None
+    now: datetime
+    lines: list[dict[str, Any]]
+    timeline: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
 class OrderEvent:
     seq: int
     kind: str
@@ -41,21 +70,15 @@ class OrderEvent:
     data: dict[str, Any]
 
 
-async def order_detail(connection: AsyncConnection, order_id: str) -> Row[Any] | None:
-    """The order's columns plus `lines`, `timeline` (JSON) and the database's `now`."""
-    return (await connection.execute(_DETAIL, {"order_id": order_id})).one_or_none()
+async def order_detail(connection: AsyncConnection, order_id: str) -> OrderDetail | None:
+    row = (await connection.execute(_DETAIL, {"order_id": order_id})).one_or_none()
+    return OrderDetail(*row) if row else None
 
 
-async def order_page(
-    connection: AsyncConnection,
-    *,
-    status: str | None,
-    search: str | None,
-    before: tuple[datetime, str] | None,
-    limit: int,
-) -> list[Row[Any]]:
-    """Orders newest first, those before the cursor `(created_at, id)`. `search` is an id of the order, its session or
-    its payment, its key or how that begins, or its email in any case."""
+def page_query(
+    *, status: str | None, search: str | None, before: tuple[datetime, str] | None, limit: int
+) -> tuple[str, dict[str, object]]:
+    """The statement of `order_page`, of only those conditions that are asked for: each of them has an index."""
     parameters: dict[str, object] = {"limit": limit}
     conditions = []
     if status is not None:
@@ -68,8 +91,21 @@ async def order_page(
         conditions.append("(created_at, id) < (:before_at, :before_id)")
         parameters |= {"before_at": before[0], "before_id": before[1]}
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    statement = f"{_PAGE}{where} ORDER BY created_at DESC, id DESC LIMIT :limit"
-    return list(await connection.execute(text(statement), parameters))
+    return f"{_PAGE}{where} ORDER BY created_at DESC, id DESC LIMIT :limit", parameters
+
+
+async def order_page(
+    connection: AsyncConnection,
+    *,
+    status: str | None,
+    search: str | None,
+    before: tuple[datetime, str] | None,
+    limit: int,
+) -> list[OrderRow]:
+    """Orders newest first, those before the cursor `(created_at, id)`. `search` is an id of the order, its session or
+    its payment, its key or how that begins, or its email in any case."""
+    statement, parameters = page_query(status=status, search=search, before=before, limit=limit)
+    return [OrderRow(*row) for row in await connection.execute(text(statement), parameters)]
 
 
 async def order_events_after(connection: AsyncConnection, order_id: str, seq: int) -> list[OrderEvent]:

@@ -4,13 +4,13 @@ from datetime import timedelta
 
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from sqlalchemy import text
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from temporalio.service import RPCError
 
 from api.problems import unavailable
 from api.state import GatewayDependency
 from checkout.errors import WritesRefused
+from db import catalogue
 
 router = APIRouter(tags=["probes"])
 
@@ -29,7 +29,7 @@ async def readyz(gateway: GatewayDependency) -> JSONResponse:
     except WritesRefused as refusal:
         raise unavailable(f"{refusal}.") from None
     async with gateway.engine.connect() as connection:
-        await connection.execute(text("SELECT 1 FROM shop.products LIMIT 1"))
+        await catalogue.look(connection)
     try:
         await gateway.temporal.service_client.check_health(timeout=timedelta(seconds=2))
     except (RPCError, RuntimeError):

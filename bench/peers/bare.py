@@ -21,7 +21,7 @@ from checkout.fingerprint import cart_fingerprint
 from checkout.ids import session_idempotency_key
 from checkout.orders import CartLine, Order, OrderStatus
 from checkout.payments import PaymentSession
-from db import order_queries, orders
+from db import opening, order_queries, orders
 from runtime.settings import load_settings
 
 settings = load_settings()
@@ -102,7 +102,7 @@ async def buy(key: str, cart: Cart) -> dict[str, Any]:
         until = now + timedelta(seconds=settings.payment_timeout)
         async with app.state.pool.acquire() as connection, connection.transaction():
             request = OpenOrderInput(key, lines, cart_fingerprint(lines, None), now, until)
-            order = await orders.open_order(Direct(connection), request)  # type: ignore[arg-type] # acts like one
+            order = await opening.open_order(Direct(connection), request)  # type: ignore[arg-type] # acts like one
     if order.status is OrderStatus.PENDING:
         order = await open_session(database, order)
     session = answer(order)

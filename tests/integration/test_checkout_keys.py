@@ -18,7 +18,7 @@ from checkout.contracts import OpenOrderInput
 from checkout.fingerprint import cart_fingerprint
 from checkout.orders import CartLine
 from checkout.payments import PaymentSession
-from db import orders
+from db import opening, orders
 from db.writing import WriteWatch
 from stack.stack import Stack
 from tests.support.rig import Rig, gateway, settings_for
@@ -54,7 +54,7 @@ async def test_a_key_that_temporal_forgot_is_answered_from_the_database_and_star
     lines, now = [CartLine("pen", 1)], datetime.now(UTC)
     wish = OpenOrderInput("forgotten", lines, cart_fingerprint(lines, None), now, now + timedelta(minutes=15))
     async with shop.engine.begin() as connection:
-        order = await orders.open_order(connection, wish)
+        order = await opening.open_order(connection, wish)
         await orders.record_session(connection, order.order_id, PaymentSession("cs_1", "https://pay.example/cs_1"))
     answers = [await shop.buy("forgotten") for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 200]

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from checkout.contracts import OpenOrderInput
 from checkout.orders import CartLine, Order, OrderStatus, Reason
 from checkout.payments import PaymentSession
-from db import orders
+from db import opening, orders
 from db.audit import audit_ledgers
 
 LIVE = (OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT)
@@ -22,7 +22,7 @@ def request(key: str, *lines: CartLine) -> OpenOrderInput:
 
 async def open_order(engine: AsyncEngine, key: str, *lines: CartLine) -> Order:
     async with engine.begin() as connection:
-        return await orders.open_order(connection, request(key, *lines))
+        return await opening.open_order(connection, request(key, *lines))
 
 
 async def awaiting(engine: AsyncEngine, key: str, *lines: CartLine) -> Order:

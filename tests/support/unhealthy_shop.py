@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from checkout.contracts import OpenOrderInput
 from checkout.orders import CartLine, Order, OrderStatus, Reason
 from checkout.payments import PaymentSession
-from db import orders
+from db import opening, orders
 from payment_mock.migrate import migrate as migrate_payments
 
 KEYS = ("live", "sent", "gone", "back", "none")
@@ -57,7 +57,7 @@ async def open_order(engine: AsyncEngine, key: str, quantity: int = 2) -> Order:
     lines = [CartLine("limited-print", quantity)]
     request = OpenOrderInput(key, lines, "f" * 64, now, now + timedelta(hours=1))
     async with engine.begin() as connection:
-        order = await orders.open_order(connection, request)
+        order = await opening.open_order(connection, request)
     if order.status is not OrderStatus.PENDING:
         return order
     async with engine.begin() as connection:

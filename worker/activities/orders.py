@@ -9,7 +9,7 @@ from temporalio import activity
 from checkout.contracts import FindOrderInput, FulfilInput, OpenOrderInput, ReleaseInput
 from checkout.errors import CannotFulfil
 from checkout.orders import Order, OrderStatus
-from db import order_queries, orders
+from db import opening, order_queries, orders
 from db.engine import autocommit, transaction
 from runtime.boundaries import Step
 from runtime.failpoints import around
@@ -28,7 +28,7 @@ class OrderActivities:
     async def open_order(self, request: OpenOrderInput) -> Order:
         """Insert the order and reserve its lines, or reject it; or find what the key has already led to."""
         async with transaction(self._engine, Step.OPEN_ORDER) as connection:
-            return await orders.open_order(connection, request)
+            return await opening.open_order(connection, request)
 
     @activity.defn
     @around(Step.FIND_ORDER)

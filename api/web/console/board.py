@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Row
-
 from api.audit import audit
 from api.schemas import AuditOut
 from api.state import Gateway
@@ -31,9 +29,9 @@ Value = TypeVar("Value")
 class Board:
     """Everything the overview shows. `verdict` is None until the first audit has ended."""
 
-    stuck: list[Row[Any]]
-    figures: Row[Any]
-    takings: list[Row[Any]]
+    stuck: list[insights.StuckOrder]
+    figures: insights.Figures
+    takings: list[insights.Takings]
     outcomes: charts.Columns
     time_to_pay: charts.TimeToPay
     stock: list[charts.StockRow]
@@ -95,8 +93,8 @@ class Boards:
 
 @dataclass(frozen=True)
 class _Charts:
-    figures: Row[Any]
-    takings: list[Row[Any]]
+    figures: insights.Figures
+    takings: list[insights.Takings]
     outcomes: charts.Columns
     time_to_pay: charts.TimeToPay
     stock: list[charts.StockRow]

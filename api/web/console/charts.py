@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from checkout.orders import OrderStatus
+from db.insights import OutcomeCount, PayTimes, StockLevel
 
 # How orders end, from the bottom of a column to its top, and the words of the legend.
 OUTCOMES = {
@@ -82,8 +82,7 @@ class Columns:
         return [self.columns[index].label for index in (0, count // 2, count - 1)]
 
 
-def outcomes(rows: Iterable[Any], span: Span, until: datetime) -> Columns:
-    """`rows` of `db.insights.outcomes_over_time`."""
+def outcomes(rows: Iterable[OutcomeCount], span: Span, until: datetime) -> Columns:
     counted: Counter[tuple[int, str]] = Counter()
     for row in rows:
         index = span.columns - 1 - int((until - row.bucket) / span.step - 1)
@@ -121,8 +120,8 @@ class TimeToPay:
     ninth: float | None
 
 
-def pay_times(rows: Iterable[Any]) -> TimeToPay:
-    """`rows` of `db.insights.time_to_pay`, for `PAY_BOUNDS`."""
+def pay_times(rows: Iterable[PayTimes]) -> TimeToPay:
+    """`rows` for `PAY_BOUNDS`."""
     found = {row.bucket: row for row in rows}
     counts = [found[index].orders if index in found else 0 for index in range(len(_PAY_LABELS))]
     top = _round_up(max(counts))
@@ -148,7 +147,7 @@ class StockRow:
     parts: list[Part]
 
 
-def stock(rows: Iterable[Any]) -> list[StockRow]:
+def stock(rows: Iterable[StockLevel]) -> list[StockRow]:
     """Each product's whole stock as one row: left, held for orders under way, sold."""
     charted = []
     for row in rows:

@@ -209,7 +209,7 @@ def _inside(target: str) -> str:
     return target if target == "/admin" or target.startswith(("/admin?", "/admin/console/")) else "/admin"
 
 
-def _workflows(gateway: Gateway, row: Any) -> list[tuple[str, str]]:
+def _workflows(gateway: Gateway, row: views.OrderDetail) -> list[tuple[str, str]]:
     """`(what it is, address in Temporal's UI)` of each workflow the order may have."""
     ids = {"Checkout": row.checkout_key, "Settlement": settlement_workflow_id(row.payment_session_id or row.id)}
     if row.status == OrderStatus.REFUNDED:

@@ -8,7 +8,7 @@ _SAME_REQUEST = "test_a_session_is_asked_for_in_the_same_words_and_at_the_same_p
 FIELD_DB = (
     bug(
         "one-currency-where-it-is-decided",
-        Code("orders._check_payable", "len({product.currency for product in stock}) > 1", "False"),
+        Code("opening._check_payable", "len({product.currency for product in stock}) > 1", "False"),
         breaks="a cart of two currencies would be retried for ever, or sold at a sum of both",
         tests="test_the_transaction_that_locks_the_products_refuses_a_cart_of_two_currencies",
     ),
@@ -23,7 +23,7 @@ FIELD_DB = (
     ),
     bug(
         "a-repeat-finds-its-order",
-        Code("orders.open_order", "if existing is None:\n    raise", "raise"),
+        Code("opening.open_order", "if existing is None:\n    raise", "raise"),
         breaks="a checkout whose answer was lost would fail over a change of the catalogue, and hold its stock",
         tests="test_a_repeat_finds_its_order_though_the_catalogue_would_refuse_its_cart_today",
     ),
@@ -102,7 +102,7 @@ FIELD_DB = (
     ),
     bug(
         "withdrawn-is-withdrawn",
-        Code("orders.open_order", "product.is_withdrawn", "False"),
+        Code("opening.open_order", "product.is_withdrawn", "False"),
         breaks="a product that must not be sold any more would be",
         tests="test_a_withdrawn_product_is_refused_where_it_is_locked_and_its_answer_stays",
     ),

@@ -60,7 +60,7 @@ FIELD_PAY = (
     ),
     bug(
         "what-cannot-be-paid-is-not-reserved",
-        Code("orders._check_payable", "fault is not None", "False"),
+        Code("opening._check_payable", "fault is not None", "False"),
         breaks="a cart below the provider's minimum would hold stock, and its buyer be told to try again for ever",
         tests="test_a_cart_that_cannot_be_paid_is_refused_by_name_before_anything_is_reserved",
     ),

@@ -35,14 +35,16 @@ FIELD_SHOP = (
     ),
     bug(
         "expected-price",
-        Code("orders.open_order", "_check_expected(stock, request.lines)", "None"),
+        Code("opening.open_order", "_check_expected(stock, request.lines)", "None"),
         breaks="a customer would learn of a new price only where they pay",
         tests="test_another_price_than_was_seen_is_told_and_nothing_is_reserved",
     ),
     bug(
         "expected-currency",
         Code(
-            "orders._check_expected", "expected[product.sku].expected_currency not in (None, product.currency)", "False"
+            "opening._check_expected",
+            "expected[product.sku].expected_currency not in (None, product.currency)",
+            "False",
         ),
         breaks="1000 of one currency would be sold as 1000 of another",
         tests="test_another_price_than_was_seen_is_told_and_nothing_is_reserved",

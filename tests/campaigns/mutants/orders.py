@@ -7,13 +7,13 @@ ORDERS = (
     bug(
         "order-key-unique",
         schema("checkout_key text NOT NULL UNIQUE CHECK", "checkout_key text NOT NULL CHECK"),
-        Text("orders._OPEN", "ON CONFLICT (checkout_key) DO NOTHING", ""),
+        Text("opening._OPEN", "ON CONFLICT (checkout_key) DO NOTHING", ""),
         breaks="every repeat would open and reserve another order",
         tests="test_a_key_opens_one_order_however_often_and_however_many_at_once",
     ),
     bug(
         "order-on-conflict",
-        Text("orders._OPEN", "ON CONFLICT (checkout_key) DO NOTHING", ""),
+        Text("opening._OPEN", "ON CONFLICT (checkout_key) DO NOTHING", ""),
         breaks="a repeated key would be an error instead of the order that is there",
         tests="test_a_key_opens_one_order_however_often_and_however_many_at_once",
     ),
@@ -164,7 +164,7 @@ ORDERS = (
     ),
     bug(
         "stock-is-compared-with-the-cart",
-        Code("orders.open_order", "product.on_hand < quantities[product.sku]", "product.on_hand < 1"),
+        Code("opening.open_order", "product.on_hand < quantities[product.sku]", "product.on_hand < 1"),
         breaks="an order for more than there is would not be rejected",
         tests="test_one_missing_line_rejects_the_order_whole_and_names_it",
     ),
