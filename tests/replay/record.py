@@ -11,9 +11,9 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
@@ -21,11 +21,11 @@ from temporalio.testing import WorkflowEnvironment
 
 from db.engine import create_engine
 from runtime.connection import data_converter
+from stack.part import Part
 from stack.testing import running_stack
-from tests.replay.scenarios import LOWERED, SCENARIOS
+from tests.replay.scenarios import LONG, SCENARIOS
 from tests.support.lab import Lab
 from tests.support.provider import FakeProvider
-from worker import policies
 from worker.app import Dependencies, create_worker
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -46,9 +46,14 @@ def without_stack_traces(history: str) -> str:
     return json.dumps(strip(json.loads(history)), indent=2, ensure_ascii=False)
 
 
+def _soon_long(part: Part) -> Part:
+    suggest = ("--dynamic-config-value", f"limit.historyCount.suggestContinueAsNew={LONG}")
+    return replace(part, argv=(*part.argv, *suggest)) if part.name == "temporal" else part
+
+
 @asynccontextmanager
 async def servers() -> AsyncIterator[tuple[Client, AsyncEngine]]:
-    async with running_stack("postgres", "setup", "temporal") as stack:
+    async with running_stack("postgres", "setup", "temporal", adapt=_soon_long) as stack:
         # No name of this machine goes into the histories.
         client = await Client.connect(stack.urls["temporal"], data_converter=data_converter(), identity="recorder")
         engine = create_engine(stack.database_url)
@@ -65,10 +70,8 @@ async def record(names: list[str]) -> None:
             provider = FakeProvider()
             lab = Lab(WorkflowEnvironment.from_client(client), engine, provider)
             dependencies = Dependencies(engine, provider, client, dispatch_duration=0.5)
-            limit = LOWERED.get(name, policies.MAX_SIGNALS_PER_RUN)
-            with mock.patch.object(policies, "MAX_SIGNALS_PER_RUN", limit):
-                async with create_worker(dependencies, task_queue=lab.task_queue):
-                    found = await SCENARIOS[name](lab)
+            async with create_worker(dependencies, task_queue=lab.task_queue):
+                found = await SCENARIOS[name](lab)
             workflow_id, run_id = (found, None) if isinstance(found, str) else found
             history = await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
             path_of(name).write_text(without_stack_traces(history.to_json()) + "\n")

@@ -24,8 +24,9 @@ AnyHandle = WorkflowHandle[object, object]
 Scenario = Callable[[Lab], Awaitable[str | tuple[str, str]]]
 """Answers the workflow's id; and the run's, if it is not the last one."""
 
-LOWERED = {"a_flood_of_repeats": 5}
-"""What `policies.MAX_SIGNALS_PER_RUN` was when it was recorded: two thousand signals would say the same at length."""
+
+LONG = 50
+"""Events of a history: from then on the recording server suggests to continue as new. By itself it waits for 4,096."""
 
 
 async def paid(lab: Lab) -> str:
@@ -203,11 +204,10 @@ async def odd_session_id(lab: Lab) -> str:
     return handle.id
 
 
-async def a_flood_of_repeats(lab: Lab) -> tuple[str, str]:
-    """The first run, which continues as new."""
+async def a_long_history(lab: Lab) -> tuple[str, str]:
+    """The first run, which continues as new because the server says that its history is long."""
     handle, _, _ = await lab.opened()
-    for _ in range(LOWERED["a_flood_of_repeats"]):
-        await lab.tell(handle, "evt_same")
+    await lab.flood(handle, (f"evt_{number}" for number in range(LONG)))
     await lab.continued_as_new(handle)
     assert handle.first_execution_run_id is not None
     return handle.id, handle.first_execution_run_id
@@ -230,7 +230,7 @@ SCENARIOS: dict[str, Scenario] = {
         waiting_for_payment,
         other_session_told_twice,
         odd_session_id,
-        a_flood_of_repeats,
+        a_long_history,
         own_session_unknown_at_first,
         settlement_of_late_money,
         settlement_of_an_orphan,

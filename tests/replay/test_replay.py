@@ -13,8 +13,7 @@ from temporalio.workflow import NondeterminismError
 from checkout.contracts import CheckoutInput, CheckoutResult
 from runtime.connection import data_converter
 from tests.replay.record import HISTORIES, path_of
-from tests.replay.scenarios import LOWERED, SCENARIOS
-from worker import policies
+from tests.replay.scenarios import SCENARIOS
 from worker.app import WORKFLOWS, sandbox
 from worker.workflows.checkout import CheckoutWorkflow
 
@@ -33,9 +32,7 @@ def replayer(*workflows: type) -> Replayer:
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
-async def test_todays_workflows_replay_the_history(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if path.stem in LOWERED:
-        monkeypatch.setattr(policies, "MAX_SIGNALS_PER_RUN", LOWERED[path.stem])
+async def test_todays_workflows_replay_the_history(path: Path) -> None:
     await replayer(*WORKFLOWS).replay_workflow(load(path))
 
 

@@ -1,7 +1,10 @@
 """Act on a checkout under test: as customer, as payment service, as operator."""
 
+import asyncio
 import uuid
+from collections.abc import Iterable
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import text
@@ -91,6 +94,12 @@ class Lab:
     async def tell(self, handle: Handle, event_id: str | None = None) -> None:
         """The webhook: the provider has news."""
         await handle.signal(CheckoutWorkflow.payment_event, event_id or f"evt_{uuid.uuid4()}")
+
+    async def flood(self, handle: Handle, event_ids: Iterable[str]) -> None:
+        """The webhook, again and again, many at a time."""
+        waiting = iter(event_ids)
+        while some := list(islice(waiting, 50)):
+            await asyncio.gather(*(self.tell(handle, event_id) for event_id in some))
 
     async def paid(self, **start: Any) -> tuple[Handle, Order, str]:
         """A checkout that was paid and has ended."""

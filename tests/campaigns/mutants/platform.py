@@ -22,4 +22,10 @@ PLATFORM = (
         breaks="a checkout that moves to another worker would forget a session, and what was paid for it",
         tests="test_sessions_are_handed_on_once_and_in_an_order_that_every_process_repeats",
     ),
+    bug(
+        "a-long-history-ends",
+        Code("Inbox._is_full", "is_flooded or workflow.info().is_continue_as_new_suggested()", "is_flooded"),
+        breaks="a checkout with a long history would become slower and slower, and be ended by Temporal at last",
+        tests="test_todays_workflows_replay_the_history",
+    ),
 )
