@@ -1,12 +1,20 @@
 """`checkout bench`: measure a running stack with whole paid checkouts."""
 
+import asyncio
+import json
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from bench.measure import measure, silent
+from bench.progress import showing
+from bench.report import render
+from bench.target import Load, Target
 from cli import options
+from cli.client import Shop
+from cli.locate import locate
 from cli.output import NO, UNREACHABLE, USAGE, CommandFailed, speaking
 
 
@@ -34,19 +42,9 @@ def bench(
 
         checkout bench -c 1 -n 50 --json
 
-    Exit codes: 0 every checkout was fulfilled and the audit is clean, 1 not so, 2 usage, 3 nobody answers.
+    Exit codes: 0 every checkout was fulfilled and the audit is clean, 1 not so.
     """
     with speaking(as_json) as output:
-        import asyncio
-        import json
-
-        from bench.measure import measure, silent
-        from bench.progress import showing
-        from bench.report import render
-        from bench.target import Load, Target
-        from cli.client import Shop
-        from cli.locate import locate
-
         place = locate(url, token)
         with Shop(place) as shop:  # a clear sentence before the load, not a thousand errors in it
             shop.orders(limit=1)  # the token, without which nothing is seen in time and no audit is made
@@ -74,9 +72,6 @@ def bench(
             with kept:
                 for one, seconds in zip(tally.order_ids, tally.fulfilled, strict=True):
                     kept.write(json.dumps({"order_id": one, "seconds": seconds}) + "\n")
-        if as_json:
-            output.json(report)
-        else:
-            output.show("", render(report))
+        output.result(report, "", render)
         if not report["ok"]:
             raise typer.Exit(NO)

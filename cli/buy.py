@@ -1,12 +1,20 @@
 """`checkout buy`: put things in a cart and press Buy."""
 
+import re
+import secrets
 from typing import Annotated
 
 import typer
 
-from cli import options
-from cli.cart import parse_cart
+from checkout.errors import InvalidKey
+from checkout.ids import parse_checkout_key
+from cli import options, render
+from cli.client import Shop
+from cli.locate import locate
 from cli.output import USAGE, CommandFailed, speaking
+from cli.pay import KEPT, outcome_of, show_outcome
+
+_ITEM = re.compile(r"(?P<sku>[^:\s]+)(?::(?P<quantity>[0-9]{1,9}))?")
 
 
 def buy(
@@ -32,21 +40,12 @@ def buy(
 
         checkout buy limited-print --key birthday-1 --pay
 
-    Exit codes: 0 bought (with --pay: fulfilled), 1 refused, out of stock or not ready in time, 2 usage, 3 nobody
-    answers.
+    Exit codes: 0 bought (with --pay: fulfilled), 1 refused, out of stock or not ready in time.
     """
-    import secrets
-
     with speaking(as_json) as output:
         body: dict[str, object] = {"items": parse_cart(items or ["pen"])}
         if email:
             body["email"] = email
-        from checkout.errors import InvalidKey
-        from checkout.ids import parse_checkout_key
-        from cli.client import Shop
-        from cli.locate import locate
-        from cli.pay import outcome_of, show_outcome
-
         try:
             key = parse_checkout_key(key) if key else secrets.token_urlsafe(20)
         except InvalidKey as error:
@@ -55,10 +54,7 @@ def buy(
             with output.working("Reserving stock, opening a payment session…") as status:
                 bought = shop.buy(body, key, timeout, lambda why: status.update(f"Waiting: {why}…") if status else None)
             document = {**bought.body, "replayed": bought.replayed}
-            if not as_json:
-                from cli import render
-
-                output.show(render.bought(bought.body, bought.replayed))
+            output.show(render.bought(bought.body, bought.replayed))
             if not pay:
                 if as_json:
                     output.json(document)
@@ -66,6 +62,19 @@ def buy(
             with output.working("Paying, waiting for the outcome…"):
                 shop.submit_payment(str(bought.body["session_id"]))
                 order = outcome_of(shop, str(bought.body["order_id"]), timeout)
-            if as_json:
-                output.json({**document, "order": order})
-            raise typer.Exit(show_outcome(output, order, wanted=("fulfilled", "dispatched")))
+            show_outcome(output, order, {**document, "order": order}, KEPT)
+
+
+def parse_cart(items: list[str]) -> list[dict[str, object]]:
+    """`["pen:2", "pen", "notebook"]` is three pens and a notebook, in the order first named.
+
+    Only the shape is checked here; which SKUs there are and how many may be bought is the shop's word. Raises
+    `typer.BadParameter` (exit code 2) for what is not `SKU` or `SKU:QUANTITY`.
+    """
+    quantities: dict[str, int] = {}
+    for item in items:
+        match = _ITEM.fullmatch(item)
+        if match is None:
+            raise typer.BadParameter(f"{item!r} is not SKU or SKU:QUANTITY, such as pen or notebook:2")
+        quantities[match["sku"]] = quantities.get(match["sku"], 0) + int(match["quantity"] or 1)
+    return [{"sku": sku, "quantity": quantity} for sku, quantity in quantities.items()]

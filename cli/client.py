@@ -4,22 +4,21 @@ A checkout is repeated under the same key for as long as the answer is "not yet"
 the key makes that safe. Nothing else is repeated by itself.
 """
 
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
 from cli.locate import Location
-from cli.output import NO, UNREACHABLE, CommandFailed
+from cli.output import NO, UNREACHABLE, CommandFailed, Json
 
 NOT_YET = frozenset({202, 429, 503})
 _SHORTEST, _LONGEST = 0.2, 30.0  # seconds between two attempts, whatever Retry-After says
 _PATIENCE, _AUDIT_PATIENCE = 20.0, 300.0  # seconds for an answer; an audit reads whole tables
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Shop:
                 )
             except httpx.TransportError as error:
                 if not heard and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-                    raise self._nobody(self.location.gateway_url) from None
+                    raise nobody("gateway", self.location.gateway_url) from None
                 reason, delay = "the reply was lost", 1.0
             else:
                 if response.status_code == 200:
@@ -117,9 +116,10 @@ class Shop:
         except CommandFailed as error:
             if error.problem.get("status") != 404:
                 raise
-            with contextlib.suppress(CommandFailed):  # a key may begin so, too; the search needs the operator's token
+            try:  # a key may begin so, too; the search needs the operator's token
                 return self._search(reference)
-            raise
+            except CommandFailed:
+                raise error from None
 
     def _search(self, reference: str) -> Json:
         after = None
@@ -164,7 +164,9 @@ class Shop:
         try:
             return self._http.request(method, url, headers=headers, **arguments)
         except httpx.TransportError:
-            raise self._nobody(url) from None
+            if url.startswith(self.location.gateway_url):
+                raise nobody("gateway", self.location.gateway_url) from None
+            raise nobody("payment service", self.location.payment_url) from None
 
     def _json(self, response: httpx.Response) -> Json:
         if not response.is_success:
@@ -175,21 +177,18 @@ class Shop:
             raise CommandFailed(NO, "That is not the shop", f"{response.url} does not answer JSON") from None
         return body if isinstance(body, dict) else {"value": body}
 
-    def _nobody(self, url: str) -> CommandFailed:
-        who = "payment service" if url.startswith(self.location.payment_url) else "gateway"
-        address = self.location.payment_url if who != "gateway" else self.location.gateway_url
-        return CommandFailed(UNREACHABLE, f"No {who} answers at {address}", "Start everything with `make up` first.")
+
+def nobody(who: str, address: str) -> CommandFailed:
+    return CommandFailed(UNREACHABLE, f"No {who} answers at {address}", "Start everything with `make up` first.")
 
 
 def refusal(response: httpx.Response) -> CommandFailed:
     """An answer that is neither yes nor "not yet", in the words of its problem document (RFC 9457)."""
-    problem: Json = {}
     try:
         body = response.json()
-        if isinstance(body, dict):
-            problem = body
     except ValueError:
-        pass
+        body = None
+    problem: Json = body if isinstance(body, dict) else {}
     provider = problem.get("error")  # the payment service speaks Stripe's error objects instead
     if isinstance(provider, dict):
         problem = {"code": provider.get("code"), "detail": provider.get("message")}
@@ -218,7 +217,5 @@ def _reason(response: httpx.Response) -> str:
 
 def _segment(text: str) -> str:
     """One path segment, whatever was typed: a slash or a dot must not name another resource."""
-    from urllib.parse import quote
-
     quoted = quote(text, safe="")
     return quoted if quoted.strip(".") else "%2E" * len(quoted)

@@ -3,9 +3,12 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from cli.output import UNREACHABLE, USAGE, CommandFailed
+from checkout.errors import SettingsError
+from cli.output import BROKEN, USAGE, CommandFailed
+from runtime import checks
+from runtime.settings import Settings, load_settings
+from stack.state import read_state
 
 
 @dataclass(frozen=True)
@@ -27,44 +30,34 @@ class Location:
         return self.supervisor_pid is not None
 
 
-def _check_url(url: str) -> None:
-    if not url.startswith(("http://", "https://")):
-        raise CommandFailed(USAGE, "Wrong --url", f"{url} does not begin with http:// or https://")
+def settings() -> Settings:
+    """Raises `CommandFailed` when one is wrong."""
     try:
-        parts = urlsplit(url)
-        is_sound = bool(parts.hostname) and parts.port != 0
-    except ValueError:  # no port, or none that there is
-        is_sound = False
-    if not is_sound:
-        raise CommandFailed(USAGE, "Wrong --url", f"{url} names no host, or a port that there is not")
+        return load_settings()
+    except SettingsError as error:
+        raise CommandFailed(BROKEN, "Wrong settings", str(error)) from None
 
 
 def locate(url: str | None = None, token: str | None = None) -> Location:
-    """Find the stack. Raises `CommandFailed` when the settings, or the URL given, are wrong."""
-    from checkout.errors import SettingsError
-    from runtime.settings import load_settings
-    from stack.state import read_state
-
-    if url is not None:
-        _check_url(url)
-    if token is not None and not (token.isascii() and token.isprintable() and token == token.strip()):
-        raise CommandFailed(USAGE, "Wrong --token", "A token is printable ASCII, without blanks around it")
-    try:
-        settings = load_settings()
-    except SettingsError as error:
-        raise CommandFailed(UNREACHABLE, "Wrong settings", str(error)) from None
-    stack: dict[str, Any] = {} if url else read_state(settings.data_dir) or {}
+    """Find the stack. Raises `CommandFailed` when the settings, the URL or the token given are wrong."""
+    for option, given, check in (("--url", url, checks.http_url), ("--token", token, checks.secret())):
+        try:
+            check(given or "http://unused")
+        except ValueError as error:
+            raise CommandFailed(USAGE, f"Wrong {option}", f"It {error}") from None
+    known = settings()
+    stack: dict[str, Any] = {} if url else read_state(known.data_dir) or {}
     parts = {name: part for name, part in stack.items() if isinstance(part, dict)}
 
     def address(part: str, key: str, otherwise: str) -> str:
         return str(parts.get(part, {}).get(key) or otherwise).rstrip("/")
 
     return Location(
-        data_dir=settings.data_dir,
-        gateway_url=(url or address("gateway", "url", f"http://localhost:{settings.api_port}")).rstrip("/"),
-        payment_url=address("payment", "url", settings.stripe_api_base or f"http://localhost:{settings.payment_port}"),
-        temporal_ui_url=address("temporal", "ui_url", settings.temporal_ui_url),
-        admin_token=token or stack.get("admin_token") or settings.admin_token.get_secret_value(),
+        data_dir=known.data_dir,
+        gateway_url=(url or address("gateway", "url", f"http://localhost:{known.api_port}")).rstrip("/"),
+        payment_url=address("payment", "url", known.stripe_api_base or f"http://localhost:{known.payment_port}"),
+        temporal_ui_url=address("temporal", "ui_url", known.temporal_ui_url),
+        admin_token=token or stack.get("admin_token") or known.admin_token.get_secret_value(),
         database_url=stack.get("database_url"),
         pids={name: part["pid"] for name, part in parts.items() if isinstance(part.get("pid"), int)},
         supervisor_pid=stack.get("supervisor_pid"),

@@ -1,53 +1,86 @@
-"""The `checkout` command: every subcommand, registered without importing what it needs to run."""
+"""The `checkout` command: every subcommand by name. What one needs is imported when it runs, not to list it."""
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from cli.bench import bench
-from cli.buy import buy
-from cli.demo import demo
-from cli.events import events
-from cli.operator import audit, offer, restock, withdraw, write_off
-from cli.orders import orders, status
-from cli.pay import pay
-from cli.reset import reset
-from cli.up import up
+from cli.output import BROKEN
+
+_STYLE: dict[str, Any] = {"rich_markup_mode": "rich", "pretty_exceptions_enable": False, "add_completion": False}
+_CODES = "2 usage, 3 nobody answers, 4 the command itself failed (settings, output, a fault of its own)"
+# Name: where it is, under which heading it is listed, and what it says of itself there.
+COMMANDS = {
+    "up": ("stack.up:up", "Run", "Start everything: database, Temporal, payment service, worker and gateway."),
+    "demo": ("cli.demo:demo", "Run", "A tour: buy, pay, kill the worker in the middle of a payment, audit."),
+    "reset": ("cli.reset:reset", "Run", "Delete all data of the local stack."),
+    "buy": ("cli.buy:buy", "Buy", "Buy something: reserves stock and opens a payment session."),
+    "pay": ("cli.pay:pay", "Buy", "Pay for an order, decline it or give it up, and wait for what becomes of it."),
+    "status": ("cli.orders:status", "Look", "Show an order: status, payment, dispatch progress and timeline."),
+    "orders": ("cli.orders:orders", "Look", "List orders, newest first."),
+    "events": ("cli.events:events", "Look", "Show what happens to orders, as it happens."),
+    "audit": ("cli.operator:audit", "Operate", "Check every promise on the live system."),
+    "restock": ("cli.operator:restock", "Operate", "Add stock."),
+    "write-off": ("cli.operator:write_off", "Operate", "Take broken or lost goods out of the stock."),
+    "withdraw": ("cli.operator:withdraw", "Operate", "Sell a product no longer."),
+    "offer": ("cli.operator:offer", "Operate", "Sell a withdrawn product again."),
+    "bench": ("cli.bench:bench", "Operate", "Measure a running stack with whole paid checkouts."),
+}
+
+
+class Command(TyperCommand):
+    """A command that is imported when it is needed: to run, or to show its own help."""
+
+    def __init__(self, name: str, place: str, panel: str, summary: str) -> None:
+        super().__init__(name, help=summary, rich_help_panel=panel)
+        self._place = place
+
+    def load(self) -> Any:
+        module, _, function = self._place.partition(":")
+        app = typer.Typer(**_STYLE)
+        app.command(self.name, epilog=None if self.name == "up" else f"And for all commands: {_CODES}.")(
+            getattr(import_module(module), function)
+        )
+        return typer.main.get_command(app)
+
+    def make_context(self, *arguments: Any, **more: Any) -> Any:
+        return self.load().make_context(*arguments, **more)
+
+
+class Commands(TyperGroup):
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = {name: Command(name, *about) for name, about in COMMANDS.items()}
+
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Run, try and inspect the reliable checkout: never charged without fulfilment, never charged twice.",
-    epilog="Exit codes: 0 done, 1 the answer is no, 2 usage, 3 nobody answers. Begin with: checkout demo",
+    epilog=f"Exit codes: 0 done, 1 the answer is no, {_CODES}. Begin with: checkout demo",
+    **_STYLE,
 )
-# Its options, --help included, are the supervisor's.
-app.command(
-    rich_help_panel="Run",
-    add_help_option=False,
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-)(up)
-for command, panel in (
-    (demo, "Run"),
-    (reset, "Run"),
-    (buy, "Buy"),
-    (pay, "Buy"),
-    (status, "Look"),
-    (orders, "Look"),
-    (events, "Look"),
-    (audit, "Operate"),
-    (restock, "Operate"),
-    (write_off, "Operate"),
-    (withdraw, "Operate"),
-    (offer, "Operate"),
-    (bench, "Operate"),
-):
-    app.command(rich_help_panel=panel)(command)
+
+
+@app.callback()
+def checkout() -> None:
+    """Run, try and inspect the reliable checkout: never charged without fulfilment, never charged twice."""
 
 
 def main() -> None:
-    """Entry point of `checkout`."""
-    app(prog_name="checkout")
+    """Entry point of `checkout`. Prints what it can on whatever is there: an old terminal, a closed one."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for as long as we live
+        getattr(sys, name).reconfigure(errors="replace")
+    try:
+        app(prog_name="checkout")
+    except OSError as error:  # of the last words; what a command has to say of its own failure is in `cli.output`
+        sys.stderr.write(f"The output cannot be written: {error.strerror}\n")
+        sys.exit(BROKEN)
 
 
 if __name__ == "__main__":

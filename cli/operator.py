@@ -4,7 +4,9 @@ from typing import Annotated
 
 import typer
 
-from cli import options
+from cli import options, render
+from cli.client import Shop
+from cli.locate import locate
 from cli.output import NO, speaking
 
 
@@ -23,18 +25,11 @@ def restock(
 
         checkout restock limited-print 10
 
-    Exit codes: 0 added, 1 refused, 2 usage, 3 nobody answers.
+    Exit codes: 0 added, 1 refused.
     """
-    with speaking(as_json) as output:
-        from cli.client import Shop
-        from cli.locate import locate
-
-        with Shop(locate(url, token)) as shop:
-            answer = shop.restock(sku, quantity)
-            if as_json:
-                output.json(answer)
-                return
-            output.show(f"Added {quantity} {sku}; {answer.get('available')} can be bought now.")
+    with speaking(as_json) as output, Shop(locate(url, token)) as shop:
+        answer = shop.restock(sku, quantity)
+        output.result(answer, f"Added {quantity} {sku}; {answer.get('available')} can be bought now.")
 
 
 def write_off(
@@ -53,18 +48,11 @@ def write_off(
 
         checkout write-off limited-print 1 --reason "torn"
 
-    Exit codes: 0 written off, 1 refused, 2 usage, 3 nobody answers.
+    Exit codes: 0 written off, 1 refused.
     """
-    with speaking(as_json) as output:
-        from cli.client import Shop
-        from cli.locate import locate
-
-        with Shop(locate(url, token)) as shop:
-            answer = shop.write_off(sku, quantity, reason)
-            if as_json:
-                output.json(answer)
-                return
-            output.show(f"Wrote {quantity} {sku} off; {answer.get('available')} can be bought now.")
+    with speaking(as_json) as output, Shop(locate(url, token)) as shop:
+        answer = shop.write_off(sku, quantity, reason)
+        output.result(answer, f"Wrote {quantity} {sku} off; {answer.get('available')} can be bought now.")
 
 
 def withdraw(
@@ -79,18 +67,11 @@ def withdraw(
 
         checkout withdraw tote-bag
 
-    Exit codes: 0 withdrawn, 1 refused, 2 usage, 3 nobody answers.
+    Exit codes: 0 withdrawn, 1 refused.
     """
-    with speaking(as_json) as output:
-        from cli.client import Shop
-        from cli.locate import locate
-
-        with Shop(locate(url, token)) as shop:
-            answer = shop.withdraw(sku)
-            if as_json:
-                output.json(answer)
-                return
-            output.show(f"{answer.get('name')} is no longer sold.")
+    with speaking(as_json) as output, Shop(locate(url, token)) as shop:
+        answer = shop.withdraw(sku)
+        output.result(answer, f"{answer.get('name')} is no longer sold.")
 
 
 def offer(
@@ -105,18 +86,11 @@ def offer(
 
         checkout offer tote-bag
 
-    Exit codes: 0 offered, 1 refused, 2 usage, 3 nobody answers.
+    Exit codes: 0 offered, 1 refused.
     """
-    with speaking(as_json) as output:
-        from cli.client import Shop
-        from cli.locate import locate
-
-        with Shop(locate(url, token)) as shop:
-            answer = shop.offer(sku)
-            if as_json:
-                output.json(answer)
-                return
-            output.show(f"{answer.get('name')} is sold again; {answer.get('available')} can be bought now.")
+    with speaking(as_json) as output, Shop(locate(url, token)) as shop:
+        answer = shop.offer(sku)
+        output.result(answer, f"{answer.get('name')} is sold again; {answer.get('available')} can be bought now.")
 
 
 def audit(
@@ -134,18 +108,11 @@ def audit(
 
         checkout audit
 
-    Exit codes: 0 every invariant holds, 1 violations were found, 2 usage, 3 nobody answers.
+    Exit codes: 0 every invariant holds, 1 violations were found.
     """
     with speaking(as_json) as output:
-        from cli import render
-        from cli.client import Shop
-        from cli.locate import locate
-
         with Shop(locate(url, token)) as shop, output.working("Auditing…"):
             report = shop.audit(grace)
-        if as_json:
-            output.json(report)
-        else:
-            output.show(render.audit(report))
+        output.result(report, render.audit)
         if not report.get("ok"):
             raise typer.Exit(NO)

@@ -1,18 +1,20 @@
 """`checkout status` and `checkout orders`: look at one order, or at many."""
 
 import time
-from typing import Annotated, Any
+from collections.abc import Callable, Iterator
+from typing import Annotated
 
 import typer
+from rich.console import RenderableType
+from rich.live import Live
 
-from cli import options
-from cli.output import speaking
+from cli import options, render
+from cli.client import Shop
+from cli.locate import locate
+from cli.output import Json, Output, speaking
 from cli.pay import UNDECIDED
 
-_FOLLOW_EVERY, _WATCH_EVERY = 0.5, 2.0  # seconds, where no events come
-_LONGEST = 15.0  # seconds between two looks, even where events come
-_SETTLE = 0.2  # seconds to let several orders change before the list is asked for again
-Json = dict[str, Any]
+_FOLLOW_EVERY, _WATCH_EVERY = 0.4, 1.0  # seconds between two looks
 
 
 def status(
@@ -30,52 +32,20 @@ def status(
 
         checkout status birthday-1 --json
 
-    Exit codes: 0 found, 1 no such order, 2 usage, 3 nobody answers. With --follow and --json: one document a change.
+    Exit codes: 0 found, 1 no such order. With --follow and --json: one document a change.
     """
-    with speaking(as_json) as output:
-        from cli import render
-        from cli.client import Shop
-        from cli.locate import locate
-        from cli.news import News, of_order
+    with speaking(as_json) as output, Shop(locate(url, token)) as shop:
+        order = shop.find_order(reference)
 
-        with Shop(locate(url, token)) as shop:
-            order = shop.find_order(reference)
-            if as_json:
-                output.json(order)
-            elif not (follow and output.out.is_terminal):
-                output.show(render.order(order))
-            if not follow:
-                return
-            with News(shop.location, of_order(str(order["order_id"]))) as news:
+        def looks() -> Iterator[Json]:
+            seen = order
+            yield seen
+            while follow and (seen["status"] in UNDECIDED or seen["status"] == "fulfilled"):
+                time.sleep(_FOLLOW_EVERY)
+                seen = shop.order(str(seen["order_id"]))
+                yield seen
 
-                def look_again(order: Json) -> Json:
-                    # The bar of a parcel being packed moves by itself.
-                    news.wait(_FOLLOW_EVERY, _FOLLOW_EVERY if order.get("status") == "fulfilled" else _LONGEST)
-                    return shop.order(str(order["order_id"]))
-
-                if not as_json and output.out.is_terminal:
-                    from rich.live import Live
-
-                    with Live(render.order(order), console=output.out, auto_refresh=False) as live:
-                        while not is_over(order):
-                            order = look_again(order)
-                            live.update(render.order(order), refresh=True)
-                    return
-                while not is_over(order):
-                    before, order = order, look_again(order)
-                    if order == before:
-                        continue
-                    if as_json:
-                        output.json(order)
-                    elif order.get("timeline") != before.get("timeline"):
-                        output.show(render.timeline((order.get("timeline") or [])[len(before["timeline"]) :]))
-
-
-def is_over(order: Json) -> bool:
-    """Whether nothing more can happen by itself: dispatched, or ended otherwise."""
-    if order.get("status") in UNDECIDED:
-        return False
-    return order.get("status") != "fulfilled"
+        _show_changes(output, looks(), render.order, lambda seen: seen.get("timeline"), live=follow)
 
 
 def orders(
@@ -97,43 +67,42 @@ def orders(
 
         checkout orders --watch
 
-    Exit codes: 0 listed, 1 refused (the operator token), 2 usage, 3 nobody answers.
+    Exit codes: 0 listed, 1 refused (the operator token).
     """
-    with speaking(as_json) as output:
-        from cli import render
-        from cli.client import Shop
-        from cli.locate import locate
-        from cli.news import ALL_ORDERS, News
+    with speaking(as_json) as output, Shop(locate(url, token)) as shop:
 
-        with Shop(locate(url, token)) as shop:
+        def looks() -> Iterator[Json]:
+            page = shop.orders(status=status, limit=limit, q=query)
+            if page.get("next") and not watch:
+                output.note("There are more: raise --limit, or narrow with --status and --query.")
+            yield page
+            while watch:
+                time.sleep(_WATCH_EVERY)
+                yield shop.orders(status=status, limit=limit, q=query)
 
-            def look() -> Json:
-                return shop.orders(status=status, limit=limit, q=query)
+        def rows(page: Json) -> list[Json]:
+            return page.get("orders") or []
 
-            page = look()
-            if not watch:
-                if as_json:
-                    output.json(page)
-                    return
-                output.show(render.orders(page.get("orders") or []))
-                if page.get("next"):
-                    output.note("There are more: raise --limit, or narrow with --status and --query.")
-                return
-            with News(shop.location, ALL_ORDERS) as news:
+        _show_changes(output, looks(), lambda page: render.orders(rows(page)), rows, live=watch)
 
-                def look_again() -> Json:
-                    news.wait(_WATCH_EVERY, _LONGEST)
-                    time.sleep(_SETTLE)
-                    return look()
 
-                if as_json:
-                    output.json(page)
-                    while True:
-                        before, page = page, look_again()
-                        if page != before:
-                            output.json(page)
-                from rich.live import Live
-
-                with Live(render.orders(page.get("orders") or []), console=output.out, auto_refresh=False) as live:
-                    while True:
-                        live.update(render.orders(look_again().get("orders") or []), refresh=True)
+def _show_changes(
+    output: Output,
+    looks: Iterator[Json],
+    shown: Callable[[Json], RenderableType],
+    told: Callable[[Json], object],
+    *,
+    live: bool,
+) -> None:
+    """In place on a terminal; else each that differs from the one before, for people in what is `told` of it."""
+    if live and not output.as_json and output.out.is_terminal:
+        with Live(console=output.out, auto_refresh=False) as display:
+            for document in looks:
+                display.update(shown(document), refresh=True)
+        return
+    before: object = None
+    for document in looks:
+        now = document if output.as_json else told(document)
+        if now != before:
+            output.result(document, shown)
+        before = now

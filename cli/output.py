@@ -1,33 +1,38 @@
-"""How every command speaks: results on stdout, narration and errors on stderr, and four exit codes.
+"""How every command speaks: results on stdout, narration and errors on stderr, and an exit code that says how it went.
 
     0  it is done
     1  the answer is no: out of stock, declined, order failed, audit found violations, refused
     2  the command was not understood
     3  nobody answers: the gateway (or the payment service) cannot be reached
+    4  the command itself failed: wrong settings, output that cannot be written, a fault of ours
+  130  Ctrl-C; 141 whoever read the output has gone
 
 With `--json`, stdout holds one JSON document (a stream of them with --follow and --watch) and nothing else.
 """
 
 import json
+import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
+from rich.console import Console, RenderableType
+from rich.status import Status
+from rich.text import Text
 
-if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.status import Status
-
-OK, NO, USAGE, UNREACHABLE = 0, 1, 2, 3
+OK, NO, USAGE, UNREACHABLE, BROKEN = range(5)
+_INTERRUPTED, _READER_GONE = 130, 141
+Json = dict[str, Any]
 
 
 class CommandFailed(Exception):
     """Ends the command with an exit code, a title, and a sentence on what to do or what went wrong."""
 
-    def __init__(self, exit_code: int, title: str, detail: str = "", problem: dict[str, Any] | None = None) -> None:
+    def __init__(self, exit_code: int, title: str, detail: str = "", problem: Json | None = None) -> None:
         super().__init__(f"{title}: {detail}" if detail else title)
         self.exit_code = exit_code
         self.title = title
@@ -35,33 +40,42 @@ class CommandFailed(Exception):
         self.problem = problem or {}
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise
+
+
 class Output:
-    """One command's voice. Consoles are made when first used: rich is not free to import."""
+    """One command's voice. Text is printed as it is: a folder may be called `[red]`."""
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
 
     @cached_property
-    def out(self) -> "Console":
-        from rich.console import Console
-
-        return Console()
+    def out(self) -> Console:
+        return _Console(markup=False)
 
     @cached_property
-    def err(self) -> "Console":
-        from rich.console import Console
-
-        return Console(stderr=True)
+    def err(self) -> Console:
+        return _Console(stderr=True, markup=False)
 
     def json(self, document: Any) -> None:
-        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        text = json.dumps(document, ensure_ascii="utf" not in (sys.stdout.encoding or "").lower())
+        sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
-    def show(self, *renderables: "RenderableType") -> None:
+    def show(self, *renderables: RenderableType) -> None:
         """For people; silent with --json. Long words (keys, addresses) are not broken: they get copied."""
         if not self.as_json:
             for renderable in renderables:
-                self.out.print(renderable, soft_wrap=isinstance(renderable, str))
+                self.out.print(renderable, soft_wrap=isinstance(renderable, str | Text))
+
+    def result(self, document: Any, *shown: str | Callable[[Any], RenderableType]) -> None:
+        """The command's result: the document with --json, else, for people, words and what is made of the document."""
+        if self.as_json:
+            self.json(document)
+        else:
+            self.show(*(one if isinstance(one, str) else one(document) for one in shown))
 
     def note(self, text: str) -> None:
         """What is happening, on stderr; silent with --json."""
@@ -69,7 +83,7 @@ class Output:
             self.err.print(text, soft_wrap=True)
 
     @contextmanager
-    def working(self, text: str) -> Iterator["Status | None"]:
+    def working(self, text: str) -> Iterator[Status | None]:
         """A spinner on a terminal, nothing elsewhere."""
         if self.as_json or not self.err.is_terminal:
             yield None
@@ -82,8 +96,6 @@ class Output:
             error = {"title": failed.title, "detail": failed.detail, **failed.problem}
             self.json({"ok": False, "exit_code": failed.exit_code, "error": error})
             return
-        from rich.text import Text
-
         message = Text(failed.title, style="bold red")
         if failed.detail:
             message.append(f"\n{failed.detail}", style="not bold default")
@@ -92,12 +104,36 @@ class Output:
 
 @contextmanager
 def speaking(as_json: bool) -> Iterator[Output]:
-    """The frame of every command: failures become their message and exit code, Ctrl-C becomes 130."""
+    """The frame of every command: whatever goes wrong becomes a sentence and an exit code that no answer has."""
     output = Output(as_json)
     try:
         yield output
-    except CommandFailed as failed:
-        output.failure(failed)
-        raise typer.Exit(failed.exit_code) from None
+        return
+    except (typer.Exit, typer.Abort, typer.BadParameter):
+        raise
+    except CommandFailed as error:
+        failed = error
     except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+        raise typer.Exit(_INTERRUPTED) from None
+    except BrokenPipeError:
+        _drop_unwritable()
+        raise typer.Exit(_READER_GONE) from None
+    except OSError as error:
+        _drop_unwritable()
+        failed = CommandFailed(BROKEN, "The command failed", str(error.strerror or error))
+    except Exception as error:
+        traceback.print_exc()
+        failed = CommandFailed(BROKEN, "The command failed, by a fault of its own", f"{type(error).__name__}: {error}")
+    with suppress(OSError):
+        output.failure(failed)
+    raise typer.Exit(failed.exit_code) from None
+
+
+def _drop_unwritable() -> None:
+    """What cannot be written is not tried again when the interpreter ends, which would then choose the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,19 +1,18 @@
 """`checkout pay`: what a customer does on the payment page, without the page."""
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from cli import options
-from cli.output import NO, OK, USAGE, CommandFailed, Output, speaking
-
-if TYPE_CHECKING:
-    from cli.client import Shop
+from cli import options, render
+from cli.client import Shop
+from cli.locate import locate
+from cli.output import NO, OK, USAGE, CommandFailed, Json, Output, speaking
 
 UNDECIDED = frozenset({"pending", "awaiting_payment"})
+KEPT = frozenset({"fulfilled", "dispatched"})
 _LOOK_EVERY = 0.25  # seconds
-Json = dict[str, Any]
 
 
 def pay(
@@ -33,25 +32,20 @@ def pay(
 
         checkout pay cs_test_a1B2c3 --decline
 
-    Exit codes: 0 fulfilled (with --cancel: cancelled), 1 declined, refused or otherwise ended, 2 usage, 3 nobody
-    answers.
+    Exit codes: 0 fulfilled (with --cancel: cancelled), 1 declined, refused or otherwise ended.
     """
     with speaking(as_json) as output:
         if cancel and decline:
             raise CommandFailed(USAGE, "Choose one", "--cancel and --decline exclude each other")
-        from cli.client import Shop
-        from cli.locate import locate
-
         with Shop(locate(url, token)) as shop:
             order = shop.find_order(reference)
-            session_id = str((order.get("payment") or {}).get("session_id") or "")
+            order_id, session_id = str(order["order_id"]), str((order.get("payment") or {}).get("session_id") or "")
             if not session_id:
-                raise CommandFailed(NO, "Nothing to pay", f"Order {order['order_id']} has no payment session")
+                raise CommandFailed(NO, "Nothing to pay", f"Order {order_id} has no payment session")
             if decline:
                 shop.decline_payment(session_id)
-                order = shop.order(str(order["order_id"]))
                 if as_json:
-                    output.json({"declined": True, "order": order})
+                    output.json({"declined": True, "order": shop.order(order_id)})
                 output.note("The card was declined. The session stays open: pay again with another card.")
                 raise typer.Exit(NO)
             if cancel:
@@ -59,14 +53,11 @@ def pay(
             else:
                 shop.submit_payment(session_id)
             with output.working("Waiting for the outcome…"):
-                order = outcome_of(shop, str(order["order_id"]), timeout)
-        if as_json:
-            output.json(order)
-        wanted = ("cancelled",) if cancel else ("fulfilled", "dispatched")
-        raise typer.Exit(show_outcome(output, order, wanted))
+                order = outcome_of(shop, order_id, timeout)
+        show_outcome(output, order, order, frozenset({"cancelled"}) if cancel else KEPT)
 
 
-def outcome_of(shop: "Shop", order_id: str, patience: float) -> Json:
+def outcome_of(shop: Shop, order_id: str, patience: float) -> Json:
     """The order once it is decided. Raises `CommandFailed` after `patience` seconds; the order goes on by itself."""
     deadline = time.monotonic() + patience
     while True:
@@ -83,10 +74,8 @@ def outcome_of(shop: "Shop", order_id: str, patience: float) -> Json:
         time.sleep(_LOOK_EVERY)
 
 
-def show_outcome(output: Output, order: Json, wanted: tuple[str, ...]) -> int:
-    """Print the order for people; the exit code says whether it ended as wanted."""
-    if not output.as_json:
-        from cli import render
-
-        output.show("", render.order(order))
-    return OK if order.get("status") in wanted else NO
+def show_outcome(output: Output, order: Json, document: Json, wanted: frozenset[str]) -> None:
+    """The end of a command: the order for people, the document with --json, an exit code that says whether it ended
+    as wanted."""
+    output.result(document, "", lambda _: render.order(order))
+    raise typer.Exit(OK if order.get("status") in wanted else NO)

@@ -1,7 +1,6 @@
 """Orders, money and verdicts as tables. Everything from the network is printed as text, never as markup."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
@@ -9,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from checkout.currencies import money as format_money
+from cli.output import Json
 
 _COLOURS = {
     "pending": "yellow",
@@ -19,7 +19,6 @@ _COLOURS = {
     "cancelled": "red",
     "refunded": "magenta",
 }
-Json = dict[str, Any]
 
 
 def status_text(order: Json) -> Text:
@@ -42,6 +41,13 @@ def facts(pairs: Iterable[tuple[str, RenderableType]]) -> Table:
     table.add_column(overflow="fold")
     for name, value in pairs:
         table.add_row(name, Text(value) if isinstance(value, str) else value)
+    return table
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in names:
+        table.add_column(name, justify="right" if name in {"#", "amount", "checked"} else "left", overflow="fold")
     return table
 
 
@@ -87,9 +93,7 @@ def _dispatch(progress: float) -> RenderableType:
 
 
 def timeline(events: list[Json]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("#", "at", "what"):
-        table.add_column(name, no_wrap=name != "what")
+    table = _table("#", "at", "what")
     for event in events:
         what = Text(str(event.get("kind")).replace("_", " "))
         for name, value in (event.get("data") or {}).items():
@@ -116,20 +120,15 @@ def _clock(at: str) -> str:
 
 
 def orders(rows: list[Json]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("order", "status", "amount", "created", "key"):
-        table.add_column(name, justify="right" if name == "amount" else "left", overflow="fold")
+    table = _table("order", "status", "amount", "created", "key")
     for row in rows:
         created = str(row.get("created_at")).replace("T", " ")[:19]
-        key = Text(str(row.get("checkout_key")))
-        table.add_row(str(row.get("order_id")), status_text(row), money(row), created, key)
+        table.add_row(str(row.get("order_id")), status_text(row), money(row), created, str(row.get("checkout_key")))
     return table
 
 
 def audit(document: Json) -> RenderableType:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("#", "invariant", "checked", "verdict"):
-        table.add_column(name, justify="right" if name in {"#", "checked"} else "left")
+    table = _table("#", "invariant", "checked", "verdict")
     for invariant in document.get("invariants") or []:
         violations = invariant.get("violations") or []
         holds = bool(invariant.get("ok"))
@@ -137,7 +136,7 @@ def audit(document: Json) -> RenderableType:
         checked = invariant.get("checked")
         table.add_row(
             str(invariant.get("number")),
-            Text(str(invariant.get("name"))),
+            str(invariant.get("name")),
             "" if checked is None else str(checked),
             verdict,
         )

@@ -9,7 +9,10 @@ from typing import Annotated
 import typer
 
 from cli import options
+from cli.locate import settings
 from cli.output import NO, CommandFailed, speaking
+from stack.errors import DataDirInUse, StackError
+from stack.state import DataDir
 
 # `checkout up` leaves these in every data directory. A directory without them is not ours to empty.
 MARKERS = ("stack.lock", "logs")
@@ -28,18 +31,12 @@ def reset(
 
         checkout reset --yes && checkout up
 
-    Exit codes: 0 empty now, 1 refused or not confirmed, 2 usage.
+    Exit codes: 0 empty now, 1 refused or not confirmed.
     """
     with speaking(as_json) as output:
-        from cli.locate import locate
-        from stack.errors import DataDirInUse, StackError
-        from stack.state import DataDir
-
-        path = locate().data_dir.absolute()
+        path = settings().data_dir.absolute()
         if not path.exists() and not path.is_symlink():
-            if as_json:
-                output.json({"data_dir": str(path), "removed": []})
-            output.show(f"Nothing to delete: {path} does not exist.")
+            output.result({"data_dir": str(path), "removed": []}, f"Nothing to delete: {path} does not exist.")
             return
         check_ours(path)
         lock = DataDir(path)
@@ -57,9 +54,8 @@ def reset(
             empty(path)
         finally:
             lock.release()
-        if as_json:
-            output.json({"data_dir": str(path), "removed": entries})
-        output.show(f"{path} is empty. `checkout up` starts from the beginning.")
+        words = f"{path} is empty. `checkout up` starts from the beginning."
+        output.result({"data_dir": str(path), "removed": entries}, words)
 
 
 def check_ours(path: Path) -> None:

@@ -5,23 +5,21 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Any
 
-from rich.markup import escape
+import asyncpg
+from rich.padding import Padding
+from rich.text import Text
 
+from cli import render
 from cli.client import Shop
 from cli.locate import locate
-from cli.output import CommandFailed, Output
-from cli.pay import UNDECIDED, outcome_of
+from cli.output import CommandFailed, Json, Output
+from cli.pay import KEPT, UNDECIDED, outcome_of
 
 _FULFIL_WITHIN, _RESTART_WITHIN, _QUIET_WITHIN = 30.0, 20.0, 20.0  # seconds
 _GRACE = 1.0
 _LOOK_EVERY = 0.1
-Json = dict[str, Any]
-
 _CHARGES = "SELECT count(*) FROM payments.ledger WHERE session_id = $1 AND kind = 'charge'"
 
 
@@ -36,89 +34,48 @@ class Tour:
         self._shop = shop
         self._output = output
         self._sku = sku
-        self._scenes: list[Json] = []
-        self._orders: list[Json] = []
+        self._keys: list[str] = []
 
     def run(self) -> Json:
-        began = time.monotonic()
-        scenes: tuple[tuple[str, Callable[[], str]], ...] = (
-            ("Buy, pay, and be fulfilled", self._buy_and_pay),
-            ("Kill the worker in the middle of a payment", self._kill_the_worker),
-            ("Press Buy twice", self._press_twice),
-            ("Audit both ledgers", self._audit),
-        )
-        for number, (title, scene) in enumerate(scenes, 1):
-            if not self._play(number, title, scene):
+        began, played = time.monotonic(), []
+        scenes = {
+            "Buy, pay, and be fulfilled": self._buy_and_pay,
+            "Kill the worker in the middle of a payment": self._kill_the_worker,
+            "Press Buy twice": self._press_twice,
+            "Audit both ledgers": self._audit,
+        }
+        for number, (title, scene) in enumerate(scenes.items(), 1):
+            self._output.show("", Text(f"{number}. {title}", "bold"))
+            scene_began = time.monotonic()
+            try:
+                proof, ok = scene(), True
+            except (PromiseBroken, CommandFailed) as broken:
+                proof, ok = str(broken), False
+            seconds = round(time.monotonic() - scene_began, 2)
+            mark = ("✓", "green") if ok else ("✗", "bold red")
+            self._output.show(Text.assemble("   ", mark, f" {proof} ", (f"({seconds:.1f} s)", "dim")))
+            played.append({"title": title, "ok": ok, "proof": proof, "seconds": seconds})
+            if not ok:
                 break
         place = self._shop.location
         links = {"storefront": place.gateway_url, "operator": f"{place.gateway_url}/admin"}
-        for name, order in zip(("first order in Temporal", "survivor in Temporal"), self._orders, strict=False):
-            links[name] = f"{place.temporal_ui_url}/namespaces/default/workflows/{order['key']}"
-        ok = len(self._scenes) == len(scenes) and all(scene["ok"] for scene in self._scenes)
-        return {"ok": ok, "seconds": round(time.monotonic() - began, 2), "scenes": self._scenes, "links": links}
-
-    def _play(self, number: int, title: str, scene: Callable[[], str]) -> bool:
-        self._output.show("", f"[bold]{number}. {title}[/]")
-        began = time.monotonic()
-        try:
-            proof, ok = scene(), True
-        except (PromiseBroken, CommandFailed) as broken:
-            proof, ok = str(broken), False
-        seconds = round(time.monotonic() - began, 2)
-        mark = "[green]✓[/]" if ok else "[bold red]✗[/]"
-        self._output.show(f"   {mark} {escape(proof)} [dim]({seconds:.1f} s)[/]")
-        self._scenes.append({"title": title, "ok": ok, "proof": proof, "seconds": seconds})
-        return ok
-
-    def _say(self, text: str) -> None:
-        self._output.show(f"   {escape(text)}")
-
-    @contextmanager
-    def _working(self, text: str) -> Iterator[None]:
-        with self._output.working(text):
-            yield
-
-    def _buy(self) -> Json:
-        key = f"demo-{secrets.token_urlsafe(12)}"
-        cart = {"items": [{"sku": self._sku, "quantity": 2}]}
-        with self._working("Buying…"):
-            body = {**self._shop.buy(cart, key, _FULFIL_WITHIN).body, "key": key}
-        self._orders.append(body)
-        return body
-
-    def _show_timeline(self, order: Json) -> None:
-        if not self._output.as_json:
-            from rich.padding import Padding
-
-            from cli import render
-
-            self._output.show(Padding(render.timeline(order.get("timeline") or []), (0, 0, 0, 3)))
-
-    def _fulfilled(self, order_id: str) -> Json:
-        with self._working("Waiting until it is fulfilled…"):
-            order = outcome_of(self._shop, order_id, _FULFIL_WITHIN)
-        if order.get("status") not in {"fulfilled", "dispatched"}:
-            raise PromiseBroken(f"Paid, but the order is {order.get('status')}")
-        return order
-
-    def _charged_once(self, session_id: str) -> None:
-        count = asyncio.run(_charges(str(self._shop.location.database_url), session_id))
-        if count != 1:
-            raise PromiseBroken(f"The payment service's ledger holds {count} charges for this order")
+        for name, key in zip(("first order in Temporal", "survivor in Temporal"), self._keys, strict=False):
+            links[name] = f"{place.temporal_ui_url}/namespaces/default/workflows/{key}"
+        ok = len(played) == len(scenes) and all(scene["ok"] for scene in played)
+        return {"ok": ok, "seconds": round(time.monotonic() - began, 2), "scenes": played, "links": links}
 
     def _buy_and_pay(self) -> str:
-        from cli import render
-
         body = self._buy()
         self._say(f"Order {body['order_id']}, {render.money(body)}. The customer pays at {body['payment_url']}")
         self._shop.submit_payment(body["session_id"])
-        self._show_timeline(self._fulfilled(body["order_id"]))
-        self._charged_once(body["session_id"])
+        self._fulfilled_and_charged_once(body)
         return "Fulfilled, charged once"
 
     def _kill_the_worker(self) -> str:
         body = self._buy()
-        pid = self._shop.location.pids["worker"]
+        pid = locate().pids.get("worker")
+        if pid is None:
+            raise PromiseBroken("There is no worker to kill: look at the terminal of `checkout up`")
         self._say(f"Order {body['order_id']}. The worker (pid {pid}) freezes, the customer pays, kill -9.")
         os.kill(pid, signal.SIGSTOP)  # so that it cannot have finished before it dies
         try:
@@ -129,21 +86,10 @@ class Tour:
         if status not in UNDECIDED:
             raise PromiseBroken(f"Nothing was shown: the order was already {status} when the worker died")
         self._say(f"Paid, and nobody is left who could fulfil it: the order is {status}.")
-        with self._working("The supervisor starts a new worker…"):
-            successor = self._new_worker(pid)
-        order = self._fulfilled(body["order_id"])
-        self._show_timeline(order)
-        self._charged_once(body["session_id"])
+        with self._output.working("The supervisor starts a new worker…"):
+            successor = _successor(pid)
+        self._fulfilled_and_charged_once(body)
         return f"A new worker (pid {successor}) went on where the old one died: fulfilled, charged once"
-
-    def _new_worker(self, old: int) -> int:
-        deadline = time.monotonic() + _RESTART_WITHIN
-        while time.monotonic() < deadline:
-            pid = locate().pids.get("worker", old)
-            if pid != old:
-                return pid
-            time.sleep(_LOOK_EVERY)
-        raise PromiseBroken(f"The worker was not started again within {_RESTART_WITHIN:.0f} seconds")
 
     def _press_twice(self) -> str:
         key = f"demo-{secrets.token_urlsafe(12)}"
@@ -160,31 +106,53 @@ class Tour:
         if {*answers, third.raw} != {third.raw} or not third.replayed:
             raise PromiseBroken("The same key got different answers")
         self._shop.submit_payment(third.body["session_id"])
-        self._fulfilled(third.body["order_id"])
-        self._charged_once(third.body["session_id"])
+        self._fulfilled_and_charged_once(third.body, show=False)
         return f"Three answers, the same to the byte: one order, {third.body['order_id']}, charged once"
 
     def _audit(self) -> str:
         deadline = time.monotonic() + _QUIET_WITHIN
-        with self._working("Waiting for quiet, auditing…"):
-            report = self._shop.audit(_GRACE)
-            while not report.get("ok") and time.monotonic() < deadline:
+        with self._output.working("Waiting for quiet, auditing…"):
+            while not (report := self._shop.audit(_GRACE)).get("ok") and time.monotonic() < deadline:
                 time.sleep(1)
-                report = self._shop.audit(_GRACE)
-        if not self._output.as_json:
-            from cli import render
-
-            self._output.show(render.audit(report))
+        self._output.show(render.audit(report))
         if not report.get("ok"):
             raise PromiseBroken("The audit found violations")
         return f"{len(report.get('invariants') or [])} invariants hold over {report.get('orders')} orders"
 
+    def _say(self, text: str) -> None:
+        self._output.show(f"   {text}")
+
+    def _buy(self) -> Json:
+        key = f"demo-{secrets.token_urlsafe(12)}"
+        self._keys.append(key)
+        with self._output.working("Buying…"):
+            return self._shop.buy({"items": [{"sku": self._sku, "quantity": 2}]}, key, _FULFIL_WITHIN).body
+
+    def _fulfilled_and_charged_once(self, body: Json, *, show: bool = True) -> None:
+        with self._output.working("Waiting until it is fulfilled…"):
+            order = outcome_of(self._shop, body["order_id"], _FULFIL_WITHIN)
+        if order.get("status") not in KEPT:
+            raise PromiseBroken(f"Paid, but the order is {order.get('status')}")
+        if show:
+            self._output.show(Padding(render.timeline(order.get("timeline") or []), (0, 0, 0, 3)))
+        count = asyncio.run(_charges(str(self._shop.location.database_url), body["session_id"]))
+        if count != 1:
+            raise PromiseBroken(f"The payment service's ledger holds {count} charges for this order")
+
+
+def _successor(old: int) -> int:
+    deadline = time.monotonic() + _RESTART_WITHIN
+    while time.monotonic() < deadline:
+        pid = locate().pids.get("worker", old)
+        if pid != old:
+            return pid
+        time.sleep(_LOOK_EVERY)
+    raise PromiseBroken(f"The worker was not started again within {_RESTART_WITHIN:.0f} seconds")
+
 
 async def _charges(database_url: str, session_id: str) -> int:
     """Charges in the payment service's own ledger."""
-    import asyncpg
-
-    connection = await asyncpg.connect(database_url.replace("+asyncpg", "", 1), timeout=5)
+    connection = await asyncpg.connect(database_url, timeout=5)
     try:
         return int(await connection.fetchval(_CHARGES, session_id))
     finally:

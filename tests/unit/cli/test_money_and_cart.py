@@ -4,7 +4,7 @@ import pytest
 import typer
 
 from checkout.currencies import money
-from cli.cart import parse_cart
+from cli.buy import parse_cart
 
 
 @pytest.mark.parametrize(
