@@ -103,6 +103,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(HeadAsGet)
     errors.install(app)
     openapi.install(app)
+    # The pages first: to `/checkout/success` and `/checkout/cancel` the payment service sends customers back.
+    for router in (storefront.router, order_pages.router, assets.router, api_docs.router):
+        app.include_router(router)
     for router in (
         checkout.router,
         catalogue.router,
@@ -112,8 +115,6 @@ def create_app(settings: Settings) -> FastAPI:
         products.router,
         probes.router,
     ):
-        app.include_router(router)
-    for router in (storefront.router, order_pages.router, assets.router, api_docs.router):
         app.include_router(router)
     console.install(app, settings)
     if settings.payload_keys:

@@ -37,7 +37,7 @@ from db.writing import WriteWatch
 from runtime.boundaries import Step
 from runtime.failpoints import around
 from runtime.settings import Settings
-from worker.keepers import describe
+from worker.keepers import describe, is_running
 from worker.starting import FINGERPRINT, CheckoutHandle, Starter
 from worker.workflows.checkout import CheckoutWorkflow
 
@@ -99,6 +99,19 @@ class Checkouts:
             self._writing.check()
         return outcome
 
+    async def look(self, checkout_key: str) -> Order | None:
+        """What has become of the checkout, without waiting: None while it has no answer yet.
+
+        Raises a 404 `Problem` for a key under which nothing was begun, or nothing came of it.
+        """
+        order = await self._find(checkout_key)
+        if order is None:
+            is_under_way = await is_running(self._client, checkout_key)
+            order = await self._find(checkout_key)  # it may have been opened, and have ended, while Temporal was asked
+            if order is None and not is_under_way:
+                raise Problem(404, "checkout-not-found", "There is no such checkout")
+        return order if order is not None and _has_answer(order) else None
+
     async def _buy(self, buy: Buy, is_new_key: bool, limits: Limits | None) -> Outcome:
         fingerprint = cart_fingerprint(buy.lines, buy.email)
         existing = None if is_new_key else await self._find(buy.checkout_key)
@@ -158,7 +171,7 @@ class Checkouts:
     async def _resume(self, order: Order, fingerprint: str, *, wait: bool = True) -> Order | None:
         """The stored answer; for an order without one yet, wait for its workflow as the first request did."""
         _same_cart(order.fingerprint, fingerprint)
-        if order.session is not None or order.status is not OrderStatus.PENDING:
+        if _has_answer(order):
             return order
         if not wait:
             return None
@@ -168,7 +181,7 @@ class Checkouts:
             return view.order
         # No checkout runs (any more), but a settlement may have gone on with the order.
         order = await self._find(order.checkout_key) or order
-        return order if order.session or order.status is not OrderStatus.PENDING else None
+        return order if _has_answer(order) else None
 
     async def _find(self, checkout_key: str) -> Order | None:
         async with self._reads.connect() as connection:
@@ -278,6 +291,10 @@ def _wrong_cart(refusal: ApplicationError, buy: Buy) -> Problem:
         field = "email" if buy.email else "items"
         return invalid([{"field": field, "message": "has characters that cannot be stored"}])
     return invalid([{"field": "items", "message": refusal.message.removeprefix(f"{refusal.type}: ")}])
+
+
+def _has_answer(order: Order) -> bool:
+    return order.session is not None or order.status is not OrderStatus.PENDING
 
 
 def _same_cart(stored: str, given: str) -> None:

@@ -60,9 +60,8 @@ def _problems(path: str, method: str, operation: dict[str, Any]) -> dict[str, st
     found |= {"503": "PostgreSQL or Temporal is away; repeating is safe."}
     if operation.get("parameters") or "requestBody" in operation or "{" in path:
         found |= {"400": "Not HTTP, JSON or text as it should be.", "422": "A field is wrong, by name."}
-        found |= {"431": "Address and headers are too long."}
-    if "{order_id}" in path:
-        found |= {"404": "No such order; the same for every unknown id."}
+    if "{" in path:
+        found |= {"404": "There is no such thing; the same for every unknown id."}
     if path.startswith(("/admin", "/codec")):
         found |= {"401": "The operator token is missing or wrong.", "429": "Too many wrong tokens."}
     if method != "get":

@@ -7,11 +7,11 @@ from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from api import answers
 from api.checkouts import Buy
-from api.problems import Problem, echo, invalid_fields, malformed_json
+from api.problems import Problem, declared, echo, invalid_fields, malformed_json
 from api.schemas import CheckoutAnswer, CheckoutPending, CheckoutRequest, ProblemOut
 from api.state import Gateway, GatewayDependency
 from api.web.messages import waiting_page
@@ -86,6 +86,29 @@ async def buy(request: Request, gateway: GatewayDependency) -> Response:
 async def buy_with_key(key: str, request: Request, gateway: GatewayDependency) -> Response:
     """Start the key's checkout, once; every repeat gets the same answer."""
     return await _buy(request, gateway, key)
+
+
+@router.get(
+    "/checkout/{key:path}",
+    responses=declared({400: "Not a checkout key.", 404: "Nothing was begun under this key."})
+    | {status: _RESPONSES[status] for status in (200, 202, 409, 502)},
+    summary="Look what has become of a checkout",
+)
+async def look(key: str, request: Request, gateway: GatewayDependency) -> Response:
+    """The same answer as to whoever posts the key's cart again, without the cart and without waiting.
+
+    A person is shown the order's page.
+    """
+    checkout_key = parse_checkout_key(key)
+    headers = _headers(checkout_key)
+    echo(request, headers)
+    order = await gateway.checkouts.look(checkout_key)
+    if order is None:
+        return answers.pending_response(checkout_key, headers)
+    if wants_page(request):
+        return RedirectResponse(f"/orders/{order.order_id}/view", 303, headers)
+    headers["Idempotent-Replayed"] = "true"
+    return answers.checkout_response(order, accept=request.headers.get("accept", ""), is_form=False, headers=headers)
 
 
 async def _buy(request: Request, gateway: Gateway, path_key: str | None) -> Response:

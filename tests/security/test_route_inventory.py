@@ -35,6 +35,7 @@ GATEWAY = {
     "GET /static/{name:path}": ANYONE,
     "POST /checkout": CUSTOMER,
     "POST /checkout/{key:path}": CUSTOMER,
+    "GET /checkout/{key:path}": "whoever knows the key, 160 random bits: uniform 404 for all else",
     "GET /checkout/success": "whoever knows the session's id: leads to the order's page",
     "GET /checkout/cancel": ORDER_ID,
     "GET /orders/{order_id}": ORDER_ID,
