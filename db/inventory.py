@@ -5,12 +5,13 @@ Rows are locked in SKU order, always, so that two carts with the same products n
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checkout.errors import NotEnoughStock, ProductNotFound
+from db.seed import SeedProduct
 
 
 @dataclass(frozen=True)
@@ -21,25 +22,6 @@ class LockedProduct:
     currency: str
     on_hand: int
     is_withdrawn: bool
-
-
-class NewProduct(Protocol):
-    """What `seed_products` asks of a product; `db.seed.SeedProduct` is one."""
-
-    @property
-    def sku(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def description(self) -> str: ...
-    @property
-    def image(self) -> str: ...
-    @property
-    def unit_amount(self) -> int: ...
-    @property
-    def currency(self) -> str: ...
-    @property
-    def on_hand(self) -> int: ...
 
 
 _LOCK = text("""
@@ -110,19 +92,10 @@ async def write_off(connection: AsyncConnection, sku: str, quantity: int, reason
     raise NotEnoughStock(sku, int(available))
 
 
-async def seed_products(connection: AsyncConnection, products: Iterable[NewProduct]) -> int:
+async def seed_products(connection: AsyncConnection, products: Iterable[SeedProduct]) -> int:
     """Add those products that are not there yet; answers how many."""
     added = 0
     for position, product in enumerate(products):
-        row = {
-            "sku": product.sku,
-            "name": product.name,
-            "description": product.description,
-            "image": product.image,
-            "unit_amount": product.unit_amount,
-            "currency": product.currency,
-            "on_hand": product.on_hand,
-            "position": position,
-        }
+        row = vars(product) | {"image": product.image, "position": position}
         added += (await connection.execute(_SEED, row)).scalar_one()
     return added

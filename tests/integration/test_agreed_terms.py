@@ -64,6 +64,17 @@ async def test_no_line_is_in_another_currency_than_its_order_whatever_the_code_d
             await connection.execute(text(line), {"order": order.order_id})
 
 
+async def test_a_total_is_what_the_lines_add_up_to_whatever_the_code_does(engine: AsyncEngine) -> None:
+    order = await open_order(engine, "k", PEN)
+    line = (
+        "INSERT INTO shop.order_lines (order_id, sku, name, quantity, unit_amount, currency)"
+        " VALUES (:order, 'coffee-mug', 'Mug', 1, 1, 'usd')"
+    )
+    with pytest.raises(IntegrityError, match="its total is not what its lines add up to"):
+        async with engine.begin() as connection:
+            await connection.execute(text(line), {"order": order.order_id})
+
+
 async def test_a_buyer_is_told_of_a_currency_that_changed_after_the_gateway_had_seen_the_product(shop: Rig) -> None:
     """Both products were bought once, so the gateway knows them; then one of them is priced anew."""
     assert (await shop.buy("before", **PEN_AND_MUG)).status_code == 200

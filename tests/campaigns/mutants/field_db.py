@@ -112,4 +112,10 @@ FIELD_DB = (
         breaks="an operator would tell a customer who waits that there is no such order",
         tests="test_an_email_is_found_in_any_case",
     ),
+    bug(
+        "totals-add-up",
+        schema("IF (SELECT amount_total FROM shop.orders", "IF FALSE AND (SELECT amount_total FROM shop.orders"),
+        breaks="an order could be paid at another sum than its lines have",
+        tests="test_a_total_is_what_the_lines_add_up_to_whatever_the_code_does",
+    ),
 )
