@@ -140,6 +140,15 @@ async def test_a_kill_at_any_moment_loses_nothing(shop: Shop, part: str, moment:
     assert (await shop.post(key)).json() == body
 
 
+async def test_what_a_dead_worker_had_at_hand_does_not_wait_for_it(shop: Shop) -> None:
+    """Temporal keeps a checkout's tasks for the worker that knows it, for ten seconds unless it is told otherwise."""
+    body = await shop.buy()
+    await shop.stack.kill("worker")
+    await shop.stack.wait_ready("worker")
+    assert (await shop.payment.pay(body["session_id"])).status_code == 204
+    await shop.until(body["order_id"], "fulfilled", "dispatched", within=8)
+
+
 async def _buy_patiently(shop: Shop, key: str) -> dict[str, object]:
     """As a client that was cut off does: the same key again until there is an answer."""
 

@@ -131,4 +131,40 @@ FIELD_HEALTH: tuple[Mutant, ...] = (
         breaks="after a restore of Temporal's store the audit would find fault with orders until their deadline",
         tests="test_a_checkout_that_was_restored_after_its_order_had_ended_ends_too",
     ),
+    bug(
+        "who-waits-for-a-row-gives-up",
+        Code("db.session.LOCK_TIMEOUT", "1.5", "150"),
+        breaks="buyers of one product would wait as long as its slowest transaction",
+        tests="test_who_waits_for_a_row_gives_up_before_its_step_does",
+    ),
+    bug(
+        "a-frozen-process-gives-its-rows-back",
+        Code("db.session.IDLE_IN_TRANSACTION_TIMEOUT", "2.5", "250"),
+        breaks="a frozen worker would keep a product from everybody",
+        tests="test_a_process_that_froze_with_a_row_locked_gives_it_back",
+    ),
+    bug(
+        "statements-end",
+        Code("db.session.STATEMENT_TIMEOUT", "2.5", "250"),
+        breaks="a statement could go on, and commit, long after its step was given up",
+        tests="test_a_statement_that_does_not_end_is_ended",
+    ),
+    bug(
+        "silence-is-not-waited-for",
+        Code("engine.COMMAND_TIMEOUT", "3.0", "300"),
+        breaks="a network that swallows packets would hang every step and every customer",
+        tests="test_a_network_that_swallows_everything_is_not_waited_for",
+    ),
+    bug(
+        "no-goodbye-to-the-silent",
+        Code("engine._hang_up", "connection.driver_connection.terminate()", "pass"),
+        breaks="each step would wait two seconds longer than its limit says",
+        tests="test_a_network_that_swallows_everything_is_not_waited_for",
+    ),
+    bug(
+        "a-dead-workers-task-goes-to-another",
+        Code("policies.WORKFLOW_TASK_TIMEOUT", "timedelta(seconds=3)", "timedelta(seconds=10)"),
+        breaks="whoever buys while a worker dies would be told to come again",
+        tests="test_a_worker_that_died_with_a_task_is_not_waited_for_long",
+    ),
 )
