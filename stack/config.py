@@ -108,7 +108,7 @@ class StackConfig:
     def for_tests(cls, data_dir: Path, **changes: Any) -> "StackConfig":
         """A stack of its own: free ports, nothing taken over from the caller's settings or `.env`.
 
-        As root, `data_dir` had better be reachable for other users (`stack.testing.data_dir` makes one).
+        As root, `data_dir` had better be reachable for other users (`tests.support.stacks.data_dir` makes one).
         """
         ports: dict[str, Any] = dict(zip(PORT_FIELDS, free_ports(len(PORT_FIELDS)), strict=True))
         clean = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}

@@ -18,8 +18,8 @@ from checkout.ids import TASK_QUEUE
 from db.audit import CHECKS, MAX_VIOLATIONS, Finding, audit_ledgers, outcomes
 from db.engine import create_engine
 from payment_mock.migrate import migrate as migrate_payments
-from stack.testing import running_stack
 from tests.support.databases import DatabaseServer
+from tests.support.stacks import running_stack
 from tests.support.unhealthy_shop import ALLOW_TWO_CHARGES, PLANTED, make_healthy_shop, money, open_order, run
 
 NO_GRACE = timedelta(0)

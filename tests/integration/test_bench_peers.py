@@ -19,8 +19,8 @@ from db.audit import audit_ledgers
 from db.engine import create_engine
 from stack.config import StackConfig
 from stack.stack import Stack
-from stack.testing import data_dir
 from tests.support.eventually import eventually
+from tests.support.stacks import data_dir
 
 _EFFECTS = """
     SELECT o.status, o.amount_total, o.currency, o.payment_session_id IS NOT NULL, o.payment_intent_id IS NOT NULL,

@@ -18,8 +18,8 @@ import yaml
 from db.engine import create_engine
 from payment_mock.migrate import migrate as migrate_payments
 from stack.postgres import NEWEST, program
-from stack.testing import running_stack
 from tests.support.databases import connected
+from tests.support.stacks import running_stack
 from tests.unit.deploy.conftest import REQUIRED, interpolate
 
 ROOT = Path(__file__).resolve().parents[2]

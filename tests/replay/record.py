@@ -22,10 +22,10 @@ from temporalio.testing import WorkflowEnvironment
 from db.engine import create_engine
 from runtime.connection import data_converter
 from stack.part import Part
-from stack.testing import running_stack
 from tests.replay.scenarios import LONG, SCENARIOS
 from tests.support.lab import Lab
 from tests.support.provider import FakeProvider
+from tests.support.stacks import running_stack
 from worker.app import Dependencies, create_worker
 
 HISTORIES = Path(__file__).parent / "histories"

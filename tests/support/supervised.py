@@ -13,7 +13,7 @@ from pathlib import Path
 from stack.part import Part
 from stack.probes import tcp_open
 from stack.supervisor import Supervisor
-from stack.testing import alive
+from tests.support.stacks import alive
 
 LISTEN = "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); time.sleep(600)"
 

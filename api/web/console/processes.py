@@ -1,6 +1,7 @@
 """The stack's processes, from the `stack.json` that `checkout up` keeps. Development only: this is what kills them."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -8,6 +9,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 NAMES = ("gateway", "worker", "payment", "temporal", "postgres")
 LAST_WORD = 0.2  # seconds the gateway lives on to answer whoever kills it
@@ -58,31 +61,10 @@ def _state(data_dir: Path) -> dict[str, Any]:
 
 
 def _process(name: str, state: dict[str, Any]) -> Process:
-    pid, url = state[name].get("pid"), str(state[name].get("url", "")).rpartition("@")[2]
-    if not isinstance(pid, int) or not _is_child_of(pid, state.get("supervisor_pid")):
-        return Process(name, url, None, None)
-    return Process(name, url, pid, _age(pid))
-
-
-def _is_child_of(pid: int, supervisor: object) -> bool:
     """A stale file may name a pid that is somebody else's by now: only the supervisor's own children count."""
-    fields = _stat(pid)
-    if fields is None:
-        return not Path("/proc/self/stat").exists() and pid > 1
-    return fields[0] != "Z" and int(fields[1]) == supervisor
-
-
-def _age(pid: int) -> float | None:
-    fields = _stat(pid)
-    if fields is None:
-        return None
-    started = int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - started)
-
-
-def _stat(pid: int) -> list[str] | None:
-    """`/proc/<pid>/stat` from the state on (proc(5), field 3), behind the name, which may hold anything."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
+    pid, url = state[name].get("pid"), str(state[name].get("url", "")).rpartition("@")[2]
+    with contextlib.suppress(psutil.Error, ValueError):
+        found = psutil.Process(pid) if isinstance(pid, int) else None  # of None it would be this process
+        if found and found.ppid() == state.get("supervisor_pid") and found.status() != psutil.STATUS_ZOMBIE:
+            return Process(name, url, found.pid, max(0.0, time.time() - found.create_time()))
+    return Process(name, url, None, None)

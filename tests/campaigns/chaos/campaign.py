@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from stack.testing import data_dir
 from tests.campaigns.chaos.catalogue import ROWS
 from tests.campaigns.chaos.catalogue.row import run_row
 from tests.campaigns.chaos.journeys import JOURNEY_OF
@@ -25,6 +24,7 @@ from tests.campaigns.chaos.storm import Storm
 from tests.campaigns.chaos.verdicts import Void
 from tests.campaigns.chaos.world import HASTY_TIMEOUT, World
 from tests.campaigns.registry import STEPS
+from tests.support.stacks import data_dir
 
 LONGEST = 300.0  # seconds for one scenario
 RACE_OFFSETS = tuple(range(-50, 51, 2))  # milliseconds

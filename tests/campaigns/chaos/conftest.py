@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from stack.testing import data_dir
 from tests.campaigns.chaos.campaign import running_world
 from tests.campaigns.chaos.world import World
+from tests.support.stacks import data_dir
 
 
 @pytest.fixture(scope="package")

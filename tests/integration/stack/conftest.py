@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.testing import data_dir
+from tests.support.stacks import data_dir
 
 
 @pytest.fixture

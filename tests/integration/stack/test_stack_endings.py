@@ -12,7 +12,7 @@ import pytest
 from stack.part import Part
 from stack.ports import free_ports
 from stack.probes import tcp_open
-from stack.testing import alive
+from tests.support.stacks import alive
 from tests.support.supervised import LISTEN, part, server, supervised, until_gone
 
 

@@ -17,8 +17,8 @@ from stack.errors import DataDirInUse, PortTaken, StackError
 from stack.ports import free_ports
 from stack.stack import Stack
 from stack.state import read_state
-from stack.testing import alive, data_dir
 from tests.support.stack_up import up
+from tests.support.stacks import alive, data_dir
 
 SERVERS = ("postgres", "temporal")
 

@@ -20,7 +20,7 @@ from stack.identity import unprivileged
 from stack.part import Identity
 from stack.postgres import program
 from stack.stack import Stack
-from stack.testing import alive, data_dir, listening_addresses, running_stack
+from tests.support.stacks import alive, data_dir, listening_addresses, running_stack
 
 
 @pytest.fixture

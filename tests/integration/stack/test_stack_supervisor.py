@@ -11,7 +11,7 @@ from stack.errors import PartFailed
 from stack.part import Part
 from stack.ports import free_ports
 from stack.probes import tcp_open
-from stack.testing import alive
+from tests.support.stacks import alive
 from tests.support.supervised import LISTEN, part, server, supervised
 
 

@@ -8,7 +8,7 @@ import stat
 from urllib.request import urlopen
 
 from stack.stack import Stack
-from stack.testing import listening_addresses, running_stack
+from tests.support.stacks import listening_addresses, running_stack
 
 
 async def test_temporal_keeps_its_history_through_a_kill() -> None:

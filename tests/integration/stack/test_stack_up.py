@@ -15,9 +15,9 @@ import pytest
 from stack.config import StackConfig
 from stack.stack import Stack
 from stack.state import read_state
-from stack.testing import alive, data_dir
 from tests.support.eventually import eventually
 from tests.support.stack_up import up
+from tests.support.stacks import alive, data_dir
 
 SERVERS = ("postgres", "temporal")
 
