@@ -37,8 +37,9 @@ async def test_a_provider_that_refuses_for_good_ends_the_checkout_and_returns_th
 ) -> None:
     lab.provider.fail["create"] = always(error)
     handle = await lab.start()
-    result = await handle.result()
-    assert (result.status, result.reason) == (OrderStatus.REJECTED, Reason.PAYMENT_UNAVAILABLE)
+    order = await lab.ready(handle)
+    assert (order.status, order.reason) == (OrderStatus.REJECTED, Reason.PAYMENT_UNAVAILABLE)
+    assert (await handle.result()).status is OrderStatus.REJECTED
     assert await lab.on_hand() == 100_000
     assert "find" in lab.provider.calls
 
