@@ -11,7 +11,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 from stack.stack import Stack
 from tests.browser.chromium import ARGUMENTS, NoChromium, find_chromium
-from tests.browser.visitor import Shop, Visitor
+from tests.browser.visitor import Site, Visitor
 
 expect.set_options(timeout=15_000)  # a slow machine's; what is there is seen at once
 
@@ -37,15 +37,15 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-async def shop(stack: Stack, client: httpx.AsyncClient) -> Shop:
+async def site(stack: Stack, client: httpx.AsyncClient) -> Site:
     await stack.wait_ready("gateway")
     await stack.wait_ready("worker")
     urls = stack.urls
-    return Shop(urls["gateway"], urls["payment"], stack.admin_token, client, f"{secrets.token_hex(6)}@example.com")
+    return Site(urls["gateway"], urls["payment"], stack.admin_token, client, f"{secrets.token_hex(6)}@example.com")
 
 
 @pytest.fixture
-async def visit(browser: Browser, shop: Shop) -> AsyncIterator[Visit]:
+async def visit(browser: Browser, site: Site) -> AsyncIterator[Visit]:
     """`await visit()` is a customer with a browser of their own; options go to Playwright's context."""
     visitors: list[Visitor] = []
 
@@ -54,7 +54,7 @@ async def visit(browser: Browser, shop: Shop) -> AsyncIterator[Visit]:
             **({"viewport": {"width": 1280, "height": 800}, "locale": "en-US", "timezone_id": "UTC"} | options)
         )
         context.set_default_timeout(12_000)
-        visitor = Visitor(shop, context, await context.new_page())
+        visitor = Visitor(site, context, await context.new_page())
         context.on("page", lambda page: _listen(visitor, page))
         _listen(visitor, visitor.page)
         visitors.append(visitor)

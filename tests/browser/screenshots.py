@@ -19,7 +19,7 @@ from playwright.async_api import Browser, Page, async_playwright
 from stack.config import StackConfig
 from stack.stack import Stack
 from tests.browser.chromium import ARGUMENTS, find_chromium
-from tests.browser.visitor import Shop, Visitor
+from tests.browser.visitor import Site, Visitor
 
 FOLDER = Path(__file__).parents[2] / "docs" / "screenshots"
 COLOURS = 96
@@ -29,8 +29,8 @@ _SKUS = ("pen", "notebook", "pencil-set", "ink-bottle", "desk-lamp", "tote-bag",
 
 
 class Camera:
-    def __init__(self, browser: Browser, shop: Shop, folder: Path) -> None:
-        self._browser, self._shop, self._folder = browser, shop, folder
+    def __init__(self, browser: Browser, site: Site, folder: Path) -> None:
+        self._browser, self._shop, self._folder = browser, site, folder
 
     async def visitor(self, viewport: dict[str, int] = DESK, scheme: str = "light") -> Visitor:
         options: Any = {"viewport": viewport, "color_scheme": scheme, "locale": "en-US", "reduced_motion": "reduce"}
@@ -47,24 +47,24 @@ class Camera:
         print(f"{target.name}: {target.stat().st_size / 1000:.0f} kB", flush=True)
 
 
-async def _some_business(shop: Shop) -> None:
+async def _some_business(site: Site) -> None:
     """Orders of many customers: most pay, some give up, some are still thinking, two get their money back."""
     choice = random.Random(4)  # the same shop in every picture
     paid = []
     for _ in range(60):
         items = {sku: choice.randint(1, 3) for sku in choice.sample(_SKUS, choice.randint(1, 3))}
-        order, mood = await shop.buy(items), choice.random()
+        order, mood = await site.buy(items), choice.random()
         session = {"session_id": order["session_id"]}
         if mood < 0.68:
-            await shop.client.post(f"{shop.payment}/api/submit_payment", data=session)
+            await site.client.post(f"{site.payment}/api/submit_payment", data=session)
             paid.append(order["order_id"])
         elif mood < 0.86:
-            await shop.client.post(f"{shop.payment}/api/cancel_payment", data=session)
+            await site.client.post(f"{site.payment}/api/cancel_payment", data=session)
         await asyncio.sleep(choice.random() * 0.3)
-    await shop.buy({"limited-print": 6}, pay=True)
+    await site.buy({"limited-print": 6}, pay=True)
     await asyncio.sleep(3)
     for order_id in paid[:2]:
-        await shop.operator("POST", f"/admin/orders/{order_id}/refund")
+        await site.operator("POST", f"/admin/orders/{order_id}/refund")
 
 
 async def _storefront(camera: Camera) -> None:
@@ -81,7 +81,7 @@ async def _storefront(camera: Camera) -> None:
         await camera.take(visitor.page, name)
 
 
-async def _order(camera: Camera, shop: Shop) -> None:
+async def _order(camera: Camera, site: Site) -> None:
     visitor = await camera.visitor()
     await visitor.fill_cart("Pen", "Notebook", "Bottle of ink")
     await visitor.press.click()
@@ -102,7 +102,7 @@ async def _order(camera: Camera, shop: Shop) -> None:
     await camera.take(phone.page, "order-phone")
 
 
-async def _console(camera: Camera, shop: Shop) -> None:
+async def _console(camera: Camera, site: Site) -> None:
     visitor = await camera.visitor({"width": 1280, "height": 1000})
     await visitor.sign_in()
     await visitor.page.get_by_text("all in order").wait_for(timeout=90_000)
@@ -113,7 +113,7 @@ async def _console(camera: Camera, shop: Shop) -> None:
         "e => scrollTo(0, e.getBoundingClientRect().top + scrollY - 40)"
     )
     await camera.take(visitor.page, "console-charts")
-    found = await shop.operator("GET", "/admin/orders?status=dispatched&limit=1")
+    found = await site.operator("GET", "/admin/orders?status=dispatched&limit=1")
     await visitor.open(f"/admin/console/orders/{found['orders'][0]['order_id']}")
     await camera.take(visitor.page, "console-order")
     phone = await camera.visitor(PHONE, "dark")
@@ -123,15 +123,15 @@ async def _console(camera: Camera, shop: Shop) -> None:
 
 async def main(folder: Path, data: Path) -> None:
     async with Stack(StackConfig.for_tests(data)) as stack, httpx.AsyncClient(timeout=30, trust_env=False) as client:
-        shop = Shop(stack.urls["gateway"], stack.urls["payment"], stack.admin_token, client, "ada@example.com")
-        await _some_business(shop)
+        site = Site(stack.urls["gateway"], stack.urls["payment"], stack.admin_token, client, "ada@example.com")
+        await _some_business(site)
         async with async_playwright() as playwright:
             path = find_chromium(playwright.chromium.executable_path)
             browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-            camera = Camera(browser, shop, folder)
+            camera = Camera(browser, site, folder)
             await _storefront(camera)
-            await _order(camera, shop)
-            await _console(camera, shop)
+            await _order(camera, site)
+            await _console(camera, site)
             await browser.close()
 
 

@@ -5,26 +5,26 @@ from axe_playwright_python.async_playwright import Axe  # type: ignore[import-un
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Visit
-from tests.browser.visitor import Shop, Visitor
+from tests.browser.visitor import Site, Visitor
 
 # WCAG 2.2 level AA and axe's own advice; only what blocks somebody is a failure.
 SERIOUS = {"serious", "critical"}
 NARROW = {"width": 360, "height": 740}
 
 
-async def _pages(shop: Shop) -> dict[str, str]:
+async def _pages(site: Site) -> dict[str, str]:
     """An address for every kind of page there is."""
-    waiting, paid = await shop.buy({"pen": 1}), await shop.buy({"notebook": 2}, pay=True)
-    over = await shop.buy({"pen": 1})
-    await shop.client.post(f"{shop.url}/orders/{over['order_id']}/cancel")
+    waiting, paid = await site.buy({"pen": 1}), await site.buy({"notebook": 2}, pay=True)
+    over = await site.buy({"pen": 1})
+    await site.client.post(f"{site.url}/orders/{over['order_id']}/cancel")
     return {
         "storefront": "/?sku=pen&quantity=2",
         "waiting order": f"/orders/{waiting['order_id']}/view",
         "paid order": f"/orders/{paid['order_id']}/view",
         "cancelled order": f"/orders/{over['order_id']}/view",
         "no such order": "/orders/ord_none/view",
-        "payment": waiting["payment_url"].removeprefix(shop.payment),
-        "paid payment": paid["payment_url"].removeprefix(shop.payment),
+        "payment": waiting["payment_url"].removeprefix(site.payment),
+        "paid payment": paid["payment_url"].removeprefix(site.payment),
         "sign in": "/admin/login",
         "overview": "/admin",
         "orders": "/admin/console/orders",
@@ -35,18 +35,18 @@ async def _pages(shop: Shop) -> dict[str, str]:
 
 
 async def _walk(visitor: Visitor, name: str, path: str) -> Page:
-    base = visitor.shop.payment if "payment" in name else visitor.shop.url
+    base = visitor.site.payment if "payment" in name else visitor.site.url
     await visitor.page.goto(base + path)
     await visitor.page.wait_for_load_state("load")
     return visitor.page
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_no_page_has_a_serious_barrier(visit: Visit, shop: Shop, scheme: str) -> None:
+async def test_no_page_has_a_serious_barrier(visit: Visit, site: Site, scheme: str) -> None:
     visitor = await visit(color_scheme=scheme, reduced_motion="reduce")
     visitor.expected_complaints.append("404")
     barriers = []
-    for name, path in (await _pages(shop)).items():
+    for name, path in (await _pages(site)).items():
         if name == "overview":
             await visitor.sign_in()
         page = await _walk(visitor, name, path)
@@ -59,11 +59,11 @@ async def test_no_page_has_a_serious_barrier(visit: Visit, shop: Shop, scheme: s
     assert not barriers
 
 
-async def test_no_page_scrolls_sideways_on_a_small_phone(visit: Visit, shop: Shop) -> None:
+async def test_no_page_scrolls_sideways_on_a_small_phone(visit: Visit, site: Site) -> None:
     visitor = await visit(viewport=NARROW, has_touch=True, is_mobile=True)
     visitor.expected_complaints.append("404")
     wide = []
-    for name, path in (await _pages(shop)).items():
+    for name, path in (await _pages(site)).items():
         if name == "overview":
             await visitor.sign_in()
         page = await _walk(visitor, name, path)
@@ -73,7 +73,7 @@ async def test_no_page_scrolls_sideways_on_a_small_phone(visit: Visit, shop: Sho
     assert not wide
 
 
-async def test_a_phone_buys(visit: Visit, shop: Shop) -> None:
+async def test_a_phone_buys(visit: Visit, site: Site) -> None:
     visitor = await visit(viewport=NARROW, has_touch=True, is_mobile=True)
     await visitor.fill_cart("Tote bag")
     await visitor.page.locator("#cart-bar").tap()
@@ -83,7 +83,7 @@ async def test_a_phone_buys(visit: Visit, shop: Shop) -> None:
     await visitor.sees("On its way to you")
 
 
-async def test_the_keyboard_alone_buys_and_pays(visitor: Visitor, shop: Shop) -> None:
+async def test_the_keyboard_alone_buys_and_pays(visitor: Visitor, site: Site) -> None:
     page = await visitor.open()
 
     async def tab_to(label: str) -> None:
@@ -108,7 +108,7 @@ async def test_the_keyboard_alone_buys_and_pays(visitor: Visitor, shop: Shop) ->
     await page.keyboard.press("Enter")
     await expect(visitor.press).to_have_text("Buy for $20.00")
     await tab_to("Email")
-    await page.keyboard.type(shop.email)
+    await page.keyboard.type(site.email)
     await tab_to("Buy for")
     await page.keyboard.press("Enter")
     await visitor.at_payment()
@@ -119,9 +119,9 @@ async def test_the_keyboard_alone_buys_and_pays(visitor: Visitor, shop: Shop) ->
     await visitor.sees("On its way to you")
 
 
-async def test_a_screen_reader_hears_what_happens(visitor: Visitor, shop: Shop) -> None:
+async def test_a_screen_reader_hears_what_happens(visitor: Visitor, site: Site) -> None:
     """What changes by itself is announced: each lies in a live region, and there is one of every landmark."""
-    order = await shop.buy({"pen": 1})
+    order = await site.buy({"pen": 1})
     page = await visitor.open(f"/orders/{order['order_id']}/view")
     for role in ("banner", "main", "contentinfo", "navigation", "complementary"):
         await expect(page.get_by_role(role)).to_have_count(1)

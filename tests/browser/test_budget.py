@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import Response
 
 from tests.browser.conftest import Visit
-from tests.browser.visitor import Shop, Visitor
+from tests.browser.visitor import Site, Visitor
 
 WEIGHT = 100_000  # bytes, everything a page loads
 PAINT = 300  # milliseconds to the first contentful paint
@@ -14,19 +14,19 @@ SCRIPT = "<img src=x onerror=alert(1)><script>alert(2)</script>'\"{{7*7}}"
 
 
 @pytest.fixture
-async def addresses(shop: Shop) -> dict[str, str]:
-    order = await shop.buy({"pen": 1})
+async def addresses(site: Site) -> dict[str, str]:
+    order = await site.buy({"pen": 1})
     return {
-        "storefront": shop.url + "/",
-        "order": f"{shop.url}/orders/{order['order_id']}/view",
+        "storefront": site.url + "/",
+        "order": f"{site.url}/orders/{order['order_id']}/view",
         "payment": order["payment_url"],
-        "overview": shop.url + "/admin",
-        "order inside": f"{shop.url}/admin/console/orders/{order['order_id']}",
-        "stock": shop.url + "/admin/console/stock",
+        "overview": site.url + "/admin",
+        "order inside": f"{site.url}/admin/console/orders/{order['order_id']}",
+        "stock": site.url + "/admin/console/stock",
     }
 
 
-async def test_every_page_is_light_and_painted_at_once(visit: Visit, shop: Shop, addresses: dict[str, str]) -> None:
+async def test_every_page_is_light_and_painted_at_once(visit: Visit, site: Site, addresses: dict[str, str]) -> None:
     """Each by a browser that has never been here. Noise only ever adds to a paint: the best of a few tries counts.
 
     On a machine busy with something else even one word takes long to paint; then a page may take `BUSY` times as long
@@ -44,7 +44,7 @@ async def test_every_page_is_light_and_painted_at_once(visit: Visit, shop: Shop,
             paints.append(paint)
             if paint <= PAINT:
                 break
-            words.append((await _measure(await visit(), f"{shop.url}/livez"))[0])
+            words.append((await _measure(await visit(), f"{site.url}/livez"))[0])
             if len(words) >= 3 and min(paints) <= BUSY * min(words):
                 break
         allowed = max(PAINT, BUSY * min(words, default=0))
@@ -78,14 +78,14 @@ async def test_nothing_is_loaded_from_anywhere_else(visitor: Visitor, addresses:
     await visitor.sign_in()
     for address in addresses.values():
         await visitor.page.goto(address, wait_until="load")
-    foreign = {url for url in asked if not url.startswith((visitor.shop.url, visitor.shop.payment))}
+    foreign = {url for url in asked if not url.startswith((visitor.site.url, visitor.site.payment))}
     assert asked
     assert not foreign
 
 
-async def test_pages_carry_the_strict_policy(shop: Shop, addresses: dict[str, str]) -> None:
+async def test_pages_carry_the_strict_policy(site: Site, addresses: dict[str, str]) -> None:
     for name in ("storefront", "order"):
-        answer = await shop.client.get(addresses[name])
+        answer = await site.client.get(addresses[name])
         policy = answer.headers["content-security-policy"]
         assert "unsafe" not in policy
         assert "default-src 'none'" in policy
@@ -95,13 +95,13 @@ async def test_pages_carry_the_strict_policy(shop: Shop, addresses: dict[str, st
         assert "<script>" not in answer.text
 
 
-async def test_script_in_any_field_stays_text(visitor: Visitor, shop: Shop) -> None:
+async def test_script_in_any_field_stays_text(visitor: Visitor, site: Site) -> None:
     visitor.expected_complaints.append("4(04|09|22|00)")
     dialogs: list[str] = []
     visitor.page.on("dialog", lambda dialog: dialogs.append(dialog.message))
-    email = f"<script>alert(3)</script>{shop.email}".replace(" ", "")
+    email = f"<script>alert(3)</script>{site.email}".replace(" ", "")
     body = {"items": [{"sku": "pen", "quantity": 1}], "email": email}
-    order = (await shop.client.post(f"{shop.url}/checkout", json=body)).raise_for_status().json()
+    order = (await site.client.post(f"{site.url}/checkout", json=body)).raise_for_status().json()
     await visitor.sign_in()
     page = visitor.page
     for path in (
@@ -113,7 +113,7 @@ async def test_script_in_any_field_stays_text(visitor: Visitor, shop: Shop) -> N
         f"/admin?span={SCRIPT}&done={SCRIPT}",
         f"/admin/console/orders/{order['order_id']}",
     ):
-        await page.goto(shop.url + path)
+        await page.goto(site.url + path)
         assert await page.locator("img[onerror], script:not([src])").count() == 0
     assert email in await page.content() or "&lt;script&gt;" in await page.content()
     await visitor.open()

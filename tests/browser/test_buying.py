@@ -11,13 +11,13 @@ from api.web.money import format_money
 from checkout.currencies import CURRENCIES
 from stack.stack import Stack
 from tests.browser.conftest import Visit
-from tests.browser.visitor import NETWORK, Shop, Visitor
+from tests.browser.visitor import NETWORK, Site, Visitor
 
 PAID = "Paid, and being packed"
 SENT = "On its way to you"
 
 
-async def test_a_customer_buys_pays_and_sees_the_order_arrive(visitor: Visitor, shop: Shop) -> None:
+async def test_a_customer_buys_pays_and_sees_the_order_arrive(visitor: Visitor, site: Site) -> None:
     await visitor.fill_cart("Pen", "Notebook")
     await expect(visitor.press).to_have_text("Buy for $14.50")
     await visitor.press.click()
@@ -26,7 +26,7 @@ async def test_a_customer_buys_pays_and_sees_the_order_arrive(visitor: Visitor, 
     await visitor.sees(SENT)
     steps = visitor.page.locator(".steps li.done h3")
     await expect(steps).to_have_count(5)
-    assert [order["status"] for order in await shop.orders()] == ["dispatched"]
+    assert [order["status"] for order in await site.orders()] == ["dispatched"]
     await visitor.open()
     await expect(visitor.page.locator("#empty")).to_be_visible()
 
@@ -41,15 +41,15 @@ async def test_a_script_writes_amounts_as_the_server_does(visitor: Visitor) -> N
     assert dict(zip(amounts, written, strict=True)) == {each: format_money(*each) for each in amounts}
 
 
-async def test_a_double_click_makes_one_order(visitor: Visitor, shop: Shop) -> None:
+async def test_a_double_click_makes_one_order(visitor: Visitor, site: Site) -> None:
     await visitor.fill_cart("Pen")
     await visitor.press.dblclick()
     await visitor.at_payment()
-    assert len(await shop.orders()) == 1
+    assert len(await site.orders()) == 1
 
 
 async def test_a_reload_while_the_order_is_made_and_while_it_is_paid_makes_one_order(
-    visitor: Visitor, shop: Shop
+    visitor: Visitor, site: Site
 ) -> None:
     await visitor.fill_cart("Pen")
     # The answer is lost on its way: the key is all that this browser has.
@@ -64,11 +64,11 @@ async def test_a_reload_while_the_order_is_made_and_while_it_is_paid_makes_one_o
     await expect(visitor.page.locator("#waiting")).to_contain_text("not paid yet")
     await visitor.press.click()
     assert await visitor.at_payment() == session
-    assert len(await shop.orders()) == 1
+    assert len(await site.orders()) == 1
 
 
 @pytest.mark.parametrize("status", [403, 502, 504])
-async def test_what_a_proxy_says_is_no_answer_and_the_key_is_kept(visitor: Visitor, shop: Shop, status: int) -> None:
+async def test_what_a_proxy_says_is_no_answer_and_the_key_is_kept(visitor: Visitor, site: Site, status: int) -> None:
     """The gateway dies behind it, after the checkout has begun."""
     said = []
     visitor.expected_complaints.append(f"status of {status}")
@@ -86,11 +86,11 @@ async def test_what_a_proxy_says_is_no_answer_and_the_key_is_kept(visitor: Visit
     await visitor.press.click()
     await visitor.at_payment()
     assert said == [status]
-    assert len(await shop.orders()) == 1
+    assert len(await site.orders()) == 1
 
 
 @pytest.mark.parametrize("status", [200, 404])
-async def test_a_proxys_page_in_place_of_the_order_does_not_end_it(visitor: Visitor, shop: Shop, status: int) -> None:
+async def test_a_proxys_page_in_place_of_the_order_does_not_end_it(visitor: Visitor, site: Site, status: int) -> None:
     """The gateway is being replaced: whatever the proxy says meanwhile, the key of the unpaid order is kept."""
     visitor.expected_complaints.append(f"status of {status}")
     await visitor.fill_cart("Pen")
@@ -106,10 +106,10 @@ async def test_a_proxys_page_in_place_of_the_order_does_not_end_it(visitor: Visi
     await visitor.page.unroute("**/orders/**")
     await visitor.press.click()
     assert await visitor.at_payment() == session
-    assert len(await shop.orders()) == 1
+    assert len(await site.orders()) == 1
 
 
-async def test_back_from_the_payment_and_after_paying_makes_no_second_order(visitor: Visitor, shop: Shop) -> None:
+async def test_back_from_the_payment_and_after_paying_makes_no_second_order(visitor: Visitor, site: Site) -> None:
     await visitor.fill_cart("Pen")
     await visitor.press.click()
     session = await visitor.at_payment()
@@ -121,25 +121,25 @@ async def test_back_from_the_payment_and_after_paying_makes_no_second_order(visi
     await visitor.sees(SENT)
     await visitor.page.go_back()  # to the payment page, which says that it is paid
     await expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Payment complete")
-    assert len(await shop.orders()) == 1
+    assert len(await site.orders()) == 1
 
 
-async def test_two_tabs_share_the_cart_and_the_order(visitor: Visitor, shop: Shop) -> None:
+async def test_two_tabs_share_the_cart_and_the_order(visitor: Visitor, site: Site) -> None:
     await visitor.fill_cart("Pen")
-    other = Visitor(shop, visitor.context, await visitor.context.new_page())
+    other = Visitor(site, visitor.context, await visitor.context.new_page())
     await other.open()
     await expect(other.press).to_have_text("Buy for $10.00")
     await other.page.get_by_role("button", name="Add Notebook to the cart").click()
     await expect(visitor.press).to_have_text("Buy for $14.50")
     await asyncio.gather(visitor.press.click(), other.press.click())
     assert await visitor.at_payment() == await other.at_payment()
-    assert len(await shop.orders()) == 1
+    assert len(await site.orders()) == 1
 
 
 async def test_many_tabs_at_the_same_instant_claim_one_key(visitor: Visitor) -> None:
     """In processes of their own, as tabs are: where memory is only nearly shared, this finds two keys."""
     tabs = [visitor.page, *[await visitor.context.new_page() for _ in range(3)]]
-    await asyncio.gather(*[tab.goto(visitor.shop.url + "/") for tab in tabs])
+    await asyncio.gather(*[tab.goto(visitor.site.url + "/") for tab in tabs])
     claim = (
         "([body, at]) => import('/static/memory.js').then((memory) => new Promise((resolve) => setTimeout("
         "() => memory.claim(body).then((checkout) => resolve(checkout.key)), at - Date.now())))"
@@ -169,7 +169,7 @@ async def test_many_tabs_at_the_same_instant_claim_one_key(visitor: Visitor) -> 
     ids=["dead connection", "no IndexedDB"],
 )
 async def test_with_trouble_in_its_storage_the_browser_keeps_the_key(
-    visitor: Visitor, shop: Shop, trouble: str
+    visitor: Visitor, site: Site, trouble: str
 ) -> None:
     await visitor.page.add_init_script(trouble)
     await visitor.fill_cart("Pen")
@@ -179,10 +179,10 @@ async def test_with_trouble_in_its_storage_the_browser_keeps_the_key(
     await expect(visitor.page.locator("#waiting")).to_contain_text("not paid yet")
     await visitor.press.click()
     assert await visitor.at_payment() == session
-    assert len(await shop.orders()) == 1
+    assert len(await site.orders()) == 1
 
 
-async def test_with_its_storage_full_the_browser_keeps_the_key_in_its_tab(visitor: Visitor, shop: Shop) -> None:
+async def test_with_its_storage_full_the_browser_keeps_the_key_in_its_tab(visitor: Visitor, site: Site) -> None:
     visitor.expected_complaints.append(NETWORK)
     await visitor.page.add_init_script(
         "Object.defineProperty(window, 'indexedDB', { get() { throw new DOMException('no', 'SecurityError'); } });"
@@ -206,11 +206,11 @@ async def test_with_its_storage_full_the_browser_keeps_the_key_in_its_tab(visito
     await visitor.at_payment()
     assert len(asked) > stopped > 0
     assert len(set(asked)) == 1
-    assert len(await shop.orders()) == 1
+    assert len(await site.orders()) == 1
 
 
 async def test_another_cart_while_an_order_is_unpaid_is_explained_and_can_replace_it(
-    visitor: Visitor, shop: Shop
+    visitor: Visitor, site: Site
 ) -> None:
     await visitor.fill_cart("Pen")
     await visitor.press.click()
@@ -221,14 +221,14 @@ async def test_another_cart_while_an_order_is_unpaid_is_explained_and_can_replac
     await expect(visitor.page.locator("#trouble")).to_contain_text("It holds Pen")
     await visitor.page.get_by_role("button", name="Cancel it, buy this cart").click()
     assert await visitor.at_payment() != first
-    assert sorted(order["status"] for order in await shop.orders()) == ["awaiting_payment", "cancelled"]
+    assert sorted(order["status"] for order in await site.orders()) == ["awaiting_payment", "cancelled"]
 
 
-async def test_too_little_stock_is_named_and_the_cart_kept(visitor: Visitor, shop: Shop) -> None:
+async def test_too_little_stock_is_named_and_the_cart_kept(visitor: Visitor, site: Site) -> None:
     visitor.expected_complaints.append(NETWORK)
-    await shop.operator("POST", "/admin/restock", json={"sku": "limited-print", "quantity": 1})
+    await site.operator("POST", "/admin/restock", json={"sku": "limited-print", "quantity": 1})
     await visitor.fill_cart("Pen", "Limited print")
-    held = await shop.take_all("limited-print")
+    held = await site.take_all("limited-print")
     try:
         await visitor.press.click()
         await expect(visitor.page.locator("#trouble")).to_contain_text("Not enough left: Limited print")
@@ -237,10 +237,10 @@ async def test_too_little_stock_is_named_and_the_cart_kept(visitor: Visitor, sho
         await visitor.press.click()
         await visitor.at_payment()
     finally:
-        await shop.client.post(f"{shop.url}/orders/{held['order_id']}/cancel")
+        await site.client.post(f"{site.url}/orders/{held['order_id']}/cancel")
 
 
-async def test_the_shop_away_is_said_and_the_same_key_tried_again(visitor: Visitor, shop: Shop, stack: Stack) -> None:
+async def test_the_shop_away_is_said_and_the_same_key_tried_again(visitor: Visitor, site: Site, stack: Stack) -> None:
     visitor.expected_complaints.append(NETWORK)
     await visitor.fill_cart("Pen")
     await stack.stop_part("gateway")
@@ -250,14 +250,14 @@ async def test_the_shop_away_is_said_and_the_same_key_tried_again(visitor: Visit
     finally:
         await stack.start_part("gateway")
     await visitor.at_payment()
-    assert len(await shop.orders()) == 1
+    assert len(await site.orders()) == 1
 
 
-async def test_without_script_the_shop_sells_all_the_same(visit: Visit, shop: Shop) -> None:
+async def test_without_script_the_shop_sells_all_the_same(visit: Visit, site: Site) -> None:
     visitor = await visit(java_script_enabled=False)
     await visitor.open()
     await visitor.page.get_by_label("Quantity of Pen", exact=True).fill("2")
-    await visitor.page.get_by_label("Email").fill(shop.email)
+    await visitor.page.get_by_label("Email").fill(site.email)
     await visitor.press.click()
     await visitor.at_payment()
     await visitor.page.get_by_role("button", name="Pay $20.00").click()
@@ -266,11 +266,11 @@ async def test_without_script_the_shop_sells_all_the_same(visit: Visit, shop: Sh
     await expect(visitor.page.locator("#headline")).to_have_text(re.compile(f"{PAID}|{SENT}"))
 
 
-async def test_without_script_an_error_is_a_page_that_keeps_the_cart(visit: Visit, shop: Shop) -> None:
+async def test_without_script_an_error_is_a_page_that_keeps_the_cart(visit: Visit, site: Site) -> None:
     visitor = await visit(java_script_enabled=False)
     visitor.expected_complaints.append(NETWORK)
     await visitor.open()
-    held = await shop.take_all("limited-print")
+    held = await site.take_all("limited-print")
     try:
         await visitor.page.get_by_label("Quantity of Limited print").fill("1")
         await visitor.press.click()
@@ -278,4 +278,4 @@ async def test_without_script_an_error_is_a_page_that_keeps_the_cart(visit: Visi
         await visitor.page.get_by_role("link", name="Change the cart").click()
         await expect(visitor.page.get_by_label("Quantity of Limited print")).to_have_value("1")
     finally:
-        await shop.client.post(f"{shop.url}/orders/{held['order_id']}/cancel")
+        await site.client.post(f"{site.url}/orders/{held['order_id']}/cancel")

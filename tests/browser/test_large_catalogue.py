@@ -12,7 +12,7 @@ from db.engine import create_engine
 from stack.config import StackConfig
 from stack.stack import Stack
 from tests.browser.conftest import Visit
-from tests.browser.visitor import NETWORK, Shop, Visitor
+from tests.browser.visitor import NETWORK, Site, Visitor
 from tests.support.catalogue import stock_up
 
 
@@ -25,7 +25,7 @@ async def stack(scratch: Path) -> AsyncIterator[Stack]:
         yield stack
 
 
-async def test_a_cart_is_filled_on_several_pages_and_bought(visitor: Visitor, shop: Shop) -> None:
+async def test_a_cart_is_filled_on_several_pages_and_bought(visitor: Visitor, site: Site) -> None:
     await visitor.fill_cart("Pen")
     page = visitor.page
     await page.get_by_role("link", name="Next page").click()
@@ -40,8 +40,8 @@ async def test_a_cart_is_filled_on_several_pages_and_bought(visitor: Visitor, sh
     await expect(visitor.press).to_have_text("Buy for $110.99")
     await visitor.press.click()
     await visitor.at_payment()
-    [order] = await shop.orders()
-    lines = (await shop.order(order["order_id"]))["lines"]
+    [order] = await site.orders()
+    lines = (await site.order(order["order_id"]))["lines"]
     assert {line["sku"]: line["quantity"] for line in lines} == {"pen": 1, "thing-09999": 1}
 
 
@@ -98,11 +98,11 @@ async def test_a_price_that_changes_while_the_page_is_open_shows_by_itself(visit
     await expect(visitor.press).to_have_text("Buy for $3.33")
 
 
-async def test_without_script_the_cart_goes_along(visit: Visit, shop: Shop) -> None:
+async def test_without_script_the_cart_goes_along(visit: Visit, site: Site) -> None:
     visitor = await visit(java_script_enabled=False)
     page = await visitor.open()
     await page.get_by_label("Quantity of Pen", exact=True).fill("2")
-    await page.get_by_label("Email").fill(shop.email)
+    await page.get_by_label("Email").fill(site.email)
     await page.get_by_role("button", name="Next page").click()
     await expect(page.get_by_label("Pen, $10.00")).to_have_value("2")
     await page.get_by_label("Quantity of Thing 20", exact=True).fill("1")
@@ -114,6 +114,6 @@ async def test_without_script_the_cart_goes_along(visit: Visit, shop: Shop) -> N
 async def test_the_operators_pages_are_light_too(visitor: Visitor) -> None:
     await visitor.sign_in()
     for path in ("/admin", "/admin/console/stock"):
-        answer = await visitor.page.goto(visitor.shop.url + path)
+        answer = await visitor.page.goto(visitor.site.url + path)
         assert answer
         assert len(await answer.body()) < 60_000

@@ -16,7 +16,7 @@ NETWORK = r"Failed to load resource|net::ERR_|status of (409|429|502|503)"
 
 
 @dataclass(frozen=True)
-class Shop:
+class Site:
     """The stack's addresses, and its orders as the operator's API tells them. `email` is this test's own."""
 
     url: str
@@ -59,14 +59,14 @@ class Shop:
 
 @dataclass
 class Visitor:
-    shop: Shop
+    site: Site
     context: BrowserContext
     page: Page
     complaints: list[str] = field(default_factory=list)
     expected_complaints: list[str] = field(default_factory=list)
 
     async def open(self, path: str = "/") -> Page:
-        await self.page.goto(self.shop.url + path)
+        await self.page.goto(self.site.url + path)
         return self.page
 
     async def fill_cart(self, *names: str) -> None:
@@ -74,7 +74,7 @@ class Visitor:
         await self.open()
         for name in names:
             await self.page.get_by_role("button", name=f"Add {name} to the cart").click()
-        await self.page.get_by_label("Email").fill(self.shop.email)
+        await self.page.get_by_label("Email").fill(self.site.email)
 
     @property
     def press(self) -> Locator:
@@ -82,7 +82,7 @@ class Visitor:
 
     async def at_payment(self) -> str:
         """Wait for the payment page; answers the session's id."""
-        await self.page.wait_for_url(re.compile(re.escape(self.shop.payment) + "/payment/"))
+        await self.page.wait_for_url(re.compile(re.escape(self.site.payment) + "/payment/"))
         return self.page.url.rpartition("/")[2]
 
     async def pay(self, card: str = "4242 4242 4242 4242") -> None:
@@ -102,6 +102,6 @@ class Visitor:
 
     async def sign_in(self, path: str = "/admin") -> None:
         await self.open(path)
-        await self.page.get_by_label("Operator token").fill(self.shop.token)
+        await self.page.get_by_label("Operator token").fill(self.site.token)
         await self.page.get_by_role("button", name="Sign in").click()
-        await self.page.wait_for_url(self.shop.url + path)
+        await self.page.wait_for_url(self.site.url + path)

@@ -12,7 +12,7 @@ from stack.part import Part
 from stack.stack import Stack
 from tests.integration.simulator import Simulator, simulating
 from tests.support.databases import DatabaseServer
-from tests.support.rig import Rig, rig
+from tests.support.rig import Rig, assembled
 
 
 def _of_a_test(part: Part) -> Part:
@@ -33,9 +33,15 @@ async def temporal_server(scratch: Path, request: pytest.FixtureRequest) -> Asyn
 
 
 @pytest.fixture
-async def shop(database_url: str, engine: AsyncEngine, temporal_server: Stack) -> AsyncIterator[Rig]:
-    async with rig(database_url, engine, temporal_server) as shop:
-        yield shop
+async def rig(database_url: str, engine: AsyncEngine, temporal_server: Stack) -> AsyncIterator[Rig]:
+    async with assembled(database_url, engine, temporal_server) as rig:
+        yield rig
+
+
+@pytest.fixture
+def shop(rig: Rig) -> Rig:
+    """The rig by the name that it had."""
+    return rig
 
 
 @pytest.fixture

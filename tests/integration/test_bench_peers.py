@@ -41,37 +41,37 @@ async def postgres(scratch: Path) -> AsyncIterator[Postgres]:
 
 
 @pytest.fixture(scope="module", params=["ours", *PEERS])
-async def shop(postgres: Postgres, scratch: Path, request: pytest.FixtureRequest) -> AsyncIterator[Running]:
+async def contestant(postgres: Postgres, scratch: Path, request: pytest.FixtureRequest) -> AsyncIterator[Running]:
     if request.param == "dbos" and importlib.util.find_spec("dbos") is None:
         pytest.skip("dbos is not installed: `make bench` does it")
-    async with running(CONTESTANTS[request.param], postgres, scratch / "bench") as shop:
-        yield shop
+    async with running(CONTESTANTS[request.param], postgres, scratch / "bench") as contestant:
+        yield contestant
 
 
-async def effects(shop: Running, key: str) -> list[object]:
-    connection = await asyncpg.connect(shop.stack.database_url)
+async def effects(contestant: Running, key: str) -> list[object]:
+    connection = await asyncpg.connect(contestant.stack.database_url)
     try:
         return list((await connection.fetchrow(_EFFECTS, key)) or [])
     finally:
         await connection.close()
 
 
-async def test_a_paid_checkout_leaves_the_same_rows_and_a_repeated_key_the_same_answer(shop: Running) -> None:
+async def test_a_paid_checkout_leaves_the_same_rows_and_a_repeated_key_the_same_answer(contestant: Running) -> None:
     async with httpx.AsyncClient(timeout=20) as http:
-        url = f"{shop.target.gateway_url}/checkout/a-key"
+        url = f"{contestant.target.gateway_url}/checkout/a-key"
         cart = {"items": [{"sku": "pen", "quantity": 2}]}
         first, second = await http.post(url, json=cart), await http.post(url, json=cart)
         assert (first.status_code, second.json()) == (200, first.json()), first.text
-        assert (await effects(shop, "a-key"))[0] == "awaiting_payment"
+        assert (await effects(contestant, "a-key"))[0] == "awaiting_payment"
         session = {"session_id": first.json()["session_id"]}
-        paid = await http.post(f"{shop.target.payment_url}/api/submit_payment", data=session)
+        paid = await http.post(f"{contestant.target.payment_url}/api/submit_payment", data=session)
         assert paid.status_code == 204
 
         async def is_fulfilled() -> bool:
-            return (await effects(shop, "a-key"))[0] == "fulfilled"
+            return (await effects(contestant, "a-key"))[0] == "fulfilled"
 
         await eventually(is_fulfilled, what="the order being fulfilled")
-        assert await effects(shop, "a-key") == [
+        assert await effects(contestant, "a-key") == [
             "fulfilled", 2000, "usd", True, True, True, True,
             ["(pen,2,1000)"], ["(pen,2,consumed)"], ["(pen,-2,reserve)"],
             ["reserved", "awaiting_payment", "paid", "fulfilled"],
@@ -79,16 +79,16 @@ async def test_a_paid_checkout_leaves_the_same_rows_and_a_repeated_key_the_same_
         assert (await http.post(url, json=cart)).json() == first.json()
 
 
-async def test_what_is_not_in_stock_is_refused_and_reserves_nothing(shop: Running) -> None:
+async def test_what_is_not_in_stock_is_refused_and_reserves_nothing(contestant: Running) -> None:
     async with httpx.AsyncClient(timeout=20) as http:
         cart = {"items": [{"sku": "limited-print", "quantity": 11}]}
-        answer = await http.post(f"{shop.target.gateway_url}/checkout/too-many", json=cart)
+        answer = await http.post(f"{contestant.target.gateway_url}/checkout/too-many", json=cart)
     assert answer.status_code == 409, answer.text
-    assert (await effects(shop, "too-many"))[0] == "rejected"
+    assert (await effects(contestant, "too-many"))[0] == "rejected"
 
 
-async def test_the_auditor_has_nothing_to_say(shop: Running) -> None:
-    engine = create_engine(shop.stack.database_url)
+async def test_the_auditor_has_nothing_to_say(contestant: Running) -> None:
+    engine = create_engine(contestant.stack.database_url)
     async with engine.connect() as connection:
         findings = await audit_ledgers(connection, timedelta(0))
     await engine.dispose()

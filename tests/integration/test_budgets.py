@@ -14,66 +14,66 @@ from stack.stack import Stack
 from tests.support.costs import Costs, Ledger
 from tests.support.databases import DatabaseServer
 from tests.support.provider import always
-from tests.support.rig import Rig, rig
+from tests.support.rig import Rig, assembled
 
 Way = Callable[[Rig], Awaitable[object]]
 
 
 @pytest.fixture
-async def shop(database_url: str, temporal_server: Stack) -> AsyncIterator[Rig]:
+async def rig(database_url: str, temporal_server: Stack) -> AsyncIterator[Rig]:
     """Every statement on its database is logged. Its worker's pool asks no connection for life, as the process's."""
     connection = await asyncpg.connect(database_url)
     name = await connection.fetchval("SELECT current_database()")
     await connection.execute(f"ALTER DATABASE {name} SET log_statement = 'all'")
     await connection.close()
     engine = create_engine(database_url, application_name="worker", pre_ping=False, pool_timeout=60, command_timeout=30)
-    async with rig(database_url, engine, temporal_server) as shop:
-        yield shop
+    async with assembled(database_url, engine, temporal_server) as rig:
+        yield rig
     await engine.dispose()
 
 
-async def paid(shop: Rig) -> tuple[str, str, str]:
-    key, order_id, session_id = await shop.bought()
-    shop.provider.pay(session_id)
-    await shop.tell(session_id, key)
-    await shop.temporal.get_workflow_handle(key).result()
+async def paid(rig: Rig) -> tuple[str, str, str]:
+    key, order_id, session_id = await rig.bought()
+    rig.provider.pay(session_id)
+    await rig.tell(session_id, key)
+    await rig.temporal.get_workflow_handle(key).result()
     return key, order_id, session_id
 
 
-async def out_of_stock(shop: Rig) -> None:
-    answer = await shop.buy(secrets.token_hex(8), items=[{"sku": "limited-print", "quantity": 99}])
+async def out_of_stock(rig: Rig) -> None:
+    answer = await rig.buy(secrets.token_hex(8), items=[{"sku": "limited-print", "quantity": 99}])
     assert answer.status_code == 409
 
 
-async def payment_unavailable(shop: Rig) -> None:
-    shop.provider.fail["create"] = always(PaymentRefused("no"))
-    assert (await shop.buy(secrets.token_hex(8))).status_code == 502
+async def payment_unavailable(rig: Rig) -> None:
+    rig.provider.fail["create"] = always(PaymentRefused("no"))
+    assert (await rig.buy(secrets.token_hex(8))).status_code == 502
 
 
-async def cancelled_by_the_customer(shop: Rig) -> None:
-    _, order_id, _ = await shop.bought()
-    assert (await shop.cancel(order_id)).status_code == 200
+async def cancelled_by_the_customer(rig: Rig) -> None:
+    _, order_id, _ = await rig.bought()
+    assert (await rig.cancel(order_id)).status_code == 200
 
 
-async def left_at_the_payment_page(shop: Rig) -> None:
-    key, _, session_id = await shop.bought()
-    shop.provider.sessions[session_id] = replace(shop.provider.sessions[session_id], status=SessionStatus.EXPIRED)
-    await shop.tell(session_id, key)
-    await shop.temporal.get_workflow_handle(key).result()
+async def left_at_the_payment_page(rig: Rig) -> None:
+    key, _, session_id = await rig.bought()
+    rig.provider.sessions[session_id] = replace(rig.provider.sessions[session_id], status=SessionStatus.EXPIRED)
+    await rig.tell(session_id, key)
+    await rig.temporal.get_workflow_handle(key).result()
 
 
-async def timed_out(shop: Rig) -> None:
-    shop.settings.payment_timeout = 1.0
-    key, _, _ = await shop.bought()
-    await shop.temporal.get_workflow_handle(key).result()
+async def timed_out(rig: Rig) -> None:
+    rig.settings.payment_timeout = 1.0
+    key, _, _ = await rig.bought()
+    await rig.temporal.get_workflow_handle(key).result()
 
 
-async def paid_too_little(shop: Rig) -> None:
-    key, order_id, session_id = await shop.bought()
-    shop.provider.pay(session_id, amount_total=1)
-    await shop.tell(session_id, key)
-    await shop.temporal.get_workflow_handle(key).result()
-    assert shop.provider.charges_of(order_id) == 0
+async def paid_too_little(rig: Rig) -> None:
+    key, order_id, session_id = await rig.bought()
+    rig.provider.pay(session_id, amount_total=1)
+    await rig.tell(session_id, key)
+    await rig.temporal.get_workflow_handle(key).result()
+    assert rig.provider.charges_of(order_id) == 0
 
 
 @pytest.mark.parametrize(
@@ -89,23 +89,21 @@ async def paid_too_little(shop: Rig) -> None:
     ],
 )
 async def test_a_checkout_costs_no_more_than(
-    shop: Rig, database_server: DatabaseServer, way: Way, budget: Costs
+    rig: Rig, database_server: DatabaseServer, way: Way, budget: Costs
 ) -> None:
-    costs = await Ledger(shop, database_server.log).cheapest(lambda: way(shop))
+    costs = await Ledger(rig, database_server.log).cheapest(lambda: way(rig))
     assert not costs.exceeds(budget), str(costs)
 
 
-async def test_a_repeated_key_asks_neither_temporal_nor_the_provider(
-    shop: Rig, database_server: DatabaseServer
-) -> None:
-    key, _, _ = await paid(shop)
-    costs = await Ledger(shop, database_server.log).cheapest(lambda: shop.buy(key))
+async def test_a_repeated_key_asks_neither_temporal_nor_the_provider(rig: Rig, database_server: DatabaseServer) -> None:
+    key, _, _ = await paid(rig)
+    costs = await Ledger(rig, database_server.log).cheapest(lambda: rig.buy(key))
     budget = Costs(events=0, workflow_tasks=0, workflows=0, transactions=2, provider_calls=0)
     assert not costs.exceeds(budget), str(costs)
 
 
-async def test_an_event_told_again_starts_nothing(shop: Rig, database_server: DatabaseServer) -> None:
-    key, _, session_id = await paid(shop)
-    costs = await Ledger(shop, database_server.log).cheapest(lambda: shop.tell(session_id, key))
+async def test_an_event_told_again_starts_nothing(rig: Rig, database_server: DatabaseServer) -> None:
+    key, _, session_id = await paid(rig)
+    costs = await Ledger(rig, database_server.log).cheapest(lambda: rig.tell(session_id, key))
     budget = Costs(events=0, workflow_tasks=0, workflows=0, transactions=2, provider_calls=0)
     assert not costs.exceeds(budget), str(costs)

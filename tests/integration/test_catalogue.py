@@ -18,12 +18,12 @@ def skus(answer: dict[str, list[dict[str, str]]]) -> list[str]:
     return [product["sku"] for product in answer["products"]]
 
 
-async def test_the_pages_of_the_catalogue_are_all_of_it_in_its_order_once(shop: Rig, engine: AsyncEngine) -> None:
+async def test_the_pages_of_the_catalogue_are_all_of_it_in_its_order_once(rig: Rig, engine: AsyncEngine) -> None:
     await stock_up(engine, 250)
     found: list[str] = []
     query: dict[str, str | int] = {}
     for length in (100, 100, 58):
-        page = (await shop.http.get("/products", params=query)).json()
+        page = (await rig.http.get("/products", params=query)).json()
         assert len(page["products"]) == length
         found += skus(page)
         query = {"after": page["next"]}
@@ -31,11 +31,11 @@ async def test_the_pages_of_the_catalogue_are_all_of_it_in_its_order_once(shop: 
     assert found == SEED + [f"thing-{n:05}" for n in range(1, 251)]
 
 
-async def test_certain_products_and_what_a_search_finds(shop: Rig, engine: AsyncEngine) -> None:
+async def test_certain_products_and_what_a_search_finds(rig: Rig, engine: AsyncEngine) -> None:
     await stock_up(engine, 30)
 
     async def ask(**query: object) -> list[str]:
-        answer = await shop.http.get("/products", params=query)  # type: ignore[arg-type] # lists are allowed
+        answer = await rig.http.get("/products", params=query)  # type: ignore[arg-type] # lists are allowed
         return skus(answer.json())
 
     assert await ask(sku=["thing-00007", "pen", "no-such"]) == ["pen", "thing-00007"]
@@ -59,24 +59,24 @@ async def test_certain_products_and_what_a_search_finds(shop: Rig, engine: Async
         ("&".join(["sku=pen"] * 201), "sku"),
     ],
 )
-async def test_a_wrong_parameter_is_named(shop: Rig, query: str, field: str) -> None:
-    answer = await shop.http.get(f"/products?{query}")
+async def test_a_wrong_parameter_is_named(rig: Rig, query: str, field: str) -> None:
+    answer = await rig.http.get(f"/products?{query}")
     assert answer.status_code == 422, answer.text
     assert [error["field"] for error in answer.json()["errors"]] == [field]
 
 
-async def test_who_has_the_page_already_is_told_so_until_something_is_sold(shop: Rig) -> None:
-    first = await shop.http.get("/products", params={"sku": ["pen", "notebook"]})
+async def test_who_has_the_page_already_is_told_so_until_something_is_sold(rig: Rig) -> None:
+    first = await rig.http.get("/products", params={"sku": ["pen", "notebook"]})
     known = {"If-None-Match": first.headers["etag"]}
-    again = await shop.http.get("/products", params={"sku": ["notebook", "pen"]}, headers=known)
+    again = await rig.http.get("/products", params={"sku": ["notebook", "pen"]}, headers=known)
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
-    await shop.bought()
-    later = await shop.http.get("/products", params={"sku": ["pen", "notebook"]}, headers=known)
+    await rig.bought()
+    later = await rig.http.get("/products", params={"sku": ["pen", "notebook"]}, headers=known)
     assert later.status_code == 200
     assert later.json()["products"][0]["available"] == first.json()["products"][0]["available"] - 1
 
 
-async def test_who_looks_never_keeps_a_customer_waiting(shop: Rig, engine: AsyncEngine) -> None:
+async def test_who_looks_never_keeps_a_customer_waiting(rig: Rig, engine: AsyncEngine) -> None:
     """Forty searches, all slow and all different, are waiting for the database when somebody presses Buy."""
     async with engine.begin() as connection:
         await connection.execute(text("DROP INDEX shop.products_words"))
@@ -86,9 +86,9 @@ async def test_who_looks_never_keeps_a_customer_waiting(shop: Rig, engine: Async
                 " LANGUAGE sql STABLE AS $$ SELECT to_tsvector('simple', name) FROM pg_sleep(0.1) $$"
             )
         )
-    looking = [asyncio.create_task(shop.http.get("/products", params={"q": f"pen{n}"})) for n in range(40)]
+    looking = [asyncio.create_task(rig.http.get("/products", params={"q": f"pen{n}"})) for n in range(40)]
     await asyncio.sleep(0.05)
-    await shop.bought()
+    await rig.bought()
     served = [task for task in looking if task.done()]
     answers = await asyncio.gather(*looking)
     assert len(served) < 20

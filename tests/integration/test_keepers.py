@@ -47,31 +47,31 @@ async def unpause(client: Client, workflow_id: str) -> None:
     await service.unpause_workflow_execution(UnpauseWorkflowExecutionRequest(**names, request_id=str(uuid.uuid4())))
 
 
-async def test_a_workflow_in_a_state_that_our_sdk_does_not_know_is_one_that_runs(shop: Rig) -> None:
-    paused, order_id, session_id = await shop.bought()
-    lost, lost_id, _ = await shop.bought()
-    await terminate(shop, lost)
-    await pause(shop.temporal, paused)
+async def test_a_workflow_in_a_state_that_our_sdk_does_not_know_is_one_that_runs(rig: Rig) -> None:
+    paused, order_id, session_id = await rig.bought()
+    lost, lost_id, _ = await rig.bought()
+    await terminate(rig, lost)
+    await pause(rig.temporal, paused)
 
-    assert (await sweep(shop)).settlements_started == 1
-    assert not await shop.is_known(settlement_workflow_id(session_id)), "the paused one has its workflow"
+    assert (await sweep(rig)).settlements_started == 1
+    assert not await rig.is_known(settlement_workflow_id(session_id)), "the paused one has its workflow"
 
-    audit = await shop.http.get("/admin/audit", headers=OPERATOR)
+    audit = await rig.http.get("/admin/audit", headers=OPERATOR)
     assert (audit.status_code, audit.json()["invariants"][9]["violations"]) == (200, [])
 
-    await unpause(shop.temporal, paused)
-    shop.provider.pay(session_id)
-    assert (await shop.tell(session_id, paused)).status_code == 200
-    await shop.until(order_id, OrderStatus.FULFILLED, OrderStatus.DISPATCHED)
-    assert (await shop.order(lost_id)).status is OrderStatus.AWAITING_PAYMENT
+    await unpause(rig.temporal, paused)
+    rig.provider.pay(session_id)
+    assert (await rig.tell(session_id, paused)).status_code == 200
+    await rig.until(order_id, OrderStatus.FULFILLED, OrderStatus.DISPATCHED)
+    assert (await rig.order(lost_id)).status is OrderStatus.AWAITING_PAYMENT
 
 
-async def test_the_operator_reads_what_the_server_calls_it(shop: Rig) -> None:
-    key, order_id, _ = await shop.bought()
-    await pause(shop.temporal, key)
-    at_home = {"Origin": shop.settings.public_url}
-    await shop.http.post("/admin/login", data={"token": TOKEN}, headers=at_home)
-    page = await shop.http.get(f"/admin/console/orders/{order_id}")
+async def test_the_operator_reads_what_the_server_calls_it(rig: Rig) -> None:
+    key, order_id, _ = await rig.bought()
+    await pause(rig.temporal, key)
+    at_home = {"Origin": rig.settings.public_url}
+    await rig.http.post("/admin/login", data={"token": TOKEN}, headers=at_home)
+    page = await rig.http.get(f"/admin/console/orders/{order_id}")
     assert page.status_code == 200
     assert "paused" in page.text
 
@@ -109,33 +109,33 @@ class HalfAway:
         return await cast(Any, self._client).describe_workflow_execution(request, **how)
 
 
-async def test_an_order_that_nobody_can_ask_about_holds_up_no_other(shop: Rig) -> None:
+async def test_an_order_that_nobody_can_ask_about_holds_up_no_other(rig: Rig) -> None:
     for key in ("poison", "orphan"):
-        await awaiting(shop.engine, key)
-    half_away = cast(Client, HalfAway(shop.temporal, "poison"))
+        await awaiting(rig.engine, key)
+    half_away = cast(Client, HalfAway(rig.temporal, "poison"))
     result = await ActivityEnvironment().run(
-        SweepActivities(shop.engine, half_away, Starter(half_away), grace=0).sweep_orders
+        SweepActivities(rig.engine, half_away, Starter(half_away), grace=0).sweep_orders
     )
     assert (result.live_orders, result.settlements_started) == (2, 1)
-    assert await shop.is_known(settlement_workflow_id("cs_orphan"))
+    assert await rig.is_known(settlement_workflow_id("cs_orphan"))
 
 
-async def test_an_order_that_cannot_be_handed_on_holds_up_no_other(shop: Rig) -> None:
+async def test_an_order_that_cannot_be_handed_on_holds_up_no_other(rig: Rig) -> None:
     """Its settlement's name would be longer than Temporal takes."""
-    order = await open_order(shop.engine, "long")
-    async with shop.engine.begin() as connection:
+    order = await open_order(rig.engine, "long")
+    async with rig.engine.begin() as connection:
         await orders.record_session(connection, order.order_id, PaymentSession("cs_" + "x" * 1500, "https://pay"))
-    await awaiting(shop.engine, "behind")
-    result = await sweep(shop)
+    await awaiting(rig.engine, "behind")
+    result = await sweep(rig)
     assert (result.live_orders, result.settlements_started) == (2, 1)
-    assert await shop.is_known(settlement_workflow_id("cs_behind"))
+    assert await rig.is_known(settlement_workflow_id("cs_behind"))
 
 
-async def test_the_audit_tells_of_an_order_that_nobody_can_ask_about_and_of_the_others(shop: Rig) -> None:
-    ids = [(await awaiting(shop.engine, key)).order_id for key in ("poison-2", "orphan-2")]
-    async with shop.engine.begin() as connection:
+async def test_the_audit_tells_of_an_order_that_nobody_can_ask_about_and_of_the_others(rig: Rig) -> None:
+    ids = [(await awaiting(rig.engine, key)).order_id for key in ("poison-2", "orphan-2")]
+    async with rig.engine.begin() as connection:
         await connection.exec_driver_sql("UPDATE shop.orders SET created_at = now() - interval '1 minute'")
-    verdict = await audit(shop.engine, cast(Client, HalfAway(shop.temporal, "poison-2")), timedelta(0))
+    verdict = await audit(rig.engine, cast(Client, HalfAway(rig.temporal, "poison-2")), timedelta(0))
     [unaskable, orphaned] = verdict.invariants[9].violations
     assert ids[0] in unaskable
     assert "cannot say" in unaskable
@@ -143,10 +143,10 @@ async def test_the_audit_tells_of_an_order_that_nobody_can_ask_about_and_of_the_
     assert "no workflow looks after it" in orphaned
 
 
-async def test_with_temporal_away_the_sweep_fails_as_a_whole_and_is_tried_again(shop: Rig) -> None:
-    await awaiting(shop.engine, "orphan")
+async def test_with_temporal_away_the_sweep_fails_as_a_whole_and_is_tried_again(rig: Rig) -> None:
+    await awaiting(rig.engine, "orphan")
     nobody = await Client.connect("127.0.0.1:1", lazy=True)
-    activities = SweepActivities(shop.engine, nobody, Starter(nobody), grace=0, listing=_empty)
+    activities = SweepActivities(rig.engine, nobody, Starter(nobody), grace=0, listing=_empty)
     with pytest.raises(RuntimeError, match="Failed client connect"):
         await ActivityEnvironment().run(activities.sweep_orders)
 
@@ -155,10 +155,10 @@ async def _empty(_: Client) -> set[str]:
     return set()
 
 
-async def test_the_last_of_sixty_orders_is_looked_at_too(shop: Rig) -> None:
-    begun = await asyncio.gather(*(shop.bought() for _ in range(60)))
-    await terminate(shop, begun[-1][0])
-    result: SweepResult = await sweep(shop)
+async def test_the_last_of_sixty_orders_is_looked_at_too(rig: Rig) -> None:
+    begun = await asyncio.gather(*(rig.bought() for _ in range(60)))
+    await terminate(rig, begun[-1][0])
+    result: SweepResult = await sweep(rig)
     assert (result.live_orders, result.settlements_started) == (60, 1)
 
 

@@ -11,47 +11,47 @@ from tests.support.provider import always, times
 from tests.support.rig import Rig
 
 
-async def test_an_event_of_a_closed_checkout_has_its_money_given_back(shop: Rig) -> None:
-    key, order_id, session_id = await shop.bought()
-    await shop.cancel(order_id)
-    await shop.temporal.get_workflow_handle(key).result()
-    shop.provider.force_pay(session_id)
-    assert (await shop.tell(session_id, key)).status_code == 200
-    order = await shop.until(order_id, OrderStatus.REFUNDED)
-    assert (order.reason, shop.provider.refunded) == (Reason.LATE_PAYMENT, [f"pi_{session_id}"])
+async def test_an_event_of_a_closed_checkout_has_its_money_given_back(rig: Rig) -> None:
+    key, order_id, session_id = await rig.bought()
+    await rig.cancel(order_id)
+    await rig.temporal.get_workflow_handle(key).result()
+    rig.provider.force_pay(session_id)
+    assert (await rig.tell(session_id, key)).status_code == 200
+    order = await rig.until(order_id, OrderStatus.REFUNDED)
+    assert (order.reason, rig.provider.refunded) == (Reason.LATE_PAYMENT, [f"pi_{session_id}"])
 
 
 async def test_money_for_an_ended_order_is_looked_for_though_the_provider_knows_nothing_of_its_session(
-    shop: Rig,
+    rig: Rig,
 ) -> None:
     """So it says, too, to whoever asks with another account's key. The event is taken: it is not sent again."""
-    key, order_id, session_id = await shop.bought()
-    assert (await shop.cancel(order_id)).status_code == 200
-    await shop.temporal.get_workflow_handle(key).result()
-    shop.provider.force_pay(session_id)
-    shop.provider.fail["retrieve"] = times(1, PaymentUnknown("no such session"))
-    assert (await shop.tell(session_id, key)).status_code == 200
-    await shop.until(order_id, OrderStatus.REFUNDED)
-    assert shop.provider.refunded == [f"pi_{session_id}"]
+    key, order_id, session_id = await rig.bought()
+    assert (await rig.cancel(order_id)).status_code == 200
+    await rig.temporal.get_workflow_handle(key).result()
+    rig.provider.force_pay(session_id)
+    rig.provider.fail["retrieve"] = times(1, PaymentUnknown("no such session"))
+    assert (await rig.tell(session_id, key)).status_code == 200
+    await rig.until(order_id, OrderStatus.REFUNDED)
+    assert rig.provider.refunded == [f"pi_{session_id}"]
 
 
-async def test_money_that_is_owed_is_told_to_customer_and_operator(shop: Rig) -> None:
-    key, order_id, session_id = await shop.bought()
-    assert (await shop.cancel(order_id)).json()["status"] == "cancelled"
-    await shop.temporal.get_workflow_handle(key).result()
-    shop.provider.fail["refund"] = always(PaymentRefused("no balance"))
-    shop.provider.force_pay(session_id)
-    await shop.tell(session_id, key)
+async def test_money_that_is_owed_is_told_to_customer_and_operator(rig: Rig) -> None:
+    key, order_id, session_id = await rig.bought()
+    assert (await rig.cancel(order_id)).json()["status"] == "cancelled"
+    await rig.temporal.get_workflow_handle(key).result()
+    rig.provider.fail["refund"] = always(PaymentRefused("no balance"))
+    rig.provider.force_pay(session_id)
+    await rig.tell(session_id, key)
 
     async def is_told() -> bool:
-        return bool((await shop.http.get(f"/orders/{order_id}")).json()["payment"]["status"] == "refund_due")
+        return bool((await rig.http.get(f"/orders/{order_id}")).json()["payment"]["status"] == "refund_due")
 
     await eventually(is_told, what="the debt")
-    page = (await shop.http.get(f"/orders/{order_id}/view", headers={"Accept": "text/html"})).text
+    page = (await rig.http.get(f"/orders/{order_id}/view", headers={"Accept": "text/html"})).text
     assert "being given back" in page
     assert "Nothing was charged" not in page
-    async with shop.engine.connect() as connection:
+    async with rig.engine.connect() as connection:
         stuck = await insights.stuck_orders(connection, timedelta(0))
     assert [(row.id, row.why) for row in stuck] == [(order_id, "owing")]
     # The next test's worker would go on with it: they share the Temporal.
-    await shop.temporal.get_workflow_handle(settlement_workflow_id(session_id)).terminate()
+    await rig.temporal.get_workflow_handle(settlement_workflow_id(session_id)).terminate()

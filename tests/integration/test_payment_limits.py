@@ -45,20 +45,20 @@ async def test_a_repeat_finds_its_order_though_its_cart_could_not_be_paid_today(
     assert await open_order(engine, "k", CartLine("pen", 3)) == order
 
 
-async def test_a_buyer_is_told_for_good_which_limit_the_cart_is_beyond(shop: Rig) -> None:
+async def test_a_buyer_is_told_for_good_which_limit_the_cart_is_beyond(rig: Rig) -> None:
     three = {"items": [{"sku": "pen", "quantity": 3}]}
     for number, (columns, told) in enumerate(BEYOND[:3]):
-        await change(shop.engine, name="Pen", unit_amount=1000)
-        await change(shop.engine, **columns)
+        await change(rig.engine, name="Pen", unit_amount=1000)
+        await change(rig.engine, **columns)
         began = time.monotonic()
-        answers = [await shop.press(f"k{number}", **three) for _ in range(2)]
-        assert time.monotonic() - began < shop.settings.session_wait  # told, not given up waiting for
+        answers = [await rig.press(f"k{number}", **three) for _ in range(2)]
+        assert time.monotonic() - began < rig.settings.session_wait  # told, not given up waiting for
         for answer in answers:
             assert answer.status_code == 422
             assert [error["field"] for error in answer.json()["errors"]] == ["items"]
             assert told in answer.json()["detail"]
-    assert await scalar(shop.engine, "SELECT count(*) FROM shop.orders") == 0
-    assert shop.provider.calls == []
+    assert await scalar(rig.engine, "SELECT count(*) FROM shop.orders") == 0
+    assert rig.provider.calls == []
     # Nothing was decided under the key: once the price is mended, it buys.
-    await change(shop.engine, name="Pen", unit_amount=1000)
-    assert (await shop.buy("k0", **three)).status_code == 200
+    await change(rig.engine, name="Pen", unit_amount=1000)
+    assert (await rig.buy("k0", **three)).status_code == 200

@@ -33,16 +33,16 @@ async def withdraw(engine: AsyncEngine, sku: str, is_withdrawn: bool = True) -> 
         return (await products.set_withdrawn(connection, sku, is_withdrawn)).withdrawn
 
 
-async def put(shop: Rig, sku: str, **product: Any) -> httpx.Response:
-    return await shop.http.put(f"/admin/products/{sku}", json=product, headers=OPERATOR)
+async def put(rig: Rig, sku: str, **product: Any) -> httpx.Response:
+    return await rig.http.put(f"/admin/products/{sku}", json=product, headers=OPERATOR)
 
 
-async def operate(shop: Rig, what: str, **body: Any) -> httpx.Response:
-    return await shop.http.post(f"/admin/{what}", json=body or None, headers=OPERATOR)
+async def operate(rig: Rig, what: str, **body: Any) -> httpx.Response:
+    return await rig.http.post(f"/admin/{what}", json=body or None, headers=OPERATOR)
 
 
-async def listed(shop: Rig) -> set[str]:
-    return {product["sku"] for product in (await shop.http.get("/products")).json()["products"]}
+async def listed(rig: Rig) -> set[str]:
+    return {product["sku"] for product in (await rig.http.get("/products")).json()["products"]}
 
 
 async def test_what_is_written_off_leaves_the_stock_with_its_reason_and_the_audit_knows(engine: AsyncEngine) -> None:
@@ -103,40 +103,40 @@ async def test_withdrawn_twice_it_is_withdrawn_since_the_first_time(engine: Asyn
     assert await scalar(engine, "SELECT withdrawn_at FROM shop.products WHERE sku = 'pen'") == since
 
 
-async def test_a_buyer_of_a_withdrawn_product_is_told_so_every_time(shop: Rig) -> None:
+async def test_a_buyer_of_a_withdrawn_product_is_told_so_every_time(rig: Rig) -> None:
     cart = {"items": [{"sku": "tote-bag", "quantity": 1}]}
-    assert (await shop.buy("before", **cart)).status_code == 200  # so the gateway knows the product
-    withdrawn = await operate(shop, "products/tote-bag/withdraw")
+    assert (await rig.buy("before", **cart)).status_code == 200  # so the gateway knows the product
+    withdrawn = await operate(rig, "products/tote-bag/withdraw")
     assert (withdrawn.status_code, withdrawn.json()["withdrawn"]) == (200, True)
-    assert "tote-bag" not in await listed(shop)
-    assert "Tote bag" not in (await shop.http.get("/")).text
-    assert (await shop.http.get("/products", params={"after": "limited-print"})).json()["products"] == []
-    answers = [await shop.buy("after", **cart) for _ in range(2)]
+    assert "tote-bag" not in await listed(rig)
+    assert "Tote bag" not in (await rig.http.get("/")).text
+    assert (await rig.http.get("/products", params={"after": "limited-print"})).json()["products"] == []
+    answers = [await rig.buy("after", **cart) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [409, 409]
     assert answers[0].content == answers[1].content
     assert (answers[0].json()["code"], answers[0].json()["skus"]) == ("withdrawn", ["tote-bag"])
-    offered = await operate(shop, "products/tote-bag/offer")
+    offered = await operate(rig, "products/tote-bag/offer")
     assert (offered.status_code, offered.json()["withdrawn"]) == (200, False)
-    assert (await shop.buy("again", **cart)).status_code == 200
+    assert (await rig.buy("again", **cart)).status_code == 200
 
 
-async def test_a_product_is_added_filled_sold_and_changed_and_its_orders_stay_as_agreed(shop: Rig) -> None:
-    added = await put(shop, "book", **BOOK)
+async def test_a_product_is_added_filled_sold_and_changed_and_its_orders_stay_as_agreed(rig: Rig) -> None:
+    added = await put(rig, "book", **BOOK)
     assert (added.status_code, added.json()) == (201, {"sku": "book", **BOOK, "available": 0, "withdrawn": False})
-    assert (await operate(shop, "restock", sku="book", quantity=5)).json()["available"] == 5
-    bought = await shop.buy("k", items=[{"sku": "book", "quantity": 2}])
+    assert (await operate(rig, "restock", sku="book", quantity=5)).json()["available"] == 5
+    bought = await rig.buy("k", items=[{"sku": "book", "quantity": 2}])
     assert (bought.json()["amount_total"], bought.json()["currency"]) == (3800, "eur")
-    changed = await put(shop, "book", **BOOK | {"name": "Garden hose", "unit_amount": 1, "currency": "usd"})
+    changed = await put(rig, "book", **BOOK | {"name": "Garden hose", "unit_amount": 1, "currency": "usd"})
     assert (changed.status_code, changed.json()["available"]) == (200, 3)
-    order = (await shop.http.get(f"/orders/{bought.json()['order_id']}")).json()
+    order = (await rig.http.get(f"/orders/{bought.json()['order_id']}")).json()
     assert order["lines"] == [{"sku": "book", "name": "Book", "quantity": 2, "unit_amount": 1900}]
-    assert (await shop.buy("k", items=[{"sku": "book", "quantity": 2}])).content == bought.content
-    assert await violations(shop.engine) == []
+    assert (await rig.buy("k", items=[{"sku": "book", "quantity": 2}])).content == bought.content
+    assert await violations(rig.engine) == []
 
 
-async def test_a_change_puts_no_withdrawn_product_back(shop: Rig) -> None:
-    await operate(shop, "products/pen/withdraw")
-    assert (await put(shop, "pen", **BOOK)).json()["withdrawn"] is True
+async def test_a_change_puts_no_withdrawn_product_back(rig: Rig) -> None:
+    await operate(rig, "products/pen/withdraw")
+    assert (await put(rig, "pen", **BOOK)).json()["withdrawn"] is True
 
 
 @pytest.mark.parametrize(
@@ -159,15 +159,15 @@ async def test_a_change_puts_no_withdrawn_product_back(shop: Rig) -> None:
         ("withdrawn", True),
     ],
 )
-async def test_what_is_no_product_is_refused_by_name(shop: Rig, field: str, value: object) -> None:
-    answer = await put(shop, "book", **BOOK | {field: value})
+async def test_what_is_no_product_is_refused_by_name(rig: Rig, field: str, value: object) -> None:
+    answer = await put(rig, "book", **BOOK | {field: value})
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == [field]
-    assert "book" not in await listed(shop)
+    assert "book" not in await listed(rig)
 
 
-async def test_what_cannot_be_written_off_or_withdrawn_says_why(shop: Rig) -> None:
-    too_many = await operate(shop, "write-off", sku="limited-print", quantity=11, reason="torn")
+async def test_what_cannot_be_written_off_or_withdrawn_says_why(rig: Rig) -> None:
+    too_many = await operate(rig, "write-off", sku="limited-print", quantity=11, reason="torn")
     assert (too_many.status_code, too_many.json()["code"], too_many.json()["available"]) == (
         409,
         "not-enough-stock",
@@ -175,24 +175,24 @@ async def test_what_cannot_be_written_off_or_withdrawn_says_why(shop: Rig) -> No
     )
     for call in ("write-off", "restock"):
         for quantity in (0, -1, "1", 1.5, 1_000_001):
-            assert (await operate(shop, call, sku="pen", quantity=quantity)).status_code == 422
-        assert (await operate(shop, call, sku="unicorn", quantity=1)).status_code == 422
-    assert (await operate(shop, "products/unicorn/withdraw")).status_code == 422
-    assert (await operate(shop, "products/No%20Such/withdraw")).status_code == 422
+            assert (await operate(rig, call, sku="pen", quantity=quantity)).status_code == 422
+        assert (await operate(rig, call, sku="unicorn", quantity=1)).status_code == 422
+    assert (await operate(rig, "products/unicorn/withdraw")).status_code == 422
+    assert (await operate(rig, "products/No%20Such/withdraw")).status_code == 422
 
 
-async def test_the_console_writes_off_withdraws_and_offers(shop: Rig) -> None:
-    at_home = {"Origin": shop.settings.public_url}
-    await shop.http.post("/admin/login", data={"token": TOKEN}, headers=at_home)
-    page = (await shop.http.get("/admin/console/stock")).text
+async def test_the_console_writes_off_withdraws_and_offers(rig: Rig) -> None:
+    at_home = {"Origin": rig.settings.public_url}
+    await rig.http.post("/admin/login", data={"token": TOKEN}, headers=at_home)
+    page = (await rig.http.get("/admin/console/stock")).text
     csrf = page.partition('<meta name="csrf" content="')[2].partition('"')[0]
 
     async def press(what: str, **fields: str) -> str:
-        answer = await shop.http.post(f"/admin/console/{what}", data=fields | {"csrf": csrf}, headers=at_home)
+        answer = await rig.http.post(f"/admin/console/{what}", data=fields | {"csrf": csrf}, headers=at_home)
         assert answer.status_code == 303, answer.text
-        return (await shop.http.get(answer.headers["location"])).text
+        return (await rig.http.get(answer.headers["location"])).text
 
     assert "written off" in await press("write-off", sku="limited-print", quantity="2", reason="")
-    assert await on_hand(shop.engine, "limited-print") == 8
+    assert await on_hand(rig.engine, "limited-print") == 8
     assert "Tote bag (withdrawn)" in await press("products/tote-bag/withdraw")
     assert "Tote bag (withdrawn)" not in await press("products/tote-bag/offer")

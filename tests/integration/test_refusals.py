@@ -66,8 +66,8 @@ async def test_so_does_the_one_that_says_too_many(cut_off: httpx.AsyncClient) ->
 
 
 @pytest.mark.parametrize("form", [{"items": "x"}, {"items": ""}, {"items": "x", "email": "a@b.example"}])
-async def test_a_form_with_a_field_that_is_none_is_a_page_that_says_so(shop: Rig, form: dict[str, str]) -> None:
-    answer = await shop.http.post("/checkout", data=form, headers=BROWSER)
+async def test_a_form_with_a_field_that_is_none_is_a_page_that_says_so(rig: Rig, form: dict[str, str]) -> None:
+    answer = await rig.http.post("/checkout", data=form, headers=BROWSER)
     assert answer.status_code == 422
     assert answer.headers["content-type"].startswith("text/html")
     assert answer.headers["content-security-policy"]
@@ -78,39 +78,39 @@ async def test_a_form_with_a_field_that_is_none_is_a_page_that_says_so(shop: Rig
     ("field", "value"),
     [("sku", ""), ("sku", "No Such"), ("sku", "x" * 300), ("quantity", "0"), ("quantity", "1000001")],
 )
-async def test_a_restock_at_the_console_that_does_not_fit_is_refused_by_name(shop: Rig, field: str, value: str) -> None:
-    at_home = {"Origin": shop.settings.public_url}
-    await shop.http.post("/admin/login", data={"token": TOKEN}, headers=at_home)
-    page = (await shop.http.get("/admin/console/stock")).text
+async def test_a_restock_at_the_console_that_does_not_fit_is_refused_by_name(rig: Rig, field: str, value: str) -> None:
+    at_home = {"Origin": rig.settings.public_url}
+    await rig.http.post("/admin/login", data={"token": TOKEN}, headers=at_home)
+    page = (await rig.http.get("/admin/console/stock")).text
     csrf = page.partition('<meta name="csrf" content="')[2].partition('"')[0]
     assert csrf, page
     form = {"sku": "pen", "quantity": "1", "csrf": csrf}
-    assert (await shop.http.post("/admin/console/restock", data=form, headers=at_home)).status_code == 303
-    answer = await shop.http.post("/admin/console/restock", data=form | {field: value}, headers=at_home)
+    assert (await rig.http.post("/admin/console/restock", data=form, headers=at_home)).status_code == 303
+    answer = await rig.http.post("/admin/console/restock", data=form | {field: value}, headers=at_home)
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == [field]
 
 
-async def test_what_cancel_and_refund_answer_is_declared(shop: Rig) -> None:
-    key, order_id, session_id = await shop.bought()
-    paths = (await shop.http.get("/openapi.json")).json()["paths"]
-    refused = await shop.http.post(f"/admin/orders/{order_id}/refund", headers=OPERATOR)
+async def test_what_cancel_and_refund_answer_is_declared(rig: Rig) -> None:
+    key, order_id, session_id = await rig.bought()
+    paths = (await rig.http.get("/openapi.json")).json()["paths"]
+    refused = await rig.http.post(f"/admin/orders/{order_id}/refund", headers=OPERATOR)
     assert refused.status_code == 409
     assert "409" in paths["/admin/orders/{order_id}/refund"]["post"]["responses"]
-    shop.provider.pay(session_id)
-    await shop.tell(session_id, key)
-    await shop.until(order_id, OrderStatus.FULFILLED, OrderStatus.DISPATCHED)
-    assert (await shop.cancel(order_id)).status_code == 409
+    rig.provider.pay(session_id)
+    await rig.tell(session_id, key)
+    await rig.until(order_id, OrderStatus.FULFILLED, OrderStatus.DISPATCHED)
+    assert (await rig.cancel(order_id)).status_code == 409
     assert "409" in paths["/orders/{order_id}/cancel"]["post"]["responses"]
-    shop.provider.fail["refund"] = always(PaymentRefused("no balance"))
-    assert (await shop.http.post(f"/admin/orders/{order_id}/refund", headers=OPERATOR)).status_code == 502
+    rig.provider.fail["refund"] = always(PaymentRefused("no balance"))
+    assert (await rig.http.post(f"/admin/orders/{order_id}/refund", headers=OPERATOR)).status_code == 502
     assert "502" in paths["/admin/orders/{order_id}/refund"]["post"]["responses"]
 
 
 async def test_who_comes_back_again_and_again_does_not_wake_the_checkout_each_time(
-    database_url: str, shop: Rig, temporal_server: Stack
+    database_url: str, rig: Rig, temporal_server: Stack
 ) -> None:
-    key, order_id, session_id = await shop.bought()
+    key, order_id, session_id = await rig.bought()
     limits = {"CHECKOUT_RATE_LIMIT_PER_MINUTE": 1}
     async with gateway(settings_for(database_url, temporal_server.config.temporal_port, **limits)) as client:
         for back in (
@@ -120,39 +120,39 @@ async def test_who_comes_back_again_and_again_does_not_wake_the_checkout_each_ti
         ):
             answer = await client.get(f"/checkout/{back}")
             assert (answer.status_code, answer.headers["location"][:7]) == (303, "/orders")
-    history = await shop.temporal.get_workflow_handle(key).fetch_history()
+    history = await rig.temporal.get_workflow_handle(key).fetch_history()
     signalled = [event for event in history.events if event.HasField("workflow_execution_signaled_event_attributes")]
     assert len(signalled) == 1
 
 
-async def test_an_audit_takes_the_time_it_needs(shop: Rig) -> None:
+async def test_an_audit_takes_the_time_it_needs(rig: Rig) -> None:
     """In a large shop: 3 seconds are what others are given for a statement. Here, one of its tables is slow to read."""
-    async with shop.engine.begin() as connection:
+    async with rig.engine.begin() as connection:
         await connection.execute(text("ALTER TABLE shop.stock_movements RENAME TO movements"))
         slow = "CREATE VIEW shop.stock_movements AS SELECT m.* FROM shop.movements m, pg_sleep(3.5)"
         await connection.execute(text(slow))
-    answer = await shop.http.get("/admin/audit", headers=OPERATOR)
+    answer = await rig.http.get("/admin/audit", headers=OPERATOR)
     assert answer.status_code == 200, answer.text
     assert answer.elapsed > timedelta(seconds=3.5)
 
 
-async def test_only_the_operators_token_opens_the_operators_doors(shop: Rig) -> None:
+async def test_only_the_operators_token_opens_the_operators_doors(rig: Rig) -> None:
     for wrong in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}):
-        assert (await shop.http.get("/admin/orders", headers=wrong)).status_code == 401
-    assert (await shop.http.get("/admin/orders", headers={"Authorization": f"Bearer {TOKEN}"})).status_code == 200
+        assert (await rig.http.get("/admin/orders", headers=wrong)).status_code == 401
+    assert (await rig.http.get("/admin/orders", headers={"Authorization": f"Bearer {TOKEN}"})).status_code == 200
 
 
-async def test_a_body_beyond_64_kib_is_not_read(shop: Rig) -> None:
+async def test_a_body_beyond_64_kib_is_not_read(rig: Rig) -> None:
     padded = b'{"items": [{"sku": "pen", "quantity": 1}]}'.ljust(64 * 1024 + 1)
-    assert (await shop.http.post("/checkout", content=padded)).status_code == 413
-    assert (await shop.http.post("/checkout", content=padded[:-1])).status_code == 200
+    assert (await rig.http.post("/checkout", content=padded)).status_code == 413
+    assert (await rig.http.post("/checkout", content=padded[:-1])).status_code == 200
 
 
-async def test_another_sites_page_cannot_buy(shop: Rig) -> None:
-    assert (await shop.http.post("/checkout", headers={"Origin": "https://evil.example"})).status_code == 403
+async def test_another_sites_page_cannot_buy(rig: Rig) -> None:
+    assert (await rig.http.post("/checkout", headers={"Origin": "https://evil.example"})).status_code == 403
 
 
-async def test_a_product_that_does_not_exist_is_refused_before_a_workflow_starts(shop: Rig) -> None:
-    answer = await shop.buy("unicorns", items=[{"sku": "unicorn", "quantity": 1}])
+async def test_a_product_that_does_not_exist_is_refused_before_a_workflow_starts(rig: Rig) -> None:
+    answer = await rig.buy("unicorns", items=[{"sku": "unicorn", "quantity": 1}])
     assert answer.status_code == 422
-    assert not await shop.is_known("unicorns")
+    assert not await rig.is_known("unicorns")

@@ -30,15 +30,15 @@ async def counts(engine: AsyncEngine) -> tuple[int, int]:
         return int(pens), int(await connection.scalar(text("SELECT count(*) FROM shop.orders")) or 0)
 
 
-async def test_the_price_that_was_seen_is_bought_at_whatever_it_becomes_later(shop: Rig, engine: AsyncEngine) -> None:
+async def test_the_price_that_was_seen_is_bought_at_whatever_it_becomes_later(rig: Rig, engine: AsyncEngine) -> None:
     key = secrets.token_hex(8)
-    first = await shop.buy(key, items=[SEEN, NOTEBOOK])
+    first = await rig.buy(key, items=[SEEN, NOTEBOOK])
     assert (first.status_code, first.json()["amount_total"]) == (200, 2450)
     await reprice(engine, "unit_amount = 1200")
     replays = [
-        await shop.buy(key, items=[SEEN, NOTEBOOK]),
-        await shop.buy(key, items=[NOTEBOOK, {"sku": "pen", "quantity": 2}]),
-        await shop.buy(key, items=[SEEN | {"expected_unit_amount": 1200}, NOTEBOOK]),
+        await rig.buy(key, items=[SEEN, NOTEBOOK]),
+        await rig.buy(key, items=[NOTEBOOK, {"sku": "pen", "quantity": 2}]),
+        await rig.buy(key, items=[SEEN | {"expected_unit_amount": 1200}, NOTEBOOK]),
     ]
     assert {answer.content for answer in replays} == {first.content}
 
@@ -52,39 +52,39 @@ async def test_the_price_that_was_seen_is_bought_at_whatever_it_becomes_later(sh
     ],
 )
 async def test_another_price_than_was_seen_is_told_and_nothing_is_reserved(
-    shop: Rig, engine: AsyncEngine, change: str, now: dict[str, object]
+    rig: Rig, engine: AsyncEngine, change: str, now: dict[str, object]
 ) -> None:
     key = secrets.token_hex(8)
     await reprice(engine, change)
     before = await counts(engine)
     for _ in range(2):
-        answer = await shop.buy(key, items=[SEEN])
+        answer = await rig.buy(key, items=[SEEN])
         assert (answer.status_code, answer.json()["code"]) == (409, "price-changed")
         assert answer.json()["products"] == [now]
         assert answer.headers["idempotency-key"] == key
     assert await counts(engine) == before
     expected = {f"expected_{name}": now[name] for name in ("unit_amount", "currency")}
-    agreed = await shop.buy(key, items=[SEEN | expected])
+    agreed = await rig.buy(key, items=[SEEN | expected])
     assert (agreed.status_code, agreed.json()["amount_total"]) == (200, 2 * int(str(now["unit_amount"])))
 
 
-async def test_who_tells_no_price_buys_at_the_catalogues(shop: Rig, engine: AsyncEngine) -> None:
+async def test_who_tells_no_price_buys_at_the_catalogues(rig: Rig, engine: AsyncEngine) -> None:
     await reprice(engine, "unit_amount = 1200")
-    answer = await shop.buy(secrets.token_hex(8), items=[{"sku": "pen", "quantity": 1}])
+    answer = await rig.buy(secrets.token_hex(8), items=[{"sku": "pen", "quantity": 1}])
     assert (answer.status_code, answer.json()["amount_total"]) == (200, 1200)
 
 
 async def test_a_price_that_changes_while_a_checkout_waits_for_a_worker_counts_as_well(
-    shop: Rig, engine: AsyncEngine
+    rig: Rig, engine: AsyncEngine
 ) -> None:
     """What the gateway saw when it took the cart is hours old when the order is opened."""
     async with engine.connect() as holder:
         await holder.execute(text("SELECT 1 FROM shop.products WHERE sku = 'pen' FOR UPDATE"))
         key = secrets.token_hex(8)
-        buying = asyncio.create_task(shop.buy(key, items=[SEEN]))
+        buying = asyncio.create_task(rig.buy(key, items=[SEEN]))
 
         async def has_begun() -> bool:
-            return await shop.is_known(key)
+            return await rig.is_known(key)
 
         await eventually(has_begun, what="the checkout having begun")
         await holder.execute(text("UPDATE shop.products SET unit_amount = 1200 WHERE sku = 'pen'"))
@@ -93,21 +93,21 @@ async def test_a_price_that_changes_while_a_checkout_waits_for_a_worker_counts_a
     assert (answer.status_code, answer.json()["code"]) == (409, "price-changed")
 
 
-async def test_without_script_the_new_price_is_told_and_can_be_agreed_to(shop: Rig, engine: AsyncEngine) -> None:
+async def test_without_script_the_new_price_is_told_and_can_be_agreed_to(rig: Rig, engine: AsyncEngine) -> None:
     await reprice(engine, "unit_amount = 1200")
     sent = [
         *SEEN.items(),
         *(NOTEBOOK | {"expected_unit_amount": 450, "expected_currency": "usd"}).items(),
         ("key", "k" * 32),
     ]
-    answer = await shop.http.post("/checkout", content=urlencode(sent), headers=PAGE)
+    answer = await rig.http.post("/checkout", content=urlencode(sent), headers=PAGE)
     assert answer.status_code == 409
     assert "Pen costs 12.00 USD" in answer.text
     assert "Buy at the new price" in answer.text
     inputs = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', answer.text)
     agreed = [(name, unescape(value)) for name, value in inputs]
     assert ("expected_unit_amount", "1200") in agreed
-    again = await shop.http.post("/checkout", content=urlencode(agreed), headers=PAGE)
+    again = await rig.http.post("/checkout", content=urlencode(agreed), headers=PAGE)
     assert again.status_code == 303, again.text
 
 
@@ -121,9 +121,9 @@ async def test_without_script_the_new_price_is_told_and_can_be_agreed_to(shop: R
         ("expected_unit_amount=1", None),
     ],
 )
-async def test_a_wrong_price_in_a_form_is_told(shop: Rig, fields: str, field: str | None) -> None:
+async def test_a_wrong_price_in_a_form_is_told(rig: Rig, fields: str, field: str | None) -> None:
     for accept in ("application/json", "text/html"):
-        answer = await shop.http.post("/checkout", content=fields, headers=PAGE | {"Accept": accept})
+        answer = await rig.http.post("/checkout", content=fields, headers=PAGE | {"Accept": accept})
         assert answer.status_code == 422, answer.text
-    answer = await shop.http.post("/checkout", content=fields, headers=PAGE | {"Accept": "*/*"})
+    answer = await rig.http.post("/checkout", content=fields, headers=PAGE | {"Accept": "*/*"})
     assert [error["field"] for error in answer.json().get("errors", [])] == ([field] if field else [])

@@ -23,139 +23,139 @@ from worker.keepers import running_workflows
 from worker.starting import Starter
 
 
-async def sweep(shop: Rig, grace: float = 0.0, batch: int = BATCH) -> SweepResult:
-    activities = SweepActivities(shop.engine, shop.temporal, Starter(shop.temporal), grace=grace, batch=batch)
+async def sweep(rig: Rig, grace: float = 0.0, batch: int = BATCH) -> SweepResult:
+    activities = SweepActivities(rig.engine, rig.temporal, Starter(rig.temporal), grace=grace, batch=batch)
     return await ActivityEnvironment().run(activities.sweep_orders)
 
 
-async def terminate(shop: Rig, key: str) -> None:
+async def terminate(rig: Rig, key: str) -> None:
     """Until Temporal's listing, which lags, has noticed: first that it began, then that it ended."""
 
     async def is_listed() -> bool:
-        return key in await running_workflows(shop.temporal)
+        return key in await running_workflows(rig.temporal)
 
     async def is_gone() -> bool:
         return not await is_listed()
 
     await eventually(is_listed, what="the workflow in the listing")
-    await shop.temporal.get_workflow_handle(key).terminate()
+    await rig.temporal.get_workflow_handle(key).terminate()
     await eventually(is_gone, what="the listing without the terminated workflow")
 
 
-async def test_a_paid_order_whose_workflow_was_terminated_is_fulfilled(shop: Rig) -> None:
-    key, order_id, session_id = await shop.bought()
-    await terminate(shop, key)
-    shop.provider.pay(session_id)
-    assert (await sweep(shop)).settlements_started == 1
+async def test_a_paid_order_whose_workflow_was_terminated_is_fulfilled(rig: Rig) -> None:
+    key, order_id, session_id = await rig.bought()
+    await terminate(rig, key)
+    rig.provider.pay(session_id)
+    assert (await sweep(rig)).settlements_started == 1
     # At once, not at the order's deadline in a quarter of an hour: the event went down with the workflow.
-    await shop.until(order_id, OrderStatus.FULFILLED, OrderStatus.DISPATCHED)
+    await rig.until(order_id, OrderStatus.FULFILLED, OrderStatus.DISPATCHED)
 
 
-async def test_a_crowd_of_healthy_orders_does_not_hide_an_orphan(shop: Rig) -> None:
+async def test_a_crowd_of_healthy_orders_does_not_hide_an_orphan(rig: Rig) -> None:
     for _ in range(3):
-        await shop.bought()
-    key, _, _ = await shop.bought()
-    await terminate(shop, key)
-    assert (await sweep(shop, batch=1)).settlements_started == 1
+        await rig.bought()
+    key, _, _ = await rig.bought()
+    await terminate(rig, key)
+    assert (await sweep(rig, batch=1)).settlements_started == 1
 
 
-async def test_an_order_that_is_looked_after_is_left_alone(shop: Rig) -> None:
-    _, _, session_id = await shop.bought()
-    result = await sweep(shop)
+async def test_an_order_that_is_looked_after_is_left_alone(rig: Rig) -> None:
+    _, _, session_id = await rig.bought()
+    result = await sweep(rig)
     assert (result.live_orders, result.settlements_started) == (1, 0)
-    assert not await shop.is_known(settlement_workflow_id(session_id))
+    assert not await rig.is_known(settlement_workflow_id(session_id))
 
 
-async def test_an_order_that_a_settlement_looks_after_is_left_alone(shop: Rig) -> None:
-    key, _, _ = await shop.bought()
-    await terminate(shop, key)
-    assert (await sweep(shop)).settlements_started == 1
-    assert (await sweep(shop)).settlements_started == 0
+async def test_an_order_that_a_settlement_looks_after_is_left_alone(rig: Rig) -> None:
+    key, _, _ = await rig.bought()
+    await terminate(rig, key)
+    assert (await sweep(rig)).settlements_started == 1
+    assert (await sweep(rig)).settlements_started == 0
 
 
-async def test_an_order_as_young_as_the_grace_is_left_alone(shop: Rig) -> None:
-    key, _, _ = await shop.bought()
-    await terminate(shop, key)
-    assert (await sweep(shop, grace=60)).live_orders == 0
+async def test_an_order_as_young_as_the_grace_is_left_alone(rig: Rig) -> None:
+    key, _, _ = await rig.bought()
+    await terminate(rig, key)
+    assert (await sweep(rig, grace=60)).live_orders == 0
 
 
-async def owed(shop: Rig) -> tuple[str, str]:
+async def owed(rig: Rig) -> tuple[str, str]:
     """Money that came late, and that the provider does not take back for the time being: order id and session id."""
-    key, order_id, session_id = await shop.bought()
-    assert (await shop.cancel(order_id)).status_code == 200
-    await shop.temporal.get_workflow_handle(key).result()
-    shop.provider.fail["refund"] = always(PaymentUnreachable("away"))
-    shop.provider.force_pay(session_id)
-    assert (await shop.tell(session_id, key)).status_code == 200
+    key, order_id, session_id = await rig.bought()
+    assert (await rig.cancel(order_id)).status_code == 200
+    await rig.temporal.get_workflow_handle(key).result()
+    rig.provider.fail["refund"] = always(PaymentUnreachable("away"))
+    rig.provider.force_pay(session_id)
+    assert (await rig.tell(session_id, key)).status_code == 200
 
     async def is_written_down() -> bool:
         statement = "SELECT count(*) FROM shop.orders WHERE id = :id AND payment_intent_id IS NOT NULL"
-        return bool(await scalar(shop.engine, statement, id=order_id))
+        return bool(await scalar(rig.engine, statement, id=order_id))
 
     await eventually(is_written_down, what="the debt in the order's row")
     return order_id, session_id
 
 
-async def test_a_crowd_of_debts_does_not_hide_a_lost_one(shop: Rig) -> None:
-    debts = [await owed(shop) for _ in range(2)]
-    await terminate(shop, settlement_workflow_id(debts[1][1]))
-    assert (await sweep(shop, batch=1)).settlements_started == 1
+async def test_a_crowd_of_debts_does_not_hide_a_lost_one(rig: Rig) -> None:
+    debts = [await owed(rig) for _ in range(2)]
+    await terminate(rig, settlement_workflow_id(debts[1][1]))
+    assert (await sweep(rig, batch=1)).settlements_started == 1
     # To the end, or it would be the next test's provider that gives it back: they share the Temporal.
-    shop.provider.fail.clear()
+    rig.provider.fail.clear()
     for order_id, _ in debts:
-        await shop.until(order_id, OrderStatus.REFUNDED)
+        await rig.until(order_id, OrderStatus.REFUNDED)
 
 
-async def test_money_that_is_owed_for_an_ended_order_is_given_back_though_its_settlement_is_lost(shop: Rig) -> None:
-    order_id, session_id = await owed(shop)
-    await terminate(shop, settlement_workflow_id(session_id))
-    assert (await sweep(shop, grace=60)).settlements_started == 0
-    shop.provider.fail.clear()
-    assert (await sweep(shop)).settlements_started == 1
-    await shop.until(order_id, OrderStatus.REFUNDED)
-    assert shop.provider.refunded.count(f"pi_{session_id}") == 1
-    assert (await sweep(shop)).settlements_started == 0
+async def test_money_that_is_owed_for_an_ended_order_is_given_back_though_its_settlement_is_lost(rig: Rig) -> None:
+    order_id, session_id = await owed(rig)
+    await terminate(rig, settlement_workflow_id(session_id))
+    assert (await sweep(rig, grace=60)).settlements_started == 0
+    rig.provider.fail.clear()
+    assert (await sweep(rig)).settlements_started == 1
+    await rig.until(order_id, OrderStatus.REFUNDED)
+    assert rig.provider.refunded.count(f"pi_{session_id}") == 1
+    assert (await sweep(rig)).settlements_started == 0
 
 
-async def test_an_overdue_order_is_dispatched_by_the_sweep_as_well(shop: Rig) -> None:
-    order = await awaiting(shop.engine, "parcel")
-    async with shop.engine.begin() as connection:
+async def test_an_overdue_order_is_dispatched_by_the_sweep_as_well(rig: Rig) -> None:
+    order = await awaiting(rig.engine, "parcel")
+    async with rig.engine.begin() as connection:
         await orders.fulfil_order(connection, order.order_id, "pi_1", timedelta(0))
-    assert (await sweep(shop)).dispatched == 1
-    await shop.until(order.order_id, OrderStatus.DISPATCHED)
+    assert (await sweep(rig)).dispatched == 1
+    await rig.until(order.order_id, OrderStatus.DISPATCHED)
 
 
-async def test_an_order_whose_settlement_began_before_it_had_a_session_gets_no_second_one(shop: Rig) -> None:
+async def test_an_order_whose_settlement_began_before_it_had_a_session_gets_no_second_one(rig: Rig) -> None:
     """The settlement goes by the order's name then, though a session is recorded meanwhile."""
-    shop.provider.fail["create"] = always(PaymentUnreachable("away"))
-    buying = asyncio.create_task(shop.buy("orphan"))
-    await eventually(lambda: "create" in shop.provider.calls)
-    await terminate(shop, "orphan")
-    assert (await sweep(shop)).settlements_started == 1
-    shop.provider.fail.clear()
+    rig.provider.fail["create"] = always(PaymentUnreachable("away"))
+    buying = asyncio.create_task(rig.buy("orphan"))
+    await eventually(lambda: "create" in rig.provider.calls)
+    await terminate(rig, "orphan")
+    assert (await sweep(rig)).settlements_started == 1
+    rig.provider.fail.clear()
     order_id = (await buying).json()["order_id"]
-    await shop.until(order_id, OrderStatus.AWAITING_PAYMENT)
-    assert (await sweep(shop)).settlements_started == 0
+    await rig.until(order_id, OrderStatus.AWAITING_PAYMENT)
+    assert (await sweep(rig)).settlements_started == 0
 
 
-async def test_the_listing_shows_settlements_too(shop: Rig) -> None:
-    key, _, session_id = await shop.bought()
-    await terminate(shop, key)
-    assert (await sweep(shop)).settlements_started == 1
+async def test_the_listing_shows_settlements_too(rig: Rig) -> None:
+    key, _, session_id = await rig.bought()
+    await terminate(rig, key)
+    assert (await sweep(rig)).settlements_started == 1
 
     async def is_listed() -> bool:
-        return settlement_workflow_id(session_id) in await running_workflows(shop.temporal)
+        return settlement_workflow_id(session_id) in await running_workflows(rig.temporal)
 
     await eventually(is_listed, what="the settlement in the listing")
 
 
-async def test_parcels_do_not_wait_for_orphans(shop: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    order = await awaiting(shop.engine, "parcel")
-    async with shop.engine.begin() as connection:
+async def test_parcels_do_not_wait_for_orphans(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = await awaiting(rig.engine, "parcel")
+    async with rig.engine.begin() as connection:
         await orders.fulfil_order(connection, order.order_id, "pi_1", timedelta(0))
-    key, _, _ = await shop.bought()
-    await terminate(shop, key)
-    activities = SweepActivities(shop.engine, shop.temporal, Starter(shop.temporal), grace=0)
+    key, _, _ = await rig.bought()
+    await terminate(rig, key)
+    activities = SweepActivities(rig.engine, rig.temporal, Starter(rig.temporal), grace=0)
 
     async def time_is_up(_: object) -> None:
         raise asyncio.CancelledError
@@ -163,39 +163,39 @@ async def test_parcels_do_not_wait_for_orphans(shop: Rig, monkeypatch: pytest.Mo
     monkeypatch.setattr(activities, "_settle", time_is_up)
     with pytest.raises(asyncio.CancelledError):
         await ActivityEnvironment().run(activities.sweep_orders)
-    await shop.until(order.order_id, OrderStatus.DISPATCHED)
+    await rig.until(order.order_id, OrderStatus.DISPATCHED)
 
 
-async def test_cancelling_an_order_that_lost_its_workflow_closes_the_session_first(shop: Rig) -> None:
-    key, order_id, session_id = await shop.bought()
-    await shop.temporal.get_workflow_handle(key).terminate()
-    answer = await shop.cancel(order_id)
+async def test_cancelling_an_order_that_lost_its_workflow_closes_the_session_first(rig: Rig) -> None:
+    key, order_id, session_id = await rig.bought()
+    await rig.temporal.get_workflow_handle(key).terminate()
+    answer = await rig.cancel(order_id)
     assert (answer.status_code, answer.json()["reason"]) == (200, "customer")
-    assert shop.provider.sessions[session_id].status is SessionStatus.EXPIRED
+    assert rig.provider.sessions[session_id].status is SessionStatus.EXPIRED
 
 
 @pytest.mark.parametrize("end", ["paid", "expired"])
-async def test_a_checkout_that_was_restored_after_its_order_had_ended_ends_too(shop: Rig, end: str) -> None:
+async def test_a_checkout_that_was_restored_after_its_order_had_ended_ends_too(rig: Rig, end: str) -> None:
     """Temporal's store is an old one: what was told to the checkout since then, it has never heard."""
-    key, order_id, session_id = await shop.bought()
-    live, _, _ = await shop.bought()
+    key, order_id, session_id = await rig.bought()
+    live, _, _ = await rig.bought()
     if end == "paid":
-        shop.provider.pay(session_id)
-        async with shop.engine.begin() as connection:
+        rig.provider.pay(session_id)
+        async with rig.engine.begin() as connection:
             await orders.fulfil_order(connection, order_id, f"pi_{session_id}", timedelta(hours=1))
     else:
-        await shop.provider.expire_session(session_id)
-        async with shop.engine.begin() as connection:
+        await rig.provider.expire_session(session_id)
+        async with rig.engine.begin() as connection:
             closes = [OrderStatus.AWAITING_PAYMENT]
             await orders.close_order(connection, order_id, OrderStatus.CANCELLED, Reason.TIMEOUT, closes=closes)
-    await run(shop.engine, "UPDATE shop.orders SET updated_at = now() - interval '1 minute'")
+    await run(rig.engine, "UPDATE shop.orders SET updated_at = now() - interval '1 minute'")
 
     async def is_listed() -> bool:
-        return {key, live} <= await running_workflows(shop.temporal)
+        return {key, live} <= await running_workflows(rig.temporal)
 
     await eventually(is_listed, what="the workflows in the listing")
-    await sweep(shop)
-    result = await asyncio.wait_for(shop.temporal.get_workflow_handle(key).result(), 20)
-    assert result["status"] == (await shop.order(order_id)).status
-    assert shop.provider.refunded == []
-    assert (await shop.temporal.get_workflow_handle(live).describe()).status is WorkflowExecutionStatus.RUNNING
+    await sweep(rig)
+    result = await asyncio.wait_for(rig.temporal.get_workflow_handle(key).result(), 20)
+    assert result["status"] == (await rig.order(order_id)).status
+    assert rig.provider.refunded == []
+    assert (await rig.temporal.get_workflow_handle(live).describe()).status is WorkflowExecutionStatus.RUNNING

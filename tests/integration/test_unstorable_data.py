@@ -22,7 +22,7 @@ from runtime.boundaries import Step
 from stack.stack import Stack
 from tests.support.databases import DatabaseServer
 from tests.support.orders import scalar
-from tests.support.rig import rig
+from tests.support.rig import assembled
 from worker.activities.orders import OrderActivities
 
 
@@ -83,11 +83,11 @@ async def test_a_buyer_whose_name_cannot_be_stored_is_told_so_and_the_checkout_e
             await connection.execute(text("CREATE SCHEMA shop"))
             await connection.run_sync(db.setup._upgrade)
         await db.setup.seed(engine)
-        async with rig(url, engine, temporal_server) as shop:
+        async with assembled(url, engine, temporal_server) as rig:
             key, began = secrets.token_hex(8), time.monotonic()
-            answers = [await shop.press(key, email="иван@example.com") for _ in range(2)]
-            assert time.monotonic() - began < shop.settings.session_wait
+            answers = [await rig.press(key, email="иван@example.com") for _ in range(2)]
+            assert time.monotonic() - began < rig.settings.session_wait
             assert [answer.status_code for answer in answers] == [422, 422]
             assert [error["field"] for error in answers[0].json()["errors"]] == ["email"]
-            assert (await shop.buy(key, email="ivan@example.com")).status_code == 200
+            assert (await rig.buy(key, email="ivan@example.com")).status_code == 200
         await engine.dispose()

@@ -24,7 +24,7 @@ from stack.stack import Stack
 from tests.support.databases import DatabaseServer, connected
 from tests.support.eventually import eventually
 from tests.support.orders import on_hand, open_order
-from tests.support.rig import Rig, rig
+from tests.support.rig import Rig, assembled
 
 NO_ROOM = """
     CREATE FUNCTION shop.no_room() RETURNS trigger LANGUAGE plpgsql
@@ -61,8 +61,8 @@ async def cramped(
             await owner.execute(f"CREATE TABLESPACE small LOCATION '{disk}/tables'")
             async with database_server.copy(options="TABLESPACE small") as url:
                 engine = create_engine(url, pool_timeout=60, connect_timeout=10)
-                async with rig(url, engine, temporal_server) as shop:
-                    yield shop, disk
+                async with assembled(url, engine, temporal_server) as rig:
+                    yield rig, disk
                 await engine.dispose()
             await owner.execute("DROP TABLESPACE small")
 
@@ -79,29 +79,29 @@ def fill(disk: Path) -> Path:
 async def test_with_the_disk_full_nobody_can_buy_and_nothing_is_held_and_afterwards_all_goes_on(
     cramped: tuple[Rig, Path],
 ) -> None:
-    shop, disk = cramped
-    left = await on_hand(shop.engine, "pen")
+    rig, disk = cramped
+    left = await on_hand(rig.engine, "pen")
     ballast = fill(disk)
 
     # In the very first moment nobody knows: the checkout begins, and is not called under way.
-    first = await shop.press("too-early")
+    first = await rig.press("too-early")
     assert (first.status_code, first.headers["idempotency-key"]) == (503, "too-early")
-    assert (await shop.http.get("/readyz")).status_code == 503
+    assert (await rig.http.get("/readyz")).status_code == 503
     # From then on none begins, and nobody waits to hear it.
     async with asyncio.timeout(2):
-        assert (await shop.press("too-late")).status_code == 503
-    assert not await shop.is_known("too-late")
-    assert await on_hand(shop.engine, "pen") == left
+        assert (await rig.press("too-late")).status_code == 503
+    assert not await rig.is_known("too-late")
+    assert await on_hand(rig.engine, "pen") == left
 
     ballast.unlink()
 
     async def is_ready() -> bool:
-        return (await shop.http.get("/readyz")).status_code == 200
+        return (await rig.http.get("/readyz")).status_code == 200
 
     await eventually(is_ready, within=10, what="the gateway being ready again")
     for key in ("too-early", "too-late"):
-        order_id = (await shop.buy(key)).json()["order_id"]
-        assert (await shop.order(order_id)).status is OrderStatus.AWAITING_PAYMENT
+        order_id = (await rig.buy(key)).json()["order_id"]
+        assert (await rig.order(order_id)).status is OrderStatus.AWAITING_PAYMENT
 
 
 async def test_a_write_that_failed_for_want_of_room_counts_for_a_while(engine: AsyncEngine) -> None:

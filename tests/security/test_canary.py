@@ -50,7 +50,7 @@ async def trail(guarded: Stack) -> Trail:
     made = Trail(mark, f"ada.{mark}@canary.example", [], [])
     operator = {"Authorization": f"Bearer {guarded.admin_token}"}
     async with (
-        httpx.AsyncClient(base_url=guarded.urls["gateway"], timeout=20) as shop,
+        httpx.AsyncClient(base_url=guarded.urls["gateway"], timeout=20) as gateway,
         httpx.AsyncClient(base_url=guarded.urls["payment"], timeout=20) as payment,
     ):
         for end in ("pay", "cancel", "refund", "refuse", "stumble"):
@@ -64,9 +64,9 @@ async def trail(guarded: Stack) -> Trail:
                 }
                 (await payment.put("/_faults", json=rule)).raise_for_status()
             async with held(guarded, key) if end == "stumble" else contextlib.nullcontext():
-                answer = await shop.post(f"/checkout/{key}", json={"email": made.email})
+                answer = await gateway.post(f"/checkout/{key}", json={"email": made.email})
             while answer.status_code == 202:
-                answer = await shop.post(f"/checkout/{key}", json={"email": made.email})
+                answer = await gateway.post(f"/checkout/{key}", json={"email": made.email})
             order = answer.json()
             made.keys.append(key)
             made.order_ids.append(order["order_id"])
@@ -75,19 +75,21 @@ async def trail(guarded: Stack) -> Trail:
                 await payment.post(f"/payment/{order['session_id']}/pay", data=wrong)
                 await payment.post("/api/submit_payment", data={"session_id": order["session_id"]})
             if end in ("cancel", "stumble"):
-                await shop.post(f"/orders/{order['order_id']}/cancel")
+                await gateway.post(f"/orders/{order['order_id']}/cancel")
         for body in (
             {"card": CARD, "email": made.email},
             {"email": f"{made.email} {CARD}"},
             {"items": [{"sku": CARD}]},
         ):
-            await shop.post("/checkout", json=body)
-        await shop.post("/checkout", data={"sku": "pen", "quantity": "x", "email": made.email})
-        await shop.get("/admin/orders", params={"q": made.email}, headers=operator)
-        await shop.get("/admin/orders", headers={"Authorization": f"Bearer wrong-{mark}"})
-        await shop.post("/payment_webhook", content=made.email.encode(), headers={"Stripe-Signature": f"t=1,v1={mark}"})
-        await ended(shop, made.order_ids)
-        (await shop.post(f"/admin/orders/{made.order_ids[2]}/refund", headers=operator)).raise_for_status()
+            await gateway.post("/checkout", json=body)
+        await gateway.post("/checkout", data={"sku": "pen", "quantity": "x", "email": made.email})
+        await gateway.get("/admin/orders", params={"q": made.email}, headers=operator)
+        await gateway.get("/admin/orders", headers={"Authorization": f"Bearer wrong-{mark}"})
+        await gateway.post(
+            "/payment_webhook", content=made.email.encode(), headers={"Stripe-Signature": f"t=1,v1={mark}"}
+        )
+        await ended(gateway, made.order_ids)
+        (await gateway.post(f"/admin/orders/{made.order_ids[2]}/refund", headers=operator)).raise_for_status()
     return made
 
 
@@ -118,9 +120,9 @@ async def held(guarded: Stack, key: str) -> AsyncIterator[None]:
         connection.terminate()
 
 
-async def ended(shop: httpx.AsyncClient, order_ids: list[str]) -> None:
+async def ended(gateway: httpx.AsyncClient, order_ids: list[str]) -> None:
     for _ in range(200):
-        states = [(await shop.get(f"/orders/{each}")).json()["status"] for each in order_ids]
+        states = [(await gateway.get(f"/orders/{each}")).json()["status"] for each in order_ids]
         if not {"pending", "awaiting_payment", "fulfilled"} & set(states):
             return
         await asyncio.sleep(0.1)

@@ -38,7 +38,7 @@ async def session(url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 @asynccontextmanager
-async def shop(guarded: Stack, owner: str | None = None) -> AsyncIterator[tuple[AsyncEngine, str, str]]:
+async def empty_database(guarded: Stack, owner: str | None = None) -> AsyncIterator[tuple[AsyncEngine, str, str]]:
     """An empty database, its engine and address as `owner`, and a prefix for roles' names."""
     server, prefix = DatabaseServer(guarded.database_url), f"t{secrets.token_hex(4)}"
     async with server.empty() as url:
@@ -71,7 +71,7 @@ def role_settings(url: str, prefix: str, kinds: tuple[str, ...] = ("gateway", "w
 
 
 async def test_set_up_can_be_run_again_and_takes_away_what_was_granted_by_hand(guarded: Stack) -> None:
-    async with shop(guarded) as (engine, url, prefix):
+    async with empty_database(guarded) as (engine, url, prefix):
         await migrate(engine)
         await seed(engine)
         roles = roles_of(role_settings(url, prefix))
@@ -93,7 +93,7 @@ async def test_set_up_can_be_run_again_and_takes_away_what_was_granted_by_hand(g
 
 async def test_a_manager_who_is_no_superuser_can_set_up_a_database_with_a_ledger_of_old(guarded: Stack) -> None:
     """As on managed PostgreSQL: CREATEROLE and a database of one's own, whose tables were all the owner's so far."""
-    async with shop(guarded, owner="manager") as (engine, url, prefix):
+    async with empty_database(guarded, owner="manager") as (engine, url, prefix):
         await migrate(engine)
         await migrate_payments(engine)
         await grant_roles(engine, roles_of(role_settings(url, prefix)))
@@ -112,7 +112,7 @@ async def test_a_manager_who_is_no_superuser_can_set_up_a_database_with_a_ledger
 
 
 async def test_a_role_with_a_new_password_gets_it_and_no_log_can_hold_it(guarded: Stack) -> None:
-    async with shop(guarded) as (engine, url, prefix):
+    async with empty_database(guarded) as (engine, url, prefix):
         await migrate(engine)
         await grant_roles(engine, roles_of(role_settings(url, prefix, ("worker",))))
         changed = as_role(url, f"{prefix}_worker", "another-one")
@@ -125,7 +125,7 @@ async def test_a_role_with_a_new_password_gets_it_and_no_log_can_hold_it(guarded
 
 
 async def test_a_role_that_has_every_right_anyway_is_refused(guarded: Stack) -> None:
-    async with shop(guarded) as (engine, url, prefix):
+    async with empty_database(guarded) as (engine, url, prefix):
         await migrate(engine)
         async with connected(url) as owner:
             await owner.execute(f"CREATE ROLE {prefix}_gateway SUPERUSER LOGIN PASSWORD 'pw'")
@@ -137,7 +137,7 @@ async def test_a_role_that_has_every_right_anyway_is_refused(guarded: Stack) -> 
 
 
 async def test_who_may_not_make_roles_is_told_so_in_one_sentence(guarded: Stack) -> None:
-    async with shop(guarded, owner="manager") as (engine, url, prefix):
+    async with empty_database(guarded, owner="manager") as (engine, url, prefix):
         await migrate(engine)
         async with connected(guarded.database_url) as root:
             await root.execute(f"ALTER ROLE {prefix}_manager NOCREATEROLE")

@@ -49,8 +49,8 @@ class Costs:
 class Ledger:
     """Counts for one shop. Make it before the shop's first connection; `log` reads its PostgreSQL's log."""
 
-    def __init__(self, shop: Rig, log: Callable[[], str]) -> None:
-        self._shop, self._log = shop, log
+    def __init__(self, rig: Rig, log: Callable[[], str]) -> None:
+        self._shop, self._log = rig, log
 
     async def cheapest(self, checkout: Callable[[], Awaitable[object]], of: int = 3) -> Costs:
         """`checkout` makes one and returns when nothing is left to do for it but what workflows still do."""

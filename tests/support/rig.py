@@ -134,7 +134,7 @@ async def gateway(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @asynccontextmanager
-async def rig(database_url: str, engine: AsyncEngine, stack: Stack) -> AsyncIterator[Rig]:
+async def assembled(database_url: str, engine: AsyncEngine, stack: Stack) -> AsyncIterator[Rig]:
     """`stack` needs to run no more than Temporal. The sweep has no grace here, and a parcel takes 0.2 s."""
     settings = settings_for(database_url, stack.config.temporal_port)
     temporal, provider = await connect(settings), FakeProvider()

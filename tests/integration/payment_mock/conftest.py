@@ -18,7 +18,7 @@ from tests.support.databases import DatabaseServer
 
 
 @dataclass
-class Shop:
+class Merchant:
     """A client of the payment service: the official library, plain HTTP, and a look at its tables."""
 
     url: str
@@ -126,21 +126,21 @@ async def payments_engine(payments_database_url: str) -> AsyncIterator[AsyncEngi
 
 
 @pytest.fixture
-async def shop(service_url: str, payments_engine: AsyncEngine) -> AsyncIterator[Shop]:
-    """A shop that talks to the service. What it planted is gone afterwards."""
-    async with shop_at(service_url, payments_engine) as shop:
-        yield shop
-        await shop.http.delete("/_faults")
+async def merchant(service_url: str, payments_engine: AsyncEngine) -> AsyncIterator[Merchant]:
+    """A merchant that talks to the service. What it planted is gone afterwards."""
+    async with merchant_at(service_url, payments_engine) as merchant:
+        yield merchant
+        await merchant.http.delete("/_faults")
 
 
 @asynccontextmanager
-async def shop_at(url: str, engine: AsyncEngine) -> AsyncIterator[Shop]:
-    """A `Shop` for a service at any address."""
+async def merchant_at(url: str, engine: AsyncEngine) -> AsyncIterator[Merchant]:
+    """A `Merchant` for a service at any address."""
     client = stripe.StripeClient(
         KEY, base_addresses={"api": url}, http_client=stripe.HTTPXClient(), max_network_retries=0
     )
     async with httpx.AsyncClient(base_url=url, headers={"authorization": f"Bearer {KEY}"}, timeout=20) as http:
-        yield Shop(url, client, http, engine)
+        yield Merchant(url, client, http, engine)
 
 
 def in_seconds(seconds: float) -> int:

@@ -12,7 +12,7 @@ import stripe
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from payment_mock.migrate import migrate
-from tests.integration.payment_mock.conftest import shop_at
+from tests.integration.payment_mock.conftest import merchant_at
 from tests.integration.payment_mock.serving import (
     Process,
     Receiver,
@@ -53,8 +53,8 @@ async def test_an_event_survives_kill_9_between_commit_and_delivery(
 ) -> None:
     port, closed, receiver = free_port(), free_port(), Receiver()
     async with running(crash_database_url, port, f"http://127.0.0.1:{closed}") as first:
-        async with shop_at(first.url, crash_engine) as shop:
-            paid = await shop.paid()
+        async with merchant_at(first.url, crash_engine) as merchant:
+            paid = await merchant.paid()
         await first.kill()
     async with serve(receiver, closed), running(crash_database_url, port, f"http://127.0.0.1:{closed}"):
         [posted] = await receiver.wait_for(paid.id)
@@ -67,8 +67,8 @@ async def test_an_event_whose_delivery_was_cut_by_kill_9_is_sent_again(
     port, receiver = free_port(), Receiver(gate=asyncio.Event())
     async with serve(receiver) as url:
         async with running(crash_database_url, port, url) as first:
-            async with shop_at(first.url, crash_engine) as shop:
-                paid = await shop.paid()
+            async with merchant_at(first.url, crash_engine) as merchant:
+                paid = await merchant.paid()
             await receiver.wait_for(paid.id)
             await first.kill()
         assert receiver.gate is not None
@@ -86,21 +86,21 @@ async def test_a_key_of_a_killed_process_is_not_stuck_and_nothing_of_it_remains(
     key = f"killed-{port}"
     async with (
         running(crash_database_url, port, "http://127.0.0.1:9") as first,
-        shop_at(first.url, crash_engine) as shop,
+        merchant_at(first.url, crash_engine) as merchant,
     ):
-        rule = await shop.plant("create.before", "hold", match={"client_reference_id": key})
-        request = asyncio.create_task(shop.create(key, client_reference_id=key, metadata={}))
-        await shop.until_holding(rule)
+        rule = await merchant.plant("create.before", "hold", match={"client_reference_id": key})
+        request = asyncio.create_task(merchant.create(key, client_reference_id=key, metadata={}))
+        await merchant.until_holding(rule)
         await first.kill()
         with pytest.raises(stripe.APIConnectionError):
             await request
     async with (
         running(crash_database_url, port, "http://127.0.0.1:9") as second,
-        shop_at(second.url, crash_engine) as shop,
+        merchant_at(second.url, crash_engine) as merchant,
     ):
-        created = await shop.create(key, client_reference_id=key, metadata={})
-        rows = await shop.rows("SELECT id FROM payments.sessions WHERE client_reference_id = :key", key=key)
-        await shop.http.delete("/_faults")
+        created = await merchant.create(key, client_reference_id=key, metadata={})
+        rows = await merchant.rows("SELECT id FROM payments.sessions WHERE client_reference_id = :key", key=key)
+        await merchant.http.delete("/_faults")
     assert [row.id for row in rows] == [created.id]
 
 
@@ -110,20 +110,20 @@ async def test_a_rule_outlives_the_process_and_so_does_its_count(
     port = free_port()
     async with (
         running(crash_database_url, port, "http://127.0.0.1:9") as first,
-        shop_at(first.url, crash_engine) as shop,
+        merchant_at(first.url, crash_engine) as merchant,
     ):
-        session = await shop.create()
+        session = await merchant.create()
         match = {"session_id": session.id}
-        rule = await shop.plant("retrieve.before", "error", status=503, times=2, match=match)
-        assert (await shop.http.get(f"/v1/checkout/sessions/{session.id}")).status_code == 503
+        rule = await merchant.plant("retrieve.before", "error", status=503, times=2, match=match)
+        assert (await merchant.http.get(f"/v1/checkout/sessions/{session.id}")).status_code == 503
     async with (
         running(crash_database_url, port, "http://127.0.0.1:9") as second,
-        shop_at(second.url, crash_engine) as shop,
+        merchant_at(second.url, crash_engine) as merchant,
     ):
-        statuses = [(await shop.http.get(f"/v1/checkout/sessions/{session.id}")).status_code for _ in range(2)]
+        statuses = [(await merchant.http.get(f"/v1/checkout/sessions/{session.id}")).status_code for _ in range(2)]
         assert statuses == [503, 200]
-        assert (await shop.rule(rule))["fired"] == 2
-        await shop.http.delete("/_faults")
+        assert (await merchant.rule(rule))["fired"] == 2
+        await merchant.http.delete("/_faults")
 
 
 async def test_a_start_on_a_migrated_database_does_not_wait_for_alembic(crash_database_url: str) -> None:

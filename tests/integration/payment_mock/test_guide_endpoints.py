@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.payment_mock.conftest import Shop
+from tests.integration.payment_mock.conftest import Merchant
 
 ITEMS = [{"description": "Pen", "quantity": 2, "price": 1000}, {"description": "Ink", "quantity": 1, "price": 450}]
 SHOP = "http://localhost:8082"
@@ -19,43 +19,43 @@ def new(**changes: Any) -> dict[str, Any]:
     }
 
 
-async def create(shop: Shop, **changes: Any) -> str:
-    answer = await shop.http.post("/api/create_payment_session", json=new(**changes))
+async def create(merchant: Merchant, **changes: Any) -> str:
+    answer = await merchant.http.post("/api/create_payment_session", json=new(**changes))
     assert answer.status_code == 200, answer.text
     return str(answer.json()["session_id"])
 
 
-async def test_a_session_is_created_and_is_pending(shop: Shop) -> None:
-    answer = await shop.http.post("/api/create_payment_session", json=new(webhook="http://localhost:9/hook"))
+async def test_a_session_is_created_and_is_pending(merchant: Merchant) -> None:
+    answer = await merchant.http.post("/api/create_payment_session", json=new(webhook="http://localhost:9/hook"))
     made = answer.json()
     assert set(made) == {"session_id", "url", "payment_status"}
     assert made["payment_status"] == "pending"
-    assert made["url"] == f"{shop.url}/payment/{made['session_id']}"
-    assert (await shop.http.get(f"/api/session/{made['session_id']}")).json() == made
+    assert made["url"] == f"{merchant.url}/payment/{made['session_id']}"
+    assert (await merchant.http.get(f"/api/session/{made['session_id']}")).json() == made
 
 
-async def test_session_info_adds_the_items_in_minor_units(shop: Shop) -> None:
-    session_id = await create(shop, client_reference_id="k-1")
-    info = (await shop.http.get(f"/api/session_info/{session_id}")).json()
+async def test_session_info_adds_the_items_in_minor_units(merchant: Merchant) -> None:
+    session_id = await create(merchant, client_reference_id="k-1")
+    info = (await merchant.http.get(f"/api/session_info/{session_id}")).json()
     assert (info["amount_total"], info["currency"], info["client_reference_id"]) == (2450, "usd", "k-1")
     assert info["items"] == ITEMS
     assert info["success_url"].endswith("{CHECKOUT_SESSION_ID}")
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-async def test_paying_takes_a_form_or_json_and_is_idempotent(shop: Shop, as_json: bool) -> None:
-    session_id = await create(shop)
+async def test_paying_takes_a_form_or_json_and_is_idempotent(merchant: Merchant, as_json: bool) -> None:
+    session_id = await create(merchant)
     for _ in range(2):
         body: Any = {"json": {"session_id": session_id}} if as_json else {"data": {"session_id": session_id}}
-        answer = await shop.http.post("/api/submit_payment", **body)
+        answer = await merchant.http.post("/api/submit_payment", **body)
         assert (answer.status_code, answer.content) == (204, b"")
-    assert (await shop.http.get(f"/api/session/{session_id}")).json()["payment_status"] == "paid"
-    assert await shop.ledger(session_id) == [("charge", 2450)]
+    assert (await merchant.http.get(f"/api/session/{session_id}")).json()["payment_status"] == "paid"
+    assert await merchant.ledger(session_id) == [("charge", 2450)]
 
 
-async def test_the_guides_curl_line_posts_json_that_is_called_a_form(shop: Shop) -> None:
-    session_id = await create(shop)
-    answer = await shop.http.post(
+async def test_the_guides_curl_line_posts_json_that_is_called_a_form(merchant: Merchant) -> None:
+    session_id = await create(merchant)
+    answer = await merchant.http.post(
         "/api/submit_payment",
         content=f'{{"session_id":"{session_id}"}}',
         headers={"content-type": "application/x-www-form-urlencoded"},
@@ -63,32 +63,32 @@ async def test_the_guides_curl_line_posts_json_that_is_called_a_form(shop: Shop)
     assert answer.status_code == 204
 
 
-async def test_cancelling_closes_the_session_for_good(shop: Shop) -> None:
-    session_id = await create(shop)
+async def test_cancelling_closes_the_session_for_good(merchant: Merchant) -> None:
+    session_id = await create(merchant)
     for _ in range(2):
-        answer = await shop.http.post("/api/cancel_payment", json={"session_id": session_id})
+        answer = await merchant.http.post("/api/cancel_payment", json={"session_id": session_id})
         assert answer.status_code == 204
-    assert (await shop.http.get(f"/api/session/{session_id}")).json()["payment_status"] == "cancelled"
-    refused = await shop.http.post("/api/submit_payment", json={"session_id": session_id})
+    assert (await merchant.http.get(f"/api/session/{session_id}")).json()["payment_status"] == "cancelled"
+    refused = await merchant.http.post("/api/submit_payment", json={"session_id": session_id})
     assert (refused.status_code, refused.json()["error"]["code"]) == (409, "session_not_payable")
-    assert await shop.ledger(session_id) == []
+    assert await merchant.ledger(session_id) == []
 
 
-async def test_a_paid_session_cannot_be_cancelled(shop: Shop) -> None:
-    session_id = await create(shop)
-    await shop.pay(session_id)
-    answer = await shop.http.post("/api/cancel_payment", data={"session_id": session_id})
+async def test_a_paid_session_cannot_be_cancelled(merchant: Merchant) -> None:
+    session_id = await create(merchant)
+    await merchant.pay(session_id)
+    answer = await merchant.http.post("/api/cancel_payment", data={"session_id": session_id})
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "session_already_complete")
 
 
-async def test_unknown_sessions_are_404_and_missing_ids_400(shop: Shop) -> None:
+async def test_unknown_sessions_are_404_and_missing_ids_400(merchant: Merchant) -> None:
     for path in ("submit_payment", "cancel_payment"):
-        assert (await shop.http.post(f"/api/{path}", data={"session_id": "cs_test_x"})).status_code == 404
-        assert (await shop.http.post(f"/api/{path}")).status_code == 400
-        assert (await shop.http.post(f"/api/{path}", content="{broken")).status_code == 400
-        assert (await shop.http.post(f"/api/{path}", json={"session_id": ["a"]})).status_code == 400
-    assert (await shop.http.get("/api/session/cs_test_x")).status_code == 404
-    assert (await shop.http.get("/api/session_info/cs_test_x")).status_code == 404
+        assert (await merchant.http.post(f"/api/{path}", data={"session_id": "cs_test_x"})).status_code == 404
+        assert (await merchant.http.post(f"/api/{path}")).status_code == 400
+        assert (await merchant.http.post(f"/api/{path}", content="{broken")).status_code == 400
+        assert (await merchant.http.post(f"/api/{path}", json={"session_id": ["a"]})).status_code == 400
+    assert (await merchant.http.get("/api/session/cs_test_x")).status_code == 404
+    assert (await merchant.http.get("/api/session_info/cs_test_x")).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -106,6 +106,6 @@ async def test_unknown_sessions_are_404_and_missing_ids_400(shop: Shop) -> None:
         {"total": 1},
     ],
 )
-async def test_wrong_sessions_and_foreign_webhooks_are_refused(shop: Shop, changes: dict[str, Any]) -> None:
-    answer = await shop.http.post("/api/create_payment_session", json=new(**changes))
+async def test_wrong_sessions_and_foreign_webhooks_are_refused(merchant: Merchant, changes: dict[str, Any]) -> None:
+    answer = await merchant.http.post("/api/create_payment_session", json=new(**changes))
     assert answer.status_code in (400, 422)

@@ -11,7 +11,7 @@ import stripe
 from sqlalchemy import text
 
 from payment_mock.store.idempotency import prune
-from tests.integration.payment_mock.conftest import Shop, in_seconds, order
+from tests.integration.payment_mock.conftest import Merchant, in_seconds, order
 
 
 def form(**changes: Any) -> dict[str, str]:
@@ -26,18 +26,18 @@ def form(**changes: Any) -> dict[str, str]:
     }
 
 
-async def post(shop: Shop, key: str, path: str = "/v1/checkout/sessions", **changes: Any) -> httpx.Response:
-    return await shop.http.post(path, data=form(**changes), headers={"idempotency-key": key})
+async def post(merchant: Merchant, key: str, path: str = "/v1/checkout/sessions", **changes: Any) -> httpx.Response:
+    return await merchant.http.post(path, data=form(**changes), headers={"idempotency-key": key})
 
 
 def new_key() -> str:
     return str(uuid.uuid4())
 
 
-async def test_a_repeat_gets_the_same_bytes_and_says_so(shop: Shop) -> None:
+async def test_a_repeat_gets_the_same_bytes_and_says_so(merchant: Merchant) -> None:
     key = new_key()
-    first = await post(shop, key)
-    again = await post(shop, key)
+    first = await post(merchant, key)
+    again = await post(merchant, key)
     assert (again.status_code, again.content) == (200, first.content)
     assert "idempotent-replayed" not in first.headers
     assert again.headers["idempotent-replayed"] == "true"
@@ -45,128 +45,128 @@ async def test_a_repeat_gets_the_same_bytes_and_says_so(shop: Shop) -> None:
     assert again.headers["request-id"] != first.headers["request-id"]
 
 
-async def test_a_repeat_gets_the_first_answer_even_after_the_session_changed(shop: Shop) -> None:
+async def test_a_repeat_gets_the_first_answer_even_after_the_session_changed(merchant: Merchant) -> None:
     key = new_key()
-    created = await shop.create(key, metadata={"order_id": "same"})
-    await shop.pay(created.id)
-    again = await shop.create(key, metadata={"order_id": "same"})
+    created = await merchant.create(key, metadata={"order_id": "same"})
+    await merchant.pay(created.id)
+    again = await merchant.create(key, metadata={"order_id": "same"})
     assert (again.id, again.status) == (created.id, "open")
 
 
-async def test_the_order_of_parameters_does_not_matter(shop: Shop) -> None:
+async def test_the_order_of_parameters_does_not_matter(merchant: Merchant) -> None:
     key = new_key()
-    first = await post(shop, key)
-    turned = await shop.http.post(
+    first = await post(merchant, key)
+    turned = await merchant.http.post(
         "/v1/checkout/sessions", data=dict(reversed(form().items())), headers={"idempotency-key": key}
     )
     assert turned.json() == first.json()
 
 
-async def test_other_parameters_under_the_same_key_are_an_idempotency_error(shop: Shop) -> None:
+async def test_other_parameters_under_the_same_key_are_an_idempotency_error(merchant: Merchant) -> None:
     key = new_key()
-    await shop.create(key, client_reference_id="a")
+    await merchant.create(key, client_reference_id="a")
     with pytest.raises(stripe.IdempotencyError, match="same parameters"):
-        await shop.create(key, client_reference_id="b")
+        await merchant.create(key, client_reference_id="b")
 
 
-async def test_the_same_key_at_another_endpoint_is_an_idempotency_error(shop: Shop) -> None:
+async def test_the_same_key_at_another_endpoint_is_an_idempotency_error(merchant: Merchant) -> None:
     key = new_key()
-    session = await shop.create(key)
+    session = await merchant.create(key)
     with pytest.raises(stripe.IdempotencyError, match="same endpoint"):
-        await shop.sessions.expire_async(session.id, options={"idempotency_key": key})
+        await merchant.sessions.expire_async(session.id, options={"idempotency_key": key})
 
 
-async def test_parameters_that_fail_validation_are_not_remembered(shop: Shop) -> None:
+async def test_parameters_that_fail_validation_are_not_remembered(merchant: Merchant) -> None:
     key = new_key()
     with pytest.raises(stripe.InvalidRequestError):
-        await shop.create(key, mode="subscription")
-    assert (await shop.create(key)).status == "open"
+        await merchant.create(key, mode="subscription")
+    assert (await merchant.create(key)).status == "open"
 
 
-async def test_an_error_of_the_execution_is_remembered(shop: Shop) -> None:
+async def test_an_error_of_the_execution_is_remembered(merchant: Merchant) -> None:
     key = new_key()
-    session = await shop.create()
-    await shop.sessions.expire_async(session.id)
+    session = await merchant.create()
+    await merchant.sessions.expire_async(session.id)
     path = f"/v1/checkout/sessions/{session.id}/expire"
-    first = await shop.http.post(path, headers={"idempotency-key": key})
-    again = await shop.http.post(path, headers={"idempotency-key": key})
+    first = await merchant.http.post(path, headers={"idempotency-key": key})
+    again = await merchant.http.post(path, headers={"idempotency-key": key})
     assert (first.status_code, again.status_code, again.content) == (400, 400, first.content)
     assert again.headers["idempotent-replayed"] == "true"
 
 
-async def test_expiring_with_a_key_is_answered_alike_however_often(shop: Shop) -> None:
+async def test_expiring_with_a_key_is_answered_alike_however_often(merchant: Merchant) -> None:
     key = new_key()
-    session = await shop.create()
-    answers = [await shop.sessions.expire_async(session.id, options={"idempotency_key": key}) for _ in range(3)]
+    session = await merchant.create()
+    answers = [await merchant.sessions.expire_async(session.id, options={"idempotency_key": key}) for _ in range(3)]
     assert {answer.status for answer in answers} == {"expired"}
-    events = await shop.rows("SELECT 1 FROM payments.events WHERE session_id = :id", id=session.id)
+    events = await merchant.rows("SELECT 1 FROM payments.events WHERE session_id = :id", id=session.id)
     assert len(events) == 1
 
 
-async def test_a_key_in_flight_is_409_until_its_request_is_through(shop: Shop) -> None:
+async def test_a_key_in_flight_is_409_until_its_request_is_through(merchant: Merchant) -> None:
     key = new_key()
-    rule = await shop.plant("create.before", "hold", match={"client_reference_id": key})
-    first = asyncio.create_task(post(shop, key, client_reference_id=key))
-    await shop.until_holding(rule)
+    rule = await merchant.plant("create.before", "hold", match={"client_reference_id": key})
+    first = asyncio.create_task(post(merchant, key, client_reference_id=key))
+    await merchant.until_holding(rule)
     async with asyncio.timeout(10):  # a conflict is told at once, not waited out
-        conflict = await post(shop, key, client_reference_id=key)
+        conflict = await post(merchant, key, client_reference_id=key)
     assert conflict.status_code == 409
     assert conflict.json()["error"]["type"] == "idempotency_error"
     assert conflict.json()["error"]["code"] == "idempotency_key_in_use"
     assert conflict.headers["stripe-should-retry"] == "true"
-    await shop.http.post("/_faults/release", json={"id": rule})
+    await merchant.http.post("/_faults/release", json={"id": rule})
     answered = await first
-    assert (await post(shop, key, client_reference_id=key)).content == answered.content
+    assert (await post(merchant, key, client_reference_id=key)).content == answered.content
 
 
-async def test_fifty_requests_at_once_under_one_key_make_one_session(shop: Shop) -> None:
+async def test_fifty_requests_at_once_under_one_key_make_one_session(merchant: Merchant) -> None:
     key = new_key()
     reference = f"burst-{key}"
-    answers = await asyncio.gather(*(post(shop, key, client_reference_id=reference) for _ in range(50)))
+    answers = await asyncio.gather(*(post(merchant, key, client_reference_id=reference) for _ in range(50)))
     assert {answer.status_code for answer in answers} <= {200, 409}
     assert len({answer.content for answer in answers if answer.status_code == 200}) == 1
-    made = await shop.rows("SELECT id FROM payments.sessions WHERE client_reference_id = :r", r=reference)
+    made = await merchant.rows("SELECT id FROM payments.sessions WHERE client_reference_id = :r", r=reference)
     assert len(made) == 1
 
 
-async def test_a_stored_500_is_repeated_and_says_not_to_retry(shop: Shop) -> None:
+async def test_a_stored_500_is_repeated_and_says_not_to_retry(merchant: Merchant) -> None:
     key = new_key()
-    await shop.plant("create.before", "sticky_error", status=500)
+    await merchant.plant("create.before", "sticky_error", status=500)
     for attempt in range(3):
-        answer = await post(shop, key)
+        answer = await post(merchant, key)
         assert (attempt, answer.status_code, answer.json()["error"]["type"]) == (attempt, 500, "api_error")
         assert answer.headers["stripe-should-retry"] == "false"
-    assert (await post(shop, new_key())).status_code == 200
+    assert (await post(merchant, new_key())).status_code == 200
 
 
-async def test_a_500_that_was_not_stored_can_be_retried(shop: Shop) -> None:
+async def test_a_500_that_was_not_stored_can_be_retried(merchant: Merchant) -> None:
     key = new_key()
-    await shop.plant("create.before", "error", status=500)
-    assert (await post(shop, key)).status_code == 500
-    assert (await post(shop, key)).status_code == 200
+    await merchant.plant("create.before", "error", status=500)
+    assert (await post(merchant, key)).status_code == 500
+    assert (await post(merchant, key)).status_code == 200
 
 
-async def test_a_key_longer_than_255_characters_is_refused(shop: Shop) -> None:
-    assert (await post(shop, "k" * 256)).status_code == 400
-    assert (await post(shop, "k" * 255)).status_code == 200
+async def test_a_key_longer_than_255_characters_is_refused(merchant: Merchant) -> None:
+    assert (await post(merchant, "k" * 256)).status_code == 400
+    assert (await post(merchant, "k" * 255)).status_code == 200
 
 
-async def test_no_key_is_ever_committed_without_its_answer(shop: Shop) -> None:
+async def test_no_key_is_ever_committed_without_its_answer(merchant: Merchant) -> None:
     key = new_key()
-    rule = await shop.plant("create.before", "hold", match={"client_reference_id": key})
-    request = asyncio.create_task(post(shop, key, client_reference_id=key))
-    await shop.until_holding(rule)
-    assert await shop.rows("SELECT 1 FROM payments.idempotency_keys WHERE key = :key", key=key) == []
-    await shop.http.post("/_faults/release", json={})
+    rule = await merchant.plant("create.before", "hold", match={"client_reference_id": key})
+    request = asyncio.create_task(post(merchant, key, client_reference_id=key))
+    await merchant.until_holding(rule)
+    assert await merchant.rows("SELECT 1 FROM payments.idempotency_keys WHERE key = :key", key=key) == []
+    await merchant.http.post("/_faults/release", json={})
     await request
-    assert len(await shop.rows("SELECT 1 FROM payments.idempotency_keys WHERE key = :key", key=key)) == 1
+    assert len(await merchant.rows("SELECT 1 FROM payments.idempotency_keys WHERE key = :key", key=key)) == 1
 
 
-async def test_the_library_itself_retries_past_a_conflict(shop: Shop) -> None:
-    await shop.plant("create.before", "error", status=409)
+async def test_the_library_itself_retries_past_a_conflict(merchant: Merchant) -> None:
+    await merchant.plant("create.before", "error", status=409)
     patient = stripe.StripeClient(
         "sk_test_checkout_development",
-        base_addresses={"api": shop.url},
+        base_addresses={"api": merchant.url},
         http_client=stripe.HTTPXClient(),
         max_network_retries=2,
     )
@@ -174,25 +174,25 @@ async def test_the_library_itself_retries_past_a_conflict(shop: Shop) -> None:
     assert (await patient.v1.checkout.sessions.create_async(params)).status == "open"
 
 
-async def test_a_repeat_gets_its_answer_though_the_time_it_asked_for_has_come_near(shop: Shop) -> None:
+async def test_a_repeat_gets_its_answer_though_the_time_it_asked_for_has_come_near(merchant: Merchant) -> None:
     """Half an hour is the least that may be asked for. The first request asked for it; the repeat is the same one."""
     key, expires_at = new_key(), in_seconds(1801)
-    first = await shop.create(key, expires_at=expires_at, metadata={})
+    first = await merchant.create(key, expires_at=expires_at, metadata={})
     await asyncio.sleep(2.2)
     with pytest.raises(stripe.InvalidRequestError):
-        await shop.create(expires_at=expires_at, metadata={})
-    assert (await shop.create(key, expires_at=expires_at, metadata={})).id == first.id
+        await merchant.create(expires_at=expires_at, metadata={})
+    assert (await merchant.create(key, expires_at=expires_at, metadata={})).id == first.id
     with pytest.raises(stripe.IdempotencyError):
-        await shop.create(key, expires_at=expires_at - 1, metadata={})
+        await merchant.create(key, expires_at=expires_at - 1, metadata={})
 
 
-async def test_a_key_is_forgotten_after_24_hours_and_not_before(shop: Shop) -> None:
+async def test_a_key_is_forgotten_after_24_hours_and_not_before(merchant: Merchant) -> None:
     old, young = new_key(), new_key()
-    first = {key: (await shop.create(key, metadata={})).id for key in (old, young)}
-    async with shop.engine.begin() as connection:
+    first = {key: (await merchant.create(key, metadata={})).id for key in (old, young)}
+    async with merchant.engine.begin() as connection:
         age = "UPDATE payments.idempotency_keys SET created_at = now() - CAST(:age AS interval) WHERE key = :key"
         await connection.execute(text(age), {"key": old, "age": timedelta(hours=24, seconds=1)})
         await connection.execute(text(age), {"key": young, "age": timedelta(hours=23, minutes=59)})
         await prune(connection)
-    assert (await shop.create(young, metadata={})).id == first[young]
-    assert (await shop.create(old, metadata={})).id != first[old]
+    assert (await merchant.create(young, metadata={})).id == first[young]
+    assert (await merchant.create(old, metadata={})).id != first[old]

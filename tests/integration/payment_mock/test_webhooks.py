@@ -11,13 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from payment_mock.migrate import migrate
 from payment_mock.store.deliveries import claim
-from tests.integration.payment_mock.conftest import Shop, shop_at
+from tests.integration.payment_mock.conftest import Merchant, merchant_at
 from tests.integration.payment_mock.serving import SECRET, Receiver, eventually, in_process, serve
 from tests.support.databases import DatabaseServer
 
 
-async def test_a_payment_is_announced_with_a_signature_the_library_accepts(shop: Shop, receiver: Receiver) -> None:
-    paid = await shop.paid()
+async def test_a_payment_is_announced_with_a_signature_the_library_accepts(
+    merchant: Merchant, receiver: Receiver
+) -> None:
+    paid = await merchant.paid()
     [posted] = await receiver.wait_for(paid.id)
     event = stripe.Webhook.construct_event(posted.body, posted.signature, SECRET)
     assert event.type == "checkout.session.completed"
@@ -44,55 +46,55 @@ async def test_neither_the_first_delivery_nor_a_repeat_waits_for_a_poll(
         await receiver.wait_for(made.json()["session_id"], 3)
 
 
-async def test_each_outcome_sends_its_event(shop: Shop, receiver: Receiver) -> None:
-    expired, cancelled, declined = await shop.create(), await shop.create(), await shop.create()
-    await shop.sessions.expire_async(expired.id)
-    await shop.http.post("/api/cancel_payment", data={"session_id": cancelled.id})
-    await shop.http.post(f"/payment/{declined.id}/decline")
-    paid = await shop.paid()
-    await shop.stripe.v1.refunds.create_async({"payment_intent": paid.payment_intent, "amount": 100})
+async def test_each_outcome_sends_its_event(merchant: Merchant, receiver: Receiver) -> None:
+    expired, cancelled, declined = await merchant.create(), await merchant.create(), await merchant.create()
+    await merchant.sessions.expire_async(expired.id)
+    await merchant.http.post("/api/cancel_payment", data={"session_id": cancelled.id})
+    await merchant.http.post(f"/payment/{declined.id}/decline")
+    paid = await merchant.paid()
+    await merchant.stripe.v1.refunds.create_async({"payment_intent": paid.payment_intent, "amount": 100})
     await receiver.wait_for(expired.id, type_="checkout.session.expired")
     await receiver.wait_for(cancelled.id, type_="checkout.session.expired")
     [refunded] = await receiver.wait_for(paid.payment_intent, type_="charge.refunded")
     assert refunded.event["data"]["object"]["amount_refunded"] == 100
-    intent = (await shop.retrieve(declined.id)).payment_intent
+    intent = (await merchant.retrieve(declined.id)).payment_intent
     [failed] = await receiver.wait_for(intent, type_="payment_intent.payment_failed")
     assert failed.event["data"]["object"]["last_payment_error"]["message"] == "Your card was declined."
 
 
-async def test_a_refused_delivery_is_repeated_until_it_is_answered_2xx(shop: Shop, receiver: Receiver) -> None:
+async def test_a_refused_delivery_is_repeated_until_it_is_answered_2xx(merchant: Merchant, receiver: Receiver) -> None:
     answers = iter([500, 302, 404])
     receiver.answer = lambda _: next(answers, 200)
-    paid = await shop.paid()
+    paid = await merchant.paid()
     posts = await receiver.wait_for(paid.id, 4)
     assert {post.body for post in posts} == {posts[0].body}, "a repeat is the same event"
     waits = [after.at - before.at for before, after in itertools.pairwise(posts)]
     assert all(wait >= 0.08 for wait in waits), waits
-    await until_quiet(shop, paid.id)
-    [row] = await shop.rows(
+    await until_quiet(merchant, paid.id)
+    [row] = await merchant.rows(
         "SELECT d.attempts, d.status FROM payments.deliveries d JOIN payments.events e ON e.id = d.event_id "
         "WHERE e.session_id = :id", id=paid.id,
     )  # fmt: skip
     assert (row.attempts, row.status) == (4, "delivered")
 
 
-async def test_a_redirect_is_not_followed(shop: Shop, receiver: Receiver) -> None:
+async def test_a_redirect_is_not_followed(merchant: Merchant, receiver: Receiver) -> None:
     elsewhere = Receiver()
     async with serve(elsewhere) as url:
         kept, receiver.url = receiver.url, url
         answers = iter([302])
         receiver.answer = lambda _: next(answers, 200)
-        paid = await shop.paid()
+        paid = await merchant.paid()
         await receiver.wait_for(paid.id, 2)
         receiver.url = kept
     assert elsewhere.received == []
 
 
-async def test_a_slow_endpoint_does_not_hold_up_payments(shop: Shop, receiver: Receiver) -> None:
+async def test_a_slow_endpoint_does_not_hold_up_payments(merchant: Merchant, receiver: Receiver) -> None:
     receiver.gate = asyncio.Event()
-    sessions = [await shop.create() for _ in range(40)]
+    sessions = [await merchant.create() for _ in range(40)]
     async with asyncio.timeout(60):
-        assert {await shop.pay(session.id) for session in sessions} == {204}
+        assert {await merchant.pay(session.id) for session in sessions} == {204}
     receiver.gate.set()
     for session in sessions:
         await receiver.wait_for(session.id)
@@ -104,49 +106,49 @@ async def test_during_a_rotation_either_secret_verifies(
     secrets = "whsec_new,whsec_old"
     async with (
         in_process(payments_database_url, receiver.url, STRIPE_WEBHOOK_SECRET=secrets) as url,
-        shop_at(url, payments_engine) as shop,
+        merchant_at(url, payments_engine) as merchant,
     ):
-        paid = await shop.paid()
+        paid = await merchant.paid()
         [posted] = await receiver.wait_for(paid.id)
     for secret in ("whsec_new", "whsec_old"):
         assert stripe.Webhook.construct_event(posted.body, posted.signature, secret).id
     assert posted.signature.count("v1=") == 2
 
 
-async def test_recorded_events_can_be_read_back_as_they_were_sent(shop: Shop, receiver: Receiver) -> None:
-    paid = await shop.paid()
+async def test_recorded_events_can_be_read_back_as_they_were_sent(merchant: Merchant, receiver: Receiver) -> None:
+    paid = await merchant.paid()
     [posted] = await receiver.wait_for(paid.id)
-    await until_quiet(shop, paid.id)
-    event = await shop.stripe.v1.events.retrieve_async(posted.event["id"])
+    await until_quiet(merchant, paid.id)
+    event = await merchant.stripe.v1.events.retrieve_async(posted.event["id"])
     assert event.to_dict() == {**posted.event, "pending_webhooks": 0}
-    listed = await shop.stripe.v1.events.list_async({"types": ["checkout.session.completed"], "limit": 100})
+    listed = await merchant.stripe.v1.events.list_async({"types": ["checkout.session.completed"], "limit": 100})
     assert posted.event["id"] in {one.id for one in listed.data}
     assert {one.type for one in listed.data} == {"checkout.session.completed"}
 
 
-async def test_a_session_of_the_guide_is_announced_to_its_own_webhook(shop: Shop, receiver: Receiver) -> None:
+async def test_a_session_of_the_guide_is_announced_to_its_own_webhook(merchant: Merchant, receiver: Receiver) -> None:
     own = Receiver()
     async with serve(own) as url:
-        made = await shop.http.post("/api/create_payment_session", json=guide_session(webhook=f"{url}/mine"))
+        made = await merchant.http.post("/api/create_payment_session", json=guide_session(webhook=f"{url}/mine"))
         session_id = made.json()["session_id"]
-        await shop.pay(session_id)
+        await merchant.pay(session_id)
         [posted] = await own.wait_for(session_id)
     assert posted.path == "/mine"
     assert receiver.about(session_id) == []
 
 
 async def test_two_processes_share_one_outbox(
-    shop: Shop, receiver: Receiver, payments_database_url: str, payments_engine: AsyncEngine
+    merchant: Merchant, receiver: Receiver, payments_database_url: str, payments_engine: AsyncEngine
 ) -> None:
     async with (
         in_process(payments_database_url, receiver.url) as url,
-        shop_at(url, payments_engine) as other,
+        merchant_at(url, payments_engine) as other,
     ):
-        sessions = [await (shop if number % 2 else other).create() for number in range(20)]
-        await asyncio.gather(*((other if number % 2 else shop).pay(one.id) for number, one in enumerate(sessions)))
+        sessions = [await (merchant if number % 2 else other).create() for number in range(20)]
+        await asyncio.gather(*((other if number % 2 else merchant).pay(one.id) for number, one in enumerate(sessions)))
         for session in sessions:
             await receiver.wait_for(session.id)
-            await until_quiet(shop, session.id)
+            await until_quiet(merchant, session.id)
     assert all(len(receiver.about(session.id)) == 1 for session in sessions)
 
 
@@ -182,11 +184,11 @@ def guide_session(**changes: object) -> dict[str, object]:
     }
 
 
-async def until_quiet(shop: Shop, session_id: str) -> None:
+async def until_quiet(merchant: Merchant, session_id: str) -> None:
     """Until every delivery about the session is recorded as done."""
 
     async def quiet() -> bool:
-        return not await shop.rows(
+        return not await merchant.rows(
             "SELECT 1 FROM payments.deliveries d JOIN payments.events e ON e.id = d.event_id "
             "WHERE e.session_id = :id AND d.status = 'pending'",
             id=session_id,

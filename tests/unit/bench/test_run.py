@@ -74,34 +74,34 @@ class SmallShop:
         server.close()
 
 
-async def run(shop: SmallShop, load: Load, silent_after: float = 5.0) -> Tally:
-    async with shop.open() as target, Watch(target, silent_after) as watch:
+async def run(small: SmallShop, load: Load, silent_after: float = 5.0) -> Tally:
+    async with small.open() as target, Watch(target, silent_after) as watch:
         return await run_load(target, load, watch)
 
 
 async def test_every_checkout_is_bought_paid_and_heard_of_once() -> None:
-    shop = SmallShop()
-    tally = await run(shop, Load(clients=4, checkouts=20))
-    assert (len(tally.fulfilled), len(set(shop.keys)), tally.errors) == (20, 20, Counter())
-    assert sorted(tally.order_ids) == sorted(shop.status)
+    small = SmallShop()
+    tally = await run(small, Load(clients=4, checkouts=20))
+    assert (len(tally.fulfilled), len(set(small.keys)), tally.errors) == (20, 20, Counter())
+    assert sorted(tally.order_ids) == sorted(small.status)
     assert all(answer <= end for answer, end in zip(sorted(tally.answered), sorted(tally.fulfilled), strict=True))
 
 
 async def test_one_observer_looks_for_all_clients() -> None:
-    shop = SmallShop()
+    small = SmallShop()
     begun = time.monotonic()
-    await run(shop, Load(clients=30, checkouts=60))
+    await run(small, Load(clients=30, checkouts=60))
     looks = (time.monotonic() - begun) / 0.2 + 1  # one every 0.2 s; each may be of two pages
-    assert shop.calls["GET admin"] <= 2 * looks
-    assert shop.calls["GET orders"] == 0
+    assert small.calls["GET admin"] <= 2 * looks
+    assert small.calls["GET orders"] == 0
 
 
 async def test_not_yet_is_asked_again_under_the_same_key_and_counted() -> None:
-    shop = SmallShop()
+    small = SmallShop()
     times = itertools.count()
-    shop.before = lambda key: (202, {}, {"Retry-After": "0.1"}) if next(times) < 2 else None
-    tally = await run(shop, Load(clients=1, checkouts=1))
-    assert (tally.retries, len(tally.fulfilled), len(set(shop.keys)), len(shop.keys)) == (2, 1, 1, 3)
+    small.before = lambda key: (202, {}, {"Retry-After": "0.1"}) if next(times) < 2 else None
+    tally = await run(small, Load(clients=1, checkouts=1))
+    assert (tally.retries, len(tally.fulfilled), len(set(small.keys)), len(small.keys)) == (2, 1, 1, 3)
 
 
 @pytest.mark.parametrize(
@@ -109,58 +109,58 @@ async def test_not_yet_is_asked_again_under_the_same_key_and_counted() -> None:
     [((409, {"code": "out-of-stock"}, {}), "buy: HTTP 409 out-of-stock"), ((500, ["?"], {}), "buy: HTTP 500")],
 )
 async def test_a_refusal_is_counted_by_its_kind_and_not_repeated(answer: Answer, kind: str) -> None:
-    shop = SmallShop()
-    shop.before = lambda key: answer
-    tally = await run(shop, Load(clients=2, checkouts=3))
-    assert (tally.errors, len(shop.keys), tally.throughput) == (Counter({kind: 3}), 3, 0.0)
+    small = SmallShop()
+    small.before = lambda key: answer
+    tally = await run(small, Load(clients=2, checkouts=3))
+    assert (tally.errors, len(small.keys), tally.throughput) == (Counter({kind: 3}), 3, 0.0)
 
 
 async def test_paid_and_cancelled_is_an_error() -> None:
-    shop = SmallShop()
-    shop.paid_becomes = "cancelled"
-    shop.is_listed = False
-    tally = await run(shop, Load(clients=1, checkouts=1), silent_after=0.1)
+    small = SmallShop()
+    small.paid_becomes = "cancelled"
+    small.is_listed = False
+    tally = await run(small, Load(clients=1, checkouts=1), silent_after=0.1)
     assert tally.errors == Counter({"paid: order cancelled": 1})
 
 
 async def test_an_order_that_nobody_hears_of_is_asked_for_by_itself() -> None:
-    shop = SmallShop()
-    shop.is_listed = False
-    tally = await run(shop, Load(clients=1, checkouts=1), silent_after=0.1)
+    small = SmallShop()
+    small.is_listed = False
+    tally = await run(small, Load(clients=1, checkouts=1), silent_after=0.1)
     assert len(tally.fulfilled) == 1
-    assert shop.calls["GET orders"] >= 1
+    assert small.calls["GET orders"] >= 1
 
 
 async def test_one_that_takes_its_time_is_not_asked_for_before_it_is_silent_for_long() -> None:
-    shop = SmallShop()
-    shop.is_listed = False
-    asyncio.get_running_loop().call_later(1.4, setattr, shop, "is_listed", True)
-    tally = await run(shop, Load(clients=1, checkouts=1), silent_after=60)
-    assert (len(tally.fulfilled), shop.calls["GET orders"]) == (1, 0)
+    small = SmallShop()
+    small.is_listed = False
+    asyncio.get_running_loop().call_later(1.4, setattr, small, "is_listed", True)
+    tally = await run(small, Load(clients=1, checkouts=1), silent_after=60)
+    assert (len(tally.fulfilled), small.calls["GET orders"]) == (1, 0)
 
 
 async def test_an_end_that_comes_with_the_payment_s_answer_is_heard() -> None:
     """As fast as a notification can be: before the client reads that it has paid."""
-    shop = SmallShop()
-    shop.is_listed = False
-    async with shop.open() as target, Watch(target, silent_after=60) as watch:
-        shop.notify = lambda order_id: watch.heard(None, 0, "order_events", f"{order_id}:4:fulfilled")
+    small = SmallShop()
+    small.is_listed = False
+    async with small.open() as target, Watch(target, silent_after=60) as watch:
+        small.notify = lambda order_id: watch.heard(None, 0, "order_events", f"{order_id}:4:fulfilled")
         tally = await run_load(target, Load(clients=2, checkouts=6, patience=30), watch)
     assert (len(tally.fulfilled), tally.errors) == (6, Counter())
 
 
 async def test_patience_ends() -> None:
-    shop = SmallShop()
-    shop.paid_becomes = "awaiting_payment"
-    tally = await run(shop, Load(clients=1, checkouts=1, patience=0.5))
+    small = SmallShop()
+    small.paid_becomes = "awaiting_payment"
+    tally = await run(small, Load(clients=1, checkouts=1, patience=0.5))
     assert tally.errors == Counter({"paid: not fulfilled in time": 1})
 
 
 async def test_at_a_rate_latency_counts_from_when_the_customer_came() -> None:
     """One slow clerk, ten customers a second: the queue's waiting is the customers', not nobody's."""
-    shop = SmallShop()
-    shop.delay = 0.1  # each request
-    tally = await run(shop, Load(clients=1, checkouts=5, rate=10))
+    small = SmallShop()
+    small.delay = 0.1  # each request
+    tally = await run(small, Load(clients=1, checkouts=5, rate=10))
     assert max(tally.answered) > 0.5
     # Each comes 0.1 s after the one before, and is served at least 0.2 s after it.
     assert all(later - earlier >= 0.09 for earlier, later in pairwise(tally.answered))
