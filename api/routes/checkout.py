@@ -1,18 +1,16 @@
 """`POST /checkout`: press Buy."""
 
 import contextlib
-import json
 from typing import Any
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
-from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
 from api import answers
+from api.carts import FORM, is_form_of, key_of, parse_cart, parse_form
 from api.checkouts import Buy
-from api.problems import Problem, declared, echo, invalid_fields, malformed_json
-from api.schemas import CheckoutAnswer, CheckoutPending, CheckoutRequest, ProblemOut
+from api.problems import Problem, declared, echo
+from api.schemas import CheckoutAnswer, CheckoutPending
 from api.state import Gateway, GatewayDependency
 from api.web.messages import waiting_page
 from api.web.rendering import wants_page
@@ -21,9 +19,6 @@ from checkout.ids import new_checkout_key, parse_checkout_key
 
 router = APIRouter(tags=["checkout"])
 
-_FORM = "application/x-www-form-urlencoded"
-_PRICE = ("expected_unit_amount", "expected_currency")
-_PROBLEM = {"content": {"application/problem+json": {"schema": ProblemOut.model_json_schema()}}}
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "model": CheckoutAnswer,
@@ -36,20 +31,24 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     },
     202: {"model": CheckoutPending, "description": "Begun, not ready yet: post the same key again."},
     303: {"description": "To a browser's form: on to the payment page."},
-    400: {"description": "Broken JSON, or a bad or contradictory key.", **_PROBLEM},
-    409: {"description": "Out of stock, another price than was seen, or given up before its session.", **_PROBLEM},
-    413: {"description": "Body over 64 KiB.", **_PROBLEM},
-    422: {"description": "A field is wrong, or the key belongs to another cart.", **_PROBLEM},
-    429: {"description": "Over a rate or reservation cap.", **_PROBLEM},
-    502: {"description": "The payment service refuses for good; stock returned.", **_PROBLEM},
-    503: {"description": "Temporal or PostgreSQL is away; repeating is safe.", **_PROBLEM},
+    **declared(
+        {
+            400: "Broken JSON, or a bad or contradictory key.",
+            409: "Out of stock, another price than was seen, or given up before its session.",
+            413: "Body over 64 KiB.",
+            422: "A field is wrong, or the key belongs to another cart.",
+            429: "Over a rate or reservation cap.",
+            502: "The payment service refuses for good; stock returned.",
+            503: "Temporal or PostgreSQL is away; repeating is safe.",
+        }
+    ),
 }
 _REQUEST_BODY = {
     "requestBody": {
         "required": False,
         "content": {
             "application/json": {"schema": {"$ref": "#/components/schemas/CheckoutRequest"}},
-            _FORM: {
+            FORM: {
                 "schema": {
                     "type": "object",
                     "properties": {
@@ -114,19 +113,19 @@ async def look(key: str, request: Request, gateway: GatewayDependency) -> Respon
 async def _buy(request: Request, gateway: Gateway, path_key: str | None) -> Response:
     client = gateway.limits.client_of(request)
     with contextlib.suppress(Problem, InvalidKey):  # a bad key is told of below, and counted as well
-        if key := _key(request, path_key, None):
+        if key := key_of(request, path_key, None):
             echo(request, _headers(key))
     gateway.limits.take(client)
     body = await request.body()
-    is_form = _is_form(request, body)
-    form = _parse_form(body) if is_form else {}
-    key = _key(request, path_key, form.pop("key", None))
+    is_form = is_form_of(request, body)
+    form = parse_form(body) if is_form else {}
+    key = key_of(request, path_key, form.pop("key", None))
     checkout_key = key or new_checkout_key()
     request.state.form = form | {"key": checkout_key}  # for a page that tells what went wrong: the cart is kept
     headers = _headers(checkout_key)
     # From here on also where nothing but a made up key tells: should the answer be lost, it is the only way back.
     echo(request, headers)
-    cart = _cart(form if is_form else body)
+    cart = parse_cart(form if is_form else body)
     wish = Buy(checkout_key, cart.lines(), cart.email, client)
     outcome = await gateway.checkouts.buy(wish, is_new_key=key is None, limits=gateway.limits)
     if outcome.is_replay:
@@ -142,79 +141,3 @@ async def _buy(request: Request, gateway: Gateway, path_key: str | None) -> Resp
 
 def _headers(checkout_key: str) -> dict[str, str]:
     return {"Idempotency-Key": checkout_key, "Cache-Control": "no-store"}
-
-
-def _key(request: Request, path_key: str | None, form_key: str | None) -> str | None:
-    """The key given, wherever it stands; all places must agree."""
-    given = {_unquoted(value) for value in request.headers.getlist("idempotency-key")}
-    given |= {value for value in (path_key, form_key) if value is not None}
-    if len(given) > 1:
-        raise Problem(400, "contradictory-keys", "More than one checkout key was given, and they differ")
-    return parse_checkout_key(given.pop()) if given else None
-
-
-def _unquoted(value: str) -> str:
-    """The IETF draft of the header quotes the key, Stripe's practice does not; quotes are no part of a key."""
-    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
-
-
-def _is_form(request: Request, body: bytes) -> bool:
-    """`curl -d '{…}'` says "form" and sends JSON, `curl -d ''` sends nothing: believe the body."""
-    content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    return content_type == _FORM and not body.lstrip().startswith(b"{") and bool(body.strip())
-
-
-def _parse_form(body: bytes) -> dict[str, Any]:
-    """Repeated `sku` and `quantity` fields, perhaps with the price that was seen, and `email` and `key` once."""
-    try:
-        # However many fields, for the shop's own form names every product it shows: its bytes are bounded.
-        fields = parse_qs(body.decode(), keep_blank_values=True, strict_parsing=bool(body), errors="strict")
-    except ValueError:
-        raise Problem(400, "malformed-form", "The body is not a valid form") from None
-    columns = {name: fields.pop(name) for name in ("sku", "quantity", *_PRICE) if name in fields}
-    fields.pop("q", None)  # what the shop's page was searched for: its form has it for the buttons to other pages
-    form: dict[str, Any] = {name: values[0] for name, values in fields.items()}
-    if columns:
-        skus = columns.setdefault("sku", [])
-        columns.setdefault("quantity", ["1"] * len(skus))
-        if len({len(values) for values in columns.values()}) > 1:
-            told = "sku and quantity must come in pairs, and with a price all or none"
-            raise Problem(422, "invalid-request", "The request is not valid", told)
-        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-        # The shop's form names every product it shows: those left at 0 are not wanted, unless that leaves nothing.
-        wanted = [row for row in rows if row["quantity"].strip() not in ("", "0")] or rows[:1]
-        form["items"] = [{name: _number(name, text) for name, text in row.items()} for row in wanted]
-    if form.get("email") == "":
-        del form["email"]
-    return form
-
-
-def _number(name: str, text: str) -> int | str:
-    """A form knows only text: digits are a number here, anything else is left to be refused by name."""
-    is_number = name in ("quantity", "expected_unit_amount") and text.isascii() and text.isdigit() and len(text) < 20
-    return int(text) if is_number else text
-
-
-def _cart(source: bytes | dict[str, Any]) -> CheckoutRequest:
-    try:
-        if isinstance(source, dict):
-            return CheckoutRequest.model_validate(source)
-        if not source.strip():
-            return CheckoutRequest()
-        cart = CheckoutRequest.model_validate_json(source)
-        # RFC 7493 (I-JSON) forbids repeated names: readers differ on which one counts, and a cart has one meaning.
-        json.loads(source, object_pairs_hook=_refuse_repeats)
-        return cart
-    except RepeatedName:
-        raise malformed_json("A name occurs twice") from None
-    except ValidationError as error:
-        raise invalid_fields(error) from None
-
-
-class RepeatedName(Exception):
-    """A JSON object says something twice."""
-
-
-def _refuse_repeats(pairs: list[tuple[str, Any]]) -> None:
-    if len({name for name, _ in pairs}) < len(pairs):
-        raise RepeatedName

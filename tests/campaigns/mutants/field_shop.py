@@ -7,7 +7,7 @@ FIELD_SHOP = (
     bug(
         "form-fields-bounded",
         Code(
-            "checkout._parse_form",
+            "carts.parse_form",
             "parse_qs(body.decode(), keep_blank_values=True, strict_parsing=bool(body), errors='strict')",
             "parse_qs(body.decode(), keep_blank_values=True, strict_parsing=bool(body), errors='strict',"
             " max_num_fields=200)",

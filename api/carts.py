@@ -1,0 +1,95 @@
+"""What a customer sends: a checkout key, wherever it stands, and a cart, as JSON or as a browser's form."""
+
+import json
+from typing import Any
+from urllib.parse import parse_qs
+
+from fastapi import Request
+from pydantic import ValidationError
+
+from api.problems import Problem, invalid_fields, malformed_json
+from api.schemas import CheckoutRequest
+from checkout.ids import parse_checkout_key
+
+FORM = "application/x-www-form-urlencoded"
+_PRICE = ("expected_unit_amount", "expected_currency")
+
+
+def key_of(request: Request, path_key: str | None, form_key: str | None) -> str | None:
+    """The key given, if one was. Raises a 400 `Problem` when two differ, `InvalidKey` for what can be none."""
+    given = {_unquoted(value) for value in request.headers.getlist("idempotency-key")}
+    given |= {value for value in (path_key, form_key) if value is not None}
+    if len(given) > 1:
+        raise Problem(400, "contradictory-keys", "More than one checkout key was given, and they differ")
+    return parse_checkout_key(given.pop()) if given else None
+
+
+def _unquoted(value: str) -> str:
+    """The IETF draft of the header quotes the key, Stripe's practice does not; quotes are no part of a key."""
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+
+
+def is_form_of(request: Request, body: bytes) -> bool:
+    """`curl -d '{…}'` says "form" and sends JSON, `curl -d ''` sends nothing: believe the body."""
+    content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    return content_type == FORM and not body.lstrip().startswith(b"{") and bool(body.strip())
+
+
+def parse_form(body: bytes) -> dict[str, Any]:
+    """Repeated `sku` and `quantity` fields, perhaps with the price that was seen, and `email` and `key` once.
+
+    Raises a `Problem` for what is no form, or whose columns differ in length.
+    """
+    try:
+        # However many fields, for the shop's own form names every product it shows: its bytes are bounded.
+        fields = parse_qs(body.decode(), keep_blank_values=True, strict_parsing=bool(body), errors="strict")
+    except ValueError:
+        raise Problem(400, "malformed-form", "The body is not a valid form") from None
+    columns = {name: fields.pop(name) for name in ("sku", "quantity", *_PRICE) if name in fields}
+    fields.pop("q", None)  # what the shop's page was searched for: its form has it for the buttons to other pages
+    form: dict[str, Any] = {name: values[0] for name, values in fields.items()}
+    if columns:
+        skus = columns.setdefault("sku", [])
+        columns.setdefault("quantity", ["1"] * len(skus))
+        if len({len(values) for values in columns.values()}) > 1:
+            told = "sku and quantity must come in pairs, and with a price all or none"
+            raise Problem(422, "invalid-request", "The request is not valid", told)
+        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        # The shop's form names every product it shows: those left at 0 are not wanted, unless that leaves nothing.
+        wanted = [row for row in rows if row["quantity"].strip() not in ("", "0")] or rows[:1]
+        form["items"] = [{name: _number(name, text) for name, text in row.items()} for row in wanted]
+    if form.get("email") == "":
+        del form["email"]
+    return form
+
+
+def _number(name: str, text: str) -> int | str:
+    """A form knows only text: digits are a number here, anything else is left to be refused by name."""
+    is_number = name in ("quantity", "expected_unit_amount") and text.isascii() and text.isdigit() and len(text) < 20
+    return int(text) if is_number else text
+
+
+def parse_cart(source: bytes | dict[str, Any]) -> CheckoutRequest:
+    """The cart of a JSON body or of a parsed form; of nothing, the guide's pen. Raises a `Problem` that names fields."""
+    try:
+        if isinstance(source, dict):
+            return CheckoutRequest.model_validate(source)
+        if not source.strip():
+            return CheckoutRequest()
+        cart = CheckoutRequest.model_validate_json(source)
+        # RFC 7493 (I-JSON) forbids repeated names: readers differ on which one counts, and a cart has one meaning.
+        json.loads(source, object_pairs_hook=_refuse_repeats)
+        return cart
+    except _RepeatedName:
+        raise malformed_json("A name occurs twice") from None
+    except ValidationError as error:
+        raise invalid_fields(error) from None
+
+
+class _RepeatedName(Exception):
+    """A JSON object says something twice."""
+
+
+def _refuse_repeats(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise _RepeatedName
