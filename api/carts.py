@@ -70,7 +70,7 @@ def _number(name: str, text: str) -> int | str:
 
 
 def parse_cart(source: bytes | dict[str, Any]) -> CheckoutRequest:
-    """The cart of a JSON body or of a parsed form; of nothing, the guide's pen. Raises a `Problem` that names fields."""
+    """The cart of a JSON body or of a parsed form; of nothing, the guide's. Raises a `Problem` that names fields."""
     try:
         if isinstance(source, dict):
             return CheckoutRequest.model_validate(source)

@@ -4,29 +4,25 @@ PostgreSQL is the authority for keys: an order under the key is the answer, howe
 lock: of many requests with a new key, one starts the workflow and the others join it.
 """
 
-import asyncio
 import contextlib
 import logging
 import secrets
-import time
 from dataclasses import dataclass
-from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.client import (
     Client,
     WorkflowFailureError,
-    WorkflowQueryFailedError,
-    WorkflowQueryRejectedError,
 )
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from api.limits import Limits
+from api.polls import QUERY_TIMEOUT, SessionPolls
 from api.problems import Problem, invalid
 from api.stopping import Stopping
-from checkout.contracts import CheckoutInput, PaymentSessionView, SessionProgress
+from checkout.contracts import CheckoutInput
 from checkout.errors import BeyondPaymentLimits, MixedCurrencies, PriceChanged, ProductNotFound, UnstorableData
 from checkout.fingerprint import cart_fingerprint
 from checkout.orders import CartLine, Order, OrderStatus
@@ -39,22 +35,11 @@ from runtime.failpoints import around
 from runtime.settings import Settings
 from worker.keepers import describe, is_running
 from worker.starting import FINGERPRINT, CheckoutHandle, Starter
-from worker.workflows.checkout import CheckoutWorkflow
 
 logger = logging.getLogger("api")
 
-# A query without a worker hangs until its deadline: ask briefly and often.
-QUERY_TIMEOUT = timedelta(seconds=2)
-FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE = 0.01, 1.6, 0.25  # seconds between polls
-
 _WRONG_CARTS = {
     error.__name__ for error in (ProductNotFound, PriceChanged, MixedCurrencies, BeyondPaymentLimits, UnstorableData)
-}
-_UNANSWERED = {
-    RPCStatusCode.DEADLINE_EXCEEDED,
-    RPCStatusCode.CANCELLED,
-    RPCStatusCode.FAILED_PRECONDITION,  # no worker has been seen for a while
-    RPCStatusCode.NOT_FOUND,  # forgotten by Temporal: the order will tell
 }
 
 
@@ -82,10 +67,10 @@ class Checkouts:
     def __init__(
         self, engine: AsyncEngine, client: Client, settings: Settings, stopping: Stopping, writing: WriteWatch
     ) -> None:
-        self._reads, self._client, self._settings, self._stopping = autocommit(engine), client, settings, stopping
+        self._reads, self._client, self._settings = autocommit(engine), client, settings
         self._starter, self._writing = Starter(client), writing
         self._last_currency: dict[str, str] = {}
-        self._polls: dict[str, asyncio.Future[PaymentSessionView | None]] = {}
+        self._polls = SessionPolls(client, settings.session_wait, stopping, writing)
 
     @around(Step.BUY)
     async def buy(self, buy: Buy, *, is_new_key: bool, limits: Limits | None = None) -> Outcome:
@@ -125,7 +110,7 @@ class Checkouts:
         request_id = secrets.token_hex(8)
         async with limits.admitted(buy.client, buy.checkout_key) if limits is not None else contextlib.nullcontext():
             handle = await self._start(buy, fingerprint, request_id)
-        view = await self._poll(handle)
+        view = await self._polls.wait(handle)
         if view is None:
             order = await self._find(buy.checkout_key)
             if order is None:
@@ -176,7 +161,7 @@ class Checkouts:
         if not wait:
             return None
         handle = self._client.get_workflow_handle(order.checkout_key)
-        view = await self._poll(handle)
+        view = await self._polls.wait(handle)
         if view is not None and view.order is not None:
             return view.order
         # No checkout runs (any more), but a settlement may have gone on with the order.
@@ -234,54 +219,6 @@ class Checkouts:
     @around(Step.START_CHECKOUT)
     async def _start_workflow(self, checkout: CheckoutInput, *, again: bool) -> CheckoutHandle:
         return await self._starter.checkout(checkout, again=again)
-
-    async def _poll(self, handle: CheckoutHandle) -> PaymentSessionView | None:
-        """The checkout's session, or None when the wait is over, or the process told to stop.
-
-        Who waits for the same key waits for the same poll: of two queries that meet a workflow's first task, Temporal
-        answers the second one a second later.
-        """
-        poll = self._polls.get(handle.id)
-        if poll is None:
-            poll = self._polls[handle.id] = asyncio.ensure_future(self._query_until_ready(handle))
-            poll.add_done_callback(lambda _: self._polls.pop(handle.id, None))
-        return await self._stopping.unless(asyncio.shield(poll))
-
-    async def _query_until_ready(self, handle: CheckoutHandle) -> PaymentSessionView | None:
-        """Query until the session is ready or will never be; None when the wait is over before that, or the checkout
-        has failed before it had an order."""
-        deadline = time.monotonic() + self._settings.session_wait
-        pause = FIRST_PAUSE
-        while (remaining := deadline - time.monotonic()) > 0 and not (self._stopping.is_told or self._writing.refusal):
-            view = await self._query(handle, min(QUERY_TIMEOUT, timedelta(seconds=remaining)))
-            if view is not None and view.progress is not SessionProgress.OPENING:
-                return view
-            if view is not None and view.order is None and await self._has_failed(handle):
-                return None
-            await self._stopping.sleep(min(pause, max(deadline - time.monotonic(), 0)))
-            pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE)
-        return None
-
-    async def _query(self, handle: CheckoutHandle, timeout: timedelta) -> PaymentSessionView | None:
-        try:
-            return await handle.query(CheckoutWorkflow.payment_session, rpc_timeout=timeout)
-        except (WorkflowQueryFailedError, WorkflowQueryRejectedError):
-            return None
-        except ValueError as error:
-            # Rejected, in a state that the SDK has no name for (paused, on a newer server).
-            if "WorkflowExecutionStatus" in str(error):
-                return None
-            raise
-        except RPCError as error:
-            if error.status in _UNANSWERED:
-                return None
-            raise
-
-    async def _has_failed(self, handle: CheckoutHandle) -> bool:
-        with contextlib.suppress(RPCError):
-            found = await describe(self._client, handle.id, QUERY_TIMEOUT)
-            return found is not None and found.status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED
-        return False
 
 
 def _wrong_cart(refusal: ApplicationError, buy: Buy) -> Problem:
