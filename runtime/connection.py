@@ -6,10 +6,9 @@ Temporal's own environment configuration decides where: `TEMPORAL_ADDRESS`, `TEM
 """
 
 import os
-from dataclasses import replace
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
@@ -21,13 +20,29 @@ from runtime.codec import with_codec
 from runtime.settings import Settings
 
 
+class _OnePayloadConverter(PydanticPayloadConverter):
+    """One a process. The SDK asks the class for another with every activation of a workflow, and its cache of what
+    pydantic has worked out about our types would begin empty each time."""
+
+    _only: "_OnePayloadConverter | None" = None
+
+    def __new__(cls) -> "_OnePayloadConverter":
+        if cls._only is None:
+            cls._only = super().__new__(cls)
+        return cls._only
+
+    def __init__(self) -> None:
+        if not hasattr(self, "converters"):
+            super().__init__()
+
+
 def data_converter(settings: Settings | None = None) -> DataConverter:
     """The converter of every client, worker and replayer. One place, so that histories stay readable to all.
 
     With `CHECKOUT_PAYLOAD_KEYS` in the settings, what it converts is encrypted (`runtime.codec`). Without settings it
     reads plain histories.
     """
-    converter = replace(pydantic_data_converter)
+    converter = DataConverter(payload_converter_class=_OnePayloadConverter)
     if settings is None:
         return converter
     return with_codec(converter, settings.payload_keys, accepts_plaintext=settings.payload_plaintext == "accept")
