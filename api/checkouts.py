@@ -25,6 +25,7 @@ from api.stopping import Stopping
 from checkout.contracts import CheckoutInput
 from checkout.errors import BeyondPaymentLimits, MixedCurrencies, PriceChanged, ProductNotFound, UnstorableData
 from checkout.fingerprint import cart_fingerprint
+from checkout.ids import new_order_id
 from checkout.orders import CartLine, Order, OrderStatus
 from db import inventory, order_queries
 from db.catalogue import products_of
@@ -202,6 +203,7 @@ class Checkouts:
             payment_timeout=self._settings.payment_timeout,
             email=buy.email,
             request_id=request_id,
+            order_id=new_order_id(),
             client=buy.client,
         )
         try:

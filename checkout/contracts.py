@@ -14,7 +14,10 @@ from checkout.orders import CartLine, Order, OrderStatus, Reason
 
 @dataclass(frozen=True)
 class CheckoutInput:
-    """Starts a checkout. `request_id` names the HTTP request that started it, to tell a first answer from a replay."""
+    """Starts a checkout. `request_id` names the HTTP request that started it, to tell a first answer from a replay.
+
+    `order_id` is what the order will be called if this is the first run of its key; the row under the key decides.
+    """
 
     checkout_key: str
     lines: list[CartLine]
@@ -23,6 +26,7 @@ class CheckoutInput:
     email: str | None = None
     request_id: str = ""
     client: str | None = None
+    order_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class OpenOrderInput:
     expires_at: datetime
     email: str | None = None
     client: str | None = None
+    order_id: str | None = None
 
 
 @dataclass(frozen=True)

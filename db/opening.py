@@ -82,7 +82,7 @@ async def open_order(connection: AsyncConnection, request: OpenOrderInput) -> Or
         await connection.execute(
             _OPEN,
             {
-                "id": new_order_id(),
+                "id": request.order_id or new_order_id(),
                 "checkout_key": request.checkout_key,
                 "fingerprint": request.fingerprint,
                 "status": OrderStatus.REJECTED if missing else OrderStatus.PENDING,

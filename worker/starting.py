@@ -21,7 +21,7 @@ from temporalio.common import (
 from checkout.contracts import CheckoutInput, CheckoutResult, RefundOrderInput, StartSettlementInput
 from checkout.ids import SWEEP_WORKFLOW_ID, TASK_QUEUE, refund_workflow_id, settlement_workflow_id
 from checkout.orders import OrderStatus
-from runtime.search_attributes import CHECKOUT_STATUS
+from runtime.search_attributes import CHECKOUT_STATUS, ORDER_ID
 from worker.policies import WORKFLOW_TASK_TIMEOUT
 from worker.workflows.checkout import CheckoutWorkflow
 from worker.workflows.refund import RefundWorkflow
@@ -54,7 +54,7 @@ class Starter:
             ),
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             task_timeout=WORKFLOW_TASK_TIMEOUT,
-            search_attributes=TypedSearchAttributes([SearchAttributePair(CHECKOUT_STATUS, OrderStatus.PENDING.value)]),
+            search_attributes=_expected(checkout),
             memo={FINGERPRINT: checkout.fingerprint},
             static_summary=f"Checkout of {cart}"[:200],
             static_details=f"Customer's key `{checkout.checkout_key}`, {len(checkout.lines)} line(s), "
@@ -91,6 +91,15 @@ class Starter:
             static_summary=f"Refund of {refund.order_id}",
             rpc_timeout=START_TIMEOUT,
         )
+
+
+def _expected(checkout: CheckoutInput) -> TypedSearchAttributes:
+    """How the order will show in a moment, so that a checkout which meets no trouble need not say it again: each change
+    costs an event and a write. One that has to wait for its session shows as pending; another order's id is mended."""
+    pairs: list[SearchAttributePair[str]] = [SearchAttributePair(CHECKOUT_STATUS, OrderStatus.AWAITING_PAYMENT.value)]
+    if checkout.order_id is not None:
+        pairs.append(SearchAttributePair(ORDER_ID, checkout.order_id))
+    return TypedSearchAttributes(pairs)
 
 
 def sweep_action() -> ScheduleActionStartWorkflow:

@@ -16,7 +16,7 @@ from runtime.boundaries import Step
 
 logger = logging.getLogger("worker")
 
-TICK = 0.5  # seconds
+TICK = 1.0  # seconds
 BATCH = 1_000
 """How many leave in one transaction."""
 

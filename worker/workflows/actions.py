@@ -43,6 +43,7 @@ async def open_order(checkout: CheckoutInput) -> Order:
         expires_at=now + timedelta(seconds=checkout.payment_timeout),
         email=checkout.email,
         client=checkout.client,
+        order_id=checkout.order_id,
     )
     try:
         order = await run_step(OrderActivities.open_order, request, policies.DATABASE, "Reserve the stock")
