@@ -16,7 +16,11 @@ import httpx
 from cli.locate import Location
 from cli.output import NO, UNREACHABLE, CommandFailed, Json
 
-NOT_YET = frozenset({202, 429, 503})
+_NOT_YET = {
+    202: "the payment session is still being made",
+    429: "too many requests",
+    503: "the shop is not available right now",
+}
 _SHORTEST, _LONGEST = 0.2, 30.0  # seconds between two attempts, whatever Retry-After says
 _PATIENCE, _AUDIT_PATIENCE = 20.0, 300.0  # seconds for an answer; an audit reads whole tables
 
@@ -28,7 +32,6 @@ class Bought:
     body: Json
     raw: bytes
     replayed: bool
-    attempts: int
 
 
 class Shop:
@@ -52,9 +55,8 @@ class Shop:
     ) -> Bought:
         """`POST /checkout` under `key` until it is answered. `waiting` hears why it is not, each time."""
         deadline = time.monotonic() + patience
-        attempts, heard = 0, False
+        heard = False
         while True:
-            attempts += 1
             try:
                 response = self._http.post(
                     f"{self.location.gateway_url}/checkout", json=body, headers={"Idempotency-Key": key}
@@ -66,17 +68,17 @@ class Shop:
             else:
                 if response.status_code == 200:
                     replayed = response.headers.get("Idempotent-Replayed") == "true"
-                    return Bought(response.json(), response.content, replayed, attempts)
-                if response.status_code not in NOT_YET:
+                    return Bought(response.json(), response.content, replayed)
+                if response.status_code not in _NOT_YET:
                     raise refusal(response)
-                reason, delay = _reason(response), retry_after(response)
+                reason, delay = _NOT_YET[response.status_code], _retry_after(response)
             heard = True
             if time.monotonic() + delay > deadline:
                 raise CommandFailed(
                     NO,
                     "The checkout is not ready yet",
                     f"It goes on by itself ({reason}). Ask again, safely: the same command with --key {key}",
-                    {"checkout_key": key, "attempts": attempts},
+                    {"checkout_key": key},
                 )
             waiting(reason)
             time.sleep(delay)
@@ -200,19 +202,13 @@ def refusal(response: httpx.Response) -> CommandFailed:
     return CommandFailed(NO, title, detail, {"status": response.status_code, **problem})
 
 
-def retry_after(response: httpx.Response) -> float:
+def _retry_after(response: httpx.Response) -> float:
     """Seconds to wait before asking again: `Retry-After` within reason, one second when it is not a number."""
     try:
         seconds = float(response.headers.get("Retry-After", "1"))
     except ValueError:
         seconds = 1.0
     return min(max(seconds, _SHORTEST), _LONGEST)
-
-
-def _reason(response: httpx.Response) -> str:
-    if response.status_code == 202:
-        return "the payment session is still being made"
-    return "too many requests" if response.status_code == 429 else "the shop is not available right now"
 
 
 def _segment(text: str) -> str:

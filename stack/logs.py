@@ -1,33 +1,29 @@
 """What the parts say: to a log file of bounded size, and remembered for the message when one keeps dying."""
 
-import contextlib
+import logging
 from collections import deque
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 _TAIL_LINES = 12
 _LONGEST_LINE = 64 * 1024  # bytes; a longer one is cut into several
 
 
-class PartLog:
+class PartLog(RotatingFileHandler):
     """`<part>.log`, turned over to `<part>.log.1` at `limit` bytes: at most twice that on the disk."""
 
     def __init__(self, path: Path, limit: int = 5_000_000) -> None:
-        self._path = path
-        self._limit = limit
-        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = path.open("ab", buffering=0)
-        self._size = self._file.tell()
+        super().__init__(path, maxBytes=limit, backupCount=1, encoding="utf-8", errors="replace")
+        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
 
     def write(self, line: str) -> None:
         """Keep one line. A full disk loses log lines but never stops the part that writes them."""
         self._tail.append(line)
-        data = f"{line}\n".encode(errors="replace")
-        with contextlib.suppress(OSError):
-            if self._size + len(data) > self._limit:
-                self._turn_over()
-            self._file.write(data)
-            self._size += len(data)
+        self.emit(logging.makeLogRecord({"msg": line}))
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """The disk is full: nothing can be done, and nobody is to be told for each line."""
 
     def tail(self) -> list[str]:
         """The last lines, oldest first."""
@@ -36,15 +32,6 @@ class PartLog:
     def forget(self) -> None:
         """Start the tail anew, so that it only ever quotes the present run."""
         self._tail.clear()
-
-    def close(self) -> None:
-        self._file.close()
-
-    def _turn_over(self) -> None:
-        self._file.close()
-        self._path.replace(self._path.with_name(self._path.name + ".1"))
-        self._file = self._path.open("ab", buffering=0)
-        self._size = 0
 
 
 class LineSplitter:

@@ -1,10 +1,8 @@
-"""What the supervisor tells about its parts, and the silent listener that a library wants."""
-
-from typing import Protocol
+"""What a stack tells about its parts: to nobody, unless a subclass listens (`stack.terminal`)."""
 
 
-class Screen(Protocol):
-    """Where a stack reports to. Called from its event loop: must not block."""
+class Screen:
+    """Where a stack reports to. Called from its event loop: must not block. Tests read the log files instead."""
 
     def line(self, part: str, text: str) -> None:
         """A line that the part wrote."""
@@ -17,12 +15,3 @@ class Screen(Protocol):
 
     def trouble(self, part: str, sentence: str) -> None:
         """It died, or keeps dying."""
-
-
-class Silence:
-    """Tests and benchmarks read the log files instead."""
-
-    def line(self, part: str, text: str) -> None: ...
-    def starting(self, part: str) -> None: ...
-    def ready(self, part: str, seconds: float) -> None: ...
-    def trouble(self, part: str, sentence: str) -> None: ...

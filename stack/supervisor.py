@@ -8,7 +8,7 @@ from stack.errors import StackError
 from stack.keeper import Keeper
 from stack.logs import PartLog
 from stack.part import Part
-from stack.screen import Screen, Silence
+from stack.screen import Screen
 
 
 class Supervisor:
@@ -24,9 +24,7 @@ class Supervisor:
         log_limit: int = 5_000_000,
     ) -> None:
         self._logs = {part.name: PartLog(log_dir / f"{part.name}.log", log_limit) for part in parts}
-        self.keepers = {
-            part.name: Keeper(part, self._logs[part.name], screen or Silence(), on_change) for part in parts
-        }
+        self.keepers = {part.name: Keeper(part, self._logs[part.name], screen or Screen(), on_change) for part in parts}
 
     async def start(self) -> None:
         """Returns when every part is ready. Raises the first `StackError`; then call `stop`."""

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
-from rich.status import Status
 from rich.text import Text
 
+from stack.screen import Screen
 from stack.stack import Stack
 
 _COLOURS = {
@@ -22,16 +22,16 @@ _COLOURS = {
 _WIDTH = max(map(len, _COLOURS))
 
 
-class Terminal:
-    """A `Screen` for people. Colours and a spinner on a terminal, plain lines elsewhere."""
+class Terminal(Screen):
+    """For people. Colours and a spinner on a terminal, plain lines elsewhere."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._console = Console(file=stream or sys.stdout, highlight=False, soft_wrap=True)
+        self._status = self._console.status("")
         self._starting: list[str] = []
-        self._status: Status | None = None
 
     def line(self, part: str, text: str) -> None:
-        self._say(Text.assemble((f"{part:<{_WIDTH}} | ", _COLOURS.get(part, "white")), Text.from_ansi(text)))
+        self._tell(part, Text.from_ansi(text))
 
     def starting(self, part: str) -> None:
         self._starting.append(part)
@@ -40,13 +40,12 @@ class Terminal:
     def ready(self, part: str, seconds: float) -> None:
         if part in self._starting:
             self._starting.remove(part)
-        name = Text.assemble((f"{part:<{_WIDTH}} | ", _COLOURS.get(part, "white")))
         verb = "done" if part == "setup" else "ready"
-        self._say(name + Text.assemble((f"{verb} after {seconds:.1f} s", "dim")))
+        self._tell(part, Text(f"{verb} after {seconds:.1f} s", "dim"))
         self._spin()
 
     def trouble(self, part: str, sentence: str) -> None:
-        self._say(Text.assemble((f"{part:<{_WIDTH}} | ", _COLOURS.get(part, "white")), (sentence, "red")))
+        self._tell(part, Text(sentence, "red"))
 
     def note(self, text: str, style: str = "") -> None:
         """A line of the supervisor's own."""
@@ -58,19 +57,14 @@ class Terminal:
         self._spin()
 
     def _spin(self) -> None:
-        if not self._console.is_terminal:
-            return
-        if not self._starting:
-            if self._status is not None:
-                self._status.stop()
-                self._status = None
-            return
-        text = f"Starting {', '.join(self._starting)}…"
-        if self._status is None:
-            self._status = self._console.status(text)
+        if self._starting and self._console.is_terminal:
+            self._status.update(f"Starting {', '.join(self._starting)}…")
             self._status.start()
         else:
-            self._status.update(text)
+            self._status.stop()
+
+    def _tell(self, part: str, text: Text) -> None:
+        self._say(Text.assemble((f"{part:<{_WIDTH}} | ", _COLOURS.get(part, "white")), text))
 
     def _say(self, text: Text) -> None:
         # Whoever read our output may be gone (`checkout up | head`); the shop stays open all the same. (rich makes a
@@ -81,25 +75,18 @@ class Terminal:
 
 def summary(stack: Stack, seconds: float) -> str:
     """What to do next, once everything runs. `seconds` is how long the start took."""
-    config, urls = stack.config, stack.urls
-    lines = [""]
-    running = set(config.running)
-    if "gateway" in running:
-        shop = urls["gateway"]
-        lines += [
-            f"Everything runs, after {seconds:.1f} s.",
-            "",
-            f"  Storefront       {shop}",
-            f"  API              {shop}/docs",
-            f"  Operator page    {shop}/admin",
-        ]
-    else:
-        lines += [f"{', '.join(config.running)}: ready after {seconds:.1f} s.", ""]
-    if "temporal" in running:
-        lines.append(f"  Temporal         {urls['temporal_ui']}")
-    if "payment" in running:
-        lines.append(f"  Payment service  {urls['payment']}")
-    if "gateway" in running:
+    running, urls = stack.config.running, stack.urls
+    shop, is_open = urls["gateway"], "gateway" in running
+    addresses = {
+        "Storefront": shop if is_open else "",
+        "API": f"{shop}/docs" if is_open else "",
+        "Operator page": f"{shop}/admin" if is_open else "",
+        "Temporal": urls["temporal_ui"] if "temporal" in running else "",
+        "Payment service": urls["payment"] if "payment" in running else "",
+    }
+    lines = [f"{'Everything runs,' if is_open else ', '.join(running) + ': ready'} after {seconds:.1f} s.", ""]
+    lines += [f"  {name:<15}  {address}" for name, address in addresses.items() if address]
+    if is_open:
         lines += [
             "",
             "  A first checkout, and one that can be repeated safely:",
@@ -108,7 +95,7 @@ def summary(stack: Stack, seconds: float) -> str:
             "",
             f"  Operator token   {stack.admin_token}",
         ]
-    return "\n".join([*lines, "", f"Ctrl-C stops everything; data stays in {shown(config.data_dir)}/", ""])
+    return "\n".join(["", *lines, "", f"Ctrl-C stops everything; data stays in {shown(stack.config.data_dir)}/", ""])
 
 
 def shown(path: Path) -> str:

@@ -24,7 +24,7 @@ from stack.logs import PartLog
 from stack.part import Part
 from stack.ports import free_ports
 from stack.probes import http_ok
-from stack.screen import Silence
+from stack.screen import Screen
 from stack.stack import Stack
 from tests.campaigns.chaos.armory import Armory
 from tests.campaigns.chaos.verdicts import Violated, Void, eventually
@@ -158,7 +158,7 @@ class World:
             ready=partial(http_ok, f"http://127.0.0.1:{port}/readyz"),
         )
         log = PartLog(self.stack.config.data_dir / "logs" / f"{name}.log")
-        keeper = Keeper(extra, log, Silence(), lambda: None)
+        keeper = Keeper(extra, log, Screen(), lambda: None)
         self._extras[name] = keeper
         try:
             await keeper.start()
