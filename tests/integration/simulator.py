@@ -22,8 +22,15 @@ class Simulator:
         self.http = http
         self.database_url = database_url
 
-    async def fault(self, point: str, action: str, **more: object) -> None:
-        (await self.http.put("/_faults", json={"point": point, "action": action, **more})).raise_for_status()
+    async def fault(self, point: str, action: str, **more: object) -> int:
+        """Set a rule; answers its id."""
+        answer = await self.http.put("/_faults", json={"point": point, "action": action, **more})
+        return int(answer.raise_for_status().json()["id"])
+
+    async def fired(self, rule: int) -> int:
+        """How often a rule has fired: a test whose fault never fired proves nothing."""
+        rules = (await self.http.get("/_faults")).json()["rules"]
+        return sum(found["fired"] for found in rules if found["id"] == rule)
 
     async def post(self, path: str, form: dict[str, Any], **headers: str) -> httpx.Response:
         """As the shop's account, past its adapter."""

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from checkout.errors import PaymentRefused, PaymentUnknown, PaymentUnreachable
 from runtime.settings import load_settings
 from tests.integration.payment_mock.serving import KEY, serve
+from tests.integration.simulator import Simulator, request
 from worker.payments.stripe_adapter import StripeProvider
 
 HTML = "<html><h1>Sorry</h1></html>"
@@ -116,3 +117,24 @@ async def test_a_success_without_a_refund_that_stands_gives_nothing_back(
 async def test_a_refund_that_stands_is_enough(status: str) -> None:
     async with answering(200, REFUND | {"status": status}) as provider:
         await refund(provider)
+
+
+async def test_each_bad_answer_becomes_one_of_three_errors(simulator: Simulator) -> None:
+    for action, more, expected in (
+        ("error", {"status": 500}, PaymentUnreachable),
+        ("error", {"status": 429}, PaymentUnreachable),
+        ("error", {"status": 409}, PaymentUnreachable),
+        ("error", {"status": 400}, PaymentRefused),
+        ("error", {"status": 401}, PaymentRefused),
+        ("error", {"status": 404}, PaymentRefused),  # without `resource_missing` it is the address that is not known
+        ("drop", {}, PaymentUnreachable),
+        ("redirect", {}, PaymentUnreachable),
+        ("huge_body", {}, PaymentUnreachable),
+        ("broken_body", {}, PaymentUnreachable),
+    ):
+        rule = await simulator.fault("create.before", action, **more)
+        with pytest.raises(expected) as failure:
+            await simulator.provider.create_session(request())
+        assert type(failure.value) is expected, (action, more)
+        assert await simulator.fired(rule) == 1, (action, more)
+        assert KEY not in str(failure.value), "no error tells the secret key"

@@ -20,6 +20,15 @@ async def test_every_attempt_of_a_refund_carries_the_same_key(simulator: Simulat
     assert await simulator.count(KEYS) == 1
 
 
+async def test_after_a_lost_reply_there_is_one_refund(simulator: Simulator) -> None:
+    intent = await simulator.paid_intent()
+    await simulator.fault("refund.after", "drop")
+    with pytest.raises(PaymentUnreachable):
+        await simulator.provider.refund(intent)
+    await simulator.provider.refund(intent)
+    assert await simulator.refunds(intent) == [2000]
+
+
 async def test_what_was_refused_once_is_given_back_as_soon_as_the_refusal_is_mended(simulator: Simulator) -> None:
     """The provider repeats a refusal under its key for a day."""
     intent = await simulator.paid_intent()

@@ -30,6 +30,34 @@ def session(**changes: Any) -> Any:
     return stripe.checkout.Session.construct_from(PAID | changes, KEY)
 
 
+async def test_a_session_is_for_the_orders_amount_and_can_be_paid(simulator: Simulator) -> None:
+    wanted = request(lines=[SessionLine("Pen", 2, 1000), SessionLine("Notebook", 1, 450)], email="ada@example.com")
+    opened = await simulator.provider.create_session(wanted)
+    before = await simulator.provider.retrieve_session(opened.session_id)
+    assert (before.status, before.paid, before.amount_total) == (SessionStatus.OPEN, False, 2450)
+    assert (before.currency, before.order_id) == ("usd", wanted.order_id)
+    await simulator.pay(opened.session_id)
+    after = await simulator.provider.retrieve_session(opened.session_id)
+    assert (after.status, after.paid) == (SessionStatus.COMPLETE, True)
+    assert after.payment_intent_id is not None
+
+
+async def test_the_simulator_is_known_by_its_pages(simulator: Simulator) -> None:
+    opened = await simulator.provider.create_session(request())
+    assert opened.url == f"{opened.simulator_url}/payment/{opened.session_id}"
+
+
+async def test_a_session_is_found_by_its_order_without_the_key(simulator: Simulator) -> None:
+    wanted = request()
+    await simulator.fault("create.after", "drop")
+    with pytest.raises(PaymentUnreachable):
+        await simulator.provider.create_session(wanted)
+    found = await simulator.provider.find_session(wanted)
+    assert found is not None
+    assert found == await simulator.provider.create_session(wanted)
+    assert await simulator.provider.find_session(request()) is None
+
+
 async def test_every_attempt_for_an_order_gets_the_same_session(simulator: Simulator) -> None:
     wanted = request()
     await simulator.fault("create.after", "drop")
@@ -45,6 +73,12 @@ async def test_complete_is_not_paid(simulator: Simulator) -> None:
     await simulator.pay(opened.session_id)
     state = await simulator.provider.retrieve_session(opened.session_id)
     assert (state.status, state.paid) == (SessionStatus.COMPLETE, False)
+
+
+async def test_expiring_an_open_session_closes_it_and_repeats_well(simulator: Simulator) -> None:
+    opened = await simulator.provider.create_session(request())
+    for _ in range(2):
+        assert (await simulator.provider.expire_session(opened.session_id)).status is SessionStatus.EXPIRED
 
 
 async def test_expiring_what_is_paid_says_so(simulator: Simulator) -> None:
