@@ -3,6 +3,7 @@
 import asyncio
 import re
 
+import httpx
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
@@ -206,3 +207,17 @@ async def test_a_slow_payment_service_is_a_202_and_the_key_resumes_the_wait(shop
     resumed = await answered(lambda: shop.post(key))
     assert resumed.status_code == 200
     assert (await shop.post(key)).content == resumed.content
+
+
+async def test_an_idle_connection_is_kept_for_as_long_as_clients_use_one_again(shop: Shop) -> None:
+    """A server that closes first does so, now and then, just as the next request is on its way: after five seconds,
+    which is what many clients keep one for, a Buy failed that nobody had refused."""
+    address = httpx.URL(shop.stack.urls["gateway"])
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    for pause in (5.5, 0.0):
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: shop\r\n\r\n")
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        assert head.startswith(b"HTTP/1.1 200")
+        await reader.readexactly(3)
+        await asyncio.sleep(pause)
+    writer.close()
