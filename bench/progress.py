@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,12 +21,12 @@ def showing() -> Iterator[Phase]:
             task = bar.add_task("starting", total=None)
             yield lambda name, done, total: bar.update(task, description=name, completed=done, total=total)
         return
-    began, last = time.monotonic(), ""
+    began = time.monotonic()
+    told: deque[str] = deque(maxlen=2)  # two things may go on at a time
 
     def line(name: str, done: int, total: int) -> None:
-        nonlocal last
-        if name != last:
-            last = name
+        if name not in told:
+            told.append(name)
             sys.stderr.write(f"{time.monotonic() - began:6.0f} s  {name}\n")
             sys.stderr.flush()
 
