@@ -8,6 +8,7 @@ import uvicorn
 
 from payment_mock.app import create_app
 from payment_mock.faults.replies import expose_connection
+from payment_mock.protocol import LimitedHttp
 from payment_mock.settings import WrongSettings, load_settings
 
 
@@ -25,7 +26,7 @@ def main() -> int:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=LimitedHttp,
         ws="none",
         access_log=False,
         server_header=False,

@@ -9,6 +9,7 @@ import httpx
 from fastapi import FastAPI, Request
 from fastapi_offline import FastAPIOffline
 from sqlalchemy.exc import DBAPIError
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from payment_mock import housekeeping
@@ -16,11 +17,12 @@ from payment_mock.database import Database
 from payment_mock.domain import errors, wire
 from payment_mock.faults.plane import Faults
 from payment_mock.faults.replies import FaultReply
-from payment_mock.http import error_response, of_database
+from payment_mock.http import rendered
 from payment_mock.outbox.deliverer import Outbox
+from payment_mock.provider import Declined
 from payment_mock.routes import faults as faults_routes
-from payment_mock.routes import guide, hosted, probes, stripe_payments, stripe_sessions
-from payment_mock.service import Declined, Service
+from payment_mock.routes import guide, hosted, probes, stripe
+from payment_mock.service import Service
 from payment_mock.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -34,17 +36,15 @@ def create_app(settings: Settings, on_death: Callable[[], None] = lambda: None) 
     app = FastAPIOffline(  # Swagger UI from the package, not from a CDN
         title="Payment service (Stripe simulator)",
         lifespan=_lifespan,
-        routes=[*stripe_sessions.routes, *stripe_payments.routes, *hosted.routes, *probes.routes],
+        routes=[*stripe.routes, *hosted.routes, *probes.routes],
         redoc_url=None,
     )
     app.state.settings = settings
     app.state.on_death = on_death
     app.include_router(guide.router)
     app.include_router(faults_routes.router)
-    app.add_exception_handler(errors.StripeError, _render)
-    app.add_exception_handler(Declined, _render)
-    app.add_exception_handler(FaultReply, _render)
-    app.add_exception_handler(DBAPIError, _render_known)
+    for known in (errors.StripeError, Declined, FaultReply, ClientDisconnect, DBAPIError):
+        app.add_exception_handler(known, _render)
     app.add_exception_handler(Exception, _render)
     return app
 
@@ -87,23 +87,11 @@ async def _background(service: Service, on_death: Callable[[], None]) -> None:
         raise
 
 
-async def _render_known(_: Request, error: Exception) -> Response:
-    """A database that is away, or refuses a value, is no bug: no traceback, and the connection stays open."""
-    if (known := of_database(error)) is None:
-        raise error
-    return error_response(known)
-
-
 async def _render(_: Request, error: Exception) -> Response:
     """Errors of the routes that are not Stripe's, in Stripe's error objects."""
-    if isinstance(error, errors.StripeError):
-        return error_response(error)
-    if isinstance(error, FaultReply):
-        return error.response()
-    if isinstance(error, Declined):
-        message = wire.decline_message(error.code)
-        return error_response(errors.card_declined(error.code, message, ""))
-    if (known := of_database(error)) is not None:
-        return error_response(known)
+    if (known := rendered(error)) is not None:
+        return known
+    if isinstance(error, DBAPIError):
+        raise error
     # A bug: uvicorn logs the traceback, the client learns nothing of it.
-    return error_response(errors.api_error(500))
+    return Response(wire.encode(errors.api_error(500).body), 500, media_type="application/json")

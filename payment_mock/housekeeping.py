@@ -2,17 +2,23 @@
 that another process changed are noticed."""
 
 import asyncio
+import contextlib
 import logging
 import time
 
-from payment_mock import provider
+from sqlalchemy import text
+
 from payment_mock.database import UNREACHABLE, brief
+from payment_mock.provider import NotOpen
 from payment_mock.service import Service
-from payment_mock.store import idempotency, sessions
+from payment_mock.store import idempotency
 
 log = logging.getLogger(__name__)
 
 _PRUNE_EVERY = 3600.0
+_DUE = text(
+    "SELECT id FROM payments.sessions WHERE status = 'open' AND expires_at <= now() ORDER BY expires_at LIMIT 100"
+)
 
 
 async def run(service: Service) -> None:
@@ -21,7 +27,7 @@ async def run(service: Service) -> None:
     while True:
         try:
             await service.faults.refresh()
-            await expire_due(service)
+            await _expire_due(service)
             if time.monotonic() >= prune_at:
                 async with service.database.single() as connection:
                     await idempotency.prune(connection)
@@ -31,13 +37,11 @@ async def run(service: Service) -> None:
         await asyncio.sleep(service.settings.poll_interval)
 
 
-async def expire_due(service: Service) -> None:
-    """Expire what is past its `expires_at`. Each session by its own guarded statement: a crash in between leaves the
-    rest for the next look, and two processes cannot expire one twice."""
+async def _expire_due(service: Service) -> None:
+    """Each session by its own guarded statement: a crash in between leaves the rest for the next look, and two
+    processes cannot expire one twice."""
     async with service.database.single() as connection:
-        for session in await sessions.due(connection):
-            try:
-                _, deliveries = await provider.expire(connection, session, service.settings.public_url)
-            except provider.NotOpen:
-                continue
-            service.outbox.dispatch(deliveries)
+        due = [row.id for row in await connection.execute(_DUE)]
+    for session_id in due:
+        with contextlib.suppress(NotOpen):
+            await service.change(session_id, service.provider.expire)

@@ -3,107 +3,101 @@
 import base64
 import hmac
 from collections.abc import Awaitable, Callable
+from typing import Annotated
 
-from starlette.requests import Request
+from fastapi import Depends
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from payment_mock.database import is_unfit, is_unreachable
 from payment_mock.domain import errors, form, ids, wire
 from payment_mock.faults.replies import FaultReply
-from payment_mock.service import Answer, Service
-from payment_mock.store.idempotency import Key
+from payment_mock.provider import Declined
+from payment_mock.service import Service
+from payment_mock.store.idempotency import Answer, Key
 
 MAX_BODY = 256 * 1024
 _FORM = "application/x-www-form-urlencoded"
 
-Handler = Callable[[Service, Request], Awaitable[Answer]]
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
 
 
-def stripe_endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+TheService = Annotated[Service, Depends(_service)]
+Handler = Callable[[Service, Request], Awaitable[Answer | wire.Json]]
+
+
+def stripe_route(method: str, path: str, handler: Handler) -> Route:
     """Authenticate, call, and answer as Stripe does: every reply carries a `request-id`, every error is an object."""
 
     async def endpoint(request: Request) -> Response:
         request.state.request_id = ids.request_id()
-        service: Service = request.app.state.service
+        service = _service(request)
         try:
             _authenticate(service, request)
-            answer = await handler(service, request)
+            made = await handler(service, request)
+            answer = made if isinstance(made, Answer) else Answer(200, wire.encode(made))
             response = Response(answer.body, answer.status, answer.headers, "application/json")
-        except errors.StripeError as error:
-            response = error_response(error)
-        except FaultReply as fault:
-            response = fault.response()
         except Exception as error:
-            if (known := of_database(error)) is None:
+            if (known := rendered(error)) is None:
                 raise
-            response = error_response(known)
+            response = known
         response.headers["request-id"] = request.state.request_id
         response.headers["stripe-version"] = wire.API_VERSION
         if (key := request.headers.get("idempotency-key")) and key.isascii() and key.isprintable():
             response.headers["idempotency-key"] = key
         return response
 
-    return endpoint
+    return Route(path, endpoint, methods=[method] if method else ["GET", "POST", "PUT", "PATCH", "DELETE"])
 
 
-def of_database(error: Exception) -> errors.StripeError | None:
-    """What the database's refusal means to a client; None for a bug."""
-    if is_unfit(error):
-        return errors.invalid_request("Invalid string or number: it cannot be stored.")
-    if is_unreachable(error):
-        return errors.api_error(503, "The database is not reachable; try again.")
-    return None
-
-
-def error_response(error: errors.StripeError) -> Response:
-    headers = {}
-    if error.status == 401:
-        headers["www-authenticate"] = 'Bearer realm="Stripe"'
+def rendered(error: Exception) -> Response | None:
+    """The answer that an error is; None for a bug."""
+    if isinstance(error, ClientDisconnect):
+        return Response(status_code=400)  # which nobody reads
+    if isinstance(error, FaultReply):
+        return error.response()
+    if isinstance(error, Declined):
+        error = errors.card_declined(error.code, wire.decline_message(error.code))
+    elif is_unfit(error):
+        error = errors.invalid_request("Invalid string or number: it cannot be stored.")
+    elif is_unreachable(error):
+        error = errors.api_error(503, "The database is not reachable; try again.")
+    if not isinstance(error, errors.StripeError):
+        return None
+    headers = {"www-authenticate": 'Bearer realm="Stripe"'} if error.status == 401 else {}
     if error.status in (409, 429, 503):
         headers["stripe-should-retry"] = "true"
     return Response(wire.encode(error.body), error.status, headers, "application/json")
 
 
-def answer(value: object, status: int = 200) -> Answer:
-    return Answer(status, wire.encode(value))
-
-
 async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
     """The body, refused (413) as soon as it is over the limit."""
-    chunks = []
-    size = 0
+    body = bytearray()
     async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
+        body += chunk
+        if len(body) > limit:
             raise errors.invalid_request(f"The request body is over {limit} bytes.", status=413)
-        chunks.append(chunk)
-    return b"".join(chunks)
+    return bytes(body)
 
 
-async def read_form(request: Request) -> tuple[form.Params, bytes]:
+async def read_form(request: Request) -> tuple[form.Params, Key | None]:
+    """The parameters, and the idempotency key that they come with. Raises `StripeError` (400)."""
     kind = request.headers.get("content-type", _FORM).partition(";")[0].strip().lower()
     if kind != _FORM:
-        raise errors.invalid_request(
-            f"Invalid request (check that your POST content type is {_FORM}). If you have questions, we can help at "
-            "https://support.stripe.com/."
-        )
+        raise errors.invalid_request(f"Invalid request (check that your POST content type is {_FORM}).")
     body = await read_body(request)
-    return form.parse(body), body
+    return form.parse(body), _idempotency_key(request, body)
 
 
 def query(request: Request) -> form.Params:
     return form.parse(request.scope["query_string"])
 
 
-def text_param(params: form.Params, name: str) -> str | None:
-    value = params.get(name)
-    if value is not None and not isinstance(value, str):
-        raise errors.invalid_request("Invalid string", param=name)
-    return value
-
-
-def idempotency_key(request: Request, body: bytes) -> Key | None:
-    """The request's key and fingerprint. Raises `StripeError` (400) for a key that is too long or not text."""
+def _idempotency_key(request: Request, body: bytes) -> Key | None:
     value = request.headers.get("idempotency-key")
     if not value:
         return None
@@ -116,10 +110,8 @@ def idempotency_key(request: Request, body: bytes) -> Key | None:
 def _authenticate(service: Service, request: Request) -> None:
     """`Authorization: Bearer sk_…`, or basic auth with the key as user (docs.stripe.com/api/authentication)."""
     scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
-    key = ""
-    if scheme.lower() == "bearer":
-        key = credentials.strip()
-    elif scheme.lower() == "basic":
+    key = credentials.strip() if scheme.lower() == "bearer" else ""
+    if scheme.lower() == "basic":
         try:
             key = base64.b64decode(credentials).decode().partition(":")[0]
         except ValueError:
@@ -131,8 +123,5 @@ def _authenticate(service: Service, request: Request) -> None:
             status=401,
         )
     if not hmac.compare_digest(key.encode(), service.settings.secret_key.get_secret_value().encode()):
-        raise errors.invalid_request(f"Invalid API Key provided: {_masked(key)}", status=401)
-
-
-def _masked(key: str) -> str:
-    return f"{key[:8]}{'*' * 8}{key[-4:]}" if len(key) > 16 else "*" * 8
+        masked = f"{key[:8]}{'*' * 8}{key[-4:]}" if len(key) > 16 else "*" * 8
+        raise errors.invalid_request(f"Invalid API Key provided: {masked}", status=401)

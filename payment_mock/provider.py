@@ -1,144 +1,120 @@
-"""What the payment service does, in its own words: create, pay, decline, expire, refund.
+"""What the payment service does, in its own words: pay, complete, decline, expire, refund.
 
-Every operation reads the session, works out what it and its events would be afterwards, and lets one guarded
-statement decide. Too late means: read again and say why.
+Each is a pure function from what a payment is to what it becomes, with its events and the lines of the ledger; or it
+refuses, and says why. That nothing else happened to the payment meanwhile is decided where the change is stored
+(`payment_mock.store.changes`).
 """
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from time import time
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from payment_mock.domain import errors, ids, wire
+from payment_mock.domain.events import event
+from payment_mock.domain.objects import Change, Entry, Event, Refund, Session
 
-from payment_mock.domain import errors, events, ids
-from payment_mock.domain.session import Refund, Session
-from payment_mock.store import sessions, transitions
-from payment_mock.store.transitions import Delivery
-
-_TRIES = 20
+Step = Callable[[Session], Change]
 
 
-def session_or_404(session: Session | None, session_id: str) -> Session:
-    if session is None:
-        raise errors.no_such("checkout.session", session_id, "session")
-    return session
+class Provider:
+    """`public_url` is the base of the hosted pages, which sessions tell."""
 
+    def __init__(self, public_url: str) -> None:
+        self._public_url = public_url
 
-async def pay(connection: AsyncConnection, session: Session, public_url: str) -> tuple[Session, Sequence[Delivery]]:
-    """Charge an open session. Paying a paid one again changes nothing.
+    def pay(self, session: Session, method: str = "pm_card_visa") -> Change:
+        """Charge an open session. Paying a paid one again changes nothing.
 
-    Raises `NotPayable` when the session is over: expired, cancelled, or past its `expires_at`.
-    """
-    paid = as_paid(session)
-    if session.payment_status != "paid":
-        deliveries = await transitions.pay(connection, paid, events.completed(paid, public_url))
-        if deliveries is not None:
-            return paid, deliveries
-        session = session_or_404(await sessions.get(connection, session.id), session.id)
-    if session.payment_status == "paid":
-        return session, ()
-    raise NotPayable(session)
+        Raises `NotPayable` when the session is over: expired, cancelled, or past its `expires_at`.
+        """
+        if session.is_paid:
+            return Change(session)
+        if not _is_payable(session):
+            raise NotPayable(session)
+        return replace(self._charged(session, method, "checkout.session.completed"), in_time=True)
 
+    def pay_late(self, session: Session) -> Change:
+        """Charge a session in whatever state it is, as late money does. Only the control plane can."""
+        if session.is_paid:
+            return Change(session)
+        was_complete = session.status == "complete"
+        told = "async_payment_succeeded" if was_complete else "completed"
+        return self._charged(session, session.payment_method or "pm_card_visa", f"checkout.session.{told}")
 
-async def pay_late(
-    connection: AsyncConnection, session: Session, public_url: str
-) -> tuple[Session, Sequence[Delivery]]:
-    """Charge a session in whatever state it is, as late money does. Only the control plane can."""
-    for _ in range(_TRIES):
-        if session.payment_status == "paid":
-            return session, ()
-        paid = as_paid(session)
-        of = events.paid_later if session.status == "complete" else events.completed
-        deliveries = await transitions.pay_late(connection, paid, session.status, of(paid, public_url))
-        if deliveries is not None:
-            return paid, deliveries
-        session = session_or_404(await sessions.get(connection, session.id), session.id)
-    raise errors.api_error(409)
+    def complete_unpaid(self, session: Session) -> Change:
+        """Complete a session whose money has not come, as delayed payment methods do. Raises `NotPayable`."""
+        if not _is_payable(session):
+            raise NotPayable(session)
+        done = replace(session, status="complete", payment_intent=ids.payment_intent_id(session.id))
+        return Change(done, (self._told("checkout.session.completed", done),), in_time=True)
 
+    def decline(self, session: Session, decline_code: str) -> Change:
+        """Record a declined attempt. The session stays open: the customer may try another card. Raises `NotPayable`."""
+        if not _is_payable(session):
+            raise NotPayable(session)
+        declined = replace(session, payment_intent=ids.payment_intent_id(session.id), decline_code=decline_code)
+        events = (event("payment_intent.payment_failed", wire.payment_intent_object(declined)),)
+        return Change(declined, events, in_time=True)
 
-async def complete_unpaid(
-    connection: AsyncConnection, session: Session, public_url: str
-) -> tuple[Session, Sequence[Delivery]]:
-    """Complete a session whose money has not come, as delayed payment methods do."""
-    done = replace(session, status="complete", payment_intent=ids.payment_intent_id(session.id))
-    deliveries = await transitions.complete_unpaid(connection, done, events.completed(done, public_url))
-    if deliveries is None:
-        raise NotPayable(session_or_404(await sessions.get(connection, session.id), session.id))
-    return done, deliveries
+    def expire(self, session: Session) -> Change:
+        """Close an open session for good. Raises `NotOpen` when it is complete or expired already."""
+        if session.status != "open":
+            raise NotOpen(session)
+        expired = replace(session, status="expired")
+        return Change(expired, (self._told("checkout.session.expired", expired),))
 
-
-async def decline(
-    connection: AsyncConnection, session: Session, decline_code: str
-) -> tuple[Session, Sequence[Delivery]]:
-    """Record a declined attempt. The session stays open: the customer may try another card."""
-    declined = replace(session, payment_intent=ids.payment_intent_id(session.id), decline_code=decline_code)
-    deliveries = await transitions.decline(connection, declined, events.declined(declined))
-    if deliveries is None:
-        raise NotPayable(session_or_404(await sessions.get(connection, session.id), session.id))
-    return declined, deliveries
-
-
-async def expire(connection: AsyncConnection, session: Session, public_url: str) -> tuple[Session, Sequence[Delivery]]:
-    """Close an open session for good. Raises `NotOpen` when it is complete or expired already."""
-    expired = replace(session, status="expired")
-    deliveries = await transitions.expire(connection, expired, events.expired(expired, public_url))
-    if deliveries is None:
-        raise NotOpen(session_or_404(await sessions.get(connection, session.id), session.id))
-    return expired, deliveries
-
-
-async def refund(
-    connection: AsyncConnection,
-    session: Session,
-    amount: int | None,
-    reason: str | None,
-    metadata: dict[str, str],
-) -> tuple[Refund, Sequence[Delivery]]:
-    """Give money back; `amount` in minor units, None for all that is left. Raises `StripeError` (400)."""
-    for _ in range(_TRIES):
+    def refund(self, session: Session, amount: int | None, reason: str | None, metadata: Mapping[str, str]) -> Change:
+        """Give money back; `amount` in minor units, None for all that is left. Raises `StripeError` (400)."""
         wanted = _refundable(session, amount)
         after = replace(session, amount_refunded=session.amount_refunded + wanted)
-        identifier = ids.refund_id()
-        deliveries = await transitions.refund(
-            connection,
-            after,
-            events.refunded(after),
-            seen=session.amount_refunded,
+        refund = Refund(
+            id=ids.refund_id(),
+            session_id=session.id,
+            payment_intent=session.payment_intent,
+            charge=session.charge,
             amount=wanted,
-            identifier=identifier,
+            currency=session.currency,
             reason=reason,
-            metadata=json.dumps(metadata),
+            metadata=metadata,
+            created=int(time()),
         )
-        if deliveries is not None:
-            intent, charge = session.payment_intent or "", session.charge or ""
-            return Refund(
-                identifier, session.id, intent, charge, wanted, session.currency, reason, metadata, int(time())
-            ), deliveries
-        # Another refund came first: see what it left.
-        session = session_or_404(await sessions.get(connection, session.id), session.id)
-    raise errors.api_error(409)
+        events = (event("charge.refunded", wire.charge_object(after)),)
+        return Change(after, events, (Entry(refund.id, "refund", wanted),), refund)
+
+    def _charged(self, session: Session, method: str, told: str) -> Change:
+        """Paid: the session says so, then the payment behind it."""
+        paid = replace(
+            session,
+            status="complete",
+            payment_status="paid",
+            payment_method=method,
+            payment_intent=ids.payment_intent_id(session.id),
+            charge=ids.charge_id(session.id),
+            decline_code=None,
+            paid_at=int(time()),
+        )
+        events = (
+            self._told(told, paid),
+            event("payment_intent.succeeded", wire.payment_intent_object(paid)),
+            event("charge.succeeded", wire.charge_object(paid)),
+        )
+        return Change(paid, events, (Entry(str(paid.charge), "charge", paid.amount_total),))
+
+    def _told(self, type_: str, session: Session) -> Event:
+        return event(type_, wire.session_object(session, self._public_url))
 
 
-def as_paid(session: Session) -> Session:
-    return replace(
-        session,
-        status="complete",
-        payment_status="paid",
-        payment_intent=ids.payment_intent_id(session.id),
-        charge=ids.charge_id(session.id),
-        decline_code=None,
-        paid_at=int(time()),
-    )
+def _is_payable(session: Session) -> bool:
+    return session.status == "open" and time() < session.expires_at
 
 
 def _refundable(session: Session, amount: int | None) -> int:
-    if session.payment_status != "paid":
+    if not session.is_paid:
         raise errors.invalid_request(
             f"This PaymentIntent ({session.payment_intent}) does not have a successful charge to refund.",
             code="payment_intent_unexpected_state",
         )
-    left = session.refundable
+    left = session.amount_total - session.amount_refunded
     if left == 0:
         raise errors.invalid_request(
             f"Charge {session.charge} has already been refunded.", code="charge_already_refunded"
@@ -165,6 +141,14 @@ class NotPayable(Exception):
         if self.session.status == "complete":
             return "is already complete"
         return "has expired" if self.session.status == "open" else "was cancelled or has expired"
+
+
+class Declined(Exception):
+    """The card was declined; `code` is Stripe's decline code."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 class NotOpen(errors.StripeError):

@@ -1,216 +1,162 @@
-"""The service's parts, held together, and the one way in which operations run: gates, idempotency, dispatch."""
+"""The service's parts, held together, and the one way in which operations run: between two fault points, under their
+idempotency key, with their events sent as soon as they are committed."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from payment_mock import provider
 from payment_mock.database import Database
 from payment_mock.domain import errors, wire
-from payment_mock.domain.session import Session
-from payment_mock.faults.plane import Faults, changed, subject_of
+from payment_mock.domain.methods import CARD, METHODS
+from payment_mock.domain.objects import Change, Session
+from payment_mock.faults.plane import Faults
 from payment_mock.faults.replies import FaultReply
 from payment_mock.faults.rules import Rule, Subject
 from payment_mock.outbox.deliverer import Outbox
+from payment_mock.provider import Declined, NotOpen, Provider, Step
 from payment_mock.settings import Settings
-from payment_mock.store import idempotency, sessions
-from payment_mock.store.idempotency import Key
-from payment_mock.store.transitions import Delivery
+from payment_mock.store import changes, idempotency
+from payment_mock.store.changes import Delivery
+from payment_mock.store.idempotency import Answer, Answered, Key
+from payment_mock.store.objects import SESSIONS
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What goes back to the client."""
-
-    status: int
-    body: bytes
-    headers: dict[str, str] = field(default_factory=dict)
+Find = Callable[[AsyncConnection], Awaitable[Session]]
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What an operation did: its answer, and the deliveries to start once it is committed."""
+class Run:
+    """An operation under way: its connection, what it has to send, and the rules that it must carry out itself."""
 
-    body: bytes
-    deliveries: Sequence[Delivery] = ()
-    status: int = 200
+    def __init__(self, connection: AsyncConnection, lease: float) -> None:
+        self.connection, self._lease = connection, lease
+        self.rules: Sequence[Rule] = ()
+        self.deliveries: Sequence[Delivery] = ()
 
-
-Work = Callable[[AsyncConnection], Awaitable[Effect]]
+    async def change(self, value: str, step: Step, *, by: str = "id") -> Change:
+        """Take a step of the session with that value in the column `by`."""
+        made, self.deliveries = await changes.change(self.connection, value, step, self._lease, by=by)
+        return made
 
 
 class Service:
     """Operations of the payment service, as routes call them."""
 
     def __init__(self, settings: Settings, database: Database, faults: Faults, outbox: Outbox) -> None:
-        self.settings = settings
-        self.database = database
-        self.faults = faults
-        self.outbox = outbox
+        self.settings, self.database, self.faults, self.outbox = settings, database, faults, outbox
+        self.provider = Provider(settings.public_url)
+
+    @asynccontextmanager
+    async def operation(
+        self, name: str, find: Find | None = None, key: Key | None = None, *, takes_key: bool = False
+    ) -> AsyncIterator[Run]:
+        """The block is what the operation does: committed at its end, all of it or, if it raises, nothing.
+
+        Where faults are set for it, they fire around it: `before`, while its key is held and nothing is done, and
+        `after`, when all is committed and nothing has been said. `find` is the session that they are about. With
+        `takes_key` the block's one statement takes the key by itself. Raises `FaultReply`, and `Answered` for a key
+        that was used before.
+        """
+        armed = self.faults.armed(name)
+        subject = Subject()
+        atomic = key is not None and (armed or not takes_key)
+        try:
+            async with self.database.work(atomic=atomic) as connection:
+                run = Run(connection, self.settings.delivery_lease)
+                if key is not None and atomic:
+                    await idempotency.hold(connection, key)
+                if armed:
+                    subject = Subject.of(await find(connection)) if find else subject
+                    run.rules = await self.faults.pass_through(f"{name}.before", subject)
+                yield run
+            self.outbox.dispatch(run.deliveries)
+            if armed:
+                for _ in await self.faults.pass_through(f"{name}.after", subject):
+                    await self._pay_at_once(str(subject.session_id))
+        except FaultReply as reply:
+            if key is not None and reply.is_sticky:
+                # In the place of the answer, or of an effect that never was.
+                async with self.database.single() as connection:
+                    await idempotency.store(connection, key, reply.answer)
+            raise
+
+    async def answer(
+        self, name: str, find: Find | None, key: Key | None, work: Callable[[Run], Awaitable[wire.Json]]
+    ) -> Answer:
+        """Run an operation whose answer its key remembers, also when it is an error: execution had begun."""
+        try:
+            async with self.operation(name, find, key) as run:
+                try:
+                    answer = Answer(200, wire.encode(await work(run)))
+                except errors.StripeError as error:
+                    if key is None:
+                        raise
+                    answer = Answer(error.status, wire.encode(error.body))
+                if key is not None:
+                    await idempotency.store(run.connection, key, answer)
+        except Answered as known:
+            return known.answer
+        return answer
 
     async def create(self, session: Session, expand: Sequence[str] = (), key: Key | None = None) -> Answer:
         """Open a session: one statement that stores it together with the answer under its key."""
-        subject = subject_of(session)
-        if self.faults.armed("create"):
-            return await self._create_with_faults(session, expand, key, subject)
-        body = wire.encode(wire.session_object(session, self.settings.public_url, expand))
-        claim = key.claim(200, body) if key else None
-        async with self.database.single() as connection:
-            if not await sessions.create(connection, session, claim):
-                return await self._recall(connection, key)
-        return Answer(200, body)
 
-    async def write(self, operation: str, subject: Subject, key: Key | None, work: Work) -> Answer:
-        """Run an operation that changes something. Effect and answer are committed together, or neither is."""
-        held = self.faults.armed(operation)
-        deliveries: Sequence[Delivery] = ()
+        async def find(_: AsyncConnection) -> Session:
+            return session
+
         try:
-            async with self.database.work(atomic=key is not None) as connection:
-                if key is not None and not await idempotency.claim(connection, key):
-                    return await self._recall(connection, key)
-                if held:
-                    await self.faults.pass_through(f"{operation}.before", subject)
-                try:
-                    effect = await work(connection)
-                    answer, deliveries = Answer(effect.status, effect.body), effect.deliveries
-                except errors.StripeError as error:
-                    # Execution had begun, so the error is what the key remembers.
-                    answer = Answer(error.status, wire.encode(error.body))
-                if key is not None:
-                    await idempotency.store(connection, key, answer.status, answer.body)
-        except FaultReply as reply:
-            await self._remember(key, reply)
-            raise
-        self.outbox.dispatch(deliveries)
-        if held:
-            await self.after(operation, subject, key)
+            async with self.operation("create", find, key, takes_key=True) as run:
+                for rule in run.rules:
+                    session = rule.changed(session)
+                answer = Answer(200, wire.encode(wire.session_object(session, self.settings.public_url, expand)))
+                if not await changes.create(run.connection, session, key.claim(answer) if key else None) and key:
+                    await idempotency.hold(run.connection, key)
+                    raise errors.idempotency_in_use(key.key)
+        except Answered as known:
+            return known.answer
         return answer
 
-    async def after(self, operation: str, subject: Subject, key: Key | None = None) -> Sequence[Rule]:
-        """The `after` point: all is committed, nothing has been said."""
+    async def pay(self, session_id: str, method: str = CARD) -> Session:
+        """The customer pays. Idempotent; raises `NotPayable`, `Declined` or `StripeError` 404."""
+        async with self.operation("pay", partial(SESSIONS.get, value=session_id)) as run:
+            actions = {rule.action for rule in run.rules}
+            declined = "generic_decline" if "decline" in actions else METHODS[method].declined
+            if declined is not None:
+                step: Step = partial(self.provider.decline, decline_code=declined)
+            elif "complete_unpaid" in actions:
+                step = self.provider.complete_unpaid
+            else:
+                step = partial(self.provider.pay, method=method)
+            made = await run.change(session_id, step)
+        if declined is not None:
+            raise Declined(declined)
+        return made.session
+
+    async def cancel(self, session_id: str) -> Session:
+        """The customer gives up: the session is expired. Cancelling twice changes nothing; raises `NotOpen` if paid."""
         try:
-            return await self.faults.pass_through(f"{operation}.after", subject)
-        except FaultReply as reply:
-            await self._remember(key, reply)
+            return (await self.change(session_id, self.provider.expire)).session
+        except NotOpen as refusal:
+            if refusal.session.status == "expired":
+                return refusal.session
             raise
 
-    async def read(self, operation: str, subject: Subject) -> None:
-        """The two points of an operation that only reads."""
-        if self.faults.armed(operation):
-            await self.faults.pass_through(f"{operation}.before", subject)
-            await self.faults.pass_through(f"{operation}.after", subject)
+    async def change(self, session_id: str, step: Step) -> Change:
+        """What happens by itself, or by the control plane: no faults are set for it, and it has no key."""
+        async with self.database.single() as connection:
+            made, deliveries = await changes.change(connection, session_id, step, self.settings.delivery_lease)
+        self.outbox.dispatch(deliveries)
+        return made
 
     async def find(self, session_id: str) -> Session:
         """Raises `StripeError` 404."""
         async with self.database.single() as connection:
-            return provider.session_or_404(await sessions.get(connection, session_id), session_id)
+            return await SESSIONS.get(connection, session_id, param="session")
 
-    async def pay(self, session_id: str) -> Session:
-        """The customer pays. Idempotent; raises `NotPayable`, `Declined` or `StripeError` 404."""
-        async with self.database.single() as connection:
-            session = provider.session_or_404(await sessions.get(connection, session_id), session_id)
-            if not self.faults.armed("pay"):
-                session, deliveries = await provider.pay(connection, session, self.settings.public_url)
-                self.outbox.dispatch(deliveries)
-                return session
-        subject = subject_of(session)
-        rules = await self.faults.pass_through("pay.before", subject, session.deadline)
-        session = await self._pay_with_faults(session, rules)
-        await self.after("pay", subject)
-        return session
-
-    async def decline(self, session_id: str, decline_code: str) -> Session:
-        """The customer's card is declined; the session stays open. Raises `NotPayable` or `StripeError` 404."""
-        async with self.database.single() as connection:
-            session = provider.session_or_404(await sessions.get(connection, session_id), session_id)
-            session, deliveries = await provider.decline(connection, session, decline_code)
-        self.outbox.dispatch(deliveries)
-        return session
-
-    async def cancel(self, session_id: str) -> Session:
-        """The customer gives up: the session is expired. Cancelling twice changes nothing; raises `NotOpen` if paid."""
-        async with self.database.single() as connection:
-            session = provider.session_or_404(await sessions.get(connection, session_id), session_id)
-            try:
-                session, deliveries = await provider.expire(connection, session, self.settings.public_url)
-            except provider.NotOpen as refusal:
-                if refusal.session.status == "expired":
-                    return refusal.session
-                raise
-        self.outbox.dispatch(deliveries)
-        return session
-
-    async def _pay_with_faults(self, session: Session, rules: Sequence[Rule]) -> Session:
-        actions = {rule.action for rule in rules}
-        if "decline" in actions and session.status == "open":
-            await self.decline(session.id, "generic_decline")
-            raise Declined("generic_decline")
-        act = provider.complete_unpaid if "complete_unpaid" in actions else provider.pay
-        async with self.database.single() as connection:
-            session, deliveries = await act(connection, session, self.settings.public_url)
-        self.outbox.dispatch(deliveries)
-        return session
-
-    async def _create_with_faults(
-        self, session: Session, expand: Sequence[str], key: Key | None, subject: Subject
-    ) -> Answer:
-        try:
-            async with self.database.work(atomic=key is not None) as connection:
-                if key is not None and not await idempotency.claim(connection, key):
-                    return await self._recall(connection, key)
-                for rule in await self.faults.pass_through("create.before", subject):
-                    session = changed(session, rule)
-                body = wire.encode(wire.session_object(session, self.settings.public_url, expand))
-                await sessions.create(connection, session, None)
-                if key is not None:
-                    await idempotency.store(connection, key, 200, body)
-        except FaultReply as reply:
-            await self._remember(key, reply)
-            raise
-        for _ in await self.after("create", subject_of(session), key):
-            await self._pay_at_once(session)
-        return Answer(200, body)
-
-    async def _pay_at_once(self, session: Session) -> None:
+    async def _pay_at_once(self, session_id: str) -> None:
         """Paid, and the shop told so, before the reply to create is sent."""
         async with self.database.single() as connection:
-            _, deliveries = await provider.pay(connection, session, self.settings.public_url)
+            lease = self.settings.delivery_lease
+            _, deliveries = await changes.change(connection, session_id, self.provider.pay, lease)
         for delivery in deliveries:
             await self.outbox.attempt(delivery)
-
-    async def recall(self, key: Key | None) -> Answer | None:
-        """The stored answer of a key, None for one that is not known. Raises `StripeError` if it stands for another
-        request."""
-        if key is None:
-            return None
-        async with self.database.single() as connection:
-            return await self._recall(connection, key) if await idempotency.is_known(connection, key) else None
-
-    async def _recall(self, connection: AsyncConnection, key: Key | None) -> Answer:
-        if key is None:
-            raise errors.api_error(500)
-        stored = await idempotency.recall(connection, key)
-        headers = {"idempotent-replayed": "true", "original-request": stored.original_request}
-        if stored.status >= 500:
-            headers["stripe-should-retry"] = "false"
-        return Answer(stored.status, stored.body, headers)
-
-    async def _remember(self, key: Key | None, reply: FaultReply) -> None:
-        """Store a sticky error under the key: in the place of the answer, or of an effect that never was."""
-        if key is None or not reply.sticky:
-            return
-        async with self.database.transaction() as connection:
-            await idempotency.claim(connection, key)
-            await idempotency.store(connection, key, reply.error.status, wire.encode(reply.error.body))
-
-
-class Declined(Exception):
-    """The card was declined; `code` is Stripe's decline code."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code

@@ -10,11 +10,59 @@ from ipaddress import ip_address
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+def _host(value: str) -> str:
+    with suppress(ValueError):
+        return str(ip_address(value))
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}", value, re.ASCII):
+        raise ValueError("must be a host name or an IP address, without a port")
+    return value
+
+
+def _http_url(value: str) -> str:
+    if not re.match(r"https?://[^/]", value):
+        raise ValueError("must begin with http:// or https:// and name a host")
+    try:
+        address = urlsplit(value)
+        sound = address.hostname and address.port != 0 and not any(sign.isspace() for sign in value)
+    except ValueError:
+        sound = False
+    if not sound or "@" in address.netloc or address.query or address.fragment:
+        raise ValueError("must be an address alone: no user, no blank, no ?, no #, a port between 1 and 65535")
+    return value.rstrip("/")
+
+
+def _origin(value: str) -> str:
+    if urlsplit(value).path:
+        raise ValueError("must end with its host: the pages' addresses begin at its root")
+    return value
+
+
+def _split(value: Any) -> Any:
+    """Several secrets while one is rotated out: every event is signed with all of them, as Stripe does."""
+    if not isinstance(value, str):
+        return value
+    secrets = [part.strip() for part in value.split(",") if part.strip()]
+    if not secrets:
+        raise ValueError("must hold at least one webhook signing secret")
+    return secrets
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
 class WrongSettings(Exception):
@@ -41,14 +89,14 @@ class Settings(BaseSettings):
     )
     database_pool_size: int = Field(20, ge=1, le=200, alias="PAYMENT_DATABASE_POOL_SIZE")
 
-    host: str = Field("127.0.0.1", alias="CHECKOUT_PAYMENT_HOST")
+    host: Annotated[str, AfterValidator(_host)] = Field("127.0.0.1", alias="CHECKOUT_PAYMENT_HOST")
     port: Port = Field(8086, alias="CHECKOUT_PAYMENT_PORT")
     api_port: Port = Field(8082, alias="CHECKOUT_API_PORT")
-    public_url_setting: str | None = Field(None, alias="PAYMENT_PUBLIC_URL")
-    webhook_url_setting: str | None = Field(None, alias="PAYMENT_WEBHOOK_URL")
+    public_url_setting: Annotated[HttpUrl, AfterValidator(_origin)] | None = Field(None, alias="PAYMENT_PUBLIC_URL")
+    webhook_url_setting: HttpUrl | None = Field(None, alias="PAYMENT_WEBHOOK_URL")
 
     secret_key: SecretStr = Field(SecretStr("sk_test_checkout_development"), alias="STRIPE_SECRET_KEY")
-    webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+    webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)] = Field(
         (SecretStr("whsec_checkout_development"),), alias="STRIPE_WEBHOOK_SECRET"
     )
 
@@ -64,17 +112,6 @@ class Settings(BaseSettings):
         stripped = {name: text.strip() if isinstance(text, str) else text for name, text in values.items()}
         return {name: value for name, value in stripped.items() if value != ""}
 
-    @field_validator("webhook_secrets", mode="before")
-    @classmethod
-    def _split_secrets(cls, value: Any) -> Any:
-        """Several secrets while one is rotated out: every event is signed with all of them, as Stripe does."""
-        if isinstance(value, str):
-            secrets = tuple(SecretStr(part.strip()) for part in value.split(",") if part.strip())
-            if not secrets:
-                raise ValueError("must hold at least one webhook signing secret")
-            return secrets
-        return value
-
     @field_validator("secret_key")
     @classmethod
     def _test_key(cls, value: SecretStr) -> SecretStr:
@@ -82,43 +119,11 @@ class Settings(BaseSettings):
             raise ValueError("is a live key; the simulator takes test keys only")
         return value
 
-    @field_validator("host")
-    @classmethod
-    def _host_alone(cls, value: str) -> str:
-        with suppress(ValueError):
-            return str(ip_address(value))
-        if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}", value, re.ASCII):
-            raise ValueError("must be a host name or an IP address, without a port")
-        return value
-
     @field_validator("database_url")
     @classmethod
     def _postgres_only(cls, value: SecretStr) -> SecretStr:
         if not value.get_secret_value().startswith(("postgresql://", "postgres://", "postgresql+asyncpg://")):
             raise ValueError("must be a PostgreSQL address: postgresql://user:password@host:port/database")
-        return value
-
-    @field_validator("public_url_setting", "webhook_url_setting")
-    @classmethod
-    def _http_url(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        if not re.match(r"https?://[^/]", value):
-            raise ValueError("must begin with http:// or https:// and name a host")
-        try:
-            address = urlsplit(value)
-            sound = address.hostname and address.port != 0 and not any(sign.isspace() for sign in value)
-        except ValueError:
-            sound = False
-        if not sound or "@" in address.netloc or address.query or address.fragment:
-            raise ValueError("must be an address alone: no user, no blank, no ?, no #, a port between 1 and 65535")
-        return value.rstrip("/")
-
-    @field_validator("public_url_setting")
-    @classmethod
-    def _host_of_its_own(cls, value: str | None) -> str | None:
-        if value is not None and urlsplit(value).path:
-            raise ValueError("must end with its host: the pages' addresses begin at its root")
         return value
 
     @model_validator(mode="after")
@@ -136,6 +141,11 @@ class Settings(BaseSettings):
     def webhook_url(self) -> str:
         """The configured webhook endpoint: where events go unless a session names its own."""
         return self.webhook_url_setting or f"http://127.0.0.1:{self.api_port}/payment_webhook"
+
+    @cached_property
+    def delivery_lease(self) -> float:
+        """How long a delivery is left to the process that attempts it: longer than the attempt may take."""
+        return 2 * self.webhook_timeout
 
     @cached_property
     def signing_secrets(self) -> tuple[bytes, ...]:

@@ -61,24 +61,3 @@ def _put(into: Params, path: list[str], value: str, name: str) -> None:
         raise invalid_request(f"Invalid parameter: {name[:100]}", param=name[:100])
     else:
         into[leaf] = value
-
-
-def strings(params: Params, name: str) -> list[str]:
-    """An array of strings, sent as `name[]=…` or `name[0]=…`."""
-    value = params.get(name)
-    if value is None:
-        return []
-    if not isinstance(value, dict):
-        raise invalid_request("Invalid array", param=name)
-    items = [*value.get("", ()), *(item for _, item in indexed(value, name))]
-    if not all(isinstance(item, str) for item in items):
-        raise invalid_request("Invalid array", param=name)
-    return items
-
-
-def indexed(value: Params, name: str) -> list[tuple[str, Any]]:
-    """The elements `name[0]`, `name[1]`, … in numeric order, each with its full name."""
-    keys = [key for key in value if key != ""]
-    if not all(key.isascii() and key.isdigit() and len(key) < 6 for key in keys):
-        raise invalid_request("Invalid array", param=name)
-    return [(f"{name}[{key}]", value[key]) for key in sorted(keys, key=int)]

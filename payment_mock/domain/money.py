@@ -34,15 +34,15 @@ def check_total(total: int, currency: str) -> None:
     """Raises `StripeError` (400) for what no session can be opened for."""
     least, most, step = limits(currency)
     if total > most:
-        raise _refusal(f"no more than {money(most, currency)} ({most} minor units)", "amount_too_large")
+        raise _refusal(f"no more than {money(most, currency)} ({most} minor units)", "amount_too_large", "line_items")
     if total < least:
         raise _refusal(f"at least {money(least, currency)} ({least} minor units)", "amount_too_small")
     if total % step:
-        raise _refusal(f"a multiple of {step} minor units of {currency}", "invalid_charge_amount")
+        raise _refusal(f"a multiple of {step} minor units of {currency}", "invalid_charge_amount", "line_items")
 
 
-def _refusal(rule: str, code: str) -> StripeError:
-    return invalid_request(f"The Checkout Session's total amount must be {rule}.", param="line_items", code=code)
+def _refusal(rule: str, code: str, param: str | None = None) -> StripeError:
+    return invalid_request(f"The Checkout Session's total amount must be {rule}.", param=param, code=code)
 
 
 def money(minor_units: int, currency: str) -> str:

@@ -1,6 +1,5 @@
 """Addresses that a client hands us: where customers are sent, and where events go."""
 
-from typing import Any
 from urllib.parse import quote, urlsplit
 
 from payment_mock.domain.errors import invalid_request
@@ -9,22 +8,25 @@ PLACEHOLDER = "{CHECKOUT_SESSION_ID}"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-def check_url(url: Any, param: str) -> str:
+def is_address(url: str) -> bool:
     """Only http and https: a `javascript:` link on the payment page would be a script in our page's name."""
-    if not isinstance(url, str) or len(url) > 5000 or any(ord(letter) <= 32 for letter in url):
-        raise invalid_request("Not a valid URL", param=param, code="url_invalid")
+    if len(url) > 5000 or any(ord(letter) <= 32 for letter in url):
+        return False
     try:
         parts = urlsplit(url)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname)
         _ = parts.port
     except ValueError:
-        valid = False
-    if not valid:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def check_url(url: str, param: str) -> str:
+    if not is_address(url):
         raise invalid_request("Not a valid URL", param=param, code="url_invalid")
     return url
 
 
-def check_webhook_url(url: Any, configured: str) -> str:
+def check_webhook_url(url: str, configured: str) -> str:
     """A session's own webhook address, as in the guide.
 
     Decision: a server that posts to any address a client names is a tool for server-side request forgery. So only

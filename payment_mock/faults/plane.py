@@ -1,13 +1,14 @@
 """The rules at work: a cache of them, the barrier, and what happens at an operation's points."""
 
 import asyncio
+import contextlib
 import time
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from payment_mock.database import Database
-from payment_mock.domain.session import Session
+from payment_mock.domain.objects import Session
 from payment_mock.faults.replies import FaultReply
 from payment_mock.faults.rules import REPLIES, Rule, RuleInput, Subject
 from payment_mock.store import faults as store
@@ -23,7 +24,7 @@ class Faults:
         self._by_point: dict[str, list[Rule]] = {}
         self._version: Any = None
         self._barriers: dict[int, asyncio.Event] = {}
-        self._holding: dict[int, int] = {}
+        self._holding: defaultdict[int, int] = defaultdict(int)
 
     def armed(self, operation: str) -> bool:
         """Whether any rule is set for the operation's points. A dictionary look-up, no I/O."""
@@ -41,14 +42,15 @@ class Faults:
                 return
             by_point: dict[str, list[Rule]] = {}
             for rule in await store.every(connection):
-                if not rule.spent:
+                if not rule.is_spent:
                     by_point.setdefault(rule.point, []).append(rule)
             self._by_point, self._version = by_point, version
 
-    async def listed(self) -> list[tuple[Rule, int]]:
+    async def listed(self) -> list[dict[str, Any]]:
         """Every rule with its count, and how many requests it holds at its barrier now."""
         async with self._database.single() as connection:
-            return [(rule, self._holding.get(rule.id, 0)) for rule in await store.every(connection)]
+            rules = await store.every(connection)
+        return [rule.model_dump(exclude_none=False) | {"holding": self._holding[rule.id]} for rule in rules]
 
     async def add(self, rule: RuleInput) -> int:
         async with self._database.single() as connection:
@@ -67,7 +69,7 @@ class Faults:
     def release(self, rule_id: int | None = None) -> int:
         """Open a barrier (or all): every request held there goes on. Returns how many."""
         chosen = [rule_id] if rule_id is not None else list(self._barriers)
-        released = sum(self._holding.get(one, 0) for one in chosen)
+        released = sum(self._holding[one] for one in chosen)
         for one in chosen:
             if (barrier := self._barriers.pop(one, None)) is not None:
                 barrier.set()
@@ -75,9 +77,8 @@ class Faults:
 
     async def fire(self, point: str, subject: Subject) -> Sequence[Rule]:
         """The rules that fire here and now, in the order they were set. Each firing is counted, durably."""
-        candidates = [rule for rule in self._by_point.get(point, ()) if rule.fits(subject)]
         fired: list[Rule] = []
-        for rule in candidates:
+        for rule in [rule for rule in self._by_point.get(point, ()) if rule.fits(subject)]:
             async with self._database.single() as connection:
                 count = await store.fire(connection, rule.id)
             if count is not None:
@@ -86,42 +87,41 @@ class Faults:
                 self._drop(rule)
         return fired
 
-    async def pass_through(self, point: str, subject: Subject, deadline: float | None = None) -> Sequence[Rule]:
+    async def pass_through(self, point: str, subject: Subject) -> Sequence[Rule]:
         """Live through an operation's point: wait, be held, or have the reply replaced (raises `FaultReply`).
 
         Returns the rules whose action is the caller's to carry out (decline, pay, alter, …).
         """
         rest: list[Rule] = []
         for rule in await self.fire(point, subject):
-            if rule.action == "hold":
-                await self._hold(rule)
-            elif rule.action == "until_deadline":
-                if deadline is not None:
-                    await asyncio.sleep(max(0.0, deadline + rule.delay_seconds - time.time()))
-            else:
-                await asyncio.sleep(rule.delay_seconds)
+            match rule.action:
+                case "hold":
+                    await self._hold(rule)
+                case "until_deadline":
+                    if subject.deadline is not None:
+                        await asyncio.sleep(max(0.0, subject.deadline + rule.delay_seconds - time.time()))
+                case _:
+                    await asyncio.sleep(rule.delay_seconds)
             if rule.action in REPLIES:
                 raise FaultReply(rule)
-            if rule.action not in ("hold", "delay", "until_deadline"):
+            if rule.action not in ("hold", "until_deadline", "delay"):
                 rest.append(rule)
         return rest
 
     async def report(self, session: Session) -> Session:
         """The session as the provider reports it: overridden where a `report` rule says so."""
-        if "report" not in self._by_point:
-            return session
-        for rule in await self.fire("report", subject_of(session)):
-            session = changed(session, rule)
+        if "report" in self._by_point:
+            for rule in await self.fire("report", Subject.of(session)):
+                session = rule.changed(session)
         return session
 
     async def _hold(self, rule: Rule) -> None:
         barrier = self._barriers.setdefault(rule.id, asyncio.Event())
-        self._holding[rule.id] = self._holding.get(rule.id, 0) + 1
+        self._holding[rule.id] += 1
         try:
-            async with asyncio.timeout(rule.delay_seconds or _LONGEST_HOLD):
-                await barrier.wait()
-        except TimeoutError:
-            pass
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(rule.delay_seconds or _LONGEST_HOLD):
+                    await barrier.wait()
         finally:
             self._holding[rule.id] -= 1
 
@@ -132,17 +132,3 @@ class Faults:
             self._by_point[rule.point] = left
         else:
             self._by_point.pop(rule.point, None)
-
-
-def subject_of(session: Session, event_type: str | None = None) -> Subject:
-    return Subject(session.id, session.client_reference_id, session.order_id, event_type)
-
-
-def changed(session: Session, rule: Rule) -> Session:
-    """A session with what the rule sets; `metadata.<key>` sets one key."""
-    fields: dict[str, Any] = {name: value for name, value in rule.set.items() if "." not in name}
-    metadata = dict(session.metadata or {})
-    for name, value in rule.set.items():
-        if name.startswith("metadata."):
-            metadata[name.removeprefix("metadata.")] = value
-    return replace(session, **fields, metadata=metadata)

@@ -6,8 +6,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from payment_mock.domain import wire
-from payment_mock.domain.errors import StripeError, api_error
+from payment_mock.domain.errors import api_error
 from payment_mock.faults.rules import Rule
+from payment_mock.store.idempotency import Answer
 
 _HUGE = 64 * 1024 * 1024
 _SCOPE_KEY = "payment_mock.send"
@@ -21,13 +22,15 @@ class FaultReply(Exception):
         self.rule = rule
 
     @property
-    def sticky(self) -> bool:
+    def is_sticky(self) -> bool:
         """Whether the idempotency key is to remember this error."""
         return self.rule.action == "sticky_error"
 
     @property
-    def error(self) -> StripeError:
-        return api_error(self.rule.status or 500)
+    def answer(self) -> Answer:
+        error = api_error(self.rule.status or 500)
+        headers = {"stripe-should-retry": "false" if self.is_sticky else "true"} if error.status >= 500 else {}
+        return Answer(error.status, wire.encode(error.body), headers)
 
     def response(self) -> Response:
         match self.rule.action:
@@ -39,15 +42,11 @@ class FaultReply(Exception):
                 return HugeResponse()
             case "broken_body":
                 return Response(b'{"id": "cs_test_broken", "object": "checkout.sess', media_type="application/json")
-        error = self.error
-        headers = {"stripe-should-retry": "false" if self.sticky else "true"} if error.status >= 500 else {}
-        return Response(wire.encode(error.body), error.status, headers, "application/json")
+        return Response(self.answer.body, self.answer.status, self.answer.headers, "application/json")
 
 
 class HugeResponse(Response):
     """64 MiB of JSON white space, in chunks, without a length."""
-
-    media_type = "application/json"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})

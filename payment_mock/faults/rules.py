@@ -7,35 +7,36 @@ retrieve and list show it).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from payment_mock.domain.money import MOST_OF_ALL
+from payment_mock.domain.objects import Session
 
-OPERATIONS = ("create", "retrieve", "expire", "refund", "list", "pay")
 REPLIES = ("error", "sticky_error", "drop", "redirect", "huge_body", "broken_body")
+_ANYWHERE = ("delay", "hold", *REPLIES)
 ACTIONS: Mapping[str, tuple[str, ...]] = {
-    **{f"{operation}.{when}": ("delay", "hold", *REPLIES) for operation in OPERATIONS for when in ("before", "after")},
+    "create.before": (*_ANYWHERE, "alter"),
+    "create.after": (*_ANYWHERE, "pay"),
+    "pay.before": (*_ANYWHERE, "decline", "complete_unpaid", "until_deadline"),
+    "pay.after": _ANYWHERE,
+    "expire.before": (*_ANYWHERE, "until_deadline"),
+    "expire.after": _ANYWHERE,
+    **{f"{point}.{when}": _ANYWHERE for point in ("retrieve", "list", "refund") for when in ("before", "after")},
     "webhook": ("lose", "delay", "duplicate", "reorder", "forge"),
     "report": ("override",),
 }
-MORE_ACTIONS: Mapping[str, tuple[str, ...]] = {
-    "create.before": ("alter",),
-    "create.after": ("pay",),
-    "pay.before": ("decline", "complete_unpaid", "until_deadline"),
-    "expire.before": ("until_deadline",),
-}
-# What `override` and `alter` may set: everything a shop compares.
-SETTABLE = ("amount_total", "currency", "status", "payment_status", "client_reference_id", "metadata")
-ALTERABLE = ("amount_total", "currency", "client_reference_id", "metadata")
+# What `alter` and `override` may set: what a shop compares.
+_ALTERABLE = ("amount_total", "currency", "client_reference_id", "metadata")
+_SETTABLE = {"alter": _ALTERABLE, "override": (*_ALTERABLE, "status", "payment_status")}
 
 
 class Match(BaseModel):
     """Which requests a rule is for: all that are given must be equal. Empty: every one."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     session_id: str | None = None
     client_reference_id: str | None = None
@@ -46,7 +47,7 @@ class Match(BaseModel):
 class RuleInput(BaseModel):
     """The body of `PUT /_faults`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     point: str
     action: str
@@ -59,17 +60,16 @@ class RuleInput(BaseModel):
 
     @model_validator(mode="after")
     def _fits(self) -> "RuleInput":
-        known = (*ACTIONS.get(self.point, ()), *MORE_ACTIONS.get(self.point, ()))
+        known = ACTIONS.get(self.point, ())
         if not known:
             raise ValueError(f"unknown point {self.point!r}; known: {', '.join(ACTIONS)}")
         if self.action not in known:
             raise ValueError(f"no action {self.action!r} at {self.point}; known: {', '.join(known)}")
         if self.delay_seconds < 0 and self.action != "until_deadline":
             raise ValueError("delay_seconds is negative, which only until_deadline can be")
-        settable = {"override": SETTABLE, "alter": ALTERABLE}.get(self.action, ())
-        if wrong := [name for name in self.set if name.split(".")[0] not in settable]:
-            raise ValueError(f"{self.action} cannot set {', '.join(wrong)}")
         for name, value in self.set.items():
+            if name.split(".")[0] not in _SETTABLE.get(self.action, ()):
+                raise ValueError(f"{self.action} cannot set {name}")
             if name == "amount_total" and (type(value) is not int or not 1 <= value <= MOST_OF_ALL):
                 raise ValueError("set.amount_total must be an integer of minor units, from 1 on")
             if name != "amount_total" and not isinstance(value, str):
@@ -79,34 +79,36 @@ class RuleInput(BaseModel):
         return self
 
 
+class Rule(RuleInput):
+    """A stored rule, which has fired so often."""
+
+    id: int
+    fired: int
+
+    @property
+    def is_spent(self) -> bool:
+        return self.times is not None and self.fired >= self.times
+
+    def fits(self, subject: "Subject") -> bool:
+        return all(getattr(subject, name) == value for name, value in self.match if value is not None)
+
+    def changed(self, session: Session) -> Session:
+        """A session with what the rule sets; `metadata.<key>` sets one key."""
+        fields = {name: value for name, value in self.set.items() if "." not in name}
+        metadata = {name.partition(".")[2]: value for name, value in self.set.items() if "." in name}
+        return replace(session, **fields, metadata={**session.metadata, **metadata})
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a request or a delivery is about; matched against a rule's `match`."""
+    """What a request or a delivery is about; matched against a rule's `match`. `deadline` in unix seconds."""
 
     session_id: str | None = None
     client_reference_id: str | None = None
     order_id: str | None = None
     event_type: str | None = None
+    deadline: float | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A stored rule."""
-
-    id: int
-    point: str
-    action: str
-    times: int | None
-    fired: int
-    delay_seconds: float
-    status: int | None
-    copies: int | None
-    match: Mapping[str, str] = field(default_factory=dict)
-    set: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def spent(self) -> bool:
-        return self.times is not None and self.fired >= self.times
-
-    def fits(self, subject: Subject) -> bool:
-        return all(getattr(subject, name) == value for name, value in self.match.items())
+    @staticmethod
+    def of(session: Session) -> "Subject":
+        return Subject(session.id, session.client_reference_id, session.order_id, deadline=session.deadline)

@@ -6,10 +6,8 @@ later goes through the table, which alone remembers, so a crash at any point onl
 
 import asyncio
 import contextlib
-import heapq
 import logging
 import random
-import time
 from collections.abc import Iterable
 
 import httpx
@@ -20,7 +18,7 @@ from payment_mock.faults.rules import Rule, Subject
 from payment_mock.outbox.signature import signature_header
 from payment_mock.settings import Settings
 from payment_mock.store import deliveries as store
-from payment_mock.store.transitions import Delivery
+from payment_mock.store.changes import Delivery
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +38,6 @@ class Outbox:
         self._transport = transport
         self._slots = asyncio.Semaphore(settings.webhook_concurrency)
         self._wake = asyncio.Event()
-        self._retries: list[float] = []
         self._in_hand: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._overtaken: list[int] = []
@@ -57,13 +54,12 @@ class Outbox:
         first = True
         while True:
             self._wake.clear()
-            while self._retries and self._retries[0] <= time.monotonic():
-                heapq.heappop(self._retries)
             try:
                 async with self._database.single() as connection:
                     if first:
                         await store.reclaim(connection)
-                    claimed = await store.claim(connection, self._settings.webhook_concurrency)
+                    lease = self._settings.delivery_lease
+                    claimed = await store.claim(connection, self._settings.webhook_concurrency, lease)
                 first = False
             except UNREACHABLE as error:
                 log.warning("The outbox cannot reach PostgreSQL: %s", brief(error))
@@ -73,16 +69,9 @@ class Outbox:
             if fresh:
                 await asyncio.wait(list(self._tasks), return_when=asyncio.FIRST_COMPLETED)
                 continue
-            await self._sleep()
-
-    async def _sleep(self) -> None:
-        """Until the next retry that we know of, a wake-up, or the fall-back poll."""
-        pause = self._settings.poll_interval
-        if self._retries:
-            pause = min(pause, max(0.01, self._retries[0] - time.monotonic()))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(pause):
-                await self._wake.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.poll_interval):
+                    await self._wake.wait()
 
     def wake(self) -> None:
         """Something is due now."""
@@ -148,8 +137,7 @@ class Outbox:
         async with self._database.single() as connection:
             await store.postponed(connection, delivery.id, delay, code=code, error=error, attempts=attempts)
         # A hair later than the row's own time, so that the look finds it due.
-        heapq.heappush(self._retries, time.monotonic() + delay + 0.005)
-        self._wake.set()
+        asyncio.get_running_loop().call_later(delay + 0.005, self._wake.set)
 
     async def _let_overtaken_go(self) -> None:
         """A reordered event waits until another has passed it; one just has."""

@@ -1,4 +1,4 @@
-"""The control plane. It exists because the simulator does: the settings refuse to start in production.
+"""The control plane, `/_faults`: it exists because the simulator does; the settings refuse to start in production.
 
 `PUT /_faults` sets a rule, `GET` lists them with how often each fired, `DELETE` resets. Rules outlive a restart.
 """
@@ -8,13 +8,15 @@ import json
 import time
 from typing import Any, Literal
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 
 from payment_mock import provider
-from payment_mock.domain import events, wire
+from payment_mock.domain import wire
+from payment_mock.domain.events import event
 from payment_mock.domain.urls import check_webhook_url
-from payment_mock.faults.rules import ACTIONS, MORE_ACTIONS, RuleInput
+from payment_mock.faults.rules import ACTIONS, RuleInput
+from payment_mock.http import TheService
 from payment_mock.outbox.signature import signature_header
 from payment_mock.service import Service
 from payment_mock.store import deliveries
@@ -56,79 +58,54 @@ class Webhook(BaseModel):
 
 
 @router.get("")
-async def listed(request: Request) -> dict[str, Any]:
-    service: Service = request.app.state.service
-    rules = [
-        {
-            "id": rule.id,
-            "point": rule.point,
-            "action": rule.action,
-            "times": rule.times,
-            "delay_seconds": rule.delay_seconds,
-            "status": rule.status,
-            "copies": rule.copies,
-            "match": rule.match,
-            "set": rule.set,
-            "fired": rule.fired,
-            "holding": holding,
-        }
-        for rule, holding in await service.faults.listed()
-    ]
-    return {"rules": rules, "points": {point: [*ACTIONS[point], *MORE_ACTIONS.get(point, ())] for point in ACTIONS}}
+async def listed(service: TheService) -> dict[str, Any]:
+    return {"rules": await service.faults.listed(), "points": ACTIONS}
 
 
 @router.put("", status_code=201)
 @router.post("", status_code=201)
-async def add(request: Request, rule: RuleInput) -> dict[str, Any]:
-    service: Service = request.app.state.service
+async def add(service: TheService, rule: RuleInput) -> dict[str, Any]:
     return {"id": await service.faults.add(rule), **rule.model_dump(exclude_none=True)}
 
 
 @router.delete("")
-async def reset(request: Request) -> dict[str, int]:
-    service: Service = request.app.state.service
+async def reset(service: TheService) -> dict[str, int]:
     return {"removed": await service.faults.remove(None)}
 
 
 @router.delete("/{rule_id}")
-async def remove(request: Request, rule_id: int) -> dict[str, int]:
-    service: Service = request.app.state.service
+async def remove(service: TheService, rule_id: int) -> dict[str, int]:
     if not (removed := await service.faults.remove(rule_id)):
         raise HTTPException(404, "no such rule")
     return {"removed": removed}
 
 
 @router.post("/release")
-async def release(request: Request, what: Release) -> dict[str, int]:
+async def release(service: TheService, what: Release) -> dict[str, int]:
     """Let requests go that a `hold` keeps. Answers how many there were."""
-    service: Service = request.app.state.service
     return {"released": service.faults.release(what.id)}
 
 
 @router.post("/pay")
-async def pay(request: Request, payment: Payment) -> dict[str, Any]:
+async def pay(service: TheService, payment: Payment) -> dict[str, Any]:
     """Pay when `at` has come; `force` pays whatever the session's state. `{"paid": false}` when it is over."""
-    service: Service = request.app.state.service
     await service.find(payment.session_id)
     if payment.at is not None:
         await asyncio.sleep(max(0.0, payment.at - time.time()))
-    if not payment.force:
-        try:
+    told: dict[str, Any] = {"paid": True}
+    try:
+        if payment.force:
+            session = (await service.change(payment.session_id, service.provider.pay_late)).session
+        else:
             session = await service.pay(payment.session_id)
-        except provider.NotPayable as refusal:
-            return {"paid": False, "reason": refusal.reason, "status": refusal.session.status, "at": time.time()}
-        return {"paid": True, "status": session.status, "at": time.time()}
-    session = await service.find(payment.session_id)
-    async with service.database.single() as connection:
-        session, made = await provider.pay_late(connection, session, service.settings.public_url)
-    service.outbox.dispatch(made)
-    return {"paid": True, "status": session.status, "at": time.time()}
+    except provider.NotPayable as refusal:
+        told, session = {"paid": False, "reason": refusal.reason}, refusal.session
+    return {**told, "status": session.status, "at": time.time()}
 
 
 @router.post("/webhooks")
-async def send_webhook(request: Request, webhook: Webhook) -> dict[str, Any]:
+async def send_webhook(service: TheService, webhook: Webhook) -> dict[str, Any]:
     """Send an event now, past the outbox, signed as asked. Answers with the receiver's status for each copy."""
-    service: Service = request.app.state.service
     body = await _body(service, webhook)
     url = check_webhook_url(webhook.url, service.settings.webhook_url) if webhook.url else None
     secrets, now = service.settings.signing_secrets, int(time.time())
@@ -150,9 +127,8 @@ async def send_webhook(request: Request, webhook: Webhook) -> dict[str, Any]:
 
 
 @router.post("/webhooks/{event_id}/resend")
-async def resend(request: Request, event_id: str) -> dict[str, bool]:
+async def resend(service: TheService, event_id: str) -> dict[str, bool]:
     """Deliver a recorded event again through the outbox, as Stripe's dashboard can."""
-    service: Service = request.app.state.service
     async with service.database.single() as connection:
         queued = await deliveries.resend(connection, event_id)
     if not queued:
@@ -168,7 +144,5 @@ async def _body(service: Service, webhook: Webhook) -> bytes:
     if webhook.session_id is not None:
         session = await service.find(webhook.session_id)
         data = {**wire.session_object(session, service.settings.public_url), **data}
-    made = events.event(webhook.type, data)
-    if webhook.event_id is None:
-        return made.payload.encode()
-    return wire.encode({**json.loads(made.payload), "id": webhook.event_id})
+    made = json.loads(event(webhook.type, data).payload)
+    return wire.encode({**made, "id": webhook.event_id or made["id"]})

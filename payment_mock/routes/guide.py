@@ -11,12 +11,12 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from payment_mock import provider
-from payment_mock.domain import errors, form, ids
-from payment_mock.domain.creation import DAY
-from payment_mock.domain.money import MOST_OF_ALL, check_total
-from payment_mock.domain.session import LineItem, Session
+from payment_mock.domain import errors, form
+from payment_mock.domain.creation import DAY, new_session
+from payment_mock.domain.money import MOST_OF_ALL
+from payment_mock.domain.objects import Session
 from payment_mock.domain.urls import check_url, check_webhook_url
-from payment_mock.http import read_body
+from payment_mock.http import TheService, read_body
 from payment_mock.service import Service
 
 router = APIRouter(prefix="/api", tags=["guide"])
@@ -52,17 +52,11 @@ class PaymentSession(BaseModel):
 
 
 @router.post("/create_payment_session")
-async def create_payment_session(request: Request, new: NewPaymentSession) -> PaymentSession:
-    service: Service = request.app.state.service
-    items = tuple(LineItem(item.description, item.price, item.quantity) for item in new.items)
-    total = sum(item.unit_amount * item.quantity for item in items)
-    check_total(total, new.currency)
+async def create_payment_session(service: TheService, new: NewPaymentSession) -> PaymentSession:
     created = int(time.time())
-    session = Session(
-        id=ids.session_id(),
-        amount_total=total,
-        currency=new.currency,
-        line_items=items,
+    session = new_session(
+        [{"description": item.description, "unit_amount": item.price, "quantity": item.quantity} for item in new.items],
+        new.currency,
         success_url=check_url(new.success_url, "success_url"),
         cancel_url=check_url(new.cancel_url, "cancel_url"),
         created=created,
@@ -70,40 +64,31 @@ async def create_payment_session(request: Request, new: NewPaymentSession) -> Pa
         client_reference_id=new.client_reference_id,
         webhook_url=check_webhook_url(new.webhook, service.settings.webhook_url) if new.webhook else None,
     )
-    answered = await service.create(session)
-    return _shown(service, await service.find(json.loads(answered.body)["id"]))
+    await service.create(session)
+    return _shown(service, await service.find(session.id))
 
 
 @router.get("/session/{session_id}")
-async def session(request: Request, session_id: str) -> PaymentSession:
-    service: Service = request.app.state.service
+async def session(service: TheService, session_id: str) -> PaymentSession:
     return _shown(service, await service.find(session_id))
 
 
 @router.get("/session_info/{session_id}")
-async def session_info(request: Request, session_id: str) -> dict[str, Any]:
+async def session_info(service: TheService, session_id: str) -> dict[str, Any]:
     """The session with its items, amounts (minor units) and addresses."""
-    service: Service = request.app.state.service
     found = await service.find(session_id)
-    return {
-        **_shown(service, found).model_dump(),
-        "client_reference_id": found.client_reference_id,
-        "amount_total": found.amount_total,
-        "currency": found.currency,
-        "items": [
-            {"description": item.description, "quantity": item.quantity, "price": item.unit_amount}
-            for item in found.line_items
-        ],
-        "success_url": found.success_url,
-        "cancel_url": found.cancel_url,
-        "expires_at": found.expires_at,
-    }
+    named = ("client_reference_id", "amount_total", "currency", "success_url", "cancel_url", "expires_at")
+    items = [
+        {"description": item["description"], "quantity": item["quantity"], "price": item["unit_amount"]}
+        for item in found.line_items
+    ]
+    told = {name: getattr(found, name) for name in named}
+    return {**_shown(service, found).model_dump(), **told, "items": items}
 
 
 @router.post("/submit_payment", status_code=204, response_class=Response)
-async def submit_payment(request: Request) -> Response:
+async def submit_payment(service: TheService, request: Request) -> Response:
     """Pay. 204 also when it is paid already; 404 unknown; 409 expired or cancelled; 402 declined."""
-    service: Service = request.app.state.service
     try:
         await service.pay(await _session_id(request))
     except provider.NotPayable as refusal:
@@ -114,9 +99,8 @@ async def submit_payment(request: Request) -> Response:
 
 
 @router.post("/cancel_payment", status_code=204, response_class=Response)
-async def cancel_payment(request: Request) -> Response:
+async def cancel_payment(service: TheService, request: Request) -> Response:
     """Give up: the session is expired and `checkout.session.expired` sent. 404 unknown; 409 when it is paid."""
-    service: Service = request.app.state.service
     try:
         await service.cancel(await _session_id(request))
     except provider.NotOpen:
@@ -129,14 +113,10 @@ async def cancel_payment(request: Request) -> Response:
 async def _session_id(request: Request) -> str:
     """`session_id` from a form or from JSON, whatever the content type says: curl's -d calls JSON a form too."""
     body = (await read_body(request, 16_384)).strip()
-    value: Any = None
-    if body.startswith(b"{"):
-        try:
-            value = json.loads(body).get("session_id")
-        except (ValueError, RecursionError):
-            raise errors.invalid_request("The request body is not valid JSON.") from None
-    else:
-        value = form.parse(body).get("session_id")
+    try:
+        value: Any = (json.loads(body) if body.startswith(b"{") else form.parse(body)).get("session_id")
+    except (ValueError, RecursionError):
+        raise errors.invalid_request("The request body is not valid JSON.") from None
     if value is None:
         raise errors.missing("session_id")
     if not isinstance(value, str) or "\0" in value:
@@ -145,7 +125,6 @@ async def _session_id(request: Request) -> str:
 
 
 def _shown(service: Service, session: Session) -> PaymentSession:
-    status = {"paid": "paid"}.get(session.payment_status, "cancelled" if session.status == "expired" else "pending")
-    return PaymentSession(
-        session_id=session.id, url=f"{service.settings.public_url}/payment/{session.id}", payment_status=status
-    )
+    status = "paid" if session.is_paid else "cancelled" if session.status == "expired" else "pending"
+    url = f"{service.settings.public_url}/payment/{session.id}"
+    return PaymentSession(session_id=session.id, url=url, payment_status=status)

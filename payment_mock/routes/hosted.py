@@ -10,88 +10,65 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, FileSystemLoader, select_autoescape
+from jinja2 import Environment, FileSystemLoader
 from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from payment_mock import provider
 from payment_mock.domain import errors, form, wire
+from payment_mock.domain.methods import METHODS
 from payment_mock.domain.money import money
-from payment_mock.domain.session import Session
+from payment_mock.domain.objects import Session
 from payment_mock.domain.urls import fill_in
-from payment_mock.faults.replies import FaultReply
-from payment_mock.http import error_response, of_database, read_body
-from payment_mock.service import Declined, Service
+from payment_mock.http import read_body, rendered
+from payment_mock.service import Service
 
 _PACKAGE = Path(__file__).parent.parent
 _STATIC = {"payment.css": "text/css", "payment.js": "text/javascript", "icon.svg": "image/svg+xml"}
-# The outcome of Stripe's test payment methods (docs.stripe.com/testing).
-TOKENS = {
-    "pm_card_visa": None,
-    "pm_card_chargeDeclined": "generic_decline",
-    "pm_card_chargeDeclinedInsufficientFunds": "insufficient_funds",
-}
+_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 _HEADERS = {
-    "content-security-policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'"
-    ),
+    "content-security-policy": _POLICY,
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
     "cache-control": "no-store",
 }
 
 
-async def page(request: Request) -> Response:
+async def page(service: Service, request: Request) -> Response:
     """The page of a session: the form while it can be paid, and what became of it afterwards."""
-    service: Service = request.app.state.service
-    try:
-        session = await service.find(request.path_params["id"])
-    except errors.StripeError:
-        return _unknown()
-    return _render(session, service)
+    return _render(await service.find(request.path_params["id"]))
 
 
-async def pay(request: Request) -> Response:
+async def pay(service: Service, request: Request) -> Response:
     """Pay with a token. Paid: on to the shop. Declined: back to the form, which says so. Over: the page says what."""
-    service: Service = request.app.state.service
     token = (await _form(request)).get("payment_method", "")
-    if not isinstance(token, str) or token not in TOKENS:
+    if not isinstance(token, str) or token not in METHODS:
         session = await service.find(request.path_params["id"])
-        return _render(session, service, error="Use one of the test cards listed below.", status=400)
-    if (decline_code := TOKENS[token]) is not None:
-        return await _decline(service, request.path_params["id"], decline_code)
+        return _render(session, error="Use one of the test cards listed below.", status=400)
+    return await _pay_with(token, service, request)
+
+
+async def decline(service: Service, request: Request) -> Response:
+    """The button of a visitor without script: a card that is declined."""
+    await _form(request)
+    return await _pay_with("pm_card_chargeDeclined", service, request)
+
+
+async def _pay_with(token: str, service: Service, request: Request) -> Response:
+    session_id = request.path_params["id"]
     try:
-        session = await service.pay(request.path_params["id"])
+        session = await service.pay(session_id, token)
     except provider.NotPayable as refusal:
-        return _render(refusal.session, service, status=409)
-    except Declined as refused:
-        return await _declined(service, request.path_params["id"], refused.code)
+        return _render(refusal.session, status=409)
+    except provider.Declined as refused:
+        return _render(await service.find(session_id), error=wire.decline_message(refused.code), status=402)
     return RedirectResponse(fill_in(session.success_url, session.id), 303)
 
 
-async def decline(request: Request) -> Response:
-    """The button of a visitor without script: a card that is declined."""
-    await _form(request)
-    service: Service = request.app.state.service
-    return await _decline(service, request.path_params["id"], "generic_decline")
-
-
-async def cancel(request: Request) -> Response:
-    """Give up. On Stripe's page this only leaves; in the guide it cancels, so here the session is expired first."""
-    await _form(request)
-    service: Service = request.app.state.service
-    try:
-        session = await service.cancel(request.path_params["id"])
-    except provider.NotOpen as refusal:
-        return _render(refusal.session, service, status=409)
-    if session.cancel_url is None:
-        return _render(session, service)
-    return RedirectResponse(fill_in(session.cancel_url, session.id), 303)
-
-
-async def static(request: Request) -> Response:
+async def static(_: Service, request: Request) -> Response:
     name = request.path_params["name"]
     if name not in _STATIC:
         return Response(status_code=404)
@@ -99,36 +76,30 @@ async def static(request: Request) -> Response:
     return FileResponse(_PACKAGE / "static" / name, headers=headers, media_type=_STATIC[name])
 
 
-def _guarded(handler: Any) -> Any:
+async def cancel(service: Service, request: Request) -> Response:
+    """Give up. On Stripe's page this only leaves; in the guide it cancels, so here the session is expired first."""
+    await _form(request)
+    try:
+        session = await service.cancel(request.path_params["id"])
+    except provider.NotOpen as refusal:
+        return _render(refusal.session, status=409)
+    return RedirectResponse(fill_in(session.cancel_url, session.id), 303) if session.cancel_url else _render(session)
+
+
+def _route(method: str, path: str, handler: Any) -> Route:
     """Errors as pages, not as tracebacks: unknown sessions, refused posts, planted faults."""
 
     async def endpoint(request: Request) -> Response:
         try:
-            response: Response = await handler(request)
-        except errors.StripeError as error:
-            return _unknown() if error.status == 404 else error_response(error)
-        except FaultReply as fault:
-            return fault.response()
+            response: Response = await handler(request.app.state.service, request)
         except Exception as error:
-            if (known := of_database(error)) is None:
+            if (known := rendered(error)) is None:
                 raise
-            return _unknown() if known.status == 400 else error_response(known)
+            is_unknown = known.status_code == 404 or (known.status_code == 400 and method == "GET")
+            return _render(None, status=404) if is_unknown else known
         return response
 
-    return endpoint
-
-
-async def _decline(service: Service, session_id: str, decline_code: str) -> Response:
-    try:
-        await service.decline(session_id, decline_code)
-    except provider.NotPayable as refusal:
-        return _render(refusal.session, service, status=409)
-    return await _declined(service, session_id, decline_code)
-
-
-async def _declined(service: Service, session_id: str, decline_code: str) -> Response:
-    session = await service.find(session_id)
-    return _render(session, service, error=wire.decline_message(decline_code), status=402)
+    return Route(path, endpoint, methods=[method])
 
 
 async def _form(request: Request) -> form.Params:
@@ -139,68 +110,51 @@ async def _form(request: Request) -> form.Params:
     return form.parse(await read_body(request, 16_384))
 
 
-def _render(session: Session, service: Service, *, error: str | None = None, status: int = 200) -> Response:
-    if session.status == "complete":
-        state = "paid" if session.payment_status == "paid" else "processing"
-    elif session.status == "expired":
-        # Expired by the clock, or by a customer or shop that closed it: the customer is told which.
-        state = "expired" if time.time() >= session.deadline else "cancelled"
-    else:
-        state = "expired" if time.time() >= session.expires_at else "open"
-    html = _template("payment.html").render(
+def _render(session: Session | None, *, error: str | None = None, status: int = 200) -> Response:
+    state = _state(session)
+    html = _template().render(
         session=session,
         state=state,
         error=error if state == "open" else None,
-        total=money(session.amount_total, session.currency),
-        lines=[
-            {
-                "description": item.description,
-                "quantity": item.quantity,
-                "unit": money(item.unit_amount, session.currency),
-                "total": money(item.unit_amount * item.quantity, session.currency),
-            }
-            for item in session.line_items
-        ],
-        deadline=session.deadline,
-        success_url=fill_in(session.success_url, session.id) if state == "paid" else None,
-        cancel_url=fill_in(session.cancel_url, session.id) if session.cancel_url else None,
+        money=money,
+        success_url=fill_in(session.success_url, session.id) if session and state == "paid" else None,
+        cancel_url=fill_in(session.cancel_url, session.id) if session and session.cancel_url else None,
     )
-    return Response(html, status, {**_HEADERS, "content-security-policy": _policy(session)}, "text/html")
+    policy = {"content-security-policy": f"{_POLICY}; form-action {_targets(session)}"} if session else {}
+    return Response(html, status, _HEADERS | policy, "text/html")
 
 
-def _policy(session: Session) -> str:
+def _state(session: Session | None) -> str:
+    if session is None:
+        return "unknown"
+    if session.status == "complete":
+        return "paid" if session.is_paid else "processing"
+    if session.status == "expired":
+        # By the clock, or by a customer or shop that closed it: the customer is told which.
+        return "expired" if time.time() >= session.deadline else "cancelled"
+    return "expired" if time.time() >= session.expires_at else "open"
+
+
+def _targets(session: Session) -> str:
     """`form-action` also governs the redirect that answers a form: the shop's two addresses must be in it."""
     targets = {"'self'"}
     for url in filter(None, (session.success_url, session.cancel_url)):
         parts = urlsplit(url)
         targets.add(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
-    allowed = " ".join(sorted(target for target in targets if ";" not in target and "," not in target))
-    return f"{_HEADERS['content-security-policy']}; form-action {allowed}"
-
-
-def _unknown() -> Response:
-    html = _template("payment.html").render(session=None, state="unknown")
-    return Response(html, 404, _HEADERS, "text/html")
+    return " ".join(sorted(target for target in targets if ";" not in target and "," not in target))
 
 
 @cache
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(_PACKAGE / "templates"),
-        autoescape=select_autoescape(default=True),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _template(name: str) -> Any:
-    return _environment().get_template(name)
+def _template() -> Any:
+    loader = FileSystemLoader(_PACKAGE / "templates")
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template("payment.html")
 
 
 routes = [
-    Route("/payment/static/{name}", static, methods=["GET"]),
-    Route("/payment/{id}", _guarded(page), methods=["GET"]),
-    Route("/payment/{id}/pay", _guarded(pay), methods=["POST"]),
-    Route("/payment/{id}/decline", _guarded(decline), methods=["POST"]),
-    Route("/payment/{id}/cancel", _guarded(cancel), methods=["POST"]),
+    _route("GET", "/payment/static/{name}", static),
+    _route("GET", "/payment/{id}", page),
+    _route("POST", "/payment/{id}/pay", pay),
+    _route("POST", "/payment/{id}/decline", decline),
+    _route("POST", "/payment/{id}/cancel", cancel),
 ]

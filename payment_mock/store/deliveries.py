@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from payment_mock.store.transitions import LEASE_SECONDS, Delivery
+from payment_mock.store.changes import Delivery
 
 # SKIP LOCKED: two processes that look at once take different rows. The lease keeps others away while one is at it.
-_CLAIM = text(f"""
+_CLAIM = text("""
     WITH due AS (
         SELECT id FROM payments.deliveries WHERE status = 'pending' AND next_attempt_at <= now()
         ORDER BY next_attempt_at LIMIT :limit FOR UPDATE SKIP LOCKED
     ), leased AS (
-        UPDATE payments.deliveries d SET next_attempt_at = now() + interval '{LEASE_SECONDS} seconds'
+        UPDATE payments.deliveries d SET next_attempt_at = now() + make_interval(secs => :lease)
         FROM due WHERE d.id = due.id RETURNING d.id, d.event_id, d.url, d.attempts
     )
     SELECT leased.id, leased.event_id, leased.url, leased.attempts, e.type AS event_type, e.payload, e.session_id,
@@ -37,8 +37,9 @@ _RESEND = text("""
 """)
 
 
-async def claim(connection: AsyncConnection, limit: int) -> Sequence[Delivery]:
-    rows = (await connection.execute(_CLAIM, {"limit": limit})).mappings()
+async def claim(connection: AsyncConnection, limit: int, lease: float) -> Sequence[Delivery]:
+    """What is due, at most `limit` of it, for nobody else to take within `lease` seconds."""
+    rows = (await connection.execute(_CLAIM, {"limit": limit, "lease": lease})).mappings()
     return [Delivery(**row) for row in rows]
 
 

@@ -6,7 +6,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import text
@@ -16,27 +16,30 @@ from payment_mock.domain import errors
 
 # The first key of our advisory locks ("idem"); the second is a hash of the idempotency key. Two keys that share a
 # hash only make one of them wait for its retry; the unique row, not the lock, is what decides.
-_SPACE = 1768187245
-
-CLAIMED = f"""
-gate AS MATERIALIZED (
-    SELECT pg_try_advisory_xact_lock({_SPACE}, hashtext(CAST(:key AS text))) AS is_free
-), claimed AS (
+_LOCK = "pg_try_advisory_xact_lock(1768187245, hashtext(CAST(:key AS text)))"
+_ROW = """
     INSERT INTO payments.idempotency_keys (key, endpoint, fingerprint, status, body, request_id)
     SELECT CAST(:key AS text), CAST(:endpoint AS text), CAST(:fingerprint AS text), CAST(:answer_status AS smallint),
         CAST(:answer_body AS bytea), CAST(:request_id AS text)
-    FROM gate WHERE is_free
-    ON CONFLICT (key) DO NOTHING
-    RETURNING key
-)
 """
-_CLAIM = text(f"WITH {CLAIMED} SELECT key FROM claimed")
-_STORE = text(
-    "UPDATE payments.idempotency_keys SET status = CAST(:status AS smallint), body = CAST(:body AS bytea) "
-    "WHERE key = :key"
-)
+# For a statement that does its work only if the key is free, and stores the answer with it.
+CLAIMED = f"""
+gate AS MATERIALIZED (SELECT {_LOCK} AS is_free), claimed AS (
+    {_ROW} FROM gate WHERE is_free ON CONFLICT (key) DO NOTHING RETURNING key
+)"""
+_HOLD = text(f"SELECT {_LOCK}")
 _FIND = text("SELECT endpoint, fingerprint, status, body, request_id FROM payments.idempotency_keys WHERE key = :key")
+_STORE = text(f"{_ROW} ON CONFLICT (key) DO UPDATE SET status = excluded.status, body = excluded.body")
 _PRUNE = text("DELETE FROM payments.idempotency_keys WHERE created_at < now() - interval '24 hours'")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back to the client."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,50 +51,47 @@ class Key:
     fingerprint: str
     request_id: str
 
-    def claim(self, status: int | None = None, body: bytes | None = None) -> Mapping[str, Any]:
-        return {
-            "key": self.key,
-            "endpoint": self.endpoint,
-            "fingerprint": self.fingerprint,
-            "request_id": self.request_id,
-            "answer_status": status,
-            "answer_body": body,
-        }
+    def claim(self, answer: Answer) -> Mapping[str, Any]:
+        """The parameters of `CLAIMED`."""
+        used = {"endpoint": self.endpoint, "fingerprint": self.fingerprint, "request_id": self.request_id}
+        return {"key": self.key, **used, "answer_status": answer.status, "answer_body": answer.body}
 
 
-@dataclass(frozen=True, slots=True)
-class StoredAnswer:
-    status: int
-    body: bytes
-    original_request: str
+class Answered(Exception):
+    """The key has an answer already: it is this one."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
 
 
-async def claim(connection: AsyncConnection, key: Key) -> bool:
-    """Take the key for this transaction. False: it is answered already, or another request holds it."""
-    return await connection.scalar(_CLAIM, key.claim()) is not None
+async def hold(connection: AsyncConnection, key: Key) -> None:
+    """Take the key for this transaction. Raises `Answered`, or `StripeError` as `recall` does."""
+    is_free = await connection.scalar(_HOLD, {"key": key.key})
+    answer = await recall(connection, key)
+    if answer is not None:
+        raise Answered(answer)
+    if not is_free:
+        raise errors.idempotency_in_use(key.key)
 
 
-async def store(connection: AsyncConnection, key: Key, status: int, body: bytes) -> None:
-    await connection.execute(_STORE, {"key": key.key, "status": status, "body": body})
-
-
-async def is_known(connection: AsyncConnection, key: Key) -> bool:
-    return (await connection.execute(_FIND, {"key": key.key})).first() is not None
-
-
-async def recall(connection: AsyncConnection, key: Key) -> StoredAnswer:
-    """The stored answer of a key that could not be claimed.
-
-    Raises `StripeError`: 400 for other parameters or another endpoint, 409 while the first request is in flight.
-    """
+async def recall(connection: AsyncConnection, key: Key) -> Answer | None:
+    """The stored answer. Raises `StripeError` (400) for other parameters or another endpoint."""
     row = (await connection.execute(_FIND, {"key": key.key})).first()
     if row is None:
-        raise errors.idempotency_in_use(key.key)
+        return None
     if row.endpoint != key.endpoint:
-        raise errors.idempotency_other_endpoint(key.key, row.endpoint, key.endpoint)
+        raise errors.idempotency_mismatch(key.key, "endpoint")
     if row.fingerprint != key.fingerprint:
         raise errors.idempotency_mismatch(key.key)
-    return StoredAnswer(row.status, bytes(row.body), row.request_id)
+    again = {"stripe-should-retry": "false"} if row.status >= 500 else {}
+    headers = {"idempotent-replayed": "true", "original-request": row.request_id, **again}
+    return Answer(row.status, bytes(row.body), headers)
+
+
+async def store(connection: AsyncConnection, key: Key, answer: Answer) -> None:
+    """Remember an answer, in the place of one that was there."""
+    await connection.execute(_STORE, key.claim(answer))
 
 
 async def prune(connection: AsyncConnection) -> None:

@@ -83,6 +83,18 @@ FIELD_PAY = (
         tests="test_a_signed_event_that_is_not_needed_is_taken_with_a_line",
     ),
     bug(
+        "a-lease-ends-soon",
+        Code("Settings.delivery_lease", "2 * self.webhook_timeout", "20000.0"),
+        breaks="an event that a dying payment service had in hand would reach the shop hours later",
+        tests="test_what_a_killed_process_had_in_hand_is_sent_by_another_once_its_lease_is_over",
+    ),
+    bug(
+        "the-payment-services-heads-are-bounded",
+        Code("LimitedHttp._take", "self._head > MAX_HEAD_BYTES", "False"),
+        breaks="one connection could fill the payment service's memory",
+        tests="test_the_payment_service_reads_a_head_below_the_bound_each_time",
+    ),
+    bug(
         "charged-in-whole-units",
         Code("currencies", "_row(code, 2, 0, 100)", "_row(code, 0, 0, 1)"),
         breaks="5,000 Uganda shillings would be shown as 500,000",

@@ -17,6 +17,7 @@ import uvicorn
 
 from payment_mock.app import create_app
 from payment_mock.faults.replies import expose_connection
+from payment_mock.protocol import LimitedHttp
 from payment_mock.settings import load_settings
 from stack.ports import free_ports
 
@@ -34,11 +35,11 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serve(app: Any, port: int = 0) -> AsyncIterator[str]:
+async def serve(app: Any, port: int = 0, protocol: type = LimitedHttp) -> AsyncIterator[str]:
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
+        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1, http=protocol)
         server = _Server(config)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         await eventually(lambda: _started(server))
@@ -172,7 +173,9 @@ async def until_ready(url: str, path: str = "/readyz") -> None:
 
 
 @contextlib.asynccontextmanager
-async def in_process(database_url: str, webhook_url: str, **settings: Any) -> AsyncIterator[str]:
+async def in_process(
+    database_url: str, webhook_url: str, *, protocol: type = LimitedHttp, **settings: Any
+) -> AsyncIterator[str]:
     """The service in this process, ready to use."""
     port = free_port()
     ours = {
@@ -183,6 +186,6 @@ async def in_process(database_url: str, webhook_url: str, **settings: Any) -> As
         "PAYMENT_POLL_INTERVAL": 0.2,
     }
     loaded = load_settings(**{**ours, **settings})
-    async with serve(expose_connection(create_app(loaded)), port) as url:
+    async with serve(expose_connection(create_app(loaded)), port, protocol) as url:
         await until_ready(url)
         yield url

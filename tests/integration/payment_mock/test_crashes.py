@@ -17,6 +17,7 @@ from tests.integration.payment_mock.serving import (
     Process,
     Receiver,
     free_port,
+    in_process,
     serve,
     start_process,
     until_ready,
@@ -192,3 +193,25 @@ async def test_a_wrong_setting_ends_the_start_with_its_name(name: str, value: st
     assert process.returncode == 2
     assert name in said.decode()
     assert "hidden" not in said.decode()
+
+
+async def test_what_a_killed_process_had_in_hand_is_sent_by_another_once_its_lease_is_over(
+    database_server: DatabaseServer,
+) -> None:
+    """Nobody starts the killed one again, which would send it at once: the lease alone frees what it had taken."""
+    gate = asyncio.Event()
+    receiver = Receiver(gate=gate)
+    async with database_server.empty() as database_url, serve(receiver) as address:
+        engine = create_async_engine(database_url.replace("postgresql://", "postgresql+asyncpg://"))
+        async with in_process(database_url, f"{address}/hook", PAYMENT_WEBHOOK_TIMEOUT=1):
+            doomed = await start_process(database_url, free_port(), f"{address}/hook", PAYMENT_WEBHOOK_TIMEOUT="1")
+            try:
+                await until_ready(doomed.url)
+                async with merchant_at(doomed.url, engine) as merchant:
+                    paid = await merchant.paid()
+                await receiver.wait_for(paid.id)
+            finally:
+                await doomed.kill()
+            gate.set()
+            await receiver.wait_for(paid.id, 2)
+        await engine.dispose()

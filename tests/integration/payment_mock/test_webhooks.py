@@ -168,10 +168,10 @@ async def test_two_that_claim_at_once_get_different_deliveries_and_do_not_wait(d
                 )
             )
         async with asyncio.timeout(5), engine.begin() as one, engine.begin() as other:
-            claimed = [*await claim(one, 1), *await claim(other, 1)]
+            claimed = [*await claim(one, 1, 20), *await claim(other, 1, 20)]
         assert {delivery.event_id for delivery in claimed} == {"evt_1", "evt_2"}
         async with engine.begin() as later:
-            assert await claim(later, 10) == [], "both are leased"
+            assert await claim(later, 10, 20) == [], "both are leased"
         await engine.dispose()
 
 

@@ -4,15 +4,14 @@ import time
 
 import pytest
 import stripe
-from alembic.script import ScriptDirectory
 
 from payment_mock.domain import ids
 from payment_mock.domain.errors import StripeError
 from payment_mock.domain.money import money
-from payment_mock.domain.session import Session
+from payment_mock.domain.objects import Session
 from payment_mock.domain.urls import check_webhook_url, fill_in
-from payment_mock.faults.rules import Rule, Subject
-from payment_mock.migrate import HEAD, alembic_config
+from payment_mock.faults.rules import Match, Rule, Subject
+from payment_mock.migrate import FILES, HEAD
 from payment_mock.outbox.signature import signature_header
 from payment_mock.settings import WrongSettings, load_settings
 
@@ -85,7 +84,7 @@ def test_the_deadline_is_the_earlier_limit(pay_by: str, deadline: int) -> None:
 
 
 def test_a_rule_fits_when_all_it_names_is_equal() -> None:
-    rule = Rule(1, "webhook", "lose", 1, 0, 0, None, None, {"order_id": "o", "event_type": "t"})
+    rule = Rule(id=1, fired=0, point="webhook", action="lose", match=Match(order_id="o", event_type="t"))
     assert rule.fits(Subject(order_id="o", event_type="t", session_id="any"))
     assert not rule.fits(Subject(order_id="o", event_type="other"))
     assert not rule.fits(Subject())
@@ -108,5 +107,6 @@ def test_events_go_to_the_gateways_port_unless_told_otherwise() -> None:
     )
 
 
-def test_the_head_that_the_fast_start_knows_is_alembics() -> None:
-    assert ScriptDirectory.from_config(alembic_config()).get_current_head() == HEAD
+def test_the_migrations_are_numbered_without_a_gap() -> None:
+    assert list(FILES) == [f"{number:04}" for number in range(1, len(FILES) + 1)]
+    assert list(FILES)[-1] == HEAD

@@ -1,0 +1,204 @@
+"""What a request may say: Stripe's parameters as models, and what breaks one as Stripe's error, which names it
+(docs.stripe.com/api/checkout/sessions/create and siblings). Values come as text, arrays as numbered keys (`form`)."""
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import PydanticCustomError
+
+from payment_mock.domain import errors, form
+from payment_mock.domain.money import MOST_OF_ALL
+from payment_mock.domain.objects import Page
+from payment_mock.domain.urls import is_address
+
+_INTEGER = re.compile(r"-?[0-9]{1,12}")
+_CODES = ("parameter_invalid_integer", "url_invalid", "email_invalid")  # of ours, which are also Stripe's
+
+
+def _refuse(kind: str, told: str) -> PydanticCustomError:
+    return PydanticCustomError(kind, "{told}", {"told": told})
+
+
+def _integer(value: Any) -> int:
+    if not isinstance(value, str) or not _INTEGER.fullmatch(value):
+        raise _refuse("parameter_invalid_integer", f"Invalid integer: {value}")
+    return int(value)
+
+
+def _array(value: Any) -> list[Any]:
+    if not isinstance(value, dict):
+        raise _refuse("array", "Invalid array")
+    numbers = [key for key in value if key != ""]
+    if not all(key.isascii() and key.isdigit() and len(key) < 6 for key in numbers):
+        raise _refuse("array", "Invalid array")
+    return [*value.get("", ()), *(value[key] for key in sorted(numbers, key=int))]
+
+
+def _email(value: str) -> str | None:
+    if value and ("@" not in value.strip("@") or " " in value):
+        raise _refuse("email_invalid", f"Invalid email address: {value}")
+    return value or None
+
+
+def _address(value: str) -> str:
+    if not is_address(value):
+        raise _refuse("url_invalid", "Not a valid URL")
+    return value
+
+
+def _expandable(*known: str, below: str = "") -> AfterValidator:
+    def check(paths: list[str]) -> list[str]:
+        for path in paths:
+            if path.removeprefix(below) not in known or not path.startswith(below):
+                raise _refuse("expand", f"This property cannot be expanded ({path}).")
+        return [path.removeprefix(below) for path in paths]
+
+    return AfterValidator(check)
+
+
+Text = Annotated[str, StringConstraints(max_length=5000)]
+Integer = Annotated[int, BeforeValidator(_integer)]
+Amount = Annotated[Integer, Field(ge=1, le=MOST_OF_ALL)]
+Address = Annotated[Text, AfterValidator(_address)]
+Strings = Annotated[list[str], BeforeValidator(_array)]
+Metadata = Annotated[
+    dict[Annotated[str, StringConstraints(max_length=40)], Annotated[str, StringConstraints(max_length=500)]],
+    BeforeValidator(lambda value: {} if value == "" else value),
+    Field(max_length=50),
+    AfterValidator(lambda values: {name: value for name, value in values.items() if value}),
+]
+SESSION_PATHS = ("payment_intent", "payment_intent.latest_charge", "line_items")
+
+
+class Params(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def of(cls, given: form.Params) -> Self:
+        """Raises `StripeError` (400) that names the parameter."""
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            raise _refusal(error) from None
+
+
+def _refusal(error: ValidationError) -> errors.StripeError:
+    found = error.errors(include_url=False, include_input=False)
+    first = min(found, key=lambda each: each["type"] != "extra_forbidden")
+    outer, *inner = [part for part in first["loc"] if part != "[key]"]
+    name = f"{outer}{''.join(f'[{part}]' for part in inner)}"
+    match first["type"]:
+        case "missing":
+            return errors.missing(name)
+        case "extra_forbidden":
+            return errors.unknown(name)
+    code = first["type"] if first["type"] in _CODES else None
+    told = first["msg"] if code else f"Invalid {name}: {first['msg']}"
+    return errors.invalid_request(told, param=name, code=code)
+
+
+class _ProductData(Params):
+    name: Annotated[str, StringConstraints(min_length=1, max_length=250)]
+    description: Text | None = None
+    images: Strings = []
+    metadata: Metadata = {}
+
+
+class _PriceData(Params):
+    currency: Annotated[str, StringConstraints(to_lower=True, pattern=r"^[A-Za-z]{3}\z")]
+    unit_amount: Annotated[Integer, Field(ge=0, le=MOST_OF_ALL)]
+    product_data: _ProductData
+    tax_behavior: Text | None = None
+
+
+class _LineItem(Params):
+    price_data: _PriceData
+    quantity: Annotated[Integer, Field(ge=1, le=999_999)]
+
+
+class _IntentData(Params):
+    metadata: Metadata = {}
+    description: Text | None = None
+
+
+class NewSession(Params):
+    mode: Literal["payment"]  # all that this simulator supports
+    line_items: Annotated[list[_LineItem], BeforeValidator(_array), Field(min_length=1, max_length=100)]
+    success_url: Address
+    cancel_url: Address | None = None
+    client_reference_id: Annotated[str, StringConstraints(max_length=200)] | None = None
+    metadata: Metadata = {}
+    expires_at: Integer | None = None
+    payment_method_types: Annotated[list[Literal["card", "link"]], BeforeValidator(_array)] = []
+    customer_email: Annotated[str, StringConstraints(max_length=800), AfterValidator(_email)] | None = None
+    payment_intent_data: _IntentData = _IntentData()
+    expand: Annotated[Strings, _expandable(*SESSION_PATHS)] = []
+    locale: Text | None = None
+    submit_type: Text | None = None
+
+
+class Expand(Params):
+    """Of a session."""
+
+    expand: Annotated[Strings, _expandable(*SESSION_PATHS)] = []
+
+
+class ExpandIntent(Params):
+    expand: Annotated[Strings, _expandable("latest_charge")] = []
+
+
+class NewRefund(Params):
+    payment_intent: Text | None = None
+    charge: Text | None = None
+    amount: Amount | None = None
+    reason: Literal["duplicate", "fraudulent", "requested_by_customer"] | None = None
+    metadata: Metadata = {}
+    expand: Strings = []
+
+
+class _Span(Params):
+    gt: Integer | None = None
+    gte: Integer | None = None
+    lt: Integer | None = None
+    lte: Integer | None = None
+
+
+def _span(value: Any) -> Any:
+    """`created=…` is the same as from there to there."""
+    return value if isinstance(value, dict) else {"gte": value, "lte": value}
+
+
+class Listed(Params):
+    limit: Annotated[Integer, Field(ge=1, le=100)] = 10
+    starting_after: Text | None = None
+
+    @property
+    def page(self) -> Page:
+        return Page(self.limit, self.starting_after)
+
+
+class ListedSessions(Listed):
+    status: Literal["open", "complete", "expired"] | None = None
+    payment_intent: Text | None = None
+    created: Annotated[_Span, BeforeValidator(_span)] = _Span()
+    expand: Annotated[Strings, _expandable(*SESSION_PATHS, below="data.")] = []
+
+    @property
+    def page(self) -> Page:
+        of = self.created
+        since = max((at for at in (of.gte, None if of.gt is None else of.gt + 1) if at is not None), default=None)
+        until = min((at for at in (of.lt, None if of.lte is None else of.lte + 1) if at is not None), default=None)
+        return Page(self.limit, self.starting_after, since, until)
+
+
+class ListedRefunds(Listed):
+    payment_intent: Text | None = None
+    charge: Text | None = None
+
+
+class ListedEvents(Listed):
+    """`type` or `types[]`, with a trailing `*` left to real Stripe."""
+
+    type: Text | None = None
+    types: Strings = []

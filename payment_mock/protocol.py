@@ -1,0 +1,96 @@
+"""HTTP/1.1 with bounds on what nobody has asked for yet: how large a request's head may be, and how long it may take to
+send a request. Else one connection could fill the memory, and half-sent requests hold every descriptor."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD_BYTES = 64 * 1024
+_REFUSAL = b"HTTP/1.1 %s\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+class Overlong(Exception):
+    """Raised inside the parser, which then reads no further."""
+
+
+class LimitedHttp(HttpToolsProtocol):
+    head_seconds, body_seconds, linger_seconds = 10.0, 30.0, 1.0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head = self._untold = 0  # bytes of this head that the parser has told of, and that it has not
+        self._is_in_body = self._is_refused = False
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        super().connection_made(transport)
+        self._limit(self.head_seconds)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._limit(None)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return
+        if self._deadline is None:
+            self._limit(self.head_seconds)
+        self._untold += len(data)
+        super().data_received(data)
+        if self._head + self._untold > MAX_HEAD_BYTES:
+            self._refuse(b"431 Request Header Fields Too Large")
+
+    def on_url(self, url: bytes) -> None:
+        self._take(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._take(len(name) + len(value) + 4)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._head = self._untold = 0
+        self._is_in_body = True
+        self._limit(self.body_seconds)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._untold = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._untold, self._is_in_body = 0, False
+        self._limit(None)
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """uvicorn's answer to whatever the parser refuses."""
+        self._refuse(b"431 Request Header Fields Too Large" if self._head > MAX_HEAD_BYTES else b"400 Bad Request")
+
+    def _take(self, size: int) -> None:
+        self._head, self._untold = self._head + size, 0
+        if self._head > MAX_HEAD_BYTES:
+            raise Overlong
+
+    def _limit(self, seconds: float | None) -> None:
+        """What is being sent must be whole in so many seconds; None: nothing is being sent."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = (
+            None if seconds is None else self.loop.call_later(seconds, self._refuse, b"408 Request Timeout")
+        )
+
+    def _refuse(self, status: bytes) -> None:
+        if self._is_refused:
+            return
+        self._is_refused = True
+        self._limit(None)
+        is_busy = self.cycle is not None and not self.cycle.response_complete
+        if is_busy == self._is_in_body and not (is_busy and self.cycle.response_started):
+            self.transport.write(_REFUSAL % status)  # else it would fall into another answer, or behind it
+        if is_busy:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        # What still comes is dropped: a socket closed over it would take the answer back.
+        self.loop.call_later(self.linger_seconds, self.transport.close)

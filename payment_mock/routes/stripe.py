@@ -1,0 +1,174 @@
+"""Stripe's API, as far as the simulator has it (docs.stripe.com/api): one handler a route, which reads the parameters,
+has the service do it, and shows the object."""
+
+from functools import partial
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.requests import Request
+
+from payment_mock.domain import errors, wire
+from payment_mock.domain.creation import session_of
+from payment_mock.domain.objects import Session
+from payment_mock.domain.params import (
+    Expand,
+    ExpandIntent,
+    ListedEvents,
+    ListedRefunds,
+    ListedSessions,
+    NewRefund,
+    NewSession,
+)
+from payment_mock.http import query, read_form, stripe_route
+from payment_mock.service import Run, Service
+from payment_mock.store import idempotency
+from payment_mock.store.idempotency import Answer
+from payment_mock.store.objects import EVENTS, REFUNDS, SESSIONS
+
+_SESSIONS = "/v1/checkout/sessions"
+
+
+async def create_session(service: Service, request: Request) -> Answer:
+    params, key = await read_form(request)
+    try:
+        new = NewSession.of(params)
+        session = session_of(new)
+    except errors.StripeError:
+        # A repeat gets the first one's answer, though `expires_at` has come too near meanwhile.
+        if key is not None:
+            async with service.database.single() as connection:
+                if (known := await idempotency.recall(connection, key)) is not None:
+                    return known
+        raise
+    return await service.create(session, new.expand, key)
+
+
+async def retrieve_session(service: Service, request: Request) -> wire.Json:
+    expand = Expand.of(query(request)).expand
+    find = partial(SESSIONS.get, value=request.path_params["id"], param="session")
+    async with service.operation("retrieve", find) as run:
+        session = await find(run.connection)
+    return wire.session_object(await service.faults.report(session), service.settings.public_url, expand)
+
+
+async def line_items(service: Service, request: Request) -> wire.Json:
+    return wire.line_items_object(await service.find(request.path_params["id"]))
+
+
+async def expire_session(service: Service, request: Request) -> Answer:
+    params, key = await read_form(request)
+    expand, session_id = Expand.of(params).expand, request.path_params["id"]
+
+    async def work(run: Run) -> wire.Json:
+        expired = await run.change(session_id, service.provider.expire)
+        return wire.session_object(expired.session, service.settings.public_url, expand)
+
+    return await service.answer("expire", partial(SESSIONS.get, value=session_id, param="session"), key, work)
+
+
+async def list_sessions(service: Service, request: Request) -> wire.Json:
+    wanted = ListedSessions.of(query(request))
+    async with service.operation("list") as run:
+        status, intent = [wanted.status], [wanted.payment_intent]
+        found, has_more = await SESSIONS.page(run.connection, wanted.page, status=status, payment_intent=intent)
+    shown = [await service.faults.report(session) for session in found]
+    data = [wire.session_object(session, service.settings.public_url, wanted.expand) for session in shown]
+    return wire.list_object(data, _SESSIONS, has_more=has_more)
+
+
+async def payment_intent(service: Service, request: Request) -> wire.Json:
+    """Exists from the first attempt to pay on; `expand[]=latest_charge` is understood."""
+    expand = ExpandIntent.of(query(request)).expand
+    async with service.database.single() as connection:
+        return wire.payment_intent_object(await _of_intent(connection, request.path_params["id"]), bool(expand))
+
+
+async def charge(service: Service, request: Request) -> wire.Json:
+    async with service.database.single() as connection:
+        return wire.charge_object(await _of_charge(connection, request.path_params["id"]))
+
+
+async def create_refund(service: Service, request: Request) -> Answer:
+    params, key = await read_form(request)
+    new = NewRefund.of(params)
+    if new.payment_intent is None and new.charge is None:
+        raise errors.invalid_request(
+            "One of the following params should be provided for this request: payment_intent or charge."
+        )
+
+    async def find(connection: AsyncConnection) -> Session:
+        if new.payment_intent is not None:
+            session = await _of_intent(connection, new.payment_intent, "payment_intent")
+            if new.charge not in (None, session.charge):
+                raise errors.no_such("charge", str(new.charge), "charge")
+            return session
+        return await _of_charge(connection, str(new.charge), "charge")
+
+    async def work(run: Run) -> wire.Json:
+        session = await find(run.connection)
+        step = partial(service.provider.refund, amount=new.amount, reason=new.reason, metadata=new.metadata)
+        made = await run.change(session.id, step)
+        assert made.refund is not None, "a refund that is not refused is made"
+        return wire.refund_object(made.refund)
+
+    return await service.answer("refund", find, key, work)
+
+
+async def retrieve_refund(service: Service, request: Request) -> wire.Json:
+    async with service.database.single() as connection:
+        return wire.refund_object(await REFUNDS.get(connection, request.path_params["id"]))
+
+
+async def list_refunds(service: Service, request: Request) -> wire.Json:
+    wanted = ListedRefunds.of(query(request))
+    async with service.database.single() as connection:
+        intent, charge = [wanted.payment_intent], [wanted.charge]
+        found, has_more = await REFUNDS.page(connection, wanted.page, payment_intent=intent, charge=charge)
+    return wire.list_object([wire.refund_object(one) for one in found], "/v1/refunds", has_more=has_more)
+
+
+async def retrieve_event(service: Service, request: Request) -> wire.Json:
+    async with service.database.single() as connection:
+        return await EVENTS.get(connection, request.path_params["id"])
+
+
+async def list_events(service: Service, request: Request) -> wire.Json:
+    wanted = ListedEvents.of(query(request))
+    async with service.database.single() as connection:
+        found, has_more = await EVENTS.page(connection, wanted.page, type=[*wanted.types, wanted.type])
+    return wire.list_object(found, "/v1/events", has_more=has_more)
+
+
+async def unrecognized(_: Service, request: Request) -> wire.Json:
+    """Whatever else Stripe has and the simulator has not."""
+    raise errors.invalid_request(f"Unrecognized request URL ({request.method}: {request.url.path}).", status=404)
+
+
+async def _of_intent(connection: AsyncConnection, value: str, param: str = "intent") -> Session:
+    session = await SESSIONS.find(connection, value, "payment_intent")
+    if session is None:
+        raise errors.no_such("payment_intent", value, param)
+    return session
+
+
+async def _of_charge(connection: AsyncConnection, value: str, param: str = "id") -> Session:
+    session = await SESSIONS.find(connection, value, "charge")
+    if session is None:
+        raise errors.no_such("charge", value, param)
+    return session
+
+
+routes = [
+    stripe_route("POST", _SESSIONS, create_session),
+    stripe_route("GET", _SESSIONS, list_sessions),
+    stripe_route("GET", f"{_SESSIONS}/{{id}}", retrieve_session),
+    stripe_route("GET", f"{_SESSIONS}/{{id}}/line_items", line_items),
+    stripe_route("POST", f"{_SESSIONS}/{{id}}/expire", expire_session),
+    stripe_route("GET", "/v1/payment_intents/{id}", payment_intent),
+    stripe_route("GET", "/v1/charges/{id}", charge),
+    stripe_route("POST", "/v1/refunds", create_refund),
+    stripe_route("GET", "/v1/refunds", list_refunds),
+    stripe_route("GET", "/v1/refunds/{id}", retrieve_refund),
+    stripe_route("GET", "/v1/events", list_events),
+    stripe_route("GET", "/v1/events/{id}", retrieve_event),
+    stripe_route("", "/v1/{rest:path}", unrecognized),
+]
