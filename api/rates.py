@@ -2,6 +2,7 @@
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 
 from api.problems import Problem
 
@@ -9,10 +10,13 @@ MAX_CLIENTS = 10_000  # remembered at a time; whoever was heard of longest ago i
 
 
 class Rate:
-    """A token bucket for each: `per_minute` at once, and as many again in each minute. 0 is no bound."""
+    """A token bucket for each: `per_minute` at once, and as many again in each minute. 0 is no bound.
 
-    def __init__(self, per_minute: int) -> None:
-        self._per_minute = per_minute
+    `clock` counts seconds, from any time on.
+    """
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_minute, self._clock = per_minute, clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def check(self, who: str, title: str) -> None:
@@ -23,13 +27,13 @@ class Rate:
 
     def count(self, who: str) -> None:
         """Take one out of the bucket, if there is one."""
-        self._buckets[who] = (max(self._tokens(who) - 1, 0), time.monotonic())
+        self._buckets[who] = (max(self._tokens(who) - 1, 0), self._clock())
         self._buckets.move_to_end(who)
         if len(self._buckets) > MAX_CLIENTS:
             self._buckets.popitem(last=False)
 
     def _tokens(self, who: str) -> float:
-        now = time.monotonic()
+        now = self._clock()
         tokens, since = self._buckets.get(who, (float(self._per_minute), now))
         return min(self._per_minute, tokens + (now - since) * self._per_minute / 60)
 

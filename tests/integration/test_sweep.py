@@ -149,18 +149,20 @@ async def test_the_listing_shows_settlements_too(rig: Rig) -> None:
     await eventually(is_listed, what="the settlement in the listing")
 
 
-async def test_parcels_do_not_wait_for_orphans(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+class OutOfTime:
+    """The worker stops before anything is handed over."""
+
+    async def settlement(self, _: object) -> None:
+        raise asyncio.CancelledError
+
+
+async def test_parcels_do_not_wait_for_orphans(rig: Rig) -> None:
     order = await awaiting(rig.engine, "parcel")
     async with rig.engine.begin() as connection:
         await orders.fulfil_order(connection, order.order_id, "pi_1", timedelta(0))
     key, _, _ = await rig.bought()
     await terminate(rig, key)
-    activities = SweepActivities(rig.engine, rig.temporal, Starter(rig.temporal), grace=0)
-
-    async def time_is_up(_: object) -> None:
-        raise asyncio.CancelledError
-
-    monkeypatch.setattr(activities, "_settle", time_is_up)
+    activities = SweepActivities(rig.engine, rig.temporal, OutOfTime(), grace=0)
     with pytest.raises(asyncio.CancelledError):
         await ActivityEnvironment().run(activities.sweep_orders)
     await rig.until(order.order_id, OrderStatus.DISPATCHED)

@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 import os
 import shutil
-import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
@@ -22,6 +21,7 @@ from payment_mock.database import Database
 from payment_mock.settings import load_settings
 from stack.stack import Stack
 from tests.support.databases import DatabaseServer, connected
+from tests.support.disks import small_disk
 from tests.support.eventually import eventually
 from tests.support.orders import on_hand, open_order
 from tests.support.rig import Rig, assembled
@@ -33,23 +33,6 @@ NO_ROOM = """
 """
 
 
-@contextlib.contextmanager
-def small_disk(path: Path, like: Path) -> Iterator[None]:
-    """A file system of 32 MB at `path`, for whom `like` belongs to."""
-    owner = like.stat()
-    path.mkdir()
-    options = f"size=32m,mode=700,uid={owner.st_uid},gid={owner.st_gid}"
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", path], capture_output=True, check=False)
-    if mounted.returncode:
-        pytest.skip("a disk of its own needs the right to mount one")
-    try:
-        (path / "tables").mkdir()
-        os.chown(path / "tables", owner.st_uid, owner.st_gid)
-        yield
-    finally:
-        subprocess.run(["umount", path], check=True)
-
-
 @pytest.fixture
 async def cramped(
     database_server: DatabaseServer, scratch: Path, temporal_server: Stack
@@ -58,7 +41,10 @@ async def cramped(
     disk = scratch / "small-disk"
     async with connected(database_server.url("postgres")) as owner:
         with small_disk(disk, like=Path(await owner.fetchval("SHOW data_directory"))):
-            await owner.execute(f"CREATE TABLESPACE small LOCATION '{disk}/tables'")
+            tables = disk / "tables"
+            tables.mkdir()
+            os.chown(tables, disk.stat().st_uid, disk.stat().st_gid)
+            await owner.execute(f"CREATE TABLESPACE small LOCATION '{tables}'")
             async with database_server.copy(options="TABLESPACE small") as url:
                 engine = create_engine(url, pool_timeout=60, connect_timeout=10)
                 async with assembled(url, engine, temporal_server) as rig:

@@ -88,11 +88,8 @@ ORDERS = (
     ),
     bug(
         "dispatch-guard",
-        Text(
-            "_DISPATCH_DUE",
-            "FROM due WHERE o.id = due.id AND o.status = 'fulfilled'",
-            "FROM shop.orders due WHERE o.id = due.id AND o.dispatch_due_at IS NOT NULL",
-        ),
+        Text("_DISPATCH_DUE", "status = 'fulfilled' AND dispatch_due_at", "dispatch_due_at"),
+        Text("_DISPATCH_DUE", "o.id = due.id AND o.status = 'fulfilled'", "o.id = due.id"),
         breaks="a refunded order would be dispatched",
         tests="test_a_refunded_order_is_not_dispatched_and_a_dispatched_one_only_once",
     ),

@@ -1,7 +1,5 @@
 """What `checkout up` refuses to start with: one clear sentence, and nothing left running."""
 
-# ruff: noqa: ASYNC240 - tests look at files, which nobody announces
-
 import asyncio
 import fcntl
 import os
@@ -17,6 +15,7 @@ from stack.errors import DataDirInUse, PortTaken, StackError
 from stack.ports import free_ports
 from stack.stack import Stack
 from stack.state import read_state
+from tests.support.disks import small_disk
 from tests.support.stack_up import up
 from tests.support.stacks import alive, data_dir
 
@@ -103,11 +102,11 @@ async def test_a_payment_service_of_ones_own_without_a_webhook_secret_is_refused
         await Stack(config).start()
 
 
-async def test_a_full_disk_is_refused_before_anything_is_written(place: Path, monkeypatch) -> None:
-    monkeypatch.setattr(preflight, "_NEEDED_BYTES", 10**18)
-    with pytest.raises(StackError, match="MB are free"):
-        await Stack(StackConfig.for_tests(place, parts=("postgres",))).start()
-    assert {file.name for file in place.iterdir()} == {"stack.lock"}
+async def test_a_full_disk_is_refused_before_anything_is_written(place: Path) -> None:
+    with small_disk(disk := place / "small"):
+        with pytest.raises(StackError, match="Only 33 MB are free"):
+            await Stack(StackConfig.for_tests(disk, parts=("postgres",))).start()
+        assert {file.name for file in disk.iterdir()} == {"stack.lock"}
 
 
 async def test_a_missing_program_is_named_with_the_way_to_get_it(place: Path, monkeypatch) -> None:
