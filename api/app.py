@@ -60,6 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
         temporal = await connect(settings, lazy=True, retries=BRIEF_RETRIES)
         try:
             async with WriteWatch(engine) as writing, OrderEventHub(engine) as events:
+                stopping.when_told(events.close)
                 app.state.gateway = Gateway(
                     settings=settings,
                     engine=engine,

@@ -56,19 +56,7 @@ class Orders:
         before = _decode(after) if after else None
         async with self._engine.connect() as connection:
             rows = await views.order_page(connection, status=status, search=search, before=before, limit=limit + 1)
-        page = [
-            OrderSummary(
-                order_id=row.id,
-                checkout_key=row.checkout_key,
-                status=row.status,
-                reason=row.reason,
-                amount_total=row.amount_total,
-                currency=row.currency,
-                created_at=row.created_at,
-                updated_at=row.updated_at,
-            )
-            for row in rows[:limit]
-        ]
+        page = [OrderSummary.model_validate(row, from_attributes=True) for row in rows[:limit]]
         has_more = len(rows) > limit
         return OrderPage(orders=page, next=_encode(page[-1].created_at, page[-1].order_id) if has_more else None)
 

@@ -9,11 +9,15 @@ import asyncio
 import json
 from typing import Any
 
+from prometheus_client import Counter
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 MAX_HEAD_BYTES = 64 * 1024  # request line and headers, and the trailers of a chunked body
 LINGER_SECONDS = 1.0  # what still comes is dropped unread: a socket closed over it would take the answer back
 MAX_PIPELINED = 16  # requests sent ahead on one connection
+
+
+REFUSED = Counter("checkout_http_refused_total", "Requests that were refused before any route saw them", ["status"])
 
 
 class Overlong(Exception):
@@ -110,6 +114,7 @@ class BoundedHttp(HttpToolsProtocol):
     def _refuse(self, status: int, code: str, title: str) -> None:
         """The last words on this connection, unless they would fall into the answer to another request."""
         self._is_refused = True
+        REFUSED.labels(status).inc()
         self._limit(None)
         is_busy = self.cycle is not None and not self.cycle.response_complete
         if is_busy == self._is_in_body and not (is_busy and self.cycle.response_started):

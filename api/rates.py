@@ -27,6 +27,8 @@ class Rate:
 
     def count(self, who: str) -> None:
         """Take one out of the bucket, if there is one."""
+        if not self._per_minute:
+            return
         self._buckets[who] = (max(self._tokens(who) - 1, 0), self._clock())
         self._buckets.move_to_end(who)
         if len(self._buckets) > MAX_CLIENTS:

@@ -208,7 +208,7 @@ class CatalogueProduct(ProductOut):
 
 
 class OrderSummary(BaseModel):
-    order_id: str
+    order_id: str = Field(validation_alias="id")
     checkout_key: str
     status: OrderStatus
     reason: Reason | None

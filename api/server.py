@@ -19,9 +19,6 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._application.state.stopping.tell()
-        gateway = getattr(self._application.state, "gateway", None)
-        if gateway is not None:
-            gateway.events.close()
         await super().shutdown(sockets)
 
 

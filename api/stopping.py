@@ -6,7 +6,7 @@ connect to the next process.
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -20,11 +20,17 @@ class Stopping:
 
     def __init__(self) -> None:
         self._told = asyncio.Event()
+        self._then: list[Callable[[], None]] = []
         self._handlers: set[asyncio.Task[object]] = set()
         self.is_over = False
 
+    def when_told(self, call: Callable[[], None]) -> None:
+        self._then.append(call)
+
     def tell(self) -> None:
         self._told.set()
+        for call in self._then:
+            call()
         asyncio.get_running_loop().call_later(PATIENCE, self._end)
 
     @property

@@ -144,6 +144,7 @@ async def test_a_head_below_the_bound_is_read_and_one_above_is_not(client: httpx
     assert (await client.get("/livez", headers={"X": "a" * (MAX_HEAD_BYTES - spare)})).status_code == 200
     refused = await client.get("/livez", headers={"X": "a" * MAX_HEAD_BYTES})
     assert refused.status_code == 431
+    assert 'checkout_http_refused_total{status="431"}' in (await client.get("/metrics")).text
     assert refused.headers["content-type"] == "application/problem+json"
 
 
