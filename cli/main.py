@@ -23,6 +23,7 @@ COMMANDS = {
     "orders": ("cli.orders:orders", "Look", "List orders, newest first."),
     "events": ("cli.events:events", "Look", "Show what happens to orders, as it happens."),
     "audit": ("cli.operator:audit", "Operate", "Check every promise on the live system."),
+    "doctor": ("cli.doctor:doctor", "Operate", "Examine a deployment, from the settings to the webhook."),
     "restock": ("cli.operator:restock", "Operate", "Add stock."),
     "write-off": ("cli.operator:write_off", "Operate", "Take broken or lost goods out of the stock."),
     "withdraw": ("cli.operator:withdraw", "Operate", "Sell a product no longer."),
@@ -76,11 +77,18 @@ def main() -> None:
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for as long as we live
         getattr(sys, name).reconfigure(errors="replace")
+    code: object = BROKEN
     try:
         app(prog_name="checkout")
+    except SystemExit as ended:
+        code = ended.code
     except OSError as error:  # of the last words; what a command has to say of its own failure is in `cli.output`
         sys.stderr.write(f"The output cannot be written: {error.strerror}\n")
-        sys.exit(BROKEN)
+    if "temporalio" in sys.modules:  # its runtime may abort while the interpreter is torn down (sdk-python issue 300)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else int(code is not None))
+    sys.exit(code)  # type: ignore[arg-type] # what `SystemExit` held
 
 
 if __name__ == "__main__":

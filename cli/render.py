@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from rich.console import Group, RenderableType
+from rich.console import Group, JustifyMethod, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -34,8 +34,12 @@ def money(document: Json, field: str = "amount_total") -> str:
     return format_money(int(document.get(field) or 0), str(document.get("currency") or ""))
 
 
-def facts(pairs: Iterable[tuple[str, RenderableType]]) -> Table:
-    """Names in front, values behind, no borders: for copying."""
+def facts(pairs: Iterable[tuple[str, RenderableType]]) -> RenderableType:
+    """Names in front, values behind, no borders: for copying, so what is text alone is not broken into lines."""
+    pairs = list(pairs)
+    if all(isinstance(value, str) for _, value in pairs):
+        width = max(len(name) for name, _ in pairs)
+        return Text("\n").join(Text.assemble((f"{name:<{width}}", "dim"), f"  {value}") for name, value in pairs)
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
@@ -47,7 +51,8 @@ def facts(pairs: Iterable[tuple[str, RenderableType]]) -> Table:
 def _table(*names: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in names:
-        table.add_column(name, justify="right" if name in {"#", "amount", "checked"} else "left", overflow="fold")
+        justify: JustifyMethod = "right" if name in {"#", "amount", "checked"} else "left"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=name == "order")
     return table
 
 
@@ -147,3 +152,14 @@ def audit(document: Json) -> RenderableType:
     outcomes = ", ".join(f"{count} {status}" for status, count in (document.get("outcomes") or {}).items())
     judgement = "every promise is kept" if document.get("ok") else "promises are BROKEN"
     return Group(table, "", Text(f"{document.get('orders')} orders ({outcomes or 'none'}): {judgement}"))
+
+
+def checks(document: Json) -> RenderableType:
+    """The doctor's findings, and what they come to."""
+    marks = {"ok": Text("✓", "green"), "wrong": Text("✗", "bold red"), "skipped": Text("-", "dim")}
+    table = Table.grid(padding=(0, 2))
+    for check in document["checks"]:
+        table.add_row(marks[check["state"]], str(check["name"]), Text(str(check["says"])))
+    wrong = sum(check["state"] == "wrong" for check in document["checks"])
+    verdict = "All is well." if document["ok"] else f"{wrong} of {len(document['checks'])} are not well."
+    return Group(table, "", Text(verdict))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -18,7 +19,7 @@ from db.seed import CATALOGUE
 _MIGRATION_LOCK = 0x5EED_C0DE
 
 
-def _alembic_config(connection: Connection) -> Config:
+def _alembic_config(connection: Connection | None = None) -> Config:
     config = Config()
     folder = str(Path(__file__).parent / "migrations")
     config.set_main_option("script_location", folder.replace("%", "%%"))  # it interpolates, as an .ini file does
@@ -34,7 +35,7 @@ async def migrate(engine: AsyncEngine) -> None:
     """Upgrade to the newest schema. A migration may take long: the server's limits are lifted, and `engine` had
     better have no `command_timeout`. Raises `SettingsError` for a database that cannot hold every text."""
     async with engine.begin() as connection:
-        await _refuse_other_encodings(connection)
+        await refuse_other_encodings(connection)
         await connection.execute(text("SET LOCAL statement_timeout = 0"))
         await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         await connection.execute(text("SET LOCAL lock_timeout = '60s'"))
@@ -43,7 +44,7 @@ async def migrate(engine: AsyncEngine) -> None:
         await connection.run_sync(_upgrade)
 
 
-async def _refuse_other_encodings(connection: AsyncConnection) -> None:
+async def refuse_other_encodings(connection: AsyncConnection) -> None:
     """Found out by the first customer whose name it cannot hold, it would be too late to change."""
     database, encoding = (
         await connection.execute(text("SELECT current_database(), current_setting('server_encoding')"))
@@ -53,6 +54,14 @@ async def _refuse_other_encodings(connection: AsyncConnection) -> None:
             f"DATABASE_URL: the database {database!r} is encoded in {encoding} and cannot hold every text. "
             "Make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
         )
+
+
+async def schema_versions(connection: AsyncConnection) -> tuple[str | None, str | None]:
+    """What the database has, None for nothing, and what this code wants."""
+    wanted = ScriptDirectory.from_config(_alembic_config()).get_current_head()
+    if await connection.scalar(text("SELECT to_regclass('shop.alembic_version')")) is None:
+        return None, wanted
+    return await connection.scalar(text("SELECT version_num FROM shop.alembic_version")), wanted
 
 
 async def seed(engine: AsyncEngine) -> int:

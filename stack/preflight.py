@@ -46,7 +46,7 @@ async def check_ports(config: StackConfig, *, after_crash: bool) -> None:
 async def check_own_servers(config: StackConfig) -> None:
     """Raises `StackError` when a server of the user's own cannot be used, or Stripe lacks a secret."""
     if config.database_url is not None:
-        await _check_database(config.database_url)
+        await check_database(config.database_url)
     if config.own_temporal:
         try:
             connection_settings()
@@ -70,7 +70,8 @@ async def check_own_servers(config: StackConfig) -> None:
         )
 
 
-async def _check_database(url: str) -> None:
+async def check_database(url: str) -> None:
+    """Raises `StackError`, in a sentence, when nobody can log in with `DATABASE_URL`."""
     shown = _without_password(url)
     try:
         connection = await asyncpg.connect(url, timeout=5)
