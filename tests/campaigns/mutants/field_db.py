@@ -63,7 +63,7 @@ FIELD_DB = (
     ),
     bug(
         "every-text-fits",
-        Code("_refuse_other_encodings", 'encoding != "UTF8"', "False"),
+        Code("refuse_other_encodings", 'encoding != "UTF8"', "False"),
         breaks="a shop would be set up that turns half the world's names away",
         tests="test_set_up_refuses_a_database_that_cannot_hold_every_text",
     ),
