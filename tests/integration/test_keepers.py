@@ -24,7 +24,6 @@ from db import orders
 from db.order_queries import UnsettledOrder
 from runtime.connection import connect
 from stack.stack import Stack
-from tests.integration.test_sweep import sweep, terminate
 from tests.support.orders import awaiting, open_order
 from tests.support.rig import TOKEN, Rig, gateway, settings_for
 from worker.activities.sweep import SweepActivities
@@ -50,10 +49,10 @@ async def unpause(client: Client, workflow_id: str) -> None:
 async def test_a_workflow_in_a_state_that_our_sdk_does_not_know_is_one_that_runs(rig: Rig) -> None:
     paused, order_id, session_id = await rig.bought()
     lost, lost_id, _ = await rig.bought()
-    await terminate(rig, lost)
+    await rig.terminate(lost)
     await pause(rig.temporal, paused)
 
-    assert (await sweep(rig)).settlements_started == 1
+    assert (await rig.sweep()).settlements_started == 1
     assert not await rig.is_known(settlement_workflow_id(session_id)), "the paused one has its workflow"
 
     audit = await rig.http.get("/admin/audit", headers=OPERATOR)
@@ -126,7 +125,7 @@ async def test_an_order_that_cannot_be_handed_on_holds_up_no_other(rig: Rig) -> 
     async with rig.engine.begin() as connection:
         await orders.record_session(connection, order.order_id, PaymentSession("cs_" + "x" * 1500, "https://pay"))
     await awaiting(rig.engine, "behind")
-    result = await sweep(rig)
+    result = await rig.sweep()
     assert (result.live_orders, result.settlements_started) == (2, 1)
     assert await rig.is_known(settlement_workflow_id("cs_behind"))
 
@@ -157,8 +156,8 @@ async def _empty(_: Client) -> set[str]:
 
 async def test_the_last_of_sixty_orders_is_looked_at_too(rig: Rig) -> None:
     begun = await asyncio.gather(*(rig.bought() for _ in range(60)))
-    await terminate(rig, begun[-1][0])
-    result: SweepResult = await sweep(rig)
+    await rig.terminate(begun[-1][0])
+    result: SweepResult = await rig.sweep()
     assert (result.live_orders, result.settlements_started) == (60, 1)
 
 

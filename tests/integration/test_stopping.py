@@ -18,8 +18,8 @@ from checkout.payments import PaymentSession
 from db import orders
 from stack.ports import free_ports
 from stack.stack import Stack
-from tests.integration.test_open_order import open_order
 from tests.support.eventually import eventually
+from tests.support.orders import open_order
 from tests.support.rig import TOKEN
 
 OPERATOR = {"Authorization": f"Bearer {TOKEN}"}

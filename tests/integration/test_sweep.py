@@ -7,7 +7,6 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.testing import ActivityEnvironment
 
-from checkout.contracts import SweepResult
 from checkout.errors import PaymentUnreachable
 from checkout.ids import settlement_workflow_id
 from checkout.orders import OrderStatus, Reason
@@ -18,35 +17,15 @@ from tests.support.orders import awaiting, scalar
 from tests.support.provider import always
 from tests.support.rig import Rig
 from tests.support.unhealthy_shop import run
-from worker.activities.sweep import BATCH, SweepActivities
+from worker.activities.sweep import SweepActivities
 from worker.keepers import running_workflows
-from worker.starting import Starter
-
-
-async def sweep(rig: Rig, grace: float = 0.0, batch: int = BATCH) -> SweepResult:
-    activities = SweepActivities(rig.engine, rig.temporal, Starter(rig.temporal), grace=grace, batch=batch)
-    return await ActivityEnvironment().run(activities.sweep_orders)
-
-
-async def terminate(rig: Rig, key: str) -> None:
-    """Until Temporal's listing, which lags, has noticed: first that it began, then that it ended."""
-
-    async def is_listed() -> bool:
-        return key in await running_workflows(rig.temporal)
-
-    async def is_gone() -> bool:
-        return not await is_listed()
-
-    await eventually(is_listed, what="the workflow in the listing")
-    await rig.temporal.get_workflow_handle(key).terminate()
-    await eventually(is_gone, what="the listing without the terminated workflow")
 
 
 async def test_a_paid_order_whose_workflow_was_terminated_is_fulfilled(rig: Rig) -> None:
     key, order_id, session_id = await rig.bought()
-    await terminate(rig, key)
+    await rig.terminate(key)
     rig.provider.pay(session_id)
-    assert (await sweep(rig)).settlements_started == 1
+    assert (await rig.sweep()).settlements_started == 1
     # At once, not at the order's deadline in a quarter of an hour: the event went down with the workflow.
     await rig.until(order_id, OrderStatus.FULFILLED, OrderStatus.DISPATCHED)
 
@@ -55,28 +34,28 @@ async def test_a_crowd_of_healthy_orders_does_not_hide_an_orphan(rig: Rig) -> No
     for _ in range(3):
         await rig.bought()
     key, _, _ = await rig.bought()
-    await terminate(rig, key)
-    assert (await sweep(rig, batch=1)).settlements_started == 1
+    await rig.terminate(key)
+    assert (await rig.sweep(batch=1)).settlements_started == 1
 
 
 async def test_an_order_that_is_looked_after_is_left_alone(rig: Rig) -> None:
     _, _, session_id = await rig.bought()
-    result = await sweep(rig)
+    result = await rig.sweep()
     assert (result.live_orders, result.settlements_started) == (1, 0)
     assert not await rig.is_known(settlement_workflow_id(session_id))
 
 
 async def test_an_order_that_a_settlement_looks_after_is_left_alone(rig: Rig) -> None:
     key, _, _ = await rig.bought()
-    await terminate(rig, key)
-    assert (await sweep(rig)).settlements_started == 1
-    assert (await sweep(rig)).settlements_started == 0
+    await rig.terminate(key)
+    assert (await rig.sweep()).settlements_started == 1
+    assert (await rig.sweep()).settlements_started == 0
 
 
 async def test_an_order_as_young_as_the_grace_is_left_alone(rig: Rig) -> None:
     key, _, _ = await rig.bought()
-    await terminate(rig, key)
-    assert (await sweep(rig, grace=60)).live_orders == 0
+    await rig.terminate(key)
+    assert (await rig.sweep(grace=60)).live_orders == 0
 
 
 async def owed(rig: Rig) -> tuple[str, str]:
@@ -98,8 +77,8 @@ async def owed(rig: Rig) -> tuple[str, str]:
 
 async def test_a_crowd_of_debts_does_not_hide_a_lost_one(rig: Rig) -> None:
     debts = [await owed(rig) for _ in range(2)]
-    await terminate(rig, settlement_workflow_id(debts[1][1]))
-    assert (await sweep(rig, batch=1)).settlements_started == 1
+    await rig.terminate(settlement_workflow_id(debts[1][1]))
+    assert (await rig.sweep(batch=1)).settlements_started == 1
     # To the end, or it would be the next test's provider that gives it back: they share the Temporal.
     rig.provider.fail.clear()
     for order_id, _ in debts:
@@ -108,20 +87,20 @@ async def test_a_crowd_of_debts_does_not_hide_a_lost_one(rig: Rig) -> None:
 
 async def test_money_that_is_owed_for_an_ended_order_is_given_back_though_its_settlement_is_lost(rig: Rig) -> None:
     order_id, session_id = await owed(rig)
-    await terminate(rig, settlement_workflow_id(session_id))
-    assert (await sweep(rig, grace=60)).settlements_started == 0
+    await rig.terminate(settlement_workflow_id(session_id))
+    assert (await rig.sweep(grace=60)).settlements_started == 0
     rig.provider.fail.clear()
-    assert (await sweep(rig)).settlements_started == 1
+    assert (await rig.sweep()).settlements_started == 1
     await rig.until(order_id, OrderStatus.REFUNDED)
     assert rig.provider.refunded.count(f"pi_{session_id}") == 1
-    assert (await sweep(rig)).settlements_started == 0
+    assert (await rig.sweep()).settlements_started == 0
 
 
 async def test_an_overdue_order_is_dispatched_by_the_sweep_as_well(rig: Rig) -> None:
     order = await awaiting(rig.engine, "parcel")
     async with rig.engine.begin() as connection:
         await orders.fulfil_order(connection, order.order_id, "pi_1", timedelta(0))
-    assert (await sweep(rig)).dispatched == 1
+    assert (await rig.sweep()).dispatched == 1
     await rig.until(order.order_id, OrderStatus.DISPATCHED)
 
 
@@ -130,18 +109,18 @@ async def test_an_order_whose_settlement_began_before_it_had_a_session_gets_no_s
     rig.provider.fail["create"] = always(PaymentUnreachable("away"))
     buying = asyncio.create_task(rig.buy("orphan"))
     await eventually(lambda: "create" in rig.provider.calls)
-    await terminate(rig, "orphan")
-    assert (await sweep(rig)).settlements_started == 1
+    await rig.terminate("orphan")
+    assert (await rig.sweep()).settlements_started == 1
     rig.provider.fail.clear()
     order_id = (await buying).json()["order_id"]
     await rig.until(order_id, OrderStatus.AWAITING_PAYMENT)
-    assert (await sweep(rig)).settlements_started == 0
+    assert (await rig.sweep()).settlements_started == 0
 
 
 async def test_the_listing_shows_settlements_too(rig: Rig) -> None:
     key, _, session_id = await rig.bought()
-    await terminate(rig, key)
-    assert (await sweep(rig)).settlements_started == 1
+    await rig.terminate(key)
+    assert (await rig.sweep()).settlements_started == 1
 
     async def is_listed() -> bool:
         return settlement_workflow_id(session_id) in await running_workflows(rig.temporal)
@@ -161,7 +140,7 @@ async def test_parcels_do_not_wait_for_orphans(rig: Rig) -> None:
     async with rig.engine.begin() as connection:
         await orders.fulfil_order(connection, order.order_id, "pi_1", timedelta(0))
     key, _, _ = await rig.bought()
-    await terminate(rig, key)
+    await rig.terminate(key)
     activities = SweepActivities(rig.engine, rig.temporal, OutOfTime(), grace=0)
     with pytest.raises(asyncio.CancelledError):
         await ActivityEnvironment().run(activities.sweep_orders)
@@ -196,7 +175,7 @@ async def test_a_checkout_that_was_restored_after_its_order_had_ended_ends_too(r
         return {key, live} <= await running_workflows(rig.temporal)
 
     await eventually(is_listed, what="the workflows in the listing")
-    await sweep(rig)
+    await rig.sweep()
     result = await asyncio.wait_for(rig.temporal.get_workflow_handle(key).result(), 20)
     assert result["status"] == (await rig.order(order_id)).status
     assert rig.provider.refunded == []

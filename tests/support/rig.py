@@ -18,8 +18,10 @@ import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import ActivityEnvironment
 
 from api.app import create_app
+from checkout.contracts import SweepResult
 from checkout.orders import Order, OrderStatus
 from db import order_queries
 from runtime.connection import connect
@@ -28,7 +30,10 @@ from stack.stack import Stack
 from tests.support.eventually import eventually
 from tests.support.patience import answered
 from tests.support.provider import FakeProvider
+from worker.activities.sweep import BATCH, SweepActivities
 from worker.app import Dependencies, create_worker
+from worker.keepers import running_workflows
+from worker.starting import Starter
 
 SECRET = "whsec_of_the_rig"
 TOKEN = "operator-of-the-rig"
@@ -93,6 +98,24 @@ class Rig:
         order = await eventually(look, what=f"the order being {' or '.join(statuses)}")
         assert order is not None
         return order
+
+    async def sweep(self, grace: float = 0.0, batch: int = BATCH) -> SweepResult:
+        """Look once for what nobody looks after, as the schedule does every few seconds."""
+        activities = SweepActivities(self.engine, self.temporal, Starter(self.temporal), grace=grace, batch=batch)
+        return await ActivityEnvironment().run(activities.sweep_orders)
+
+    async def terminate(self, key: str) -> None:
+        """Until Temporal's listing, which lags, has noticed: first that it began, then that it ended."""
+
+        async def is_listed() -> bool:
+            return key in await running_workflows(self.temporal)
+
+        async def is_gone() -> bool:
+            return not await is_listed()
+
+        await eventually(is_listed, what="the workflow in the listing")
+        await self.temporal.get_workflow_handle(key).terminate()
+        await eventually(is_gone, what="the listing without the terminated workflow")
 
     async def is_known(self, workflow_id: str) -> bool:
         """Whether Temporal has ever heard of the workflow, as far as it remembers."""

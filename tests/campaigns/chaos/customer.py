@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from tests.campaigns.chaos.verdicts import Violated, eventually
+from tests.campaigns.chaos.verdicts import Violated, in_time
 from tests.campaigns.chaos.world import World
 
 ENDS = frozenset({"dispatched", "rejected", "cancelled", "refunded"})
@@ -125,7 +125,7 @@ class Customer:
             return order if order["status"] in (statuses or ENDS) else None
 
         wanted = " or ".join(statuses or ENDS)
-        return await eventually(ask, self._within, f"order {self.answers and self.order_id} did not become {wanted}")
+        return await in_time(ask, self._within, f"order {self.answers and self.order_id} did not become {wanted}")
 
     async def check(self) -> None:
         """Everything this customer was told is still true. Raises `Violated`."""

@@ -10,7 +10,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from runtime.settings import DEVELOPMENT_STRIPE_KEY
 from tests.campaigns.chaos.customer import Customer
-from tests.campaigns.chaos.verdicts import eventually, expect
+from tests.campaigns.chaos.verdicts import expect, in_time
 from tests.campaigns.chaos.world import World
 
 
@@ -71,7 +71,7 @@ async def ended(world: World, workflow_id: str) -> None:
             return None if status is WorkflowExecutionStatus.RUNNING else True
         return None
 
-    await eventually(has_ended, 60, f"{workflow_id} still runs")
+    await in_time(has_ended, 60, f"{workflow_id} still runs")
 
 
 async def forget(world: World, workflow_id: str) -> None:
@@ -90,4 +90,4 @@ async def forget(world: World, workflow_id: str) -> None:
             raise
         return None
 
-    await eventually(is_gone, 60, f"{workflow_id} is not forgotten")
+    await in_time(is_gone, 60, f"{workflow_id} is not forgotten")

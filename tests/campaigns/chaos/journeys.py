@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from runtime.boundaries import Step
 from tests.campaigns.chaos.customer import Customer
 from tests.campaigns.chaos.interventions import ended, force_payment, give_back, pay_again, terminate
-from tests.campaigns.chaos.verdicts import eventually, expect
+from tests.campaigns.chaos.verdicts import expect, in_time
 from tests.campaigns.chaos.world import World
 
 HASTY = "hasty-gateway"
@@ -101,7 +101,7 @@ async def refund(trip: Trip) -> str:
         answer = await trip.world.http.post(url, headers=trip.world.operator, timeout=15)
         return str(answer.json()["status"]) if answer.status_code == 200 else None
 
-    expect(await eventually(ask, 60, "no refund") == "refunded", "the refund")
+    expect(await in_time(ask, 60, "no refund") == "refunded", "the refund")
     order = await customer.until("refunded")
     return f"{order['status']}:{order['reason']}"
 
@@ -156,7 +156,7 @@ async def second_session(trip: Trip) -> str:
         statement = f"SELECT count(*) FROM payments.ledger WHERE session_id = '{other}' AND kind = 'refund'"
         return True if int((await trip.world.query(statement))[0][0]) == 1 else None
 
-    await eventually(is_given_back, 60, "the second session's money was kept")
+    await in_time(is_given_back, 60, "the second session's money was kept")
     expect(await customer.pay(), "the payment to be taken")
     return str((await customer.until("dispatched"))["status"])
 
@@ -171,7 +171,7 @@ async def restock(trip: Trip) -> str:
         answer = await world.http.post(url, json={"sku": "pen", "quantity": 7}, headers=world.operator)
         return True if answer.status_code == 200 else None
 
-    await eventually(ask, 60, "no restock")
+    await in_time(ask, 60, "no restock")
     expect(await _movements(world) - before in (1, 2), "one restock, or two when the first one's answer was lost")
     return "restocked"
 
@@ -186,7 +186,7 @@ async def withdraw(trip: Trip) -> str:
             answer = await world.http.post(url, headers=world.operator)
             return True if answer.status_code == 200 else None
 
-        await eventually(ask, 60, f"no {call}")
+        await in_time(ask, 60, f"no {call}")
         listed = (await world.http.get(f"{world.gateway}/products")).json()["products"]
         expect(any(product["sku"] == "tote-bag" for product in listed) is sold, f"sold: {sold}")
     return "offered again"

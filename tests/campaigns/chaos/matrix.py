@@ -18,7 +18,7 @@ from datetime import datetime
 from runtime.boundaries import Boundary, Step
 from runtime.failpoints import Action
 from tests.campaigns.chaos.journeys import JOURNEY_OF, Trip
-from tests.campaigns.chaos.verdicts import eventually
+from tests.campaigns.chaos.verdicts import in_time
 from tests.campaigns.chaos.world import World
 from tests.campaigns.registry import STEPS, Process
 
@@ -129,5 +129,5 @@ async def moved_after(world: World, trip: Trip, moment: float) -> float | None:
         rows = await world.query("SELECT at FROM shop.order_events WHERE order_id = ANY($1) ORDER BY at", orders)
         return [row[0] for row in rows]
 
-    later = [at.timestamp() - moment for at in await eventually(ask, 10, "PostgreSQL is away")]
+    later = [at.timestamp() - moment for at in await in_time(ask, 10, "PostgreSQL is away")]
     return min((seconds for seconds in later if seconds > 0), default=None)

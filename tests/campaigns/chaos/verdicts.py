@@ -23,7 +23,7 @@ def expect(condition: object, what: str) -> None:
         raise Violated(f"expected {what}")
 
 
-async def eventually(ask: Callable[[], Coroutine[Any, Any, T | None]], within: float, otherwise: str) -> T:
+async def in_time(ask: Callable[[], Coroutine[Any, Any, T | None]], within: float, otherwise: str) -> T:
     """The first answer of `ask` that is not None; connection errors count as none. Raises `Violated(otherwise)`."""
     deadline = time.monotonic() + within
     while True:

@@ -27,7 +27,7 @@ from stack.probes import http_ok
 from stack.screen import Screen
 from stack.stack import Stack
 from tests.campaigns.chaos.armory import Armory
-from tests.campaigns.chaos.verdicts import Violated, Void, eventually
+from tests.campaigns.chaos.verdicts import Violated, Void, in_time
 from tests.support.proxy import TcpProxy
 
 # The campaign waits for what it causes, so everything that is only patience is short.
@@ -211,7 +211,7 @@ class World:
             answer = await self.http.get(f"{self.direct}/admin/audit", params={"grace": 0}, headers=self.operator)
             return dict(answer.json()) if answer.status_code == 200 else None
 
-        return await eventually(ask, 30, "the gateway gives no verdict")
+        return await in_time(ask, 30, "the gateway gives no verdict")
 
     async def quiet(self, within: float = 30.0) -> dict[str, Any]:
         """The clean verdict, once everything has come to rest. Raises `Violated` with what is still wrong then."""

@@ -13,8 +13,9 @@ import stripe
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from tests.integration.payment_mock.serving import KEY, Receiver, eventually, in_process, serve
+from tests.integration.payment_mock.serving import KEY, Receiver, in_process, serve
 from tests.support.databases import DatabaseServer
+from tests.support.eventually import eventually
 
 
 @dataclass

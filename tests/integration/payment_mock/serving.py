@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from payment_mock.faults.replies import expose_connection
 from payment_mock.protocol import LimitedHttp
 from payment_mock.settings import load_settings
 from stack.ports import free_ports
+from tests.support.eventually import eventually
 
 KEY = "sk_test_checkout_development"
 SECRET = "whsec_checkout_development"
@@ -52,13 +53,6 @@ async def serve(app: Any, port: int = 0, protocol: type = LimitedHttp) -> AsyncI
 
 async def _started(server: uvicorn.Server) -> bool:
     return server.started
-
-
-async def eventually(true: Callable[[], Awaitable[bool]], within: float = PATIENCE) -> None:
-    """Wait, with a limit, for what only asking can tell."""
-    async with asyncio.timeout(within):
-        while not await true():  # noqa: ASYNC110 - of another process there is nothing to await
-            await asyncio.sleep(0.01)
 
 
 def free_port() -> int:

@@ -9,7 +9,8 @@ import pytest
 import stripe
 
 from tests.integration.payment_mock.conftest import Merchant
-from tests.integration.payment_mock.serving import Receiver, eventually
+from tests.integration.payment_mock.serving import Receiver
+from tests.support.eventually import eventually
 
 
 async def get(merchant: Merchant, session_id: str) -> httpx.Response:

@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from payment_mock.migrate import migrate
 from payment_mock.store.deliveries import claim
 from tests.integration.payment_mock.conftest import Merchant, merchant_at
-from tests.integration.payment_mock.serving import SECRET, Receiver, eventually, in_process, serve
+from tests.integration.payment_mock.serving import SECRET, Receiver, in_process, serve
 from tests.support.databases import DatabaseServer
+from tests.support.eventually import eventually
 
 
 async def test_a_payment_is_announced_with_a_signature_the_library_accepts(

@@ -5,7 +5,7 @@ import asyncio
 from tests.campaigns.chaos.catalogue.row import Row
 from tests.campaigns.chaos.interventions import forget
 from tests.campaigns.chaos.journeys import Trip, cancel, pay
-from tests.campaigns.chaos.verdicts import eventually, expect
+from tests.campaigns.chaos.verdicts import expect, in_time
 
 
 async def fifty_clicks_at_once_make_one_order_and_identical_answers(trip: Trip) -> str:
@@ -50,7 +50,7 @@ async def the_answer_to_buy_is_lost_on_its_way(trip: Trip) -> str:
     customer = trip.customer()
     proxy.cut_after(0, to="client")
     buying = asyncio.ensure_future(customer.buy())
-    await eventually(lambda: _hit(trip, "cut"), 20, "no answer was cut off")
+    await in_time(lambda: _hit(trip, "cut"), 20, "no answer was cut off")
     await asyncio.sleep(0.5)
     proxy.pass_through()
     expect(await buying, "a session")
@@ -83,7 +83,7 @@ async def a_customer_who_pays_and_closes_the_browser_gets_the_goods(trip: Trip) 
         rows = await world.query("SELECT status FROM shop.orders WHERE id = $1", customer.order_id)
         return str(rows[0][0]) if rows[0][0] == "dispatched" else None
 
-    return await eventually(ask, 30, "the order was not dispatched")
+    return await in_time(ask, 30, "the order was not dispatched")
 
 
 async def the_gateway_half_closes_and_resets_while_customers_buy(trip: Trip) -> str:

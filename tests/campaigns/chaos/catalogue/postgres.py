@@ -7,7 +7,7 @@ from runtime.boundaries import Boundary, Step
 from runtime.failpoints import Action
 from tests.campaigns.chaos.catalogue.row import Row
 from tests.campaigns.chaos.journeys import Journey, Trip, cancel, late_money, pay
-from tests.campaigns.chaos.verdicts import eventually, expect
+from tests.campaigns.chaos.verdicts import expect, in_time
 from tests.campaigns.chaos.world import World
 
 
@@ -43,7 +43,7 @@ async def the_reply_to_the_commit_of_each_step_is_lost(trip: Trip) -> str:
         before = proxy.hits["cut"]
         # All that the worker still sends on this connection is COMMIT: it arrives, and the answer does not.
         proxy.cut_after(0, to="client")
-        await eventually(lambda: _more(proxy.hits["cut"], before), 10, "no reply was cut off")  # noqa: B023
+        await in_time(lambda: _more(proxy.hits["cut"], before), 10, "no reply was cut off")  # noqa: B023
         await asyncio.sleep(0.7)
         proxy.pass_through()
         ends.add(await travelling)

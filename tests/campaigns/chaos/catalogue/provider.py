@@ -5,7 +5,7 @@ import asyncio
 from tests.campaigns.chaos.catalogue.row import Row
 from tests.campaigns.chaos.interventions import force_payment
 from tests.campaigns.chaos.journeys import Journey, Trip, abandon, cancel, late_money, pay
-from tests.campaigns.chaos.verdicts import eventually, expect
+from tests.campaigns.chaos.verdicts import expect, in_time
 
 # point suffix, action, further parameters. Each is a way not to get an answer, before or after the deed.
 WRONG_ANSWERS: tuple[tuple[str, str, dict[str, object]], ...] = (
@@ -123,7 +123,7 @@ async def paid_while_the_closing_is_on_its_way(trip: Trip) -> str:
     held = await world.plant("expire.before", "hold", times=None)  # the worker's second attempt as well
     customer = trip.customer(gateway=trip.hasty)
     await customer.buy()
-    await eventually(lambda: _is_holding(trip, held), 20, "the closing did not come")
+    await in_time(lambda: _is_holding(trip, held), 20, "the closing did not come")
     expect(await customer.pay(), "the payment to be taken")
     await world.planted(held)  # which takes it away, and so lets go what is held
     return str((await customer.until("dispatched"))["status"])
@@ -136,7 +136,7 @@ async def closed_while_the_payment_is_on_its_way(trip: Trip) -> str:
     customer = trip.customer(gateway=trip.hasty)
     await customer.buy()
     paying = asyncio.ensure_future(customer.pay())
-    await eventually(lambda: _is_holding(trip, held), 20, "the payment did not come")
+    await in_time(lambda: _is_holding(trip, held), 20, "the payment did not come")
     order = await customer.until("cancelled")
     await world.http.post(f"{world.payment}/_faults/release", json={"id": held})
     expect(not await paying, "the payment to be refused")

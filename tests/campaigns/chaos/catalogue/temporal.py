@@ -9,7 +9,7 @@ from temporalio.service import RPCError
 from tests.campaigns.chaos.catalogue.row import Row
 from tests.campaigns.chaos.interventions import forget
 from tests.campaigns.chaos.journeys import Trip, orphan, orphan_without_news
-from tests.campaigns.chaos.verdicts import eventually, expect
+from tests.campaigns.chaos.verdicts import expect, in_time
 
 _RPC = timedelta(seconds=5)
 
@@ -84,7 +84,7 @@ async def down_when_the_webhook_comes(trip: Trip) -> str:
     await world.stack.stop_part("temporal")
     try:
         expect(await customer.pay(), "the payment to be taken")
-        await eventually(lambda: _was_refused(trip), 20, "the webhook was not refused")
+        await in_time(lambda: _was_refused(trip), 20, "the webhook was not refused")
         world.note("temporal stopped")
     finally:
         await world.stack.start_part("temporal")

@@ -7,7 +7,7 @@ from tests.campaigns.chaos.catalogue.row import Row
 from tests.campaigns.chaos.customer import Customer
 from tests.campaigns.chaos.interventions import forget
 from tests.campaigns.chaos.journeys import Trip, pay
-from tests.campaigns.chaos.verdicts import Void, eventually, expect
+from tests.campaigns.chaos.verdicts import Void, expect, in_time
 from tests.campaigns.chaos.world import World
 
 
@@ -109,7 +109,7 @@ async def nobody_at_home_when_they_come(trip: Trip) -> str:
     await world.stack.stop_part("gateway")
     try:
         await customer.pay()
-        await eventually(lambda: _was_tried(world), 20, "the webhook was not tried")
+        await in_time(lambda: _was_tried(world), 20, "the webhook was not tried")
         world.note("gateway stopped")
     finally:
         await world.stack.start_part("gateway")
@@ -145,7 +145,7 @@ async def _pay_foreign_session(world: World, key: str | None) -> None:
         rows = await world.query("SELECT kind FROM payments.ledger WHERE session_id = $1", session_id)
         return True if sorted(row[0] for row in rows) == ["charge", "refund"] else None
 
-    await eventually(is_given_back, 20, f"session {session_id} is not ours, was paid, and its money is kept")
+    await in_time(is_given_back, 20, f"session {session_id} is not ours, was paid, and its money is kept")
 
 
 async def _send(world: World, **webhook: Any) -> dict[str, Any]:
