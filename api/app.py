@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from api import codec_server, errors, openapi
-from api.audit import AUDIT_SECONDS
+from api.audit import AUDIT_SECONDS, CONNECTIONS, Auditor
 from api.catalogue import READERS, Catalogue
 from api.checkouts import Checkouts
 from api.events import OrderEventHub
@@ -52,7 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
         )
         auditing = create_engine(
             settings.database_url.get_secret_value(),
-            pool_size=1,
+            pool_size=CONNECTIONS,
             application_name="checkout-audit",
             pool_timeout=AUDIT_SECONDS,
             command_timeout=AUDIT_SECONDS + 5,
@@ -64,7 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
                 app.state.gateway = Gateway(
                     settings=settings,
                     engine=engine,
-                    auditing=auditing,
+                    auditor=Auditor(auditing, temporal),
                     temporal=temporal,
                     writing=writing,
                     catalogue=Catalogue(browsing),

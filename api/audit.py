@@ -1,46 +1,175 @@
-"""The audit of a live system: both ledgers from PostgreSQL, and the running workflows from Temporal."""
+"""The audit of a live system: both ledgers from PostgreSQL, and the running workflows from Temporal.
 
+One piece of work at a time in all of the shop, however many gateways there are and whoever asks; and an audit of
+everything rests as long as it works.
+"""
+
+import asyncio
 import contextlib
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from api.schemas import AuditOut, InvariantOut
+from api.problems import Problem
+from api.schemas import AuditOut, AuditProgress, InvariantOut
+from api.shared import Shared
 from checkout.ids import is_settlement
-from db.audit import Finding, audit_ledgers, outcomes, snapshot
+from db import audit, stock_audit
+from db.audit_turns import snapshot, the_whole
+from db.invariants import STOCK
 from db.order_queries import UnsettledOrder, ended_keys, live_orders
 from worker.keepers import is_looked_after, is_running, running_workflows
 
-AUDIT_SECONDS = 60.0  # each of its statements; `engine` must be as patient
+AUDIT_SECONDS = 20.0  # each of its statements; `engine` must be as patient
+CONNECTIONS = 3  # `engine` has: for who asks what is recent, for a piece of everything, to hold the lock of the whole
+_LIVE_GRACE = timedelta(seconds=5)
 _ONE_WORKFLOW = "Every live order has exactly one running workflow, an ended one none"
 _NOT_VACUOUS = "Something was there to check"
 
-
-async def audit(engine: AsyncEngine, client: Client, grace: timedelta) -> AuditOut:
-    """Check the invariants. `grace` is how long an order must have been left alone to count as quiet."""
-    async with snapshot(engine, AUDIT_SECONDS) as connection:
-        findings = await audit_ledgers(connection, grace)
-        counts = await outcomes(connection)
-        live = await live_orders(connection, max(grace, timedelta(seconds=5)))
-    findings.append(await _audit_workflows(engine, client, live))
-    total = sum(counts.values())
-    findings.append(Finding(11, _NOT_VACUOUS, total, []))
-    invariants = [
-        InvariantOut(number=f.number, name=f.name, ok=not f.violations, checked=f.checked, violations=f.violations)
-        for f in findings
-    ]
-    return AuditOut(
-        ok=all(invariant.ok for invariant in invariants),
-        checked_at=datetime.now(UTC),
-        orders=total,
-        invariants=invariants,
-        outcomes=counts,
-    )
+Value = TypeVar("Value")
 
 
-async def _audit_workflows(engine: AsyncEngine, client: Client, live: list[UnsettledOrder]) -> Finding:
+class Auditor:
+    """Wants an engine of its own for the life of the process."""
+
+    def __init__(self, engine: AsyncEngine, client: Client, *, patrol: int = audit.PATROL) -> None:
+        self._engine, self._client, self._patrol = engine, client, patrol
+        self._recent: Shared[AuditOut] = Shared()
+        self.last_of_everything: AuditOut | None = None
+
+    async def recent(self, grace: timedelta) -> AuditOut:
+        """Check what may have changed since it was last found in order (`db.audit`). Who asks while an audit is under
+        way shares the next one. `grace` is how long an order must have been left alone to count as quiet."""
+        return await self._recent.get(grace, lambda: self._audit_recent(grace))
+
+    async def _audit_recent(self, grace: timedelta) -> AuditOut:
+        found = audit.Found()
+        async with snapshot(self._engine, AUDIT_SECONDS) as connection:
+            agenda = await audit.agenda(connection, grace, self._patrol)
+            await audit.audit_orders(connection, agenda.orders, grace, found)
+            await audit.audit_standing(connection, grace, found)
+            seen = await audit.at_rest(connection, agenda.orders, grace)
+            live = await live_orders(connection, max(grace, _LIVE_GRACE))
+        async with self._engine.begin() as connection:
+            await audit.note(
+                connection, seen, found.wrong, read_to=agenda.ledger_read_to, patrolled=agenda.patrolled_to
+            )
+        return await self._verdict(found, live, whole=False, waiting=agenda.waiting)
+
+    async def everything(self, grace: timedelta) -> AuditOut:
+        """The verdict on everything. Raises as `whole` does."""
+        async for step in self.whole(grace):
+            if isinstance(step, AuditOut):
+                return step
+        raise AssertionError("an audit ends with its verdict")
+
+    async def begin(self, grace: timedelta) -> AsyncIterator[AuditProgress | AuditOut]:
+        """The steps of an audit of everything that has begun: what `whole` raises, this does."""
+        steps = self.whole(grace)
+        first = await anext(steps)
+
+        async def all_steps() -> AsyncIterator[AuditProgress | AuditOut]:
+            async with aclosing(steps):
+                yield first
+                async for step in steps:
+                    yield step
+
+        return all_steps()
+
+    async def whole(self, grace: timedelta) -> AsyncGenerator[AuditProgress | AuditOut]:
+        """Check everything, piece by piece: tells how far it is, and at last the verdict. Raises a 409 `Problem` when
+        one is under way, here or in another gateway. Whoever stops listening ends it."""
+        async with the_whole(self._engine) as is_mine:
+            if not is_mine:
+                raise Problem(
+                    409, "audit-running", "Everything is being audited already", headers={"Retry-After": "30"}
+                )
+            found = audit.Found()
+            async for progress in self._everything(grace, found):
+                yield progress
+        async with snapshot(self._engine, AUDIT_SECONDS) as connection:
+            await audit.audit_standing(connection, grace, found)
+            waiting = await audit.how_many_due(connection)
+            live = await live_orders(connection, max(grace, _LIVE_GRACE))
+        self.last_of_everything = await self._verdict(found, live, whole=True, waiting=waiting)
+        yield self.last_of_everything
+
+    async def _everything(self, grace: timedelta, found: audit.Found) -> AsyncIterator[AuditProgress]:
+        orders, sessions = await self._piece(audit.how_much)
+        yield AuditProgress(what="orders", done=0, of=orders)
+        after, done = "", 0
+        while ids := await self._piece(partial(audit.next_orders, after=after)):
+            await self._audit_piece(ids, grace, found)
+            after, done = ids[-1], done + len(ids)
+            yield AuditProgress(what="orders", done=done, of=max(done, orders))
+        after, done = "", 0
+        while True:
+            step = await self._piece(partial(audit.next_strays, after=after))
+            if step.last is None:
+                break
+            await self._audit_piece(step.strays, grace, found)
+            after, done = step.last, done + step.read
+            yield AuditProgress(what="payment sessions", done=done, of=max(done, sessions))
+        sums = await self._piece(stock_audit.begin)
+        while not sums.is_read:
+            await self._piece(partial(stock_audit.add_up, sums=sums))
+            yield AuditProgress(what="stock movements", done=sums.read_to, of=sums.end)
+        wrong = await self._piece(partial(stock_audit.differences, sums=sums))
+        found.add(4, STOCK, 0, wrong)
+
+    async def _audit_piece(self, orders: list[str], grace: timedelta, found: audit.Found) -> None:
+        if not orders:
+            return
+        piece = audit.Found()
+
+        async def look(connection: AsyncConnection) -> list[tuple[str, int]]:
+            await audit.audit_orders(connection, orders, grace, piece)
+            return await audit.at_rest(connection, orders, grace)
+
+        seen = await self._piece(look)
+        async with self._engine.begin() as connection:
+            await audit.note(connection, seen, piece.wrong)
+        found.merge(piece)
+
+    async def _piece(self, look: Callable[[AsyncConnection], Awaitable[Value]]) -> Value:
+        """One look in a snapshot of its own, and a rest as long as it took."""
+        began = time.monotonic()
+        async with snapshot(self._engine, AUDIT_SECONDS) as connection:
+            value = await look(connection)
+        await asyncio.sleep(time.monotonic() - began)
+        return value
+
+    async def _verdict(self, found: audit.Found, live: list[UnsettledOrder], *, whole: bool, waiting: int) -> AuditOut:
+        orders = sum(found.outcomes.values())
+        findings = [
+            *found.sorted(),
+            await _audit_workflows(self._engine, self._client, live),
+            audit.Finding(11, _NOT_VACUOUS, orders, []),
+        ]
+        return AuditOut(
+            ok=not any(finding.violations for finding in findings),
+            checked_at=datetime.now(UTC),
+            whole=whole,
+            orders=orders,
+            waiting=waiting,
+            invariants=[
+                InvariantOut(
+                    number=f.number, name=f.name, ok=not f.violations, checked=f.checked, violations=f.violations
+                )
+                for f in findings
+            ],
+            outcomes=dict(sorted(found.outcomes.items())),
+        )
+
+
+async def _audit_workflows(engine: AsyncEngine, client: Client, live: list[UnsettledOrder]) -> audit.Finding:
     """The listing may lag behind, so whatever looks wrong in it is asked for by id before it counts."""
     listed = await running_workflows(client)
     violations = []
@@ -58,7 +187,7 @@ async def _audit_workflows(engine: AsyncEngine, client: Client, live: list[Unset
         violations += [
             f"the order of key {key} has ended, its workflow runs on until the next sweep" for key in running
         ]
-    return Finding(10, _ONE_WORKFLOW, len(live) + len(unexpected), violations)
+    return audit.Finding(10, _ONE_WORKFLOW, len(live) + len(unexpected), violations)
 
 
 async def _is_running(client: Client, workflow_id: str) -> bool:

@@ -234,13 +234,27 @@ class InvariantOut(BaseModel):
 
 
 class AuditOut(BaseModel):
-    """The auditor's verdict on both ledgers, read in one snapshot."""
+    """The auditor's verdict on both ledgers.
+
+    `orders` were looked at: all if `whole`, else those that may have changed since they were last found in order;
+    `outcomes` counts how they ended. `waiting` are due to be looked at, and were too many for this time.
+    """
 
     ok: bool
     checked_at: datetime
+    whole: bool
     orders: int
+    waiting: int
     invariants: list[InvariantOut]
     outcomes: dict[str, int]
+
+
+class AuditProgress(BaseModel):
+    """How far an audit of everything is."""
+
+    what: Literal["orders", "payment sessions", "stock movements"]
+    done: int
+    of: int
 
 
 class ProblemOut(BaseModel):

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
+from api.audit import Auditor
 from api.catalogue import Catalogue
 from api.checkouts import Checkouts
 from api.events import OrderEventHub
@@ -23,8 +24,7 @@ from runtime.settings import Settings
 class Gateway:
     settings: Settings
     engine: AsyncEngine
-    auditing: AsyncEngine
-    """As patient as an audit needs: its checks read whole tables."""
+    auditor: Auditor
     writing: WriteWatch
     temporal: Client
     checkouts: Checkouts

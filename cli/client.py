@@ -4,6 +4,7 @@ A checkout is repeated under the same key for as long as the answer is "not yet"
 the key makes that safe. Nothing else is repeated by itself.
 """
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ _NOT_YET = {
     503: "the shop is not available right now",
 }
 _SHORTEST, _LONGEST = 0.2, 30.0  # seconds between two attempts, whatever Retry-After says
-_PATIENCE, _AUDIT_PATIENCE = 20.0, 300.0  # seconds for an answer; an audit reads whole tables
+_PATIENCE, _AUDIT_PATIENCE = 20.0, 60.0  # seconds for an answer, or for word of how far an audit is
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,31 @@ class Shop:
         return self._get("/admin/orders", params)
 
     def audit(self, grace: float | None = None) -> Json:
-        """The invariants' verdict. `grace`: seconds an order must have been left alone to be judged."""
+        """The verdict on what may have changed since the last audit. `grace`: seconds that an order must have been left
+        alone to be judged."""
         return self._get("/admin/audit", None if grace is None else {"grace": grace}, timeout=_AUDIT_PATIENCE)
+
+    def audit_everything(self, grace: float | None, tell: Callable[[Json], None]) -> Json:
+        """The verdict on everything there is. `tell` hears how far it is: `{what, done, of}`."""
+        params = None if grace is None else {"grace": grace}
+        headers = {"Authorization": f"Bearer {self.location.admin_token}"} if self.location.admin_token else {}
+        url = f"{self.location.gateway_url}/admin/audit/progress"
+        try:
+            with self._http.stream("GET", url, params=params, headers=headers, timeout=_AUDIT_PATIENCE) as response:
+                if not response.is_success:
+                    response.read()
+                    raise refusal(response)
+                for line in response.iter_lines():
+                    if line.startswith("data:"):
+                        told: Json = json.loads(line.removeprefix("data:"))
+                        if "ok" in told:
+                            return told
+                        tell(told)
+        except httpx.ConnectError:
+            raise nobody("gateway", self.location.gateway_url) from None
+        except httpx.TransportError:
+            pass
+        raise CommandFailed(UNREACHABLE, "The audit did not come to its end", "The gateway has gone. Run it again.")
 
     def restock(self, sku: str, quantity: int) -> Json:
         return self._operate("restock", {"sku": sku, "quantity": quantity})

@@ -151,7 +151,10 @@ def audit(document: Json) -> RenderableType:
             table.add_row("", Text(f"  and {len(violations) - 10} more", style="red"), "", "")
     outcomes = ", ".join(f"{count} {status}" for status, count in (document.get("outcomes") or {}).items())
     judgement = "every promise is kept" if document.get("ok") else "promises are BROKEN"
-    return Group(table, "", Text(f"{document.get('orders')} orders ({outcomes or 'none'}): {judgement}"))
+    which = "" if document.get("whole", True) else " that may have changed since the last audit"
+    waiting = f"; {document['waiting']} more wait for the next one" if document.get("waiting") else ""
+    told = f"{document.get('orders')} orders{which} ({outcomes or 'none'}){waiting}: {judgement}"
+    return Group(table, "", Text(told))
 
 
 def checks(document: Json) -> RenderableType:

@@ -1,31 +1,30 @@
-"""The auditor's SQL: the invariants over both ledgers, the shop's and the payment service's, in one snapshot.
+"""How the invariants are checked: what has changed since it was last found in order, or everything, in pieces.
 
-Each check is a query whose rows are violations. 1, 3, 4, 7, 8 and 9 must hold at every moment; 2, 5, 6 and 10 once an
-order has been left alone for `grace`, since a payment and its fulfilment are two transactions in two systems. The
-payment service's ledger can be read only where the mock shares the database; with another provider those checks say
-"0 checked".
+An audit **of what is recent** looks at every live order; at those in `shop.audit_due`, which triggers fill with
+whatever is opened or touched; at orders for which the payment service has written something into its ledger; and, in
+turn, at a few old ones (the patrol), so that no order goes unread for ever, whatever was done behind the triggers'
+back. An order that has ended, was found in order and has not been touched since is read by the patrol alone. What
+stands open (stock, sessions, debts, deadlines) is looked at as a whole, each by an index of its own.
+
+An audit **of everything** reads every order, every session and every movement, without believing `audit_due` or
+`stock_sums`. It sees what was changed with triggers off (`session_replication_role`, `DISABLE TRIGGER`) and what was
+rewritten in the payment service's ledger, at once. It is read piece by piece, so that no statement is long.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import timedelta
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-MAX_VIOLATIONS = 100
+from db import stock_audit
+from db.invariants import AT_REST, LIVE, MAX_VIOLATIONS, OF_ORDERS, QUIET, SCOPE, STANDING, STOCK, Check
 
-
-@dataclass(frozen=True)
-class Check:
-    """`violations` selects one text a violation; `checked` counts what was looked at."""
-
-    number: int
-    name: str
-    violations: str
-    checked: str
-    needs_payments: bool = False
+PIECE = 5_000  # orders or sessions
+PATROL = 1_000  # old orders that are read again with each recent audit
+_LEDGER_OVERLAP = timedelta(minutes=1)  # longer than any transaction of the payment service takes to commit
 
 
 @dataclass(frozen=True)
@@ -36,190 +35,216 @@ class Finding:
     violations: list[str]
 
 
-# Charges and refunds by the order that the session was opened for, straight from the ledger.
-_MONEY = """
-    SELECT s.id AS session_id, s.metadata ->> 'order_id' AS order_id, l.currency, max(l.at) AS at,
-           count(*) FILTER (WHERE l.kind = 'charge') AS charges,
-           sum(CASE l.kind WHEN 'charge' THEN l.amount ELSE -l.amount END) AS balance
-      FROM payments.ledger l JOIN payments.sessions s ON s.id = l.session_id
-     GROUP BY s.id, l.currency
-"""
-_QUIET = "o.updated_at < clock_timestamp() - CAST(:grace AS interval)"
-_KEPT = "o.status IN ('fulfilled', 'dispatched')"
+@dataclass
+class Found:
+    """What was found so far. `wrong`: the orders, or sessions without one, that violations are about."""
 
-CHECKS = (
-    Check(
-        1,
-        "No order has two charges",
-        f"""SELECT 'order ' || order_id || ' was charged ' || sum(charges) || ' times' FROM ({_MONEY}) m
-             WHERE order_id IS NOT NULL GROUP BY order_id HAVING sum(charges) > 1""",
-        "SELECT count(*) FROM payments.ledger WHERE kind = 'charge'",
-        needs_payments=True,
-    ),
-    Check(
-        2,
-        "Charges minus refunds are an order's total if it is fulfilled, else nothing",
-        f"""SELECT 'order ' || o.id || ' (' || o.status || ', total ' || o.amount_total || ' ' || o.currency
-                   || '): charges minus refunds are ' || coalesce(m.balance, 0)
-              FROM shop.orders o
-              LEFT JOIN (SELECT order_id, sum(balance) AS balance, min(currency) AS currency, max(at) AS at
-                           FROM ({_MONEY}) s GROUP BY order_id) m ON m.order_id = o.id
-             WHERE {_QUIET} AND coalesce(m.at, '-infinity') < clock_timestamp() - CAST(:grace AS interval)
-               AND (coalesce(m.balance, 0) <> CASE WHEN {_KEPT} THEN o.amount_total ELSE 0 END
-                    OR (m.balance <> 0 AND m.currency <> o.currency))
-            UNION ALL
-            SELECT 'session ' || m.session_id || ' was charged ' || m.balance || ' and belongs to no order'
-              FROM ({_MONEY}) m LEFT JOIN shop.orders o ON o.id = m.order_id
-             WHERE o.id IS NULL AND m.balance <> 0 AND m.at < clock_timestamp() - CAST(:grace AS interval)""",
-        "SELECT count(*) FROM shop.orders",
-        needs_payments=True,
-    ),
-    Check(
-        3,
-        "Reserved stock is that of live and fulfilled orders, line by line",
-        f"""SELECT 'order ' || id || ' (' || status || '), ' || sku || ': line of ' || wanted || ', '
-                   || coalesce(state || ' ' || quantity, 'no reservation')
-              FROM (SELECT o.id, o.status, l.sku, l.quantity AS wanted, r.quantity, r.state,
-                           CASE WHEN o.status IN ('pending', 'awaiting_payment') THEN 'held'
-                                WHEN {_KEPT} THEN 'consumed'
-                                WHEN o.status = 'rejected' AND o.missing_skus IS NOT NULL THEN NULL  -- held nothing
-                                ELSE 'released' END AS right_state
-                      FROM shop.orders o JOIN shop.order_lines l ON l.order_id = o.id
-                      LEFT JOIN shop.reservations r ON r.order_id = l.order_id AND r.sku = l.sku) line
-             WHERE state IS DISTINCT FROM right_state OR quantity <> wanted""",
-        "SELECT count(*) FROM shop.order_lines",
-    ),
-    Check(
-        4,
-        "No stock below zero, and on hand + held + consumed = initial + restocked - written off",
-        """SELECT p.sku || ': on hand ' || p.on_hand || ' + reserved ' || coalesce(r.reserved, 0)
-                  || ', brought in ' || coalesce(m.brought, 0) || ', movements leave ' || coalesce(m.balance, 0)
-             FROM shop.products p
-             LEFT JOIN (SELECT sku, sum(quantity) AS reserved FROM shop.reservations
-                         WHERE state IN ('held', 'consumed') GROUP BY sku) r USING (sku)
-             LEFT JOIN (SELECT sku, sum(delta) AS balance,
-                               sum(delta) FILTER (WHERE cause IN ('seed', 'restock', 'write_off')) AS brought
-                          FROM shop.stock_movements GROUP BY sku) m USING (sku)
-            WHERE p.on_hand < 0 OR p.on_hand + coalesce(r.reserved, 0) <> coalesce(m.brought, 0)
-               OR p.on_hand <> coalesce(m.balance, 0)""",
-        "SELECT count(*) FROM shop.products",
-    ),
-    Check(
-        5,
-        "No session of an order that has ended can still be paid",
-        f"""SELECT 'order ' || o.id || ' (' || o.status || ') has the open session ' || s.id
-              FROM payments.sessions s JOIN shop.orders o ON o.id = s.metadata ->> 'order_id'
-             WHERE s.status = 'open' AND o.status NOT IN ('pending', 'awaiting_payment') AND {_QUIET}""",
-        "SELECT count(*) FROM payments.sessions",
-        needs_payments=True,
-    ),
-    Check(
-        6,
-        "Every order ends",
-        """SELECT 'order ' || id || ' is ' || status || ', its time was up at ' || expires_at FROM shop.orders
-            WHERE status IN ('pending', 'awaiting_payment')
-              AND expires_at < clock_timestamp() - CAST(:grace AS interval)
-           UNION ALL
-           SELECT 'order ' || id || ' was due for dispatch at ' || dispatch_due_at FROM shop.orders
-            WHERE status = 'fulfilled' AND dispatch_due_at < clock_timestamp() - CAST(:grace AS interval)
-           UNION ALL
-           SELECT 'order ' || id || ' is cancelled, and payment ' || payment_intent_id || ' is not given back'
-             FROM shop.orders WHERE status = 'cancelled' AND payment_intent_id IS NOT NULL
-              AND updated_at < clock_timestamp() - CAST(:grace AS interval)""",
-        "SELECT count(*) FROM shop.orders",
-    ),
-    Check(
-        7,
-        "A key has one order, and its answer is the one first given",
-        """SELECT 'order ' || o.id || ' answers session ' || coalesce(o.payment_session_id, 'none')
-                  || ', its customer was told ' || coalesce(e.data ->> 'session_id', 'none')
-             FROM shop.orders o JOIN shop.order_events e ON e.order_id = o.id AND e.kind = 'awaiting_payment'
-            WHERE e.data ->> 'session_id' IS DISTINCT FROM o.payment_session_id
-           UNION ALL
-           SELECT 'order ' || o.id || ': total ' || o.amount_total || ', its lines add up to '
-                  || sum(l.quantity * l.unit_amount)
-             FROM shop.orders o JOIN shop.order_lines l ON l.order_id = o.id
-            GROUP BY o.id HAVING sum(l.quantity * l.unit_amount) <> o.amount_total
-           UNION ALL
-           SELECT 'order ' || o.id || ': total in ' || o.currency || ', ' || l.sku || ' sold in ' || l.currency
-             FROM shop.orders o JOIN shop.order_lines l ON l.order_id = o.id WHERE l.currency <> o.currency
-           UNION ALL
-           SELECT 'key ' || checkout_key || ' has ' || count(*) || ' orders' FROM shop.orders
-            GROUP BY checkout_key HAVING count(*) > 1""",
-        "SELECT count(*) FROM shop.orders",
-    ),
-    Check(
-        8,
-        "What a customer was told stays true",
-        """SELECT 'order ' || o.id || ' was told ' || e.kind || ' and is ' || o.status
-             FROM shop.orders o JOIN shop.order_events e ON e.order_id = o.id
-            WHERE (e.kind IN ('fulfilled', 'dispatched') AND o.status NOT IN ('fulfilled', 'dispatched', 'refunded'))
-               OR (e.kind IN ('cancelled', 'rejected') AND o.status NOT IN (e.kind, 'refunded'))
-               OR (e.kind = 'refunded' AND o.status <> 'refunded')
-           UNION ALL
-           SELECT 'order ' || o.id || ' is ' || o.status || ' but its timeline does not say so' FROM shop.orders o
-            WHERE o.status <> 'pending'
-              AND NOT EXISTS (SELECT 1 FROM shop.order_events e WHERE e.order_id = o.id AND e.kind = o.status)""",
-        "SELECT count(*) FROM shop.order_events",
-    ),
-    Check(
-        9,
-        "No order leaves an end, but to refunded",
-        """SELECT 'order ' || a.order_id || ' went from ' || a.kind || ' to ' || b.kind
-             FROM shop.order_events a JOIN shop.order_events b ON b.order_id = a.order_id AND b.seq > a.seq
-            WHERE a.kind IN ('dispatched', 'rejected', 'cancelled', 'refunded') AND b.kind <> 'refunded'
-               OR (a.kind = 'refunded' AND b.kind = 'refunded')
-               OR (a.kind = 'fulfilled' AND b.kind NOT IN ('dispatched', 'refunded'))""",
-        "SELECT count(*) FROM shop.order_events",
-    ),
+    findings: dict[int, Finding] = field(default_factory=dict)
+    wrong: set[str] = field(default_factory=set)
+    outcomes: Counter[str] = field(default_factory=Counter)
+
+    def add(self, number: int, name: str, checked: int, violations: Sequence[str]) -> None:
+        before = self.findings.get(number, Finding(number, name, 0, []))
+        told = [*before.violations, *violations][:MAX_VIOLATIONS]
+        self.findings[number] = Finding(number, name, before.checked + checked, told)
+
+    def merge(self, other: "Found") -> None:
+        for finding in other.findings.values():
+            self.add(finding.number, finding.name, finding.checked, finding.violations)
+        self.wrong |= other.wrong
+        self.outcomes += other.outcomes
+
+    def sorted(self) -> list[Finding]:
+        return [self.findings[number] for number in sorted(self.findings)]
+
+
+@dataclass(frozen=True)
+class Agenda:
+    """What a recent audit looks at. `waiting`: orders that are due and have to wait for the next one."""
+
+    orders: list[str]
+    waiting: int
+    ledger_read_to: datetime
+    patrolled_to: str
+
+
+@dataclass(frozen=True)
+class Strays:
+    """Of `read` sessions up to `last` (None behind the last one), whom those without an order are about."""
+
+    last: str | None
+    read: int
+    strays: list[str]
+
+
+_HAS_PAYMENTS = text("SELECT to_regclass('payments.ledger') IS NOT NULL")
+_OUTCOMES = text(
+    f"{SCOPE} SELECT concat_ws(':', o.status, o.reason), count(*) FROM scope JOIN shop.orders o USING (id) GROUP BY 1"
 )
-
-_EVENTS = Check(
-    6,
-    "Every order ends, and every event of the payment service arrives",
-    """SELECT 'event ' || d.event_id || ' has not been taken after ' || d.attempts || ' attempts'
-         FROM payments.deliveries d WHERE d.status = 'pending'
-          AND d.created_at < clock_timestamp() - CAST(:grace AS interval)""",
-    "SELECT count(*) FROM payments.deliveries",
-    needs_payments=True,
-)
-
-
-@asynccontextmanager
-async def snapshot(engine: AsyncEngine, patience: float) -> AsyncIterator[AsyncConnection]:
-    """A transaction that only reads and in which all statements see one moment, `patience` seconds each."""
-    async with engine.connect() as connection:
-        await connection.execution_options(isolation_level="REPEATABLE READ")
-        async with connection.begin():
-            await connection.execute(text("SET TRANSACTION READ ONLY"))
-            await connection.execute(text(f"SET LOCAL statement_timeout = '{patience:.0f}s'"))
-            yield connection
+_LIVE_ORDERS = text(f"SELECT id FROM shop.orders WHERE status IN {LIVE}")
+_DUE = text(f"""
+    SELECT d.order_id FROM shop.audit_due d LEFT JOIN shop.orders o ON o.id = d.order_id
+     WHERE o.id IS NULL OR o.status NOT IN {LIVE} LIMIT :limit
+""")
+_HOW_MANY_DUE = text("SELECT count(*) FROM shop.audit_due")
+_HOW_MUCH = text("""
+    SELECT greatest(reltuples, 0), (SELECT greatest(max(reltuples), 0) FROM pg_class
+                                     WHERE oid = to_regclass('payments.sessions'))
+      FROM pg_class WHERE oid = to_regclass('shop.orders')
+""")
+_STATE = text("SELECT ledger_read_to, patrolled_to, clock_timestamp() AS now FROM shop.audit_state")
+_TOUCHED_IN_THE_LEDGER = text("""
+    SELECT coalesce(s.metadata ->> 'order_id', s.id), l.at
+      FROM payments.ledger l JOIN payments.sessions s ON s.id = l.session_id WHERE l.at > :since
+     ORDER BY l.at FETCH FIRST (:limit) ROWS WITH TIES
+""")
+_NEXT_ORDERS = text("SELECT id FROM shop.orders WHERE id > :after ORDER BY id LIMIT :limit")
+_SEEN = text(f"""
+    {SCOPE} SELECT d.order_id, d.changes FROM scope JOIN shop.audit_due d ON d.order_id = scope.id
+      LEFT JOIN shop.orders o ON o.id = d.order_id WHERE o.id IS NULL OR {AT_REST} AND {QUIET}
+""")
+_AUDITED = text("SELECT shop.audited(:clean, :seen, :wrong, :read_to, :patrolled)")
+# Sessions that name an order which does not exist, or none.
+_STRAYS = text("""
+    SELECT s.id, coalesce(s.order_id, s.id), o.id IS NULL
+      FROM (SELECT id, metadata ->> 'order_id' AS order_id FROM payments.sessions
+             WHERE id > :after ORDER BY id LIMIT :limit) s
+      LEFT JOIN shop.orders o ON o.id = s.order_id ORDER BY s.id
+""")
 
 
 async def audit_ledgers(connection: AsyncConnection, grace: timedelta) -> list[Finding]:
-    """Findings by invariant, over a `snapshot`."""
-    has_payments = bool((await connection.execute(text("SELECT to_regclass('payments.ledger')"))).scalar())
-    findings: dict[int, Finding] = {}
-    for check in (*CHECKS, _EVENTS):
-        before = findings.get(check.number)
-        if check.needs_payments and not has_payments:
-            findings.setdefault(check.number, Finding(check.number, check.name, 0, []))
-            continue
-        rows = await connection.execute(text(f"{check.violations} LIMIT {MAX_VIOLATIONS}"), {"grace": grace})
-        violations = [str(row[0]) for row in rows]
-        checked = int((await connection.execute(text(check.checked))).scalar_one())
-        findings[check.number] = Finding(
-            check.number,
-            check.name,
-            checked + (before.checked if before else 0),
-            (before.violations if before else []) + violations,
-        )
-    return [findings[number] for number in sorted(findings)]
+    """Everything at once, for a shop that is small. `connection` must be in one REPEATABLE READ transaction."""
+    found = Found()
+    orders = list((await connection.scalars(text("SELECT id FROM shop.orders"))).all())
+    if await has_payments(connection):
+        rows = await connection.execute(_STRAYS, {"after": "", "limit": None})
+        orders += [whom for _, whom, is_stray in rows if is_stray]
+    await audit_orders(connection, orders, grace, found)
+    await audit_standing(connection, grace, found)
+    sums = await stock_audit.begin(connection)
+    while not sums.is_read:
+        await stock_audit.add_up(connection, sums)
+    found.add(4, STOCK, 0, await stock_audit.differences(connection, sums))
+    return found.sorted()
 
 
-async def outcomes(connection: AsyncConnection) -> dict[str, int]:
-    """How often each outcome occurred: `status`, or `status:reason`. A run in which nothing happened proves nothing."""
-    rows = await connection.execute(
-        text("SELECT concat_ws(':', status, reason), count(*) FROM shop.orders GROUP BY 1 ORDER BY 1")
+async def has_payments(connection: AsyncConnection) -> bool:
+    """Whether the payment service's ledger can be read here."""
+    return bool(await connection.scalar(_HAS_PAYMENTS))
+
+
+async def agenda(connection: AsyncConnection, grace: timedelta, patrol: int = PATROL) -> Agenda:
+    """What has to be looked at now, as one snapshot has it."""
+    state = (await connection.execute(_STATE)).one()
+    live = (await connection.scalars(_LIVE_ORDERS)).all()
+    due = (await connection.scalars(_DUE, {"limit": PIECE})).all()
+    waiting = await how_many_due(connection) - len(live) - len(due)
+    paid: Sequence[tuple[str, datetime]] = []
+    if await has_payments(connection):
+        rows = await connection.execute(_TOUCHED_IN_THE_LEDGER, {"since": state.ledger_read_to, "limit": PIECE})
+        paid = [(whom, at) for whom, at in rows]
+    # What is younger may be committed later, or be younger than `grace`: it is read again.
+    settled = state.now - _LEDGER_OVERLAP - grace
+    old = (await connection.scalars(_NEXT_ORDERS, {"after": state.patrolled_to, "limit": patrol})).all()
+    return Agenda(
+        orders=list(dict.fromkeys([*live, *due, *(whom for whom, _ in paid), *old])),
+        waiting=max(waiting, 0),
+        ledger_read_to=min(paid[-1][1], settled) if len(paid) >= PIECE else settled,
+        patrolled_to=old[-1] if len(old) == patrol > 0 else "",
     )
-    return {str(name): int(count) for name, count in rows}
+
+
+async def audit_orders(connection: AsyncConnection, orders: Sequence[str], grace: timedelta, found: Found) -> None:
+    """Check what has to do with these orders, adding to `found`."""
+    # Without a limit: whoever is not told of is in order.
+    found.wrong |= await _run(connection, OF_ORDERS, {"orders": list(orders), "grace": grace}, found, prefix=SCOPE)
+    for name, count in await connection.execute(_OUTCOMES, {"orders": list(orders)}):
+        found.outcomes[str(name)] += int(count)
+
+
+async def audit_standing(connection: AsyncConnection, grace: timedelta, found: Found) -> None:
+    """Check what stands open, of all orders and products."""
+    await _run(connection, STANDING, {"grace": grace}, found, limit=f"LIMIT {MAX_VIOLATIONS}")
+
+
+async def _run(
+    connection: AsyncConnection,
+    checks: Sequence[Check],
+    parameters: dict[str, object],
+    found: Found,
+    *,
+    prefix: str = "",
+    limit: str = "",
+) -> set[str]:
+    """Whom violations are about."""
+    readable, wrong = await has_payments(connection), set()
+    for check in checks:
+        if check.needs_payments and not readable:
+            found.add(check.number, check.name, 0, [])
+            continue
+        violations = text(f"{prefix} {check.violations} {limit}")
+        checked = text(f"{prefix} {check.checked}")
+        rows = (await connection.execute(violations, _used(violations, parameters))).all()
+        wrong |= {str(whom) for whom, _ in rows}
+        count = await connection.scalar(checked, _used(checked, parameters))
+        found.add(check.number, check.name, int(count or 0), [str(sentence) for _, sentence in rows])
+    return wrong
+
+
+def _used(statement: object, parameters: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in parameters.items() if f":{name}" in str(statement)}
+
+
+async def at_rest(connection: AsyncConnection, orders: Sequence[str], grace: timedelta) -> list[tuple[str, int]]:
+    """Those of the orders that are due and need not be looked at again if they are in order, each with how often it has
+    changed so far. In the snapshot in which they are audited."""
+    rows = await connection.execute(_SEEN, {"orders": list(orders), "grace": grace})
+    return [(str(order_id), int(changes)) for order_id, changes in rows]
+
+
+async def note(
+    connection: AsyncConnection,
+    seen: Sequence[tuple[str, int]],
+    wrong: Iterable[str],
+    *,
+    read_to: datetime | None = None,
+    patrolled: str | None = None,
+) -> None:
+    """Take from what is due what was `seen` at rest and is not among the `wrong`, unless it has changed since; see that
+    the wrong is looked at again. In a transaction after the snapshot's."""
+    bad = set(wrong)
+    clean = [(order_id, changes) for order_id, changes in seen if order_id not in bad]
+    await connection.execute(
+        _AUDITED,
+        {
+            "clean": [order_id for order_id, _ in clean],
+            "seen": [changes for _, changes in clean],
+            "wrong": sorted(bad),
+            "read_to": read_to,
+            "patrolled": patrolled,
+        },
+    )
+
+
+async def next_orders(connection: AsyncConnection, after: str) -> list[str]:
+    """The piece of all orders that comes after the order `after`; empty behind the last."""
+    return list((await connection.scalars(_NEXT_ORDERS, {"after": after, "limit": PIECE})).all())
+
+
+async def next_strays(connection: AsyncConnection, after: str) -> Strays:
+    """The piece of all payment sessions that comes after the session `after`."""
+    if not await has_payments(connection):
+        return Strays(None, 0, [])
+    rows = (await connection.execute(_STRAYS, {"after": after, "limit": PIECE})).all()
+    return Strays(rows[-1][0] if rows else None, len(rows), [whom for _, whom, is_stray in rows if is_stray])
+
+
+async def how_much(connection: AsyncConnection) -> tuple[int, int]:
+    """About how many orders and payment sessions there are: counted when the tables were last analysed."""
+    rows = (await connection.execute(_HOW_MUCH)).one()
+    return int(rows[0]), int(rows[1])
+
+
+async def how_many_due(connection: AsyncConnection) -> int:
+    return int(await connection.scalar(_HOW_MANY_DUE) or 0)

@@ -35,6 +35,7 @@ _GRANTS: Mapping[str, tuple[str, ...]] = {
     "gateway": (
         "GRANT USAGE ON SCHEMA shop TO {role}",
         "GRANT SELECT ON ALL TABLES IN SCHEMA shop TO {role}",
+        "GRANT EXECUTE ON FUNCTION shop.audited(text[], bigint[], text[], timestamptz, text) TO {role}",
         "GRANT EXECUTE ON FUNCTION shop.restock(text, bigint), shop.write_off(text, bigint, text),"
         " shop.put_product(text, text, text, text, bigint, text), shop.set_withdrawn(text, boolean) TO {role}",
         "GRANT INSERT, DELETE ON shop.ended_sessions TO {role}",

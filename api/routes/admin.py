@@ -1,16 +1,15 @@
 """For operators, with the token: orders and their events, refund, audit."""
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, AsyncIterator
 from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from api.audit import audit as run_audit
 from api.auth import operator
 from api.problems import declared
-from api.schemas import AuditOut, OrderOut, OrderPage
+from api.schemas import AuditOut, AuditProgress, OrderOut, OrderPage
 from api.state import GatewayDependency
 from checkout.orders import OrderStatus
 
@@ -19,6 +18,8 @@ router = APIRouter(prefix="/admin", tags=["operator"], dependencies=[Depends(ope
 _REFUND_PROBLEMS = declared(
     {409: "There is no payment to give back.", 502: "The payment service did not refund; repeating is safe."}
 )
+_AUDIT_PROBLEMS = declared({409: "Everything is being audited already."})
+_Grace = Annotated[float, Query(ge=0, le=3600, description="Seconds an order must have been left alone")]
 
 
 @router.get("/orders", response_model=OrderPage)
@@ -49,10 +50,24 @@ async def order_events(gateway: GatewayDependency) -> AsyncIterable[ServerSentEv
         yield ServerSentEvent(event=notice.kind, data=notice)
 
 
-@router.get("/audit", response_model=AuditOut)
-async def audit(
-    gateway: GatewayDependency,
-    grace: Annotated[float, Query(ge=0, le=3600, description="Seconds an order must have been left alone")] = 30.0,
-) -> AuditOut:
-    """Check the invariants over both ledgers, in one snapshot."""
-    return await run_audit(gateway.auditing, gateway.temporal, timedelta(seconds=grace))
+@router.get("/audit", response_model=AuditOut, responses=_AUDIT_PROBLEMS)
+async def audit(gateway: GatewayDependency, grace: _Grace = 30.0, whole: bool = False) -> AuditOut:
+    """Check the invariants over both ledgers: of all orders that may have changed since they were last found in order,
+    or, with `whole`, of everything there is, in pieces. That takes its time; `/admin/audit/progress` tells how much."""
+    audit = gateway.auditor.everything if whole else gateway.auditor.recent
+    return await audit(timedelta(seconds=grace))
+
+
+async def _begun(gateway: GatewayDependency, grace: _Grace = 30.0) -> AsyncIterator[AuditProgress | AuditOut]:
+    """An audit of everything that has begun, so that a refusal is answered as such and not within the stream."""
+    return await gateway.auditor.begin(timedelta(seconds=grace))
+
+
+@router.get("/audit/progress", response_class=EventSourceResponse, responses=_AUDIT_PROBLEMS)
+async def audit_everything(
+    steps: Annotated[AsyncIterator[AuditProgress | AuditOut], Depends(_begun)],
+) -> AsyncIterable[ServerSentEvent]:
+    """Check everything, as `GET /admin/audit?whole=true` does: events `progress`, and at last `verdict`. Whoever goes
+    ends it."""
+    async for step in steps:
+        yield ServerSentEvent(event="verdict" if isinstance(step, AuditOut) else "progress", data=step)

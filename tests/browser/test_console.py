@@ -113,6 +113,14 @@ async def test_the_overview_charts_the_orders_and_gives_the_audits_verdict(visit
     await expect(visitor.page.locator(".invariants > li")).to_have_count(11)
 
 
+async def test_everything_is_audited_on_demand_and_the_page_tells_how_far_it_is(visitor: Visitor, site: Site) -> None:
+    await site.buy({"pen": 1}, pay=True)
+    await visitor.sign_in("/admin/console/audit")
+    async with visitor.page.expect_request("**/admin/console/audit/progress"):
+        await visitor.page.get_by_role("button", name="Check everything").click()
+    await expect(visitor.page.locator(".note").last).to_contain_text("orders, both ledgers, piece by piece")
+
+
 @pytest.mark.parametrize("part", ["worker", "gateway"])
 async def test_a_process_is_killed_and_the_order_survives(
     visitor: Visitor, site: Site, stack: Stack, part: str

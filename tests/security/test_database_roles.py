@@ -77,6 +77,10 @@ FOR_NOBODY = [
     "CREATE TABLE public.mine (x int)",
     "CREATE SCHEMA mine",
     "CREATE OR REPLACE FUNCTION shop.guard_order() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+    "DELETE FROM shop.audit_due",
+    "INSERT INTO shop.audit_due (order_id) VALUES ('x')",
+    "UPDATE shop.stock_sums SET moved = 0",
+    "UPDATE shop.audit_state SET patrolled_to = 'z'",
     "UPDATE payments.ledger SET amount = 1",
     "UPDATE payments.sessions SET status = 'complete'",
     "SET ROLE checkout",
@@ -103,7 +107,14 @@ async def test_the_gateway_changes_neither_stock_nor_orders_nor_payments(guarded
 
 
 @pytest.mark.parametrize(
-    "statement", [*FOR_NOBODY, "SELECT * FROM payments.ledger", "SELECT shop.restock('pen', 1)", "SET ROLE postgres"]
+    "statement",
+    [
+        *FOR_NOBODY,
+        "SELECT * FROM payments.ledger",
+        "SELECT shop.restock('pen', 1)",
+        "SELECT shop.audited('{x}', '{1}', '{}', NULL, NULL)",
+        "SET ROLE postgres",
+    ],
 )
 async def test_the_worker_neither_deletes_nor_alters_nor_sees_the_payment_ledger(
     guarded: Stack, statement: str

@@ -74,8 +74,8 @@ class Shop:
         (await self.http.post("/admin/restock", json=body, headers=self.operator)).raise_for_status()
 
     async def audit(self) -> dict[str, Any]:
-        """The auditor's verdict, without any grace: the system must be quiet."""
-        ask = partial(self.http.get, "/admin/audit", params={"grace": 0}, headers=self.operator)
+        """The auditor's verdict on everything, without any grace: the system must be quiet."""
+        ask = partial(self.http.get, "/admin/audit", params={"grace": 0, "whole": True}, headers=self.operator)
         answer = await answered(ask)
         answer.raise_for_status()
         return dict(answer.json())

@@ -12,6 +12,7 @@ from api import products
 from api.problems import Problem, invalid, invalid_fields
 from api.schemas import Restock, Sku, WriteOff
 from api.state import GatewayDependency
+from api.web.console.board import AUDIT_GRACE
 from api.web.console.provider import last_event
 from api.web.console.session import Form, FormDependency
 from api.webhooks import deliver, parse
@@ -24,6 +25,13 @@ OrderId = Annotated[str, Path(max_length=255)]
 Goods = TypeVar("Goods", bound=Restock)
 
 _SEE_OTHER = 303
+
+
+@router.post("/audit")
+async def audit_everything(form: FormDependency, gateway: GatewayDependency) -> Response:
+    """Without script: wait for it."""
+    await gateway.auditor.everything(AUDIT_GRACE)
+    return RedirectResponse("/admin/console/audit", _SEE_OTHER)
 
 
 @router.post("/orders/{order_id}/refund")

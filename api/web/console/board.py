@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
 
-from api.audit import audit
 from api.schemas import AuditOut
 from api.state import Gateway
 from api.web.console import charts
@@ -18,7 +17,7 @@ logger = logging.getLogger("api")
 
 CHARTED = 12  # products whose stock the overview shows: those of which least is left
 CHART_AGE = 5.0  # seconds a chart may be old
-VERDICT_AGE = 60.0  # seconds the audit's verdict may be old: it reads both ledgers whole
+VERDICT_AGE = 60.0  # seconds the audit's verdict may be old
 STUCK_GRACE = timedelta(seconds=20)  # how long an order may be late before it counts as stuck
 AUDIT_GRACE = timedelta(seconds=30)
 
@@ -83,7 +82,7 @@ class Boards:
 
     async def _audit(self, gateway: Gateway) -> None:
         try:
-            self._verdict = await audit(gateway.auditing, gateway.temporal, AUDIT_GRACE)
+            self._verdict = await gateway.auditor.recent(AUDIT_GRACE)
             self._trouble = None
         except Exception as error:  # whatever it is, the board says that there is no verdict
             logger.warning("The audit cannot be run now: %s", type(error).__name__)

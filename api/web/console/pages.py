@@ -2,19 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, AsyncIterator
 from datetime import timedelta
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import RedirectResponse, Response
 from temporalio.service import RPCError
 
-from api.audit import audit as run_audit
 from api.order_views import order_out
 from api.problems import Problem
+from api.schemas import AuditOut, AuditProgress
 from api.state import Gateway, GatewayDependency
 from api.web.console import charts, processes
 from api.web.console.board import AUDIT_GRACE, Boards
@@ -134,8 +134,23 @@ async def stock(
 
 @router.get("/admin/console/audit")
 async def audit(request: Request, session: SessionDependency, gateway: GatewayDependency) -> Response:
-    verdict = await run_audit(gateway.auditing, gateway.temporal, AUDIT_GRACE)
-    return _page("console/audit.html", request, gateway, verdict=verdict)
+    verdict = await gateway.auditor.recent(AUDIT_GRACE)
+    everything = gateway.auditor.last_of_everything
+    return _page("console/audit.html", request, gateway, verdicts=[verdict] + ([everything] if everything else []))
+
+
+async def _begun(session: SessionDependency, gateway: GatewayDependency) -> AsyncIterator[AuditProgress | AuditOut]:
+    return await gateway.auditor.begin(AUDIT_GRACE)
+
+
+@router.get("/admin/console/audit/progress", response_class=EventSourceResponse)
+async def audit_everything(
+    steps: Annotated[AsyncIterator[AuditProgress | AuditOut], Depends(_begun)],
+) -> AsyncIterable[ServerSentEvent]:
+    """How far an audit of everything is that begins now; the page has its verdict then."""
+    async for step in steps:
+        is_over = isinstance(step, AuditOut)
+        yield ServerSentEvent(event="verdict" if is_over else "progress", data={} if is_over else step)
 
 
 @router.get("/admin/console/events", response_class=EventSourceResponse)

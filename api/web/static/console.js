@@ -37,3 +37,25 @@ if (live.childElementCount) {
     setTimeout(page.look, 300);
   });
 }
+
+// An audit of everything tells how far it is; without script the form waits for its end.
+find("#everything")?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const [far, button] = [find("#far"), find("button", event.target)];
+  const [text, bar] = [find("p", far), find("progress", far)];
+  const say = (words) => ((far.hidden = false), (text.textContent = words));
+  button.disabled = true;
+  say("Beginning…");
+  const source = new EventSource("/admin/console/audit/progress");
+  source.addEventListener("progress", ({ data }) => {
+    const { what, done, of } = JSON.parse(data);
+    if (of) [bar.max, bar.value] = [of, done];
+    say(`Reading ${what}: ${done.toLocaleString("en-US")} of about ${of.toLocaleString("en-US")}`);
+  });
+  source.addEventListener("verdict", () => (source.close(), location.reload()));
+  source.onerror = () => {
+    source.close();
+    button.disabled = false;
+    say("It was not finished: another one is under way, or the gateway has gone. Try again in a moment.");
+  };
+});

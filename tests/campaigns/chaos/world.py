@@ -208,7 +208,8 @@ class World:
         """The verdict now, with no grace. Asked again while the gateway cannot say."""
 
         async def ask() -> dict[str, Any] | None:
-            answer = await self.http.get(f"{self.direct}/admin/audit", params={"grace": 0}, headers=self.operator)
+            everything = {"grace": 0, "whole": True}
+            answer = await self.http.get(f"{self.direct}/admin/audit", params=everything, headers=self.operator)
             return dict(answer.json()) if answer.status_code == 200 else None
 
         return await in_time(ask, 30, "the gateway gives no verdict")

@@ -84,7 +84,7 @@ FIELD_DB = (
     ),
     bug(
         "the-audit-names-the-order",
-        Text("db.audit.CHECKS", "ELSE 'released' END", "ELSE r.state END"),
+        Text("db.invariants.OF_ORDERS", "ELSE 'released' END", "ELSE r.state END"),
         breaks="of a reservation that is gone the audit would name the SKU only, for ever",
         tests="test_the_audit_names_the_order_that_lacks_a_reservation_also_after_its_end",
     ),
@@ -96,7 +96,7 @@ FIELD_DB = (
     ),
     bug(
         "the-audit-knows-what-was-written-off",
-        Text("db.audit.CHECKS", "'restock', 'write_off'", "'restock'"),
+        Text("stock_audit._PIECE", "WHERE order_id IS NULL", "WHERE order_id IS NULL AND delta > 0"),
         breaks="each write-off would be an alarm, for ever",
         tests="test_what_is_written_off_leaves_the_stock_with_its_reason_and_the_audit_knows",
     ),

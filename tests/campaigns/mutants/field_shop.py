@@ -49,4 +49,60 @@ FIELD_SHOP = (
         breaks="1000 of one currency would be sold as 1000 of another",
         tests="test_another_price_than_was_seen_is_told_and_nothing_is_reserved",
     ),
+    bug(
+        "noted-by-whoever-touches",
+        schema("ON CONFLICT (order_id) DO UPDATE SET changes = audit_due.changes + 1", "ON CONFLICT DO NOTHING"),
+        breaks="an order that changes while it is audited would count as audited",
+        tests="test_an_order_that_changes_while_it_is_audited_is_due_again",
+    ),
+    bug(
+        "audited-only-if-unchanged",
+        schema("c(order_id, changes) USING (order_id, changes)", "c(order_id, changes) USING (order_id)"),
+        breaks="an order that changes while it is audited would count as audited",
+        tests="test_an_order_that_changes_while_it_is_audited_is_due_again",
+    ),
+    bug(
+        "what-is-wrong-stays-due",
+        Code("db.audit.note", "order_id not in bad", "True"),
+        breaks="a violation would be told once, and then no more",
+        tests="test_a_violation_planted_in_an_audited_order_is_found_by_the_next_audit_and_by_every_one_after_it",
+    ),
+    bug(
+        "no-crowd-hides-an-order",
+        Code(
+            "db.audit._run",
+            "text(f'{prefix} {check.violations} {limit}')",
+            "text(f'{prefix} {check.violations} LIMIT 100')",
+        ),
+        breaks="of many wrong orders some would count as in order",
+        tests="test_of_more_violations_than_are_told_every_order_stays_due",
+    ),
+    bug(
+        "young-money-is-read-again",
+        Code("db.audit.agenda", "state.now - _LEDGER_OVERLAP - grace", "state.now"),
+        breaks="money that came a moment ago would never be judged",
+        tests="test_money_too_young_to_be_judged_is_judged_when_it_is_older",
+    ),
+    bug(
+        "the-patrol-walks-on",
+        Code("db.audit.agenda", "old[-1] if len(old) == patrol > 0 else ''", "''"),
+        breaks="what was done behind the triggers' back would never be seen",
+        tests="test_the_patrol_comes_by_where_nothing_was_noted",
+    ),
+    bug(
+        "one-audit-of-everything",
+        Code(
+            "audit_turns.the_whole",
+            "await connection.scalar(text(f'SELECT pg_try_advisory_xact_lock({_THE_WHOLE})'))",
+            "True",
+        ),
+        breaks="anybody with the token could load the database with audits",
+        tests="test_everything_is_audited_once_at_a_time_whoever_asks_and_tells_how_far_it_is",
+    ),
+    bug(
+        "sums-follow-movements",
+        schema("SET moved = s.moved + excluded.moved, brought", "SET brought"),
+        breaks="the stock that is left would be compared with a sum that nobody keeps",
+        tests="test_the_sums_that_are_kept_are_those_of_the_movements_and_an_audit_of_everything_proves_it",
+    ),
 )

@@ -92,6 +92,8 @@ async def test_the_audit_of_all_this_is_clean(checkout: Checkout) -> None:
     audited = await checkout("audit", "--json")
     assert (audited.code, audited.json["ok"]) == (0, True), audited.stdout
     assert audited.json["orders"] > 0
+    everything = await checkout("audit", "--all", "--json")
+    assert (everything.code, everything.json["ok"], everything.json["whole"]) == (0, True, True), everything.stdout
 
 
 async def test_resetting_a_running_stack_is_refused(checkout: Checkout) -> None:

@@ -186,6 +186,12 @@ def test_an_audit_without_a_verdict_is_not_a_yes(checkout: Checkout, shop: Scrip
     assert checkout("audit").exit_code == 1
 
 
+def test_an_audit_of_everything_that_ends_before_its_verdict_is_not_a_yes(checkout: Checkout, shop: Scripted) -> None:
+    shop.plan("GET", "/admin/audit/progress", 200, {"no": "event"})
+    result = checkout("audit", "--all")
+    assert (result.exit_code, "did not come to its end" in result.stderr) == (3, True)
+
+
 def test_wrong_settings_are_named(checkout: Checkout) -> None:
     result = checkout("audit", CHECKOUT_POSTGRES_PORT="many")
     assert result.exit_code == 4

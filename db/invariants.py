@@ -1,0 +1,199 @@
+"""The invariants over both ledgers, the shop's and the payment service's, as queries whose rows are violations.
+
+1, 3, 4, 7, 8 and 9 must hold at every moment; 2, 5, 6 and 10 once an order has been left alone for `grace`, since a
+payment and its fulfilment are two transactions in two systems. The payment service's ledger can be read only where the
+simulator shares the database; with another provider those checks say "0 checked".
+
+`OF_ORDERS` look at the orders that they are given, each with all that hangs on it and nothing else. `STANDING` look at
+everything there is, each by an index that holds only what may be wrong: what is live, open, or owed.
+"""
+
+from dataclasses import dataclass
+
+MAX_VIOLATIONS = 100  # of one check
+
+
+@dataclass(frozen=True)
+class Check:
+    """`violations` selects whom one is about and one sentence; `checked` counts what was looked at."""
+
+    number: int
+    name: str
+    violations: str
+    checked: str
+    needs_payments: bool = False
+
+
+LIVE = "('pending', 'awaiting_payment')"
+KEPT = "('fulfilled', 'dispatched')"
+QUIET = "o.updated_at < clock_timestamp() - CAST(:grace AS interval)"
+# Nothing will be wrong with such an order later that is right now, unless something changes.
+AT_REST = (
+    "(o.status IN ('dispatched', 'rejected', 'refunded') OR o.status = 'cancelled' AND o.payment_intent_id IS NULL)"
+)
+SCOPE = "WITH scope AS (SELECT unnest(CAST(:orders AS text[])) AS id)"
+# Charges and refunds of each session that was opened for one of the orders, straight from the ledger; and of sessions
+# given by their own id, for those that name no order.
+_MONEY = """
+    SELECT s.id AS session_id, s.order_id, l.currency, max(l.at) AS at,
+           count(*) FILTER (WHERE l.kind = 'charge') AS charges,
+           sum(CASE l.kind WHEN 'charge' THEN l.amount ELSE -l.amount END) AS balance
+      FROM (SELECT s.id, s.metadata ->> 'order_id' AS order_id
+              FROM scope JOIN payments.sessions s ON s.metadata ->> 'order_id' = scope.id
+             UNION SELECT s.id, s.metadata ->> 'order_id' FROM scope JOIN payments.sessions s USING (id)) s
+      JOIN payments.ledger l ON l.session_id = s.id
+     GROUP BY s.id, s.order_id, l.currency
+"""
+_ORDERS = "scope JOIN shop.orders o USING (id)"
+_COUNT_ORDERS = f"SELECT count(*) FROM {_ORDERS}"
+_COUNT_EVENTS = "SELECT count(*) FROM scope JOIN shop.order_events e ON e.order_id = scope.id"
+_EVERY_ORDER_ENDS = "Every order ends, and every event of the payment service arrives"
+STOCK = "No stock below zero, and on hand + held + consumed = initial + restocked - written off"
+
+OF_ORDERS = (
+    Check(
+        1,
+        "No order has two charges",
+        f"""SELECT order_id, 'order ' || order_id || ' was charged ' || sum(charges) || ' times' FROM ({_MONEY}) m
+             WHERE order_id IS NOT NULL GROUP BY order_id HAVING sum(charges) > 1""",
+        f"SELECT coalesce(sum(charges), 0) FROM ({_MONEY}) m",
+        needs_payments=True,
+    ),
+    Check(
+        2,
+        "Charges minus refunds are an order's total if it is fulfilled, else nothing",
+        f"""SELECT o.id, 'order ' || o.id || ' (' || o.status || ', total ' || o.amount_total || ' ' || o.currency
+                   || '): charges minus refunds are ' || coalesce(m.balance, 0)
+              FROM {_ORDERS}
+              LEFT JOIN (SELECT order_id, sum(balance) AS balance, min(currency) AS currency, max(at) AS at
+                           FROM ({_MONEY}) s GROUP BY order_id) m ON m.order_id = o.id
+             WHERE {QUIET} AND coalesce(m.at, '-infinity') < clock_timestamp() - CAST(:grace AS interval)
+               AND (coalesce(m.balance, 0) <> CASE WHEN o.status IN {KEPT} THEN o.amount_total ELSE 0 END
+                    OR (m.balance <> 0 AND m.currency <> o.currency))
+            UNION ALL
+            SELECT coalesce(m.order_id, m.session_id),
+                   'session ' || m.session_id || ' was charged ' || m.balance || ' and belongs to no order'
+              FROM ({_MONEY}) m LEFT JOIN shop.orders o ON o.id = m.order_id
+             WHERE o.id IS NULL AND m.balance <> 0 AND m.at < clock_timestamp() - CAST(:grace AS interval)""",
+        _COUNT_ORDERS,
+        needs_payments=True,
+    ),
+    Check(
+        3,
+        "Reserved stock is that of live and fulfilled orders, line by line",
+        f"""SELECT id, 'order ' || id || ' (' || status || '), ' || sku || ': line of ' || wanted || ', '
+                   || coalesce(state || ' ' || quantity, 'no reservation')
+              FROM (SELECT o.id, o.status, l.sku, l.quantity AS wanted, r.quantity, r.state,
+                           CASE WHEN o.status IN {LIVE} THEN 'held'
+                                WHEN o.status IN {KEPT} THEN 'consumed'
+                                WHEN o.status = 'rejected' AND o.missing_skus IS NOT NULL THEN NULL  -- held nothing
+                                ELSE 'released' END AS right_state
+                      FROM {_ORDERS} JOIN shop.order_lines l ON l.order_id = o.id
+                      LEFT JOIN shop.reservations r ON r.order_id = l.order_id AND r.sku = l.sku) line
+             WHERE state IS DISTINCT FROM right_state OR quantity <> wanted""",
+        "SELECT count(*) FROM scope JOIN shop.order_lines l ON l.order_id = scope.id",
+    ),
+    Check(
+        4,
+        STOCK,
+        """SELECT order_id, 'order ' || order_id || ', ' || sku || ': took ' || -sum(moved) || ' from stock, and has '
+                  || sum(reserved) || ' reserved'
+             FROM (SELECT m.order_id, m.sku, m.delta AS moved, 0 AS reserved
+                     FROM scope JOIN shop.stock_movements m ON m.order_id = scope.id
+                   UNION ALL
+                   SELECT r.order_id, r.sku, 0, r.quantity FROM scope JOIN shop.reservations r ON r.order_id = scope.id
+                    WHERE r.state IN ('held', 'consumed')) part
+            GROUP BY order_id, sku HAVING sum(moved) + sum(reserved) <> 0""",
+        "SELECT 0",
+    ),
+    Check(
+        7,
+        "A key has one order, and its answer is the one first given",
+        f"""SELECT o.id, 'order ' || o.id || ' answers session ' || coalesce(o.payment_session_id, 'none')
+                  || ', its customer was told ' || coalesce(e.data ->> 'session_id', 'none')
+             FROM {_ORDERS} JOIN shop.order_events e ON e.order_id = o.id AND e.kind = 'awaiting_payment'
+            WHERE e.data ->> 'session_id' IS DISTINCT FROM o.payment_session_id
+           UNION ALL
+           SELECT o.id, 'order ' || o.id || ': total ' || o.amount_total || ', its lines add up to '
+                  || sum(l.quantity * l.unit_amount)
+             FROM {_ORDERS} JOIN shop.order_lines l ON l.order_id = o.id
+            GROUP BY o.id HAVING sum(l.quantity * l.unit_amount) <> o.amount_total
+           UNION ALL
+           SELECT o.id, 'order ' || o.id || ': total in ' || o.currency || ', ' || l.sku || ' sold in ' || l.currency
+             FROM {_ORDERS} JOIN shop.order_lines l ON l.order_id = o.id WHERE l.currency <> o.currency
+           UNION ALL
+           SELECT o.id, 'key ' || o.checkout_key || ' has the orders ' || o.id || ' and ' || other.id
+             FROM {_ORDERS} JOIN shop.orders other ON other.checkout_key = o.checkout_key AND other.id <> o.id""",
+        _COUNT_ORDERS,
+    ),
+    Check(
+        8,
+        "What a customer was told stays true",
+        f"""SELECT o.id, 'order ' || o.id || ' was told ' || e.kind || ' and is ' || o.status
+             FROM {_ORDERS} JOIN shop.order_events e ON e.order_id = o.id
+            WHERE (e.kind IN ('fulfilled', 'dispatched') AND o.status NOT IN ('fulfilled', 'dispatched', 'refunded'))
+               OR (e.kind IN ('cancelled', 'rejected') AND o.status NOT IN (e.kind, 'refunded'))
+               OR (e.kind = 'refunded' AND o.status <> 'refunded')
+           UNION ALL
+           SELECT o.id, 'order ' || o.id || ' is ' || o.status || ' but its timeline does not say so' FROM {_ORDERS}
+            WHERE o.status <> 'pending'
+              AND NOT EXISTS (SELECT 1 FROM shop.order_events e WHERE e.order_id = o.id AND e.kind = o.status)""",
+        _COUNT_EVENTS,
+    ),
+    Check(
+        9,
+        "No order leaves an end, but to refunded",
+        """SELECT a.order_id, 'order ' || a.order_id || ' went from ' || a.kind || ' to ' || b.kind
+             FROM scope JOIN shop.order_events a ON a.order_id = scope.id
+             JOIN shop.order_events b ON b.order_id = a.order_id AND b.seq > a.seq
+            WHERE a.kind IN ('dispatched', 'rejected', 'cancelled', 'refunded') AND b.kind <> 'refunded'
+               OR (a.kind = 'refunded' AND b.kind = 'refunded')
+               OR (a.kind = 'fulfilled' AND b.kind NOT IN ('dispatched', 'refunded'))""",
+        _COUNT_EVENTS,
+    ),
+)
+
+STANDING = (
+    Check(
+        4,
+        STOCK,
+        """SELECT p.sku, p.sku || ': on hand ' || p.on_hand || ', movements leave ' || coalesce(s.moved, 0)
+             FROM shop.products p LEFT JOIN shop.stock_sums s USING (sku)
+            WHERE p.on_hand < 0 OR p.on_hand <> coalesce(s.moved, 0)""",
+        "SELECT count(*) FROM shop.products",
+    ),
+    Check(
+        5,
+        "No session of an order that has ended can still be paid",
+        f"""SELECT o.id, 'order ' || o.id || ' (' || o.status || ') has the open session ' || s.id
+              FROM payments.sessions s JOIN shop.orders o ON o.id = s.metadata ->> 'order_id'
+             WHERE s.status = 'open' AND o.status NOT IN {LIVE} AND {QUIET}""",
+        "SELECT count(*) FROM payments.sessions WHERE status = 'open'",
+        needs_payments=True,
+    ),
+    Check(
+        6,
+        _EVERY_ORDER_ENDS,
+        f"""SELECT id, 'order ' || id || ' is ' || status || ', its time was up at ' || expires_at FROM shop.orders
+            WHERE status IN {LIVE} AND expires_at < clock_timestamp() - CAST(:grace AS interval)
+           UNION ALL
+           SELECT id, 'order ' || id || ' was due for dispatch at ' || dispatch_due_at FROM shop.orders
+            WHERE status = 'fulfilled' AND dispatch_due_at < clock_timestamp() - CAST(:grace AS interval)
+           UNION ALL
+           SELECT id, 'order ' || id || ' is cancelled, and payment ' || payment_intent_id || ' is not given back'
+             FROM shop.orders WHERE status = 'cancelled' AND payment_intent_id IS NOT NULL
+              AND updated_at < clock_timestamp() - CAST(:grace AS interval)""",
+        f"""SELECT (SELECT count(*) FROM shop.orders WHERE status IN {LIVE})
+                 + (SELECT count(*) FROM shop.orders WHERE status = 'fulfilled' AND dispatch_due_at IS NOT NULL)
+                 + (SELECT count(*) FROM shop.orders WHERE status = 'cancelled' AND payment_intent_id IS NOT NULL)""",
+    ),
+    Check(
+        6,
+        _EVERY_ORDER_ENDS,
+        """SELECT d.event_id, 'event ' || d.event_id || ' has not been taken after ' || d.attempts || ' attempts'
+             FROM payments.deliveries d WHERE d.status = 'pending'
+              AND d.created_at < clock_timestamp() - CAST(:grace AS interval)""",
+        "SELECT count(*) FROM payments.deliveries WHERE status = 'pending'",
+        needs_payments=True,
+    ),
+)

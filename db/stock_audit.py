@@ -1,0 +1,70 @@
+"""The sums of the stock ledger, added up anew and compared with those that triggers keep (`shop.stock_sums`)."""
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+PIECE = 200_000  # movements
+
+_END = text("SELECT coalesce(max(id), 0) FROM shop.stock_movements")
+_PIECE = text("""
+    SELECT sku, sum(delta)::bigint, coalesce(sum(delta) FILTER (WHERE order_id IS NULL), 0)::bigint
+      FROM shop.stock_movements WHERE id > :after AND id <= :until GROUP BY sku
+""")
+_KEPT = text("""
+    SELECT p.sku, coalesce(s.moved, 0) AS moved, coalesce(s.brought, 0) AS brought,
+           coalesce(m.moved, 0)::bigint AS moved_since, coalesce(m.brought, 0)::bigint AS brought_since
+      FROM shop.products p LEFT JOIN shop.stock_sums s USING (sku)
+      LEFT JOIN (SELECT sku, sum(delta) AS moved, sum(delta) FILTER (WHERE order_id IS NULL) AS brought
+                   FROM shop.stock_movements WHERE id > :end GROUP BY sku) m USING (sku)
+""")
+_ONE = text("""
+    SELECT coalesce(s.moved, 0), coalesce(s.brought, 0), coalesce(sum(m.delta), 0)::bigint,
+           coalesce(sum(m.delta) FILTER (WHERE m.order_id IS NULL), 0)::bigint
+      FROM (SELECT CAST(:sku AS text) AS sku) one LEFT JOIN shop.stock_sums s USING (sku)
+      LEFT JOIN shop.stock_movements m USING (sku) GROUP BY s.moved, s.brought
+""")
+
+
+@dataclass
+class Sums:
+    """Of the movements up to `read_to`, by SKU: all, and those that no order made. `end` is the last to read."""
+
+    end: int
+    read_to: int = 0
+    moved: dict[str, int] = field(default_factory=dict)
+    brought: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def is_read(self) -> bool:
+        return self.read_to >= self.end
+
+
+async def begin(connection: AsyncConnection) -> Sums:
+    return Sums(int(await connection.scalar(_END) or 0))
+
+
+async def add_up(connection: AsyncConnection, sums: Sums) -> None:
+    """Read the next piece."""
+    until = min(sums.read_to + PIECE, sums.end)
+    for sku, moved, brought in await connection.execute(_PIECE, {"after": sums.read_to, "until": until}):
+        sums.moved[sku] = sums.moved.get(sku, 0) + moved
+        sums.brought[sku] = sums.brought.get(sku, 0) + brought
+    sums.read_to = until
+
+
+async def differences(connection: AsyncConnection, sums: Sums) -> list[str]:
+    """Where the sums that are kept are not those of the movements. A movement may have been committed behind our back
+    while we read: whatever looks wrong is added up once more, in one statement, before it counts."""
+    told = []
+    for row in (await connection.execute(_KEPT, {"end": sums.end})).all():
+        counted = (sums.moved.get(row.sku, 0) + row.moved_since, sums.brought.get(row.sku, 0) + row.brought_since)
+        if counted != (row.moved, row.brought):
+            moved, brought, all_moved, all_brought = (await connection.execute(_ONE, {"sku": row.sku})).one()
+            if (moved, brought) != (all_moved, all_brought):
+                told.append(
+                    f"{row.sku}: movements add up to {all_moved}, of them {all_brought} brought in; "
+                    f"kept are {moved} and {brought}"
+                )
+    return told
