@@ -11,6 +11,9 @@ WORKERS ?= 2
 
 export PIP_ROOT_USER_ACTION := ignore
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# What a shell may say to other Pythons and pips is not for .venv.
+export PIP_USER := 0
+unexport PYTHONHOME PYTHONPATH
 
 # The Python that makes .venv: set PYTHON to choose. Each candidate is run, because a version manager's shim
 # exists for versions that it does not have.

@@ -11,13 +11,12 @@ from db.roles import grant_roles, roles_of
 from db.session import check_sessions
 from db.setup import migrate, seed
 from runtime.logs import configure_logging
-from runtime.settings import load_settings
+from runtime.settings import Settings, load_settings
 
 logger = logging.getLogger("db")
 
 
-async def _run(action: str) -> None:
-    settings = load_settings()
+async def _run(settings: Settings, action: str) -> None:
     await check_sessions(settings.database_url.get_secret_value())
     engine = create_engine(
         settings.database_url.get_secret_value(),
@@ -46,7 +45,9 @@ def main() -> int:
     arguments = parser.parse_args()
     configure_logging()
     try:
-        asyncio.run(_run(arguments.action))
+        settings = load_settings()
+        configure_logging(settings.log_format)
+        asyncio.run(_run(settings, arguments.action))
     except SettingsError as error:
         logger.error("%s", error)
         return 2

@@ -25,6 +25,7 @@ def main() -> int:
         expose_connection(create_app(settings, on_death=lambda: os._exit(1))),
         host=settings.host,
         port=settings.port,
+        workers=1,  # else WEB_CONCURRENCY, which many hosts set, would ask for more than one process can be
         loop="uvloop",
         http=LimitedHttp,
         ws="none",

@@ -59,10 +59,12 @@ async def test_a_signal_that_was_ignored_when_it_came_stays_ignored(
         assert await running.end() == 0
 
 
-async def test_the_embedded_database_hears_nothing_of_what_the_shell_says_to_libpq(place: Path) -> None:
+async def test_no_part_hears_what_the_shell_says_to_other_programs(place: Path) -> None:
     shell = {"PGSSLMODE": "require", "PGSERVICE": "nowhere", "PGPORT": "1", "PGTARGETSESSIONATTRS": "standby"}
-    async with up(place, parts="postgres,setup", **shell) as running:
+    shell |= {"PYTHONOPTIMIZE": "2", "PYTHONWARNINGS": "error", "WEB_CONCURRENCY": "4", "FORWARDED_ALLOW_IPS": "*"}
+    async with up(place, parts="postgres,setup,payment", CHECKOUT_LOG_FORMAT="json", **shell) as running:
         await running.until("Ctrl-C stops everything")
+        assert '"message": "Database schema is up to date"' in running.output
         running.process.send_signal(signal.SIGINT)
         assert await running.end() == 0
 
