@@ -7,8 +7,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from bench import insight
-from bench.cpu import CpuMeter
 from bench.http import Connection, HTTPFailed
+from bench.processes import CpuMeter
 from bench.run import run_load
 from bench.stats import Latency, Tally
 from bench.target import Load, Target

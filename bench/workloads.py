@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 
-from bench import events, memory
+from bench import events
 from bench.contestants import Running
-from bench.cpu import CpuMeter
 from bench.customer import Bought, CheckoutFailed, Customer, customer_of
 from bench.measure import Json, Phase, latency, measured, warm_up
+from bench.processes import CpuMeter, memory_bytes
 from bench.run import new_key, pay_and_wait
 from bench.target import Load, Target
 from bench.watch import Watch
@@ -184,12 +184,12 @@ async def webhooks(turn: Turn) -> Json:
 
 async def waiting(turn: Turn) -> Json:
     """Checkouts left waiting: what each takes of memory; then all of them are paid."""
-    before = memory.of(turn.target.pids)
+    before = memory_bytes(turn.target.pids)
     bought, buying = await turn.buy(turn.size(10_000, 300))
-    while_waiting = memory.of(turn.target.pids)
+    while_waiting = memory_bytes(turn.target.pids)
     finishing = await turn.finish(bought)
     await asyncio.sleep(turn.size(20, 3))
-    after = memory.of(turn.target.pids)
+    after = memory_bytes(turn.target.pids)
     count = max(1, len(bought))
     return {
         "waiting": len(bought),
