@@ -156,6 +156,7 @@ def summarize(results: Sequence[Json]) -> Json:
             "answer_p50_half_peak": median("half", "buy_to_answer", "p50"),
             "answer_p99_half_peak": median("half", "buy_to_answer", "p99"),
             "hot_to_spread": median("hot", "ratio"),
+            "others_cpu_share": median("peak", "others_cpu_share"),
         }
     ours = summary.get("ours", {}).get("throughput")
     for numbers in summary.values():

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.contestants import CONTESTANTS
+from bench.report import NOISY
 
 Json = dict[str, Any]
 _COLOURS = dict(zip(CONTESTANTS, ("#1f6feb", "#d9822b", "#8250df", "#bf87ff", "#57606a", "#cf5b5b"), strict=True))
@@ -24,6 +25,9 @@ def table(document: Json) -> str:
             f"{_milliseconds(numbers['answer_p50_half_peak'])}, {_milliseconds(numbers['answer_p99_half_peak'])}",
         ]
         rows.append(f"| {' | '.join(cells)} |")
+    disturbed = max((each["others_cpu_share"] or 0.0 for each in document["summary"].values()), default=0.0)
+    if disturbed > NOISY:
+        rows += ["", f"Others took up to {disturbed:.0%} of this machine's CPU meanwhile: measure again in quiet."]
     return "\n".join(rows) + "\n"
 
 
