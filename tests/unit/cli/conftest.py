@@ -101,7 +101,7 @@ class Scripted:
 
 
 @pytest.fixture
-def shop() -> Iterator[Scripted]:
+def scripted() -> Iterator[Scripted]:
     """The gateway and, on the same port, the payment service."""
     server = Scripted()
     yield server
@@ -109,13 +109,13 @@ def shop() -> Iterator[Scripted]:
 
 
 @pytest.fixture
-def checkout(shop: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+def checkout(scripted: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """`checkout("buy", "pen")` runs the command against `shop`, in an empty directory of its own."""
     monkeypatch.chdir(tmp_path)
     environment = {
         "CHECKOUT_DATA_DIR": str(tmp_path / "data"),
-        "CHECKOUT_API_PORT": shop.url.rpartition(":")[2],
-        "STRIPE_API_BASE": shop.url,
+        "CHECKOUT_API_PORT": scripted.url.rpartition(":")[2],
+        "STRIPE_API_BASE": scripted.url,
         "CHECKOUT_ADMIN_TOKEN": TOKEN,
         "COLUMNS": "200",
     }

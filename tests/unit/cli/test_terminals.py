@@ -22,7 +22,7 @@ Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
 @pytest.fixture
-def run(shop: Scripted, tmp_path: Path) -> Run:
+def run(scripted: Scripted, tmp_path: Path) -> Run:
     """The command as a process: `run("audit", shell="{} | head -1", PYTHONIOENCODING="latin-1")`."""
 
     def start(*words: str, shell: str = "{}", **more: str) -> "subprocess.CompletedProcess[bytes]":
@@ -30,9 +30,9 @@ def run(shop: Scripted, tmp_path: Path) -> Run:
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT),
             "CHECKOUT_DATA_DIR": str(tmp_path / "data"),
-            "CHECKOUT_API_PORT": shop.url.rpartition(":")[2],
+            "CHECKOUT_API_PORT": scripted.url.rpartition(":")[2],
             "CHECKOUT_ADMIN_TOKEN": TOKEN,
-            "STRIPE_API_BASE": shop.url,
+            "STRIPE_API_BASE": scripted.url,
         }
         command = f"{sys.executable} -m cli {' '.join(words)}"
         return subprocess.run(
@@ -44,8 +44,10 @@ def run(shop: Scripted, tmp_path: Path) -> Run:
 
 @pytest.mark.parametrize("more", [{}, {"COLUMNS": "20"}, {"COLUMNS": "20", "TERM": "dumb", "NO_COLOR": "1"}])
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8", "cp437"])
-def test_whatever_the_terminal_can_show_is_shown(shop: Scripted, run: Run, encoding: str, more: dict[str, str]) -> None:
-    shop.plan("GET", "/admin/audit", 200, AUDIT)
+def test_whatever_the_terminal_can_show_is_shown(
+    scripted: Scripted, run: Run, encoding: str, more: dict[str, str]
+) -> None:
+    scripted.plan("GET", "/admin/audit", 200, AUDIT)
     done = run("audit", PYTHONIOENCODING=encoding, **more)
     assert (done.returncode, done.stderr) == (0, b"")
     assert "3 orders" in " ".join(done.stdout.decode(encoding).split())
@@ -59,29 +61,29 @@ def test_help_is_shown_on_an_old_terminal(run: Run) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
-def test_json_says_the_same_in_every_encoding(shop: Scripted, run: Run, encoding: str) -> None:
-    shop.plan("GET", "/admin/audit", 200, AUDIT)
+def test_json_says_the_same_in_every_encoding(scripted: Scripted, run: Run, encoding: str) -> None:
+    scripted.plan("GET", "/admin/audit", 200, AUDIT)
     assert json.loads(run("audit", "--json", PYTHONIOENCODING=encoding).stdout.decode(encoding)) == AUDIT
 
 
 @pytest.mark.parametrize("as_json", [(), ("--json",)])
-def test_a_reader_that_goes_is_no_answer(shop: Scripted, run: Run, as_json: tuple[str, ...]) -> None:
-    shop.plan("GET", "/admin/orders", 200, {"orders": [{"order_id": ORDER_ID}] * 10_000, "next": None})
+def test_a_reader_that_goes_is_no_answer(scripted: Scripted, run: Run, as_json: tuple[str, ...]) -> None:
+    scripted.plan("GET", "/admin/orders", 200, {"orders": [{"order_id": ORDER_ID}] * 10_000, "next": None})
     done = run("orders", *as_json, shell="{} | head -c 1 >/dev/null")
     assert (done.returncode, done.stderr) == (141, b"")
 
 
 @pytest.mark.parametrize("as_json", [(), ("--json",)])
-def test_output_that_cannot_be_written_is_no_answer(shop: Scripted, run: Run, as_json: tuple[str, ...]) -> None:
-    shop.plan("GET", "/admin/audit", 200, AUDIT)
+def test_output_that_cannot_be_written_is_no_answer(scripted: Scripted, run: Run, as_json: tuple[str, ...]) -> None:
+    scripted.plan("GET", "/admin/audit", 200, AUDIT)
     done = run("audit", *as_json, shell="{} >/dev/full")
     assert done.returncode == 4
     assert as_json or b"No space left" in done.stderr
     assert b"Traceback" not in done.stderr
 
 
-def test_without_any_output_the_exit_code_still_answers(shop: Scripted, run: Run) -> None:
-    shop.plan("GET", f"/orders/{ORDER_ID}", 200, order())
+def test_without_any_output_the_exit_code_still_answers(scripted: Scripted, run: Run) -> None:
+    scripted.plan("GET", f"/orders/{ORDER_ID}", 200, order())
     assert run("status", ORDER_ID, shell="{} >&- 2>&-").returncode == 0
 
 
@@ -94,8 +96,8 @@ def test_a_dotenv_file_in_another_encoding_is_a_sentence_and_no_answer(run: Run,
     assert b"Traceback" not in done.stderr
 
 
-def test_an_answer_that_nobody_expected_is_a_fault_and_no_answer(shop: Scripted, run: Run) -> None:
-    shop.plan("GET", "/admin/audit", 200, {"ok": True, "invariants": "none"})
+def test_an_answer_that_nobody_expected_is_a_fault_and_no_answer(scripted: Scripted, run: Run) -> None:
+    scripted.plan("GET", "/admin/audit", 200, {"ok": True, "invariants": "none"})
     done = run("audit", "--json")
     assert done.returncode == 0
     done = run("audit")
