@@ -1,5 +1,6 @@
 """What a workflow has heard, without a Temporal: what is kept of it, and in which order it is acted upon."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from checkout.orders import Order, OrderStatus
@@ -28,3 +29,19 @@ async def test_sessions_are_handed_on_once_and_in_an_order_that_every_process_re
     assert handed_on == sorted(others)
     inbox.has_news = False
     assert inbox.is_done_with(ORDER)
+
+
+async def test_a_fulfilled_order_is_not_done_with_before_the_other_sessions_are_handed_on() -> None:
+    """Of its own session no news matters any more; of another one, nobody else will hear."""
+
+    async def hand_on(_: str) -> None:
+        pass
+
+    fulfilled = replace(ORDER, status=OrderStatus.FULFILLED)
+    inbox = Inbox(start_over=lambda: None, hand_on=hand_on)
+    inbox.hear("evt_own", OWN.session_id)
+    assert inbox.is_done_with(fulfilled)
+    inbox.hear("evt_other", "cs_other")
+    assert not inbox.is_done_with(fulfilled)
+    await inbox._hand_on_others(fulfilled)
+    assert inbox.is_done_with(fulfilled)

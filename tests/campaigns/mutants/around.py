@@ -152,7 +152,7 @@ AROUND: tuple[Mutant, ...] = (
         "other-sessions-are-handed-on-to-the-end",
         Code("Inbox.is_done_with", "order.status.is_live or self._others(order)", "order.status.is_live"),
         breaks="a payment of another session, told in a checkout's last moment, would be kept",
-        tests="test_one_that_comes_while_the_last_news_are_looked_at",
+        tests="test_a_fulfilled_order_is_not_done_with_before_the_other_sessions_are_handed_on",
     ),
     bug(
         "other-sessions-are-handed-on-again",
