@@ -47,4 +47,22 @@ FIELD_STACK = (
         breaks="a variable meant for another database would keep the shop from its own",
         tests="test_what_the_shell_says_to_libpq_temporal_and_python_is_not_for_embedded_servers",
     ),
+    bug(
+        "failure-looks-like-an-answer",
+        Code("cli.locate.settings", "BROKEN", "1"),
+        breaks="whoever watches the audit would hear of broken promises where only a setting is wrong",
+        tests="test_a_dotenv_file_in_another_encoding_is_a_sentence_and_no_answer",
+    ),
+    bug(
+        "log-without-ids",
+        Code("runtime.logs.JsonFormatter.add_fields", "_ID.fullmatch(argument)", "None"),
+        breaks="an order could not be found in the logs",
+        tests="test_ids_that_the_words_name_are_fields",
+    ),
+    bug(
+        "null-pid-is-the-gateway",
+        Code("api.web.console.processes._process", "isinstance(pid, int)", "True"),
+        breaks="an operator who kills a part that does not run would kill the gateway",
+        tests="test_a_part_that_does_not_run_is_not_taken_for_the_gateway_itself",
+    ),
 )
