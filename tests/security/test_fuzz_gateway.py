@@ -49,6 +49,7 @@ ROUTES = [
     "GET /admin/orders",
     "POST /admin/orders/{order_id}/refund",
     "GET /admin/audit",
+    "GET /admin/audit/progress",
     "GET /livez",
     "GET /readyz",
     "GET /metrics",
