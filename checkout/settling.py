@@ -67,6 +67,8 @@ def decide(order: Order | None, session: SessionState | None, closing: Reason | 
         return Nothing()
     if not order.status.is_live:
         return _unwanted(session)
+    if session.is_free:
+        return Release(Reason.PAYMENT_MISMATCH)  # every order has a price: this is no session as we opened it
     if session.paid:
         return _paid(order, session)
     match session.status:
@@ -84,7 +86,7 @@ def decide(order: Order | None, session: SessionState | None, closing: Reason | 
 def _paid(order: Order, session: SessionState) -> Decision:
     if _is_as_agreed(order, session):
         return Fulfil(session.payment_intent_id)
-    # Something else was paid than was agreed. A session that cost nothing has no payment to give back.
+    # Something else was paid than was agreed. What names no payment cannot be given back by us (the step told of it).
     if session.payment_intent_id is None:
         return Release(Reason.PAYMENT_MISMATCH)
     return Refund(session.payment_intent_id, Reason.PAYMENT_MISMATCH)

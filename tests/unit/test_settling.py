@@ -54,6 +54,7 @@ SESSIONS: dict[str, SessionState | None] = {
     "open": OPEN,
     "expired": replace(OPEN, status=SessionStatus.EXPIRED),
     "complete, unpaid": replace(OPEN, status=SessionStatus.COMPLETE),
+    "complete, free": replace(OPEN, status=SessionStatus.COMPLETE, amount_total=0, is_free=True),
     "no answer": None,
 }
 CLOSINGS = (None, Reason.TIMEOUT, Reason.CUSTOMER, Reason.OPERATOR)
@@ -72,6 +73,7 @@ def expected(order: str, session: str, closing: Reason | None) -> Decision:
             "open": Close("cs_1") if closing else Wait(),
             "expired": Release(closing or Reason.CUSTOMER),
             "complete, unpaid": Release(closing) if closing else Wait(),
+            "complete, free": Release(Reason.PAYMENT_MISMATCH),
             "no answer": Wait(),
         }[session]
     if session == "no answer":
@@ -99,9 +101,10 @@ SAYINGS = {
     "open": ["open"],
     "expired": ["expired"],
     "complete, not paid": ["complete, unpaid"],
+    "complete, and cost nothing": ["complete, free"],
     "no answer, or a refusal": ["no answer"],
     "paid": ["paid", *PAID_OTHERWISE],
-    "anything else": ["expired", "complete, unpaid", "no answer", *NO_MONEY],
+    "anything else": ["expired", "complete, unpaid", "complete, free", "no answer", *NO_MONEY],
     "anything": [*SESSIONS],
 }
 

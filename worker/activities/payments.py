@@ -43,6 +43,13 @@ async def _beating() -> AsyncIterator[None]:
             beating.cancel()
 
 
+def _told(session: SessionState) -> SessionState:
+    """An alarm for what nobody can give back through us: money whose payment the provider does not name."""
+    if session.paid and session.payment_intent_id is None:
+        activity.logger.error("Session %s is paid and names no payment: look at the provider", session.session_id)
+    return session
+
+
 class PaymentActivities:
     def __init__(self, engine: AsyncEngine, provider: PaymentProvider) -> None:
         self._engine, self._reads = engine, autocommit(engine)
@@ -64,12 +71,12 @@ class PaymentActivities:
 
     @activity.defn
     async def retrieve_session(self, session_id: str) -> SessionState:
-        return await self._provider.retrieve_session(session_id)
+        return _told(await self._provider.retrieve_session(session_id))
 
     @activity.defn
     async def expire_session(self, session_id: str) -> SessionState:
         """Close the session, unless it is complete: the answer says which, and only the answer decides."""
-        return await self._provider.expire_session(session_id)
+        return _told(await self._provider.expire_session(session_id))
 
     @activity.defn
     async def refund_payment(self, request: RefundInput) -> Order | None:
