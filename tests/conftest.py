@@ -1,6 +1,7 @@
 """Real servers for all tests: PostgreSQL and Temporal as processes of the same stack that `checkout up` runs."""
 
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -15,6 +16,11 @@ from stack import ports
 from stack.config import StackConfig
 from stack.stack import Stack
 from tests.support.databases import DatabaseServer
+
+# A job in a shell's background ignores Ctrl-C, and so would every process that the tests start and stop by it.
+for _number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.SIG_DFL)
 
 # Test processes side by side draw their ports from ranges of their own: a port is free for a while after it was drawn.
 _NUMBER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
