@@ -33,11 +33,12 @@ class Lines(logging.Handler):
 def lines() -> Iterator[list[dict[str, Any]]]:
     handler = Lines()
     root = logging.getLogger()
-    before, root.level = root.level, logging.INFO
+    before = root.level
+    root.setLevel(logging.INFO)  # not the attribute: loggers remember what they may say until this is called
     root.addHandler(handler)
     yield handler.found
     root.removeHandler(handler)
-    root.level = before
+    root.setLevel(before)
 
 
 def test_a_line_has_a_time_a_level_a_name_and_its_words(lines: list[dict[str, Any]]) -> None:
