@@ -15,7 +15,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
-from api.audit import audit
+from api.audit import Auditor
 from checkout.contracts import SweepResult
 from checkout.ids import settlement_workflow_id
 from checkout.orders import OrderStatus
@@ -134,7 +134,7 @@ async def test_the_audit_tells_of_an_order_that_nobody_can_ask_about_and_of_the_
     ids = [(await awaiting(rig.engine, key)).order_id for key in ("poison-2", "orphan-2")]
     async with rig.engine.begin() as connection:
         await connection.exec_driver_sql("UPDATE shop.orders SET created_at = now() - interval '1 minute'")
-    verdict = await audit(rig.engine, cast(Client, HalfAway(rig.temporal, "poison-2")), timedelta(0))
+    verdict = await Auditor(rig.engine, cast(Client, HalfAway(rig.temporal, "poison-2"))).recent(timedelta(0))
     [unaskable, orphaned] = verdict.invariants[9].violations
     assert ids[0] in unaskable
     assert "cannot say" in unaskable

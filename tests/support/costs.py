@@ -52,7 +52,7 @@ class Ledger:
     def __init__(self, rig: Rig, log: Callable[[], str]) -> None:
         self._shop, self._log = rig, log
 
-    async def cheapest(self, checkout: Callable[[], Awaitable[object]], of: int = 3) -> Costs:
+    async def cheapest(self, checkout: Callable[[], Awaitable[object]], of: int = 5) -> Costs:
         """`checkout` makes one and returns when nothing is left to do for it but what workflows still do."""
         await checkout()  # connections are opened, caches filled
         await self._at_rest()
