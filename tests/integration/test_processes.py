@@ -35,13 +35,12 @@ def test_a_wrong_variable_of_temporals_is_named_at_start(
     assert name in capsys.readouterr().err
 
 
-async def test_a_set_up_waits_for_another_one(database_server: DatabaseServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_set_up_waits_for_another_one(database_server: DatabaseServer) -> None:
     async with database_server.copy() as url:
         other = await asyncpg.connect(url)
         try:
             await other.execute("SELECT pg_advisory_lock(1592639710)")
-            monkeypatch.setenv("DATABASE_URL", url)
-            under_way = asyncio.create_task(set_up("setup"))
+            under_way = asyncio.create_task(set_up(load_settings(DATABASE_URL=url), "setup"))
 
             async def waits() -> bool:
                 return bool(await other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
