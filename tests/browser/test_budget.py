@@ -99,8 +99,12 @@ async def test_script_in_any_field_stays_text(visitor: Visitor, site: Site) -> N
     visitor.expected_complaints.append("4(04|09|22|00)")
     dialogs: list[str] = []
     visitor.page.on("dialog", lambda dialog: dialogs.append(dialog.message))
-    email = f"<script>alert(3)</script>{site.email}".replace(" ", "")
-    body = {"items": [{"sku": "pen", "quantity": 1}], "email": email}
+    lines = [{"sku": "pen", "quantity": 1}]
+    scripted = {"items": lines, "email": f"<script>alert(3)</script>{site.email}"}
+    assert (await site.client.post(f"{site.url}/checkout", json=scripted)).status_code == 422
+    # As much as an address may hold of what means something in a page or a template.
+    email = f"o'neill&{{{{7*7}}}}-{site.email}"
+    body = {"items": lines, "email": email}
     order = (await site.client.post(f"{site.url}/checkout", json=body)).raise_for_status().json()
     await visitor.sign_in()
     page = visitor.page
@@ -115,7 +119,7 @@ async def test_script_in_any_field_stays_text(visitor: Visitor, site: Site) -> N
     ):
         await page.goto(site.url + path)
         assert await page.locator("img[onerror], script:not([src])").count() == 0
-    assert email in await page.content() or "&lt;script&gt;" in await page.content()
+    assert email.replace("&", "&amp;") in await page.content()
     await visitor.open()
     cart = {"items": {SCRIPT: 1, "pen": SCRIPT}, "email": SCRIPT}
     await page.evaluate("(cart) => localStorage.setItem('foolscap.cart', JSON.stringify(cart))", cart)

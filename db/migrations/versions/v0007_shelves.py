@@ -22,7 +22,7 @@ STATEMENTS = (
     CREATE FUNCTION shop.guard_picture() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         IF NEW.image !~ '^(/[^/]|https://[a-z0-9.-]+(:[0-9]{1,5})?(/|$)|$)' THEN
-            RAISE EXCEPTION 'product %: a picture is a path of this site (/...) or an address that begins with https:// '
+            RAISE EXCEPTION 'product %: a picture is a path of this site (/x) or an address that begins with https:// '
                 'and a host in lower case, not %', NEW.sku, NEW.image USING ERRCODE = 'check_violation';
         END IF;
         RETURN NEW;
