@@ -53,6 +53,9 @@ _EMPTY = (
     "DELETE FROM shop.orders",
     "UPDATE shop.products p SET on_hand = m.delta FROM shop.stock_movements m"
     " WHERE m.sku = p.sku AND m.cause = 'seed' AND p.on_hand <> m.delta",
+    "DELETE FROM shop.audit_due",
+    "UPDATE shop.stock_sums s SET moved = m.delta, brought = m.delta FROM shop.stock_movements m"
+    " WHERE m.sku = s.sku AND m.cause = 'seed'",
 )
 
 
