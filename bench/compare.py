@@ -42,7 +42,9 @@ class Plan:
             for who in self.contestants:
                 is_last = number == self.rounds
                 what = [
-                    each for each in self.workloads if (each.repeats or is_last) and (each.peers or who.name == "ours")
+                    each
+                    for each in self.workloads
+                    if (each.repeats or (is_last and not who.brief)) and (each.peers or who.name == "ours")
                 ]
                 if what:
                     turns.append((number, who, what))

@@ -33,6 +33,8 @@ class Contestant:
     instead: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     dialect: str = "shop"
     """How it is bought from: see `bench.customer`."""
+    brief: bool = False
+    """Only in the workloads that repeat."""
     tuned: bool = True
     """Whether Temporal's server runs with the settings that `checkout up` gives it."""
 
@@ -58,9 +60,11 @@ CONTESTANTS = {
         Contestant("ours", "this shop"),
         Contestant("dbos", "DBOS, the same steps", _NO_ENGINE, {"gateway": ("bench.peers.dbos",)}),
         Contestant("temporal", "Temporal as in tutorials", _OURS, _TUTORIAL),
-        Contestant("defaults", "Temporal as in tutorials, server untuned", _OURS, _TUTORIAL, tuned=False),
+        Contestant("defaults", "Temporal as in tutorials, server untuned", _OURS, _TUTORIAL, brief=True, tuned=False),
         Contestant("bare", "no durability", _NO_ENGINE, {"gateway": ("bench.peers.bare",)}),
-        Contestant("widgets", "DBOS's widget store", ("gateway",), {"gateway": ("bench.peers.widgets",)}, "widgets"),
+        Contestant(
+            "widgets", "DBOS's widget store", ("gateway",), {"gateway": ("bench.peers.widgets",)}, "widgets", brief=True
+        ),
     )
 }
 
