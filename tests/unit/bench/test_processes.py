@@ -9,7 +9,7 @@ import pytest
 
 from bench.processes import CpuMeter, cpu_seconds, memory_bytes
 
-_BURN = "import time; end = time.process_time() + 0.2\nwhile time.process_time() < end: pass"
+_BURN = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
 
 
 def nobody() -> int:
