@@ -22,7 +22,7 @@ def nobody() -> int:
 def test_a_part_is_its_process_and_all_descendants_even_buried_ones() -> None:
     before = cpu_seconds({"me": os.getpid()})["me"]
     subprocess.run([sys.executable, "-c", f"import subprocess, sys; subprocess.run([sys.executable, '-c', {_BURN!r}])"])
-    assert cpu_seconds({"me": os.getpid()})["me"] - before >= 0.19  # clock ticks are 10 ms
+    assert cpu_seconds({"me": os.getpid()})["me"] - before >= 0.2  # clock ticks are 10 ms
 
 
 def test_work_of_a_child_is_seen_while_it_lives() -> None:
@@ -30,7 +30,7 @@ def test_work_of_a_child_is_seen_while_it_lives() -> None:
     child = subprocess.Popen([sys.executable, "-c", f"{_BURN}\nprint(flush=True)\ninput()"], stdin=-1, stdout=-1)
     assert child.stdout is not None
     child.stdout.readline()
-    assert cpu_seconds({"me": os.getpid()})["me"] - before >= 0.19
+    assert cpu_seconds({"me": os.getpid()})["me"] - before >= 0.2
     child.communicate(b"\n")
 
 
@@ -59,7 +59,7 @@ def test_the_load_generator_s_own_share_is_told_apart() -> None:
     child.stdout.readline()
     spent = meter.stop()
     child.communicate(b"\n")
-    assert spent["part"] >= 0.19
+    assert spent["part"] >= 0.2
     assert spent["client"] < me.cpu_times().user + me.cpu_times().system
     assert meter.others is not None
     assert 0 <= meter.others < 1
