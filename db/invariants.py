@@ -37,7 +37,7 @@ SCOPE = "WITH scope AS (SELECT unnest(CAST(:orders AS text[])) AS id)"
 _MONEY = """
     SELECT s.id AS session_id, s.order_id, l.currency, max(l.at) AS at,
            count(*) FILTER (WHERE l.kind = 'charge') AS charges,
-           sum(CASE l.kind WHEN 'charge' THEN l.amount ELSE -l.amount END) AS balance
+           sum(CASE WHEN l.kind IN ('refund', 'dispute') THEN -l.amount ELSE l.amount END) AS balance
       FROM (SELECT s.id, s.metadata ->> 'order_id' AS order_id
               FROM scope JOIN payments.sessions s ON s.metadata ->> 'order_id' = scope.id
              UNION SELECT s.id, s.metadata ->> 'order_id' FROM scope JOIN payments.sessions s USING (id)) s

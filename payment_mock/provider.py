@@ -1,19 +1,20 @@
-"""What the payment service does, in its own words: pay, complete, decline, expire, refund.
+"""What the payment service does, in its own words: pay, settle, decline, expire. What comes after: `reversals`.
 
 Each is a pure function from what a payment is to what it becomes, with its events and the lines of the ledger; or it
 refuses, and says why. That nothing else happened to the payment meanwhile is decided where the change is stored
 (`payment_mock.store.changes`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from time import time
 
 from payment_mock.domain import errors, ids, wire
 from payment_mock.domain.events import event
-from payment_mock.domain.objects import Change, Entry, Event, Refund, Session
+from payment_mock.domain.methods import CARD, METHODS
+from payment_mock.domain.objects import Change, Entry, Event, Later, Session
 
-Step = Callable[[Session], Change]
+Step = Callable[..., Change]
 
 
 class Provider:
@@ -22,8 +23,8 @@ class Provider:
     def __init__(self, public_url: str) -> None:
         self._public_url = public_url
 
-    def pay(self, session: Session, method: str = "pm_card_visa") -> Change:
-        """Charge an open session. Paying a paid one again changes nothing.
+    def pay(self, session: Session, method: str = CARD) -> Change:
+        """Charge an open session; or, by a method that takes days, complete it unpaid. Paying again changes nothing.
 
         Raises `NotPayable` when the session is over: expired, cancelled, or past its `expires_at`.
         """
@@ -31,22 +32,28 @@ class Provider:
             return Change(session)
         if not _is_payable(session):
             raise NotPayable(session)
-        return replace(self._charged(session, method, "checkout.session.completed"), in_time=True)
+        how = METHODS[method]
+        if how.takes_days:
+            made = self._processing(session, method)
+            later = how.settles
+        else:
+            made = self._charged(session, method, "completed")
+            later = how.disputed
+        return replace(made, in_time=True, later=(Later(session.id, later),) if later else ())
+
+    def settle(self, session: Session, status: str) -> Change:
+        """What became of a payment that took days, `succeeded` or `failed`; or its customer's bank disputes it."""
+        if session.is_processing and status == "failed":
+            failed = replace(session, decline_code="insufficient_funds")
+            return Change(failed, self._story("async_payment_failed", failed, "payment_failed", "failed"))
+        return self.pay_late(session) if session.is_processing and status == "succeeded" else Change(session)
 
     def pay_late(self, session: Session) -> Change:
         """Charge a session in whatever state it is, as late money does. Only the control plane can."""
         if session.is_paid:
             return Change(session)
-        was_complete = session.status == "complete"
-        told = "async_payment_succeeded" if was_complete else "completed"
-        return self._charged(session, session.payment_method or "pm_card_visa", f"checkout.session.{told}")
-
-    def complete_unpaid(self, session: Session) -> Change:
-        """Complete a session whose money has not come, as delayed payment methods do. Raises `NotPayable`."""
-        if not _is_payable(session):
-            raise NotPayable(session)
-        done = replace(session, status="complete", payment_intent=ids.payment_intent_id(session.id))
-        return Change(done, (self._told("checkout.session.completed", done),), in_time=True)
+        told = "async_payment_succeeded" if session.status == "complete" else "completed"
+        return self._charged(session, session.payment_method or CARD, told)
 
     def decline(self, session: Session, decline_code: str) -> Change:
         """Record a declined attempt. The session stays open: the customer may try another card. Raises `NotPayable`."""
@@ -63,42 +70,33 @@ class Provider:
         expired = replace(session, status="expired")
         return Change(expired, (self._told("checkout.session.expired", expired),))
 
-    def refund(self, session: Session, amount: int | None, reason: str | None, metadata: Mapping[str, str]) -> Change:
-        """Give money back; `amount` in minor units, None for all that is left. Raises `StripeError` (400)."""
-        wanted = _refundable(session, amount)
-        after = replace(session, amount_refunded=session.amount_refunded + wanted)
-        refund = Refund(
-            id=ids.refund_id(),
-            session_id=session.id,
-            payment_intent=session.payment_intent,
-            charge=session.charge,
-            amount=wanted,
-            currency=session.currency,
-            reason=reason,
-            metadata=metadata,
-            created=int(time()),
-        )
-        events = (event("charge.refunded", wire.charge_object(after)),)
-        return Change(after, events, (Entry(refund.id, "refund", wanted),), refund)
-
     def _charged(self, session: Session, method: str, told: str) -> Change:
-        """Paid: the session says so, then the payment behind it."""
         paid = replace(
-            session,
+            self._attempted(session, method),
             status="complete",
             payment_status="paid",
-            payment_method=method,
-            payment_intent=ids.payment_intent_id(session.id),
             charge=ids.charge_id(session.id),
-            decline_code=None,
             paid_at=int(time()),
         )
-        events = (
-            self._told(told, paid),
-            event("payment_intent.succeeded", wire.payment_intent_object(paid)),
-            event("charge.succeeded", wire.charge_object(paid)),
+        entries = (Entry(str(paid.charge), "charge", paid.amount_total),)
+        return Change(paid, self._story(told, paid, "succeeded", "succeeded"), entries)
+
+    def _processing(self, session: Session, method: str) -> Change:
+        done = replace(self._attempted(session, method), status="complete", charge=ids.charge_id(session.id))
+        return Change(done, self._story("completed", done, "processing", "pending"))
+
+    def _attempted(self, session: Session, method: str) -> Session:
+        return replace(
+            session, payment_method=method, payment_intent=ids.payment_intent_id(session.id), decline_code=None
         )
-        return Change(paid, events, (Entry(str(paid.charge), "charge", paid.amount_total),))
+
+    def _story(self, session_is: str, session: Session, intent_is: str, charge_is: str) -> tuple[Event, ...]:
+        """The session's event, then those of the payment behind it."""
+        return (
+            self._told(f"checkout.session.{session_is}", session),
+            event(f"payment_intent.{intent_is}", wire.payment_intent_object(session)),
+            event(f"charge.{charge_is}", wire.charge_object(session)),
+        )
 
     def _told(self, type_: str, session: Session) -> Event:
         return event(type_, wire.session_object(session, self._public_url))
@@ -106,27 +104,6 @@ class Provider:
 
 def _is_payable(session: Session) -> bool:
     return session.status == "open" and time() < session.expires_at
-
-
-def _refundable(session: Session, amount: int | None) -> int:
-    if not session.is_paid:
-        raise errors.invalid_request(
-            f"This PaymentIntent ({session.payment_intent}) does not have a successful charge to refund.",
-            code="payment_intent_unexpected_state",
-        )
-    left = session.amount_total - session.amount_refunded
-    if left == 0:
-        raise errors.invalid_request(
-            f"Charge {session.charge} has already been refunded.", code="charge_already_refunded"
-        )
-    wanted = left if amount is None else amount
-    if wanted > left:
-        raise errors.invalid_request(
-            f"Refund amount ({wanted} {session.currency}) is greater than unrefunded amount on charge "
-            f"({left} {session.currency})",
-            param="amount",
-        )
-    return wanted
 
 
 class NotPayable(Exception):

@@ -4,9 +4,11 @@ idempotency key, with their events sent as soon as they are committed."""
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from payment_mock import reversals
 from payment_mock.database import Database
 from payment_mock.domain import errors, wire
 from payment_mock.domain.methods import CARD, METHODS
@@ -18,24 +20,24 @@ from payment_mock.outbox.deliverer import Outbox
 from payment_mock.provider import Declined, NotOpen, Provider, Step
 from payment_mock.settings import Settings
 from payment_mock.store import changes, idempotency
-from payment_mock.store.changes import Delivery
+from payment_mock.store.changes import Delivery, Pace
 from payment_mock.store.idempotency import Answer, Answered, Key
-from payment_mock.store.objects import SESSIONS
+from payment_mock.store.objects import DISPUTES, REFUNDS, SESSIONS, Kind
 
 Find = Callable[[AsyncConnection], Awaitable[Session]]
+About = tuple[Kind[Any], str] | None
 
 
 class Run:
     """An operation under way: its connection, what it has to send, and the rules that it must carry out itself."""
 
-    def __init__(self, connection: AsyncConnection, lease: float) -> None:
-        self.connection, self._lease = connection, lease
+    def __init__(self, connection: AsyncConnection, pace: Pace) -> None:
+        self.connection, self._pace = connection, pace
         self.rules: Sequence[Rule] = ()
         self.deliveries: Sequence[Delivery] = ()
 
-    async def change(self, value: str, step: Step, *, by: str = "id") -> Change:
-        """Take a step of the session with that value in the column `by`."""
-        made, self.deliveries = await changes.change(self.connection, value, step, self._lease, by=by)
+    async def change(self, session_id: str, step: Step, about: About = None) -> Change:
+        made, self.deliveries = await changes.change(self.connection, session_id, step, self._pace, about)
         return made
 
 
@@ -45,6 +47,7 @@ class Service:
     def __init__(self, settings: Settings, database: Database, faults: Faults, outbox: Outbox) -> None:
         self.settings, self.database, self.faults, self.outbox = settings, database, faults, outbox
         self.provider = Provider(settings.public_url)
+        self._pace = Pace(settings.delivery_lease, settings.later)
 
     @asynccontextmanager
     async def operation(
@@ -62,7 +65,7 @@ class Service:
         atomic = key is not None and (armed or not takes_key)
         try:
             async with self.database.work(atomic=atomic) as connection:
-                run = Run(connection, self.settings.delivery_lease)
+                run = Run(connection, self._pace)
                 if key is not None and atomic:
                     await idempotency.hold(connection, key)
                 if armed:
@@ -123,9 +126,8 @@ class Service:
             declined = "generic_decline" if "decline" in actions else METHODS[method].declined
             if declined is not None:
                 step: Step = partial(self.provider.decline, decline_code=declined)
-            elif "complete_unpaid" in actions:
-                step = self.provider.complete_unpaid
             else:
+                method = "pm_usBankAccount_processing" if "complete_unpaid" in actions else method
                 step = partial(self.provider.pay, method=method)
             made = await run.change(session_id, step)
         if declined is not None:
@@ -141,12 +143,25 @@ class Service:
                 return refusal.session
             raise
 
-    async def change(self, session_id: str, step: Step) -> Change:
+    async def change(self, session_id: str, step: Step, about: About = None) -> Change:
         """What happens by itself, or by the control plane: no faults are set for it, and it has no key."""
         async with self.database.single() as connection:
-            made, deliveries = await changes.change(connection, session_id, step, self.settings.delivery_lease)
+            made, deliveries = await changes.change(connection, session_id, step, self._pace, about)
         self.outbox.dispatch(deliveries)
         return made
+
+    async def become(self, subject: str, status: str) -> Change:
+        """What the outside world makes of a payment (`cs_…`), a refund (`re_…`) or a dispute (`du_…`). A status that it
+        cannot have (any more) changes nothing. Raises `StripeError` 404."""
+        if subject.startswith("cs_"):
+            if status in ("succeeded", "failed"):
+                return await self.change(subject, partial(self.provider.settle, status=status))
+            return await self.change(subject, partial(reversals.dispute, status=status))
+        kind: Kind[Any] = REFUNDS if subject.startswith("re_") else DISPUTES
+        step = reversals.refund_becomes if subject.startswith("re_") else reversals.dispute_becomes
+        async with self.database.single() as connection:
+            session_id = (await kind.get(connection, subject)).session_id
+        return await self.change(session_id, partial(step, status=status), (kind, subject))
 
     async def find(self, session_id: str) -> Session:
         """Raises `StripeError` 404."""
@@ -156,7 +171,6 @@ class Service:
     async def _pay_at_once(self, session_id: str) -> None:
         """Paid, and the shop told so, before the reply to create is sent."""
         async with self.database.single() as connection:
-            lease = self.settings.delivery_lease
-            _, deliveries = await changes.change(connection, session_id, self.provider.pay, lease)
+            _, deliveries = await changes.change(connection, session_id, self.provider.pay, self._pace)
         for delivery in deliveries:
             await self.outbox.attempt(delivery)

@@ -104,6 +104,7 @@ class Settings(BaseSettings):
     webhook_retry_base: Seconds = Field(0.2, alias="PAYMENT_WEBHOOK_RETRY_BASE")
     webhook_retry_cap: Seconds = Field(30.0, alias="PAYMENT_WEBHOOK_RETRY_CAP")
     webhook_concurrency: int = Field(16, ge=1, le=256, alias="PAYMENT_WEBHOOK_CONCURRENCY")
+    later: Seconds = Field(3.0, alias="PAYMENT_LATER")
     poll_interval: Seconds = Field(1.0, alias="PAYMENT_POLL_INTERVAL")
 
     @model_validator(mode="before")

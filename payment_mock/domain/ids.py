@@ -29,6 +29,10 @@ def refund_id() -> str:
     return "re_3" + _random(24)
 
 
+def dispute_id() -> str:
+    return "du_1" + _random(24)
+
+
 def event_id() -> str:
     return "evt_1" + _random(24)
 

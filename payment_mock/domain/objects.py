@@ -39,6 +39,7 @@ class Session:
     charge: str | None = None
     decline_code: str | None = None
     amount_refunded: int = 0
+    dispute_status: str | None = None
     paid_at: int | None = None
 
     @property
@@ -57,6 +58,11 @@ class Session:
     def is_paid(self) -> bool:
         return self.payment_status == "paid"
 
+    @property
+    def is_processing(self) -> bool:
+        """Complete, and the money is on its way: it takes days, and may yet fail."""
+        return self.status == "complete" and not self.is_paid and self.decline_code is None
+
 
 @dataclass(frozen=True, slots=True)
 class Refund:
@@ -71,6 +77,25 @@ class Refund:
     reason: str | None
     metadata: Mapping[str, str]
     created: int
+    status: str
+    failure_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """One row of `payments.disputes`. `due_by`: until when evidence is heard, unix seconds."""
+
+    id: str
+    session_id: str
+    payment_intent: str | None
+    charge: str | None
+    amount: int
+    currency: str
+    reason: str
+    status: str
+    created: int
+    due_by: int
+    has_evidence: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +109,20 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of the ledger: the object that moved money, how (`charge`, `refund`), and how much of it."""
+    """A line of the ledger: what moved money, how much of it, and how: `charge`, `refund`, `refund_failure`, `dispute`,
+    `dispute_reversal`."""
 
     id: str
     kind: str
     amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """What is to become of something (a session, a refund, a dispute) after a while, by itself."""
+
+    subject: str
+    status: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +134,8 @@ class Change:
     events: Sequence[Event] = ()
     entries: Sequence[Entry] = ()
     refund: Refund | None = None
+    dispute: Dispute | None = None
+    later: Sequence[Later] = ()
     in_time: bool = False
 
 

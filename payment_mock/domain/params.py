@@ -130,7 +130,7 @@ class NewSession(Params):
     client_reference_id: Annotated[str, StringConstraints(max_length=200)] | None = None
     metadata: Metadata = {}
     expires_at: Integer | None = None
-    payment_method_types: Annotated[list[Literal["card", "link"]], BeforeValidator(_array)] = []
+    payment_method_types: Annotated[list[Literal["card", "link", "us_bank_account"]], BeforeValidator(_array)] = []
     customer_email: Annotated[str, StringConstraints(max_length=800), AfterValidator(_email)] | None = None
     payment_intent_data: _IntentData = _IntentData()
     expand: Annotated[Strings, _expandable(*SESSION_PATHS)] = []
@@ -153,6 +153,15 @@ class NewRefund(Params):
     charge: Text | None = None
     amount: Amount | None = None
     reason: Literal["duplicate", "fraudulent", "requested_by_customer"] | None = None
+    metadata: Metadata = {}
+    expand: Strings = []
+
+
+class Response(Params):
+    """To a dispute."""
+
+    evidence: dict[Text, Text] = {}
+    submit: Literal["true", "false"] = "true"
     metadata: Metadata = {}
     expand: Strings = []
 

@@ -6,9 +6,11 @@ What is the same in every object of a kind is in `objects.json`; here is what is
 import json
 from collections.abc import Collection
 from pathlib import Path
+from time import time
 from typing import Any
 
-from payment_mock.domain.objects import Refund, Session
+from payment_mock.domain.methods import method
+from payment_mock.domain.objects import Dispute, Refund, Session
 
 API_VERSION = "2026-10-28.endive"
 Json = dict[str, Any]
@@ -16,6 +18,15 @@ _ALWAYS: dict[str, Json] = json.loads((Path(__file__).parent / "objects.json").r
 _DECLINE_MESSAGES = {
     "insufficient_funds": "Your card has insufficient funds.",
     "expired_card": "Your card has expired.",
+}
+
+
+_DETAILS: dict[str, Json] = {
+    "card": {"card": {"brand": "visa", "last4": "4242"}, "type": "card"},
+    "us_bank_account": {
+        "us_bank_account": {"bank_name": "STRIPE TEST BANK", "last4": "6789"},
+        "type": "us_bank_account",
+    },
 }
 
 
@@ -78,6 +89,8 @@ def payment_intent_object(session: Session, expand_charge: bool = False) -> Json
         why = {"decline_code": session.decline_code, "message": decline_message(session.decline_code)}
         error = {"type": "card_error", "code": "card_declined", **why}
     unpaid = "canceled" if session.status == "expired" else "requires_payment_method"
+    if session.is_processing:
+        unpaid = "processing"
     return _object(
         "payment_intent",
         session.payment_intent,
@@ -88,7 +101,7 @@ def payment_intent_object(session: Session, expand_charge: bool = False) -> Json
         last_payment_error=error,
         latest_charge=charge_object(session) if expand_charge and session.charge else session.charge,
         metadata=dict(session.payment_intent_metadata),
-        payment_method=session.payment_method if session.is_paid else None,
+        payment_method=session.payment_method if session.is_paid or session.is_processing else None,
         payment_method_types=list(session.payment_method_types),
         status="succeeded" if session.is_paid else unpaid,
     )
@@ -99,22 +112,23 @@ def charge_object(session: Session) -> Json:
         "charge",
         session.charge,
         amount=session.amount_total,
-        amount_captured=session.amount_total,
+        amount_captured=session.amount_total if session.is_paid else 0,
         amount_refunded=session.amount_refunded,
         billing_details={"address": None, "email": session.customer_email, "name": None, "phone": None},
-        captured=True,
+        captured=session.is_paid,
         created=session.paid_at or session.created,
         currency=session.currency,
-        failure_code=None,
-        failure_message=None,
+        disputed=session.dispute_status is not None,
+        failure_code=session.decline_code,
+        failure_message=decline_message(session.decline_code) if session.decline_code else None,
         metadata=dict(session.payment_intent_metadata),
         outcome={"network_status": "approved_by_network", "type": "authorized"},
-        paid=True,
+        paid=session.is_paid,
         payment_intent=session.payment_intent,
         payment_method=session.payment_method,
-        payment_method_details={"card": {"brand": "visa", "last4": "4242"}, "type": "card"},
+        payment_method_details=_DETAILS[method(session.payment_method).type],
         refunded=session.amount_refunded >= session.amount_total,
-        status="succeeded",
+        status="succeeded" if session.is_paid else "pending" if session.is_processing else "failed",
     )
 
 
@@ -129,7 +143,31 @@ def refund_object(refund: Refund) -> Json:
         metadata=dict(refund.metadata),
         payment_intent=refund.payment_intent,
         reason=refund.reason,
-        status="succeeded",
+        status=refund.status,
+        **({"failure_reason": refund.failure_reason} if refund.failure_reason else {}),
+    )
+
+
+def dispute_object(dispute: Dispute) -> Json:
+    past_due = time() > dispute.due_by
+    return _object(
+        "dispute",
+        dispute.id,
+        amount=dispute.amount,
+        charge=dispute.charge,
+        created=dispute.created,
+        currency=dispute.currency,
+        evidence_details={
+            "due_by": dispute.due_by,
+            "enhanced_eligibility": {},
+            "has_evidence": dispute.has_evidence,
+            "past_due": past_due,
+            "submission_count": int(dispute.has_evidence),
+        },
+        is_charge_refundable=dispute.status.startswith("warning_"),
+        payment_intent=dispute.payment_intent,
+        reason=dispute.reason,
+        status=dispute.status,
     )
 
 

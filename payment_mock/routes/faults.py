@@ -6,12 +6,13 @@
 import asyncio
 import json
 import time
+from functools import partial
 from typing import Any, Literal
 
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 
-from payment_mock import provider
+from payment_mock import provider, reversals
 from payment_mock.domain import wire
 from payment_mock.domain.events import event
 from payment_mock.domain.urls import check_webhook_url
@@ -40,6 +41,27 @@ class Payment(BaseModel):
     session_id: str
     at: float | None = Field(None, description="unix seconds to pay at; null: now")
     force: bool = Field(False, description="charge even an expired session (late money)")
+
+
+class Becoming(BaseModel):
+    """What the outside world makes of a payment that takes days (`cs_…`: succeeded, failed), of a refund (`re_…`: its
+    status) or of a dispute (`du_…`: its status)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    status: str
+
+
+class Reversal(BaseModel):
+    """A refund by the provider's dashboard, or a dispute by the customer's bank; null: of all that is left."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    session_id: str
+    amount: int | None = Field(None, ge=1)
+    status: str | None = Field(None, description="the first one; null: as the payment method has it")
+    reason: str | None = None
 
 
 class Webhook(BaseModel):
@@ -101,6 +123,30 @@ async def pay(service: TheService, payment: Payment) -> dict[str, Any]:
     except provider.NotPayable as refusal:
         told, session = {"paid": False, "reason": refusal.reason}, refusal.session
     return {**told, "status": session.status, "at": time.time()}
+
+
+@router.post("/become")
+async def become(service: TheService, becoming: Becoming) -> dict[str, bool]:
+    """Answers whether that changed anything."""
+    made = await service.become(becoming.id, becoming.status)
+    return {"changed": bool(made.events)}
+
+
+@router.post("/refund")
+async def refund(service: TheService, wanted: Reversal) -> wire.Json:
+    step = partial(reversals.refund, amount=wanted.amount, status=wanted.status)
+    made = (await service.change(wanted.session_id, step)).refund
+    assert made is not None, "what is not refused is made"
+    return wire.refund_object(made)
+
+
+@router.post("/dispute")
+async def dispute(service: TheService, wanted: Reversal) -> wire.Json:
+    reason, status = wanted.reason or "fraudulent", wanted.status or "needs_response"
+    step = partial(reversals.dispute, amount=wanted.amount, reason=reason, status=status)
+    made = (await service.change(wanted.session_id, step)).dispute
+    assert made is not None, "what is not refused is made"
+    return wire.dispute_object(made)
 
 
 @router.post("/webhooks")

@@ -45,8 +45,8 @@ async def page(service: Service, request: Request) -> Response:
 async def pay(service: Service, request: Request) -> Response:
     """Pay with a token. Paid: on to the shop. Declined: back to the form, which says so. Over: the page says what."""
     token = (await _form(request)).get("payment_method", "")
-    if not isinstance(token, str) or token not in METHODS:
-        session = await service.find(request.path_params["id"])
+    session = await service.find(request.path_params["id"])
+    if not isinstance(token, str) or token not in METHODS or METHODS[token].type not in session.payment_method_types:
         return _render(session, error="Use one of the test cards listed below.", status=400)
     return await _pay_with(token, service, request)
 

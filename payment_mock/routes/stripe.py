@@ -1,14 +1,17 @@
 """Stripe's API, as far as the simulator has it (docs.stripe.com/api): one handler a route, which reads the parameters,
 has the service do it, and shows the object."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 
+from payment_mock import reversals
 from payment_mock.domain import errors, wire
 from payment_mock.domain.creation import session_of
-from payment_mock.domain.objects import Session
+from payment_mock.domain.objects import Change, Dispute, Refund, Session
 from payment_mock.domain.params import (
     Expand,
     ExpandIntent,
@@ -17,12 +20,14 @@ from payment_mock.domain.params import (
     ListedSessions,
     NewRefund,
     NewSession,
+    Response,
 )
 from payment_mock.http import query, read_form, stripe_route
+from payment_mock.provider import Step
 from payment_mock.service import Run, Service
 from payment_mock.store import idempotency
-from payment_mock.store.idempotency import Answer
-from payment_mock.store.objects import EVENTS, REFUNDS, SESSIONS
+from payment_mock.store.idempotency import Answer, Key
+from payment_mock.store.objects import DISPUTES, EVENTS, REFUNDS, SESSIONS, Kind
 
 _SESSIONS = "/v1/checkout/sessions"
 
@@ -105,12 +110,14 @@ async def create_refund(service: Service, request: Request) -> Answer:
 
     async def work(run: Run) -> wire.Json:
         session = await find(run.connection)
-        step = partial(service.provider.refund, amount=new.amount, reason=new.reason, metadata=new.metadata)
-        made = await run.change(session.id, step)
-        assert made.refund is not None, "a refund that is not refused is made"
-        return wire.refund_object(made.refund)
+        step = partial(reversals.refund, amount=new.amount, reason=new.reason, metadata=new.metadata)
+        return _refund((await run.change(session.id, step)).refund)
 
     return await service.answer("refund", find, key, work)
+
+
+async def cancel_refund(service: Service, request: Request) -> Answer:
+    return await _of(service, request, REFUNDS, reversals.cancel_refund, lambda made: _refund(made.refund))
 
 
 async def retrieve_refund(service: Service, request: Request) -> wire.Json:
@@ -124,6 +131,34 @@ async def list_refunds(service: Service, request: Request) -> wire.Json:
         intent, charge = [wanted.payment_intent], [wanted.charge]
         found, has_more = await REFUNDS.page(connection, wanted.page, payment_intent=intent, charge=charge)
     return wire.list_object([wire.refund_object(one) for one in found], "/v1/refunds", has_more=has_more)
+
+
+async def retrieve_dispute(service: Service, request: Request) -> wire.Json:
+    async with service.database.single() as connection:
+        return wire.dispute_object(await DISPUTES.get(connection, request.path_params["id"]))
+
+
+async def list_disputes(service: Service, request: Request) -> wire.Json:
+    wanted = ListedRefunds.of(query(request))
+    async with service.database.single() as connection:
+        intent, charge = [wanted.payment_intent], [wanted.charge]
+        found, has_more = await DISPUTES.page(connection, wanted.page, payment_intent=intent, charge=charge)
+    return wire.list_object([wire.dispute_object(one) for one in found], "/v1/disputes", has_more=has_more)
+
+
+async def respond_to_dispute(service: Service, request: Request) -> Answer:
+    """Evidence; `submit=false` keeps it back. Its `uncategorized_text` decides, as in Stripe's test mode."""
+    params, key = await read_form(request)
+    response = Response.of(params)
+    text = response.evidence.get("uncategorized_text", "")
+    step = partial(reversals.respond, text=text, submit=response.submit == "true")
+    return await _of(service, request, DISPUTES, step, lambda made: _dispute(made.dispute), key)
+
+
+async def close_dispute(service: Service, request: Request) -> Answer:
+    """The shop accepts that it is lost."""
+    step = partial(reversals.dispute_becomes, status="lost")
+    return await _of(service, request, DISPUTES, step, lambda made: _dispute(made.dispute))
 
 
 async def retrieve_event(service: Service, request: Request) -> wire.Json:
@@ -141,6 +176,35 @@ async def list_events(service: Service, request: Request) -> wire.Json:
 async def unrecognized(_: Service, request: Request) -> wire.Json:
     """Whatever else Stripe has and the simulator has not."""
     raise errors.invalid_request(f"Unrecognized request URL ({request.method}: {request.url.path}).", status=404)
+
+
+async def _of(
+    service: Service,
+    request: Request,
+    kind: Kind[Any],
+    step: Step,
+    show: Callable[[Change], wire.Json],
+    key: Key | None = None,
+) -> Answer:
+    """A step of the refund or dispute that the address names."""
+    identifier = request.path_params["id"]
+
+    async def work(run: Run) -> wire.Json:
+        session_id = (await kind.get(run.connection, identifier)).session_id
+        return show(await run.change(session_id, step, (kind, identifier)))
+
+    return await service.answer(kind.name, None, key, work)
+
+
+def _refund(refund: Refund | None) -> wire.Json:
+    assert refund is not None, "what is not refused is made"
+    return wire.refund_object(refund)
+
+
+def _dispute(dispute: Dispute | None) -> wire.Json:
+    if dispute is None:
+        raise errors.invalid_request("This dispute is already closed.")
+    return wire.dispute_object(dispute)
 
 
 async def _of_intent(connection: AsyncConnection, value: str, param: str = "intent") -> Session:
@@ -168,6 +232,11 @@ routes = [
     stripe_route("POST", "/v1/refunds", create_refund),
     stripe_route("GET", "/v1/refunds", list_refunds),
     stripe_route("GET", "/v1/refunds/{id}", retrieve_refund),
+    stripe_route("POST", "/v1/refunds/{id}/cancel", cancel_refund),
+    stripe_route("GET", "/v1/disputes", list_disputes),
+    stripe_route("GET", "/v1/disputes/{id}", retrieve_dispute),
+    stripe_route("POST", "/v1/disputes/{id}", respond_to_dispute),
+    stripe_route("POST", "/v1/disputes/{id}/close", close_dispute),
     stripe_route("GET", "/v1/events", list_events),
     stripe_route("GET", "/v1/events/{id}", retrieve_event),
     stripe_route("", "/v1/{rest:path}", unrecognized),

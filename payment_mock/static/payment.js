@@ -5,6 +5,10 @@ const TOKENS = {
   "4242424242424242": "pm_card_visa",
   "4000000000000002": "pm_card_chargeDeclined",
   "4000000000009995": "pm_card_chargeDeclinedInsufficientFunds",
+  "4000000000005126": "pm_card_refundFail",
+  "4000000000007726": "pm_card_pendingRefund",
+  "4000000000000259": "pm_card_createDispute",
+  "4000000000001976": "pm_card_createDisputeInquiry",
 };
 
 const form = document.getElementById("card-form");

@@ -10,7 +10,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payment_mock.domain import errors
-from payment_mock.domain.objects import Page, Refund, Session
+from payment_mock.domain.objects import Dispute, Page, Refund, Session
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
@@ -80,17 +80,24 @@ SESSIONS: Kind[Session] = Kind(
     "checkout.session",
     f"""SELECT id, seq, amount_total, currency, line_items, success_url, cancel_url, client_reference_id, metadata,
         payment_intent_metadata, customer_email, payment_method_types, webhook_url, version, status, payment_status,
-        payment_method, payment_intent, charge, decline_code, amount_refunded,
+        payment_method, payment_intent, charge, decline_code, amount_refunded, dispute_status,
         {_seconds("created_at", "created")}, {_seconds("expires_at", "expires_at")}, {_seconds("paid_at", "paid_at")}
     FROM payments.sessions""",
     _made(Session),
 )
 REFUNDS: Kind[Refund] = Kind(
     "refund",
-    f"""SELECT r.id, r.seq, r.session_id, r.amount, s.currency, r.reason, r.metadata, s.payment_intent, s.charge,
-        {_seconds("r.created_at", "created")}
+    f"""SELECT r.id, r.seq, r.session_id, r.amount, s.currency, r.reason, r.metadata, r.status, r.failure_reason,
+        s.payment_intent, s.charge, {_seconds("r.created_at", "created")}
     FROM payments.refunds r JOIN payments.sessions s ON s.id = r.session_id""",
     _made(Refund),
+)
+DISPUTES: Kind[Dispute] = Kind(
+    "dispute",
+    f"""SELECT d.id, d.seq, d.session_id, d.amount, s.currency, d.reason, d.status, d.due_by, d.has_evidence,
+        s.payment_intent, s.charge, {_seconds("d.created_at", "created")}
+    FROM payments.disputes d JOIN payments.sessions s ON s.id = d.session_id""",
+    _made(Dispute),
 )
 EVENTS: Kind[dict[str, Any]] = Kind(
     "event",

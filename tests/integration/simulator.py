@@ -43,6 +43,11 @@ class Simulator:
     async def pay(self, session_id: str) -> None:
         (await self.http.post("/api/submit_payment", data={"session_id": session_id})).raise_for_status()
 
+    async def become(self, identifier: str, status: str) -> None:
+        """What the outside world makes of a payment, a refund or a dispute."""
+        body = {"id": identifier, "status": status}
+        (await self.http.post("/_faults/become", json=body)).raise_for_status()
+
     async def paid(self) -> SessionState:
         """A session of 20.00 USD that its customer has paid."""
         session = await self.provider.create_session(request())

@@ -91,6 +91,29 @@ async def test_many_at_once_who_find_the_first_key_used_up_make_one_refund(simul
     assert await simulator.count(KEYS) == 2
 
 
+async def test_a_refund_that_failed_days_later_is_owed_again_and_made_under_the_next_key(simulator: Simulator) -> None:
+    intent = await simulator.paid_intent()
+    await simulator.provider.refund(intent)
+    [made] = (await simulator.get(f"/v1/refunds?payment_intent={intent}"))["data"]
+    await simulator.become(made["id"], "failed")
+    assert not await simulator.provider.is_refunded(intent)
+    for _ in range(2):
+        await simulator.provider.refund(intent)
+    listed = (await simulator.get(f"/v1/refunds?payment_intent={intent}"))["data"]
+    assert [(each["status"], each["metadata"]["attempt"]) for each in listed] == [("succeeded", "2"), ("failed", "1")]
+    assert await simulator.count(KEYS) == 2
+
+
+async def test_a_refund_that_is_still_on_its_way_is_not_made_twice(simulator: Simulator) -> None:
+    paid = await simulator.paid()
+    (
+        await simulator.http.post("/_faults/refund", json={"session_id": paid.session_id, "status": "pending"})
+    ).raise_for_status()
+    await simulator.provider.refund(str(paid.payment_intent_id))
+    assert not await simulator.provider.is_refunded(str(paid.payment_intent_id))
+    assert await simulator.refunds(str(paid.payment_intent_id)) == [2000]
+
+
 async def test_what_was_given_back_past_the_shop_is_not_given_back_again(simulator: Simulator) -> None:
     intent = await simulator.paid_intent()
     (await simulator.post("/v1/refunds", {"payment_intent": intent, "amount": 300})).raise_for_status()

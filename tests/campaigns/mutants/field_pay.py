@@ -11,6 +11,12 @@ FIELD_PAY = (
         tests="test_what_was_refused_once_is_given_back_as_soon_as_the_refusal_is_mended",
     ),
     bug(
+        "a-failed-refund-uses-up-its-key",
+        Code("StripeProvider.refund", "1 + max(map(_attempt, refunds), default=0)", "1"),
+        breaks="a refund that failed days later would be answered with itself, and never made again",
+        tests="test_a_refund_that_failed_days_later_is_owed_again_and_made_under_the_next_key",
+    ),
+    bug(
         "refunds-made-are-looked-for-first",
         Code("StripeProvider.refund", "_returned(refunds, NOT_UNDONE) >= charged", "False"),
         breaks="what a lost reply or another hand gave back would be asked for again",

@@ -115,7 +115,9 @@ async def receiver(_receiver: Receiver) -> AsyncIterator[Receiver]:
 
 @pytest.fixture(scope="session")
 async def service_url(payments_database_url: str, _receiver: Receiver) -> AsyncIterator[str]:
-    async with in_process(payments_database_url, _receiver.url, PAYMENT_WEBHOOK_RETRY_CAP=0.5) as url:
+    async with in_process(
+        payments_database_url, _receiver.url, PAYMENT_WEBHOOK_RETRY_CAP=0.5, PAYMENT_LATER=0.3
+    ) as url:
         yield url
 
 

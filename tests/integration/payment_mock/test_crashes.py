@@ -16,6 +16,7 @@ from tests.integration.payment_mock.conftest import merchant_at
 from tests.integration.payment_mock.serving import (
     Process,
     Receiver,
+    eventually,
     free_port,
     in_process,
     serve,
@@ -214,4 +215,28 @@ async def test_what_a_killed_process_had_in_hand_is_sent_by_another_once_its_lea
                 await doomed.kill()
             gate.set()
             await receiver.wait_for(paid.id, 2)
+        await engine.dispose()
+
+
+async def test_what_comes_by_itself_comes_once_though_the_service_was_killed_meanwhile(
+    database_server: DatabaseServer,
+) -> None:
+    async with database_server.empty() as url:
+        engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://"))
+        doomed = await start_process(url, free_port(), "http://127.0.0.1:9/", PAYMENT_LATER="1")
+        try:
+            await until_ready(doomed.url)
+            async with merchant_at(doomed.url, engine) as merchant:
+                session = await merchant.create()
+                await merchant.http.post(f"/payment/{session.id}/pay", data={"payment_method": "pm_card_createDispute"})
+        finally:
+            await doomed.kill()
+        async with in_process(url, "http://127.0.0.1:9/") as again, merchant_at(again, engine) as merchant:
+
+            async def disputed() -> bool:
+                return bool((await merchant.stripe.v1.disputes.list_async()).data)
+
+            await eventually(disputed)
+            told = await merchant.rows("SELECT 1 FROM payments.events WHERE type = 'charge.dispute.created'")
+            assert len(told) == 1
         await engine.dispose()
