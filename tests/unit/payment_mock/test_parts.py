@@ -110,3 +110,5 @@ def test_events_go_to_the_gateways_port_unless_told_otherwise() -> None:
 def test_the_migrations_are_numbered_without_a_gap() -> None:
     assert list(FILES) == [f"{number:04}" for number in range(1, len(FILES) + 1)]
     assert list(FILES)[-1] == HEAD
+    folder = FILES[HEAD].parent
+    assert sorted(FILES.values()) == sorted(folder.glob("*.sql")), "two files have one number, and one of them is lost"
