@@ -9,6 +9,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -28,12 +29,21 @@ def _alembic_config(connection: Connection | None = None) -> Config:
 
 
 def _upgrade(connection: Connection) -> None:
-    command.upgrade(_alembic_config(connection), "head")
+    try:
+        command.upgrade(_alembic_config(connection), "head")
+    except CommandError as error:  # what Alembic cannot find its way from; what a migration itself trips over is none
+        raise SettingsError(
+            f"DATABASE_URL: the schema in this database is not one that this version can bring up to date ({error}). "
+            "Either a newer version has been here: run that one. Or it is of before the first release: a development "
+            "stack starts anew after `checkout reset`, another database after DROP SCHEMA shop CASCADE, which deletes "
+            "its orders"
+        ) from None
 
 
 async def migrate(engine: AsyncEngine) -> None:
     """Upgrade to the newest schema. A migration may take long: the server's limits are lifted, and `engine` had
-    better have no `command_timeout`. Raises `SettingsError` for a database that cannot hold every text."""
+    better have no `command_timeout`. Raises `SettingsError` for a database that cannot hold every text, or whose
+    schema this code does not know."""
     async with engine.begin() as connection:
         await refuse_other_encodings(connection)
         await connection.execute(text("SET LOCAL statement_timeout = 0"))

@@ -1,56 +1,64 @@
-"""A shop that was opened by the first version goes on, with its orders, under today's schema."""
+"""A database is brought up to date whatever it holds, or left as it is with a sentence that says what to do."""
 
-from alembic import command
-from sqlalchemy import Connection, text
+import asyncio
+import sys
+from pathlib import Path
 
+from sqlalchemy import text
+
+from db import migrations
 from db.engine import create_engine
-from db.setup import _alembic_config, migrate, seed
+from db.setup import migrate, schema_versions
 from tests.support.databases import DatabaseServer
-from tests.support.orders import fulfil, open_order, scalar, violations
-
-FIRST = "0003"
-OLD_ORDER = (
-    """
-    INSERT INTO shop.orders (id, checkout_key, fingerprint, status, email, amount_total, currency, payment_session_id,
-                             payment_url, expires_at, event_count)
-    VALUES ('ord_old', 'Old-Key', repeat('f', 64), 'awaiting_payment', 'Ada@Example.com', 2450, 'usd', 'cs_old',
-            'https://pay.example', now(), 2)
-    """,
-    "INSERT INTO shop.order_lines (order_id, sku, quantity, unit_amount)"
-    " VALUES ('ord_old', 'pen', 2, 1000), ('ord_old', 'notebook', 1, 450)",
-    "INSERT INTO shop.reservations (order_id, sku, quantity, state)"
-    " VALUES ('ord_old', 'pen', 2, 'held'), ('ord_old', 'notebook', 1, 'held')",
-    "UPDATE shop.products SET on_hand = on_hand - 2 WHERE sku = 'pen'",
-    "UPDATE shop.products SET on_hand = on_hand - 1 WHERE sku = 'notebook'",
-    "INSERT INTO shop.stock_movements (sku, delta, cause, order_id)"
-    " VALUES ('pen', -2, 'reserve', 'ord_old'), ('notebook', -1, 'reserve', 'ord_old')",
-    "INSERT INTO shop.order_events (order_id, seq, kind, data) VALUES ('ord_old', 1, 'reserved', '{}'),"
-    """ ('ord_old', 2, 'awaiting_payment', '{"session_id": "cs_old"}')""",
-)
+from tests.support.orders import open_order, scalar, violations
 
 
-def _first_version(connection: Connection) -> None:
-    command.upgrade(_alembic_config(connection), FIRST)
-
-
-async def test_an_order_of_the_first_version_is_fulfilled_under_todays_schema(database_server: DatabaseServer) -> None:
-    async with database_server.empty() as url:
+async def test_a_schema_that_this_version_does_not_know_is_left_alone_and_its_owner_told_what_to_do(
+    database_server: DatabaseServer,
+) -> None:
+    """Of a newer version, or of one before the first release, whose steps are no more."""
+    async with database_server.copy() as url:
         engine = create_engine(url, connect_timeout=10, command_timeout=None)
+        await open_order(engine, "kept")
         async with engine.begin() as connection:
-            await connection.execute(text("CREATE SCHEMA shop"))
-            await connection.run_sync(_first_version)
-        await seed(engine)
-        async with engine.begin() as connection:
-            for statement in OLD_ORDER:
-                await connection.execute(text(statement))
-        before = await scalar(engine, "SELECT updated_at FROM shop.orders")
-        await migrate(engine)
-        assert await scalar(engine, "SELECT updated_at FROM shop.orders") == before
-        assert await scalar(engine, "SELECT email_folded FROM shop.orders") == "ada@example.com"
-        told = "SELECT string_agg(name || ' ' || currency, ', ' ORDER BY sku) FROM shop.order_lines"
-        assert await scalar(engine, told) == "Notebook usd, Pen usd"
-        old = await open_order(engine, "Old-Key")
-        assert (await fulfil(engine, old)).status == "fulfilled"
-        assert (await open_order(engine, "new")).status == "pending"
-        assert [line for line in await violations(engine) if "due for dispatch" not in line] == []
+            await connection.execute(text("UPDATE shop.alembic_version SET version_num = '0012'"))
+        code, said = await _set_up(url)
+        assert code == 2
+        assert "Traceback" not in said
+        assert "'0012'" in said
+        assert "`checkout reset`" in said
+        assert await scalar(engine, "SELECT version_num FROM shop.alembic_version") == "0012"
+        assert await scalar(engine, "SELECT checkout_key FROM shop.orders") == "kept"
         await engine.dispose()
+
+
+async def test_set_up_again_changes_nothing(database_server: DatabaseServer) -> None:
+    async with database_server.copy() as url:
+        engine = create_engine(url, connect_timeout=10, command_timeout=None)
+        await open_order(engine, "kept")
+        async with engine.connect() as connection:
+            has, wants = await schema_versions(connection)
+        assert has == wants
+        await migrate(engine)
+        assert (await _set_up(url))[0] == 0
+        assert await scalar(engine, "SELECT checkout_key FROM shop.orders") == "kept"
+        assert await violations(engine) == []
+        await engine.dispose()
+
+
+def test_the_sql_of_the_schema_is_ascii() -> None:
+    """As a server takes it, whatever encoding its clients speak."""
+    scripts = sorted((Path(migrations.__file__).parent / "versions").glob("*.sql"))
+    assert [script.name for script in scripts if not script.read_bytes().isascii()] == []
+    assert scripts
+
+
+async def _set_up(url: str) -> tuple[int | None, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "db", "setup",
+        env={"DATABASE_URL": url, "PATH": ""},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    said = (await process.communicate())[0].decode()
+    return process.returncode, said

@@ -75,7 +75,11 @@ FIELD_DB = (
     ),
     bug(
         "nothing-is-deleted",
-        schema("CREATE TRIGGER is_kept BEFORE {what} ON", "CREATE TRIGGER is_kept BEFORE TRUNCATE ON"),
+        schema(
+            "RAISE EXCEPTION 'shop.%: % is refused, what happened stays', TG_TABLE_NAME, TG_OP"
+            " USING ERRCODE = 'check_violation'",
+            "RETURN NULL",
+        ),
         breaks="a hand at the database could make reservations and lines vanish, or rewrite them, without a trace",
         tests=(
             "test_nothing_is_deleted_not_even_by_the_schemas_owner",

@@ -6,7 +6,7 @@ from tests.campaigns.mutants.mutant import bug
 ORDERS = (
     bug(
         "order-key-unique",
-        schema("checkout_key text NOT NULL UNIQUE CHECK", "checkout_key text NOT NULL CHECK"),
+        schema('checkout_key text COLLATE "C" NOT NULL UNIQUE CHECK', 'checkout_key text COLLATE "C" NOT NULL CHECK'),
         Text("opening._OPEN", "ON CONFLICT (checkout_key) DO NOTHING", ""),
         breaks="every repeat would open and reserve another order",
         tests="test_a_key_opens_one_order_however_often_and_however_many_at_once",

@@ -8,7 +8,6 @@ import pytest
 from api.app import create_app
 from checkout.orders import OrderStatus, Reason
 from db import engine, session
-from db.migrations.versions import v0001_shop
 from runtime.settings import load_settings
 from tests.unit.docs.markdown import ROOT, Document, document, documents
 from worker import policies
@@ -17,6 +16,8 @@ from worker.payments.stripe_adapter import HTTP_TIMEOUT
 DIAGRAMS = ("flowchart", "sequenceDiagram", "stateDiagram-v2", "erDiagram")
 # Allowed by the trigger, made by no code; the text under the picture says so.
 UNUSED = {("pending", "cancelled"), ("rejected", "refunded")}
+# Tables that no order's story needs: what the auditor remembers, and sign-outs.
+UNDRAWN = {"audit_due", "audit_state", "stock_sums", "ended_sessions"}
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +28,11 @@ def architecture() -> Document:
 def _diagram(architecture: Document, kind: str) -> str:
     (found,) = [fence.text for fence in architecture.fences if fence.text.startswith(kind)]
     return found
+
+
+def _schema() -> str:
+    """The SQL of all migrations."""
+    return "".join(file.read_text() for file in sorted((ROOT / "db/migrations/versions").glob("v*.sql")))
 
 
 def test_no_diagram_is_empty_or_of_an_unknown_kind() -> None:
@@ -41,7 +47,7 @@ def test_no_diagram_is_empty_or_of_an_unknown_kind() -> None:
 def test_the_orders_states_are_drawn_as_the_trigger_guards_them(architecture: Document) -> None:
     text = _diagram(architecture, "stateDiagram-v2")
     drawn = set(re.findall(r"^ +(\w+) --> (\w+)", text, re.MULTILINE))
-    allowed = {(old, new) for old, new in re.findall(r"'(\w+)>(\w+)'", v0001_shop.GUARD_ORDER)}
+    allowed = {(old, new) for old, new in re.findall(r"'(\w+)>(\w+)'", _schema())}
     assert drawn | UNUSED == allowed
     assert not drawn & UNUSED
     states = {state for edge in drawn for state in edge} | set(re.findall(r"\[\*\] --> (\w+)", text))
@@ -56,14 +62,13 @@ def test_every_reason_is_on_the_way_that_it_explains(architecture: Document) -> 
 
 def test_every_table_is_drawn_with_columns_that_it_has(architecture: Document) -> None:
     text = _diagram(architecture, "erDiagram")
-    tables = dict(re.findall(r"CREATE TABLE shop\.(\w+) \((.*?)^\)", v0001_shop.TABLES, re.MULTILINE | re.DOTALL))
-    later = "".join(file.read_text() for file in sorted(Path(v0001_shop.__file__).parent.glob("v*.py"))[1:])
+    tables = dict(re.findall(r"CREATE TABLE shop\.(\w+) \((.*?)^\)", _schema(), re.MULTILINE | re.DOTALL))
     drawn = dict(re.findall(r"^    (\w+) \{\n(.*?)^    \}", text, re.MULTILINE | re.DOTALL))
-    assert drawn.keys() == tables.keys()
+    assert drawn.keys() | UNDRAWN == tables.keys()
     for table, body in drawn.items():
         for line in body.splitlines():
             column = line.split()[1]
-            is_there = re.search(rf"^ +{column} ", tables[table], re.MULTILINE) or f"ADD COLUMN {column} " in later
+            is_there = re.search(rf"^ +{column} ", tables[table], re.MULTILINE) or f"ADD COLUMN {column} " in _schema()
             assert is_there, f"{table}.{column}"
 
 
