@@ -11,7 +11,7 @@ from functools import partial
 
 from sqlalchemy import event
 from sqlalchemy.engine import AdaptedConnection, ExceptionContext
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from checkout.errors import UnstorableData
@@ -50,7 +50,6 @@ def create_engine(
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=pool_timeout,
-        pool_pre_ping=pre_ping,
         hide_parameters=True,  # an error's text goes into logs and histories, and what was asked for names people
         connect_args={
             "async_creator_fn": partial(open_session, plain(database_url)),
@@ -59,9 +58,20 @@ def create_engine(
             "server_settings": {"application_name": application_name},
         },
     )
+    if pre_ping:
+        event.listen(engine.sync_engine, "checkout", _ask_for_life)
     event.listen(engine.sync_engine, "handle_error", _throw_away)
     event.listen(engine.sync_engine, "invalidate", _hang_up)
     return engine
+
+
+def _ask_for_life(connection: AdaptedConnection, *_: object) -> None:
+    """One round trip. SQLAlchemy's own `pool_pre_ping` opens a transaction around the question, which takes three, for
+    poolers that `db.session` refuses anyway."""
+    try:
+        connection.run_async(lambda driver: driver.fetchrow(";"))
+    except Exception as error:
+        raise InvalidatePoolError from error
 
 
 def _throw_away(context: ExceptionContext) -> None:
