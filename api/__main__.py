@@ -1,15 +1,19 @@
-"""`python -m api`: the gateway's process."""
+"""`python -m api`: the gateway's process, fit for many streams: it has enough file descriptors for them, and none holds
+up a restart."""
 
 import asyncio
+import contextlib
 import os
+import resource
+import socket
 import sys
 from math import ceil
 
 import uvicorn
+from fastapi import FastAPI
 
 from api.app import create_app
 from api.protocol import BoundedHttp
-from api.server import Server, raise_file_limit
 from api.stopping import PATIENCE
 from checkout.errors import SettingsError
 from db.session import check_sessions
@@ -17,6 +21,29 @@ from runtime import failpoints
 from runtime.connection import connection_settings
 from runtime.logs import configure_logging
 from runtime.settings import load_settings
+
+FILES = 65_536  # wanted; each open stream is one
+
+
+class Server(uvicorn.Server):
+    """Tells the application when it begins to stop, so that whoever waits is answered, and event streams end."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._application = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._application.state.stopping.tell()
+        await super().shutdown(sockets)
+
+
+def raise_file_limit() -> None:
+    """Up to what the system lets a process have (getrlimit(2)); many systems begin with 256 or 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def main() -> int:

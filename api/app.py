@@ -11,13 +11,15 @@ from api.catalogue import READERS, Catalogue
 from api.checkouts import Checkouts
 from api.events import OrderEventHub
 from api.limits import Limits
-from api.middleware.bodies import BoundedBodies
-from api.middleware.head import HeadAsGet
-from api.middleware.last_words import LastWords
-from api.middleware.metrics import MetricsMiddleware
-from api.middleware.origin import SameOrigin
-from api.middleware.paths import CleanPaths
-from api.middleware.security import SecurityHeaders
+from api.middleware import (
+    BoundedBodies,
+    CleanPaths,
+    HeadAsGet,
+    LastWords,
+    MetricsMiddleware,
+    SameOrigin,
+    SecurityHeaders,
+)
 from api.operators import Operators
 from api.orders import Orders
 from api.routes import admin, catalogue, checkout, orders, probes, products, webhook

@@ -20,10 +20,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from temporalio.api.common.v1 import Payload, Payloads
 
-from api.auth import OperatorDependency
-from api.middleware.origin import origin_of
+from api.middleware import origin_of
 from api.problems import Problem
-from api.state import Gateway, GatewayDependency
+from api.state import Gateway, GatewayDependency, OperatorDependency
 from checkout.errors import PayloadKeyMissing
 from runtime.codec import EncryptingCodec
 from runtime.settings import Settings

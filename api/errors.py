@@ -49,7 +49,7 @@ _OURS = (Problem, RequestValidationError, HTTPException, ClientDisconnect, Check
 
 
 def install(app: FastAPI) -> None:
-    """Register the one renderer for all that is known to go wrong; the rest ends in `api.middleware.last_words`."""
+    """Register the one renderer for all that is known to go wrong; the rest ends in `api.middleware.LastWords`."""
     for kind in (*_OURS, *_AWAY):
         app.add_exception_handler(kind, answer)
 

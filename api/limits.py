@@ -1,26 +1,81 @@
 """Bounds on what one client may ask for: requests a minute, reservations open at once.
 
-A client is its address (`api.clients`), kept only as a keyed hash. The counts live in the process: several gateways
-each allow the rate, while open reservations are counted in the database, for all of them. Checkouts that have no order
-yet, because no worker runs, each gateway knows of its own.
+A client is its address, kept only as a keyed hash. The counts live in the process: several gateways each allow the
+rate, while open reservations are counted in the database, for all of them. Checkouts that have no order yet, because no
+worker runs, each gateway knows of its own.
 """
 
 import asyncio
 import hashlib
 import hmac
+import ipaddress
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.clients import network_of
-from api.rates import MAX_CLIENTS, Rate, too_many
+from api.problems import Problem
 from db.views import open_orders
 from runtime.settings import Settings
+
+MAX_CLIENTS = 10_000  # remembered at a time; whoever was heard of longest ago is forgotten
+
+
+class Rate:
+    """A token bucket for each: `per_minute` at once, and as many again in each minute. 0 is no bound.
+
+    `clock` counts seconds, from any time on.
+    """
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_minute, self._clock = per_minute, clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def check(self, who: str, title: str) -> None:
+        """Raises a 429 `Problem` when the bucket is empty."""
+        tokens = self._tokens(who)
+        if self._per_minute and tokens < 1:
+            raise too_many(title, (1 - tokens) * 60 / self._per_minute)
+
+    def count(self, who: str) -> None:
+        """Take one out of the bucket, if there is one."""
+        if not self._per_minute:
+            return
+        self._buckets[who] = (max(self._tokens(who) - 1, 0), self._clock())
+        self._buckets.move_to_end(who)
+        if len(self._buckets) > MAX_CLIENTS:
+            self._buckets.popitem(last=False)
+
+    def _tokens(self, who: str) -> float:
+        now = self._clock()
+        tokens, since = self._buckets.get(who, (float(self._per_minute), now))
+        return min(self._per_minute, tokens + (now - since) * self._per_minute / 60)
+
+
+def too_many(title: str, seconds: float) -> Problem:
+    return Problem(429, "too-many-requests", title, headers={"Retry-After": str(max(1, round(seconds + 0.5)))})
+
+
+def network_of(request: Request) -> str:
+    """The client's address (`X-Forwarded-For` counts only from `CHECKOUT_TRUSTED_PROXIES`); empty if there is none.
+
+    Of an IPv6 address the /64, which is the least that one customer of a provider has (RFC 6177).
+    """
+    host = request.client.host if request.client else ""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
+
 
 _BEGUN_SECONDS = 3600  # how long a checkout that nobody works on counts: its workflow may have been ended by hand
 

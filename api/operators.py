@@ -4,9 +4,8 @@ import hmac
 
 from starlette.requests import Request
 
-from api.clients import network_of
+from api.limits import Rate, network_of
 from api.problems import Problem
-from api.rates import Rate
 from runtime.settings import Settings
 
 GUESSES_PER_MINUTE = 30  # of one client

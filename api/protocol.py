@@ -2,7 +2,7 @@
 
 httptools keeps a header until it is whole and uvicorn keeps them all, for as long as it takes: one connection could
 fill the memory, and half-sent requests could hold every file descriptor. Bodies are bounded by whoever reads them
-(`api.middleware.bodies`), here only in time.
+(`api.middleware.BoundedBodies`), here only in time.
 """
 
 import asyncio

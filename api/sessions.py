@@ -2,7 +2,7 @@
 
 The cookie holds a random id and is signed with the operator token, so changing that ends every session. It is HttpOnly
 and SameSite=Strict. Signing out writes the id into PostgreSQL: no gateway believes any copy of the cookie after that.
-The console and the codec server have a cookie each, of one session. Machines use the bearer token (`api.auth`).
+The console and the codec server have a cookie each, of one session. Machines use the bearer token (`api.state`).
 """
 
 import hashlib

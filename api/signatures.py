@@ -4,15 +4,51 @@ wrong. Why it is, the log and a counter tell: it is our own settings or clock mo
 Sources: Stripe, "Check the webhook signatures", "Verify webhook signatures manually".
 """
 
+import collections
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import stripe
 from prometheus_client import Counter
 
 from api.problems import Problem
-from api.sparing import SparingLogger
+
+
+class SparingLogger:
+    """For lines that others can cause as often as they like: a flood of them must not be a flood of lines.
+
+    Of each kind of line at most one every `pause` seconds, with how many were left out since the last one.
+    """
+
+    def __init__(
+        self, logger: logging.Logger, pause: float = 60.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._logger, self._pause, self._clock = logger, pause, clock
+        self._next: dict[str, float] = {}
+        self._left_out: collections.Counter[str] = collections.Counter()
+
+    def forget(self) -> None:
+        """Nothing has been said yet."""
+        self._next.clear()
+        self._left_out.clear()
+
+    def warning(self, kind: str, message: str, *arguments: object) -> None:
+        self._log(logging.WARNING, kind, message, *arguments)
+
+    def info(self, kind: str, message: str, *arguments: object) -> None:
+        self._log(logging.INFO, kind, message, *arguments)
+
+    def _log(self, level: int, kind: str, message: str, *arguments: object) -> None:
+        now = self._clock()
+        if now < self._next.get(kind, now):
+            self._left_out[kind] += 1
+            return
+        self._next[kind] = now + self._pause
+        left_out = self._left_out.pop(kind, 0)
+        more = f" ({left_out} more like it since the last such line)" if left_out else ""
+        self._logger.log(level, f"{message}{more}", *arguments)
+
 
 TOLERANCE = 300  # seconds, both ways; Stripe's default for the past
 EVENTS = Counter(

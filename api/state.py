@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
@@ -42,3 +43,18 @@ def _gateway(request: Request) -> Gateway:
 
 
 GatewayDependency = Annotated[Gateway, Depends(_gateway)]
+
+
+_bearer = HTTPBearer(auto_error=False, description="The operator token (`checkout up` prints it).")
+
+
+async def operator(
+    request: Request,
+    gateway: GatewayDependency,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+) -> None:
+    """Raises a `Problem` unless the request carries the operator token."""
+    gateway.operators.admit(request, credentials.credentials if credentials else "")
+
+
+OperatorDependency = Annotated[None, Depends(operator)]

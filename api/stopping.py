@@ -1,7 +1,7 @@
 """The process is told to stop: every wait in a handler ends, and every answer is still given.
 
 Who waits for others (a session, a settlement, a refund) watches for it and answers at once what is known. Whoever
-does not is cancelled a little later and answers 503 (`api.middleware.last_words`). Event streams end: their readers
+does not is cancelled a little later and answers 503 (`api.middleware.LastWords`). Event streams end: their readers
 connect to the next process.
 """
 

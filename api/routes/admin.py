@@ -7,10 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from api.auth import operator
 from api.problems import declared
 from api.schemas import AuditOut, AuditProgress, OrderOut, OrderPage
-from api.state import GatewayDependency
+from api.state import GatewayDependency, operator
 from checkout.orders import OrderStatus
 
 router = APIRouter(prefix="/admin", tags=["operator"], dependencies=[Depends(operator)])

@@ -5,10 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 
 from api import products
-from api.auth import operator
 from api.problems import declared
 from api.schemas import Available, CatalogueProduct, ProductIn, Restock, Sku, WriteOff
-from api.state import GatewayDependency
+from api.state import GatewayDependency, operator
 
 router = APIRouter(prefix="/admin", tags=["operator"], dependencies=[Depends(operator)])
 

@@ -1,22 +1,74 @@
-"""From a template to an answer, with the headers every page has.
+"""From a template to an answer, with the headers every page has; and back, from a form to its fields.
 
 The engine is loaded with the first page: a gateway that comes back after a crash answers machines at once.
 """
 
+import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlencode
 
 from fastapi import Request
 from starlette.responses import HTMLResponse
 
 from api.web.assets import asset_url, picture_url
-from api.web.money import UNUSUAL, format_money
+from checkout.currencies import CURRENCIES, decimal
 from runtime.settings import Settings
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+# Amounts as `Intl.NumberFormat("en-US")` writes them: what the server renders and what a script adds up look alike.
+_SIGNS = {
+    "usd": "$", "eur": "€", "gbp": "£", "jpy": "¥", "cad": "CA$", "aud": "A$", "nzd": "NZ$", "inr": "₹", "krw": "₩",
+    "brl": "R$", "mxn": "MX$", "cny": "CN¥", "ils": "₪", "vnd": "₫", "hkd": "HK$", "twd": "NT$", "php": "₱",
+    "xaf": "FCFA\N{NO-BREAK SPACE}", "xof": "F\N{NARROW NO-BREAK SPACE}CFA\N{NO-BREAK SPACE}",
+    "xpf": "CFPF\N{NO-BREAK SPACE}",
+}  # fmt: skip
+# For the scripts: `[exponent, shown]` of each currency that is not like most.
+UNUSUAL = json.dumps(
+    {code: [rules.exponent, rules.shown] for code, rules in CURRENCIES.items() if rules.shown != 2},
+    separators=(",", ":"),
+)
+
+
+def format_money(amount: int, code: str) -> str:
+    """`format_money(2450, "usd")` is `$24.50`; `format_money(500, "jpy")` is `¥500`; others `SEK 24.50`."""
+    sign = _SIGNS.get(code.lower(), f"{code.upper()}\N{NO-BREAK SPACE}")
+    return ("-" if amount < 0 else "") + sign + decimal(abs(amount), code)
+
+
+DEEPEST = 100_000
+
+
+@dataclass(frozen=True)
+class Pager:
+    """Where one is in the list at `path`, or in what `search` found there."""
+
+    path: str
+    page: int
+    has_more: bool
+    search: str
+
+    def to(self, page: int) -> str:
+        query = ({"q": self.search} if self.search else {}) | ({"page": page} if page > 1 else {})
+        return f"{self.path}?{urlencode(query)}" if query else self.path
+
+    @property
+    def links(self) -> list[tuple[int, str, str]]:
+        """`(page, words, rel)` of the pages beside this one."""
+        before = [(self.page - 1, "Previous page", "prev")] if self.page > 1 else []
+        return before + ([(self.page + 1, "Next page", "next")] if self.has_more else [])
+
+
+async def posted_fields(request: Request) -> dict[str, str]:
+    """The first value of each; whatever is no form has none. Raises 413 (`api.middleware.BoundedBodies`)."""
+    fields = parse_qs((await request.body()).decode(errors="replace"))
+    return {name: values[0] for name, values in fields.items()}
+
 
 _FOLDER = Path(__file__).parent / "templates"
 _POLICY = (

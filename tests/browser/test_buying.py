@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Route, expect
 
 from api.web.assets import asset_url
-from api.web.money import format_money
+from api.web.rendering import format_money
 from checkout.currencies import CURRENCIES
 from stack.stack import Stack
 from tests.browser.conftest import Visit

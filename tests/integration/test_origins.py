@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from api.middleware.origin import origin_of
+from api.middleware import origin_of
 from stack.ports import free_ports
 from tests.support.rig import gateway, settings_for
 

@@ -13,9 +13,8 @@ import httpx
 import pytest
 from starlette.requests import Request
 
-from api.limits import Limits
+from api.limits import MAX_CLIENTS, Limits, Rate
 from api.problems import Problem
-from api.rates import MAX_CLIENTS, Rate
 from db.engine import create_engine
 from runtime.settings import Settings, load_settings
 from stack.ports import free_ports

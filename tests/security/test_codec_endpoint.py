@@ -8,7 +8,7 @@ import pytest
 from google.protobuf import json_format
 from temporalio.api.common.v1 import Payload, Payloads
 
-from api.middleware.bodies import MAX_CODEC_BYTES
+from api.middleware import MAX_CODEC_BYTES
 from api.sessions import CODEC_COOKIE
 from runtime.codec import EncryptingCodec
 from runtime.keys import parse_payload_keys

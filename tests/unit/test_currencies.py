@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from api.web.money import UNUSUAL, format_money
+from api.web.rendering import UNUSUAL, format_money
 from checkout.currencies import CURRENCIES, currency, money
 from checkout.limits import cart_fault, product_faults
 from payment_mock.domain import money as theirs

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Path
 from pydantic import ValidationError
@@ -13,9 +13,10 @@ from api.problems import Problem, invalid, invalid_fields
 from api.schemas import Restock, Sku, WriteOff
 from api.state import GatewayDependency
 from api.web.console.board import AUDIT_GRACE
-from api.web.console.provider import last_event
 from api.web.console.session import Form, FormDependency
 from api.webhooks import deliver, parse
+from runtime.egress import client_options
+from runtime.settings import Settings
 
 logger = logging.getLogger("api")
 router = APIRouter(prefix="/admin/console", include_in_schema=False)
@@ -25,6 +26,15 @@ OrderId = Annotated[str, Path(max_length=255)]
 Goods = TypeVar("Goods", bound=Restock)
 
 _SEE_OTHER = 303
+_PAGES = 5  # of 100 events: how far back to look
+_TIMEOUT = 5.0
+_STRIPE = "https://api.stripe.com"
+_TYPES = [
+    "checkout.session.completed",
+    "checkout.session.expired",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+]
 
 
 @router.post("/audit")
@@ -53,7 +63,7 @@ async def settle(order_id: OrderId, form: FormDependency, gateway: GatewayDepend
 async def resend(order_id: OrderId, form: FormDependency, gateway: GatewayDependency) -> Response:
     """Take the payment service's last event about the order again, as if its webhook came now."""
     order = await gateway.orders.find(order_id)
-    found = await last_event(gateway.settings, order.session.session_id) if order.session else None
+    found = await _last_event(gateway.settings, order.session.session_id) if order.session else None
     if found is None:
         return _done(order_id, "no-event")
     event = parse(json.dumps(found).encode())
@@ -123,3 +133,30 @@ def _stock(done: str) -> Response:
 
 def _done(order_id: str, what: str) -> Response:
     return RedirectResponse(f"/admin/console/orders/{order_id}?done={what}", _SEE_OTHER)
+
+
+async def _last_event(settings: Settings, session_id: str) -> dict[str, Any] | None:
+    """The payment service's newest event about the session, should it never have arrived; None if it has none.
+
+    Stripe API reference, "List all events" (kept for 30 days). It needs no signature, for we fetched it from the
+    provider ourselves, and is as always only a hint to look. Raises a 502 `Problem` when the provider does not answer.
+    """
+    import httpx  # only who resends pays for loading it
+
+    base = settings.stripe_api_base or _STRIPE
+    headers = {"Authorization": f"Bearer {settings.stripe_secret_key.get_secret_value()}"}
+    query: dict[str, Any] = {"limit": 100, "types[]": _TYPES}
+    try:
+        options = client_options(settings)
+        async with httpx.AsyncClient(base_url=base, headers=headers, timeout=_TIMEOUT, **options) as client:
+            for _ in range(_PAGES):
+                answer = (await client.get("/v1/events", params=query)).raise_for_status().json()
+                for event in answer["data"]:
+                    if event["data"]["object"]["id"] == session_id:
+                        return dict(event)
+                if not answer["has_more"]:
+                    return None
+                query["starting_after"] = answer["data"][-1]["id"]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        raise Problem(502, "payment-unreachable", "The payment service does not answer", "Try again later.") from None
+    return None

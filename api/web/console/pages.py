@@ -19,8 +19,7 @@ from api.state import Gateway, GatewayDependency
 from api.web.console import charts, processes
 from api.web.console.board import AUDIT_GRACE, Boards
 from api.web.console.session import FormDependency, SessionDependency
-from api.web.forms import posted_fields
-from api.web.pager import DEEPEST, Pager
+from api.web.rendering import DEEPEST, Pager, posted_fields
 from api.web.rendering import page as render
 from api.web.shop.story import tell
 from checkout.errors import OrderNotFound

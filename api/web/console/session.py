@@ -1,7 +1,8 @@
 """What the console's pages and forms depend on: a session, and for a post that one of our own pages made it.
 
 Every post must come from one of our own pages (`Origin` or fetch metadata, checked for the whole gateway by
-`api.middleware.origin`, and required here) and carry the form's token (OWASP, "Cross-Site Request Forgery Prevention").
+`api.middleware.SameOrigin`, and required here) and carry the form's token (OWASP, "Cross-Site Request Forgery
+Prevention").
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from fastapi import Depends, Request
 from api.problems import Problem
 from api.sessions import Session
 from api.state import GatewayDependency
-from api.web.forms import posted_fields
+from api.web.rendering import posted_fields
 
 
 class NotSignedIn(Exception):

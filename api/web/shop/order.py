@@ -12,8 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from api.order_views import order_out
 from api.problems import Problem
 from api.state import Gateway, GatewayDependency
-from api.web.forms import posted_fields
-from api.web.rendering import page
+from api.web.rendering import page, posted_fields
 from api.web.shop.story import tell
 from checkout.errors import OrderNotFound
 from checkout.orders import Order

@@ -8,9 +8,8 @@ from starlette.responses import Response
 from api.schemas import MAX_QUANTITY
 from api.state import GatewayDependency
 from api.web.assets import picture_origins
-from api.web.pager import DEEPEST, Pager
+from api.web.rendering import DEEPEST, Pager, payment_targets
 from api.web.rendering import page as render
-from api.web.rendering import payment_targets
 from checkout.ids import new_checkout_key
 
 router = APIRouter(include_in_schema=False)

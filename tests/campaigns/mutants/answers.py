@@ -54,7 +54,7 @@ ANSWERS: tuple[Mutant, ...] = (
     ),
     bug(
         "bugs-are-counted",
-        Code("LastWords.__call__", "response = await answer(request, error)", "raise"),
+        Code("LastWords.around", "response = await answer(request, error)", "raise"),
         breaks="the alert on 5xx would be silent while everything fails",
         tests="test_a_bug_is_counted_like_every_answer",
     ),

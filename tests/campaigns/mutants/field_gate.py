@@ -48,7 +48,7 @@ FIELD_GATE = (
     ),
     bug(
         "last-words-with-the-key",
-        Code("LastWords.__call__", "has_begun or not self._stopping.is_over", "True"),
+        Code("LastWords.around", "has_begun or not self._stopping.is_over", "True"),
         breaks="who buys while the gateway stops would lose the way back to what holds stock for him",
         tests="test_whoever_else_waits_is_told_to_come_again_with_the_key",
     ),

@@ -4,8 +4,7 @@ import httpx
 from fastapi import FastAPI
 from prometheus_client import REGISTRY
 
-from api.middleware.last_words import LastWords
-from api.middleware.metrics import MetricsMiddleware
+from api.middleware import LastWords, MetricsMiddleware
 from api.stopping import Stopping
 
 

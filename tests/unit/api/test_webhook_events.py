@@ -8,8 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from api.problems import Problem
-from api.signatures import EVENTS, TOLERANCE, sparing, verify
-from api.sparing import SparingLogger
+from api.signatures import EVENTS, TOLERANCE, SparingLogger, sparing, verify
 from api.webhooks import RefundEvent, SessionEvent, parse
 from tests.support.rig import signature
 

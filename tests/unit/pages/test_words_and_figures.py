@@ -8,7 +8,7 @@ import pytest
 
 from api.schemas import OrderOut
 from api.web.console import charts
-from api.web.money import format_money
+from api.web.rendering import format_money
 from api.web.shop.story import tell
 from checkout.orders import OrderStatus, Reason
 
