@@ -11,7 +11,7 @@ from time import time
 
 from payment_mock.domain import errors, ids, wire
 from payment_mock.domain.events import event
-from payment_mock.domain.methods import CARD, METHODS
+from payment_mock.domain.methods import CARD, METHODS, method
 from payment_mock.domain.objects import Change, Entry, Event, Later, Session
 
 Step = Callable[..., Change]
@@ -23,7 +23,7 @@ class Provider:
     def __init__(self, public_url: str) -> None:
         self._public_url = public_url
 
-    def pay(self, session: Session, method: str = CARD) -> Change:
+    def pay(self, session: Session, by: str = CARD) -> Change:
         """Charge an open session; or, by a method that takes days, complete it unpaid. Paying again changes nothing.
 
         Raises `NotPayable` when the session is over: expired, cancelled, or past its `expires_at`.
@@ -32,19 +32,13 @@ class Provider:
             return Change(session)
         if not _is_payable(session):
             raise NotPayable(session)
-        how = METHODS[method]
-        if how.takes_days:
-            made = self._processing(session, method)
-            later = how.settles
-        else:
-            made = self._charged(session, method, "completed")
-            later = how.disputed
-        return replace(made, in_time=True, later=(Later(session.id, later),) if later else ())
+        made = self._processing(session, by) if METHODS[by].takes_days else self._charged(session, by, "completed")
+        return replace(made, in_time=True)
 
     def settle(self, session: Session, status: str) -> Change:
-        """What became of a payment that took days, `succeeded` or `failed`; or its customer's bank disputes it."""
+        """What became of a payment that took days: `succeeded` or `failed`."""
         if session.is_processing and status == "failed":
-            failed = replace(session, decline_code="insufficient_funds")
+            failed = replace(session, decline_code=method(session.payment_method).fails)
             return Change(failed, self._story("async_payment_failed", failed, "payment_failed", "failed"))
         return self.pay_late(session) if session.is_processing and status == "succeeded" else Change(session)
 
@@ -70,25 +64,25 @@ class Provider:
         expired = replace(session, status="expired")
         return Change(expired, (self._told("checkout.session.expired", expired),))
 
-    def _charged(self, session: Session, method: str, told: str) -> Change:
+    def _charged(self, session: Session, by: str, told: str) -> Change:
         paid = replace(
-            self._attempted(session, method),
+            self._attempted(session, by),
             status="complete",
             payment_status="paid",
             charge=ids.charge_id(session.id),
             paid_at=int(time()),
         )
         entries = (Entry(str(paid.charge), "charge", paid.amount_total),)
-        return Change(paid, self._story(told, paid, "succeeded", "succeeded"), entries)
+        story = self._story(told, paid, "succeeded", "succeeded")
+        return Change(paid, story, entries, later=_later(paid, METHODS[by].disputed))
 
-    def _processing(self, session: Session, method: str) -> Change:
-        done = replace(self._attempted(session, method), status="complete", charge=ids.charge_id(session.id))
-        return Change(done, self._story("completed", done, "processing", "pending"))
+    def _processing(self, session: Session, by: str) -> Change:
+        done = replace(self._attempted(session, by), status="complete", charge=ids.charge_id(session.id))
+        story = self._story("completed", done, "processing", "pending")
+        return Change(done, story, later=_later(done, METHODS[by].settles))
 
-    def _attempted(self, session: Session, method: str) -> Session:
-        return replace(
-            session, payment_method=method, payment_intent=ids.payment_intent_id(session.id), decline_code=None
-        )
+    def _attempted(self, session: Session, by: str) -> Session:
+        return replace(session, payment_method=by, payment_intent=ids.payment_intent_id(session.id), decline_code=None)
 
     def _story(self, session_is: str, session: Session, intent_is: str, charge_is: str) -> tuple[Event, ...]:
         """The session's event, then those of the payment behind it."""
@@ -100,6 +94,10 @@ class Provider:
 
     def _told(self, type_: str, session: Session) -> Event:
         return event(type_, wire.session_object(session, self._public_url))
+
+
+def _later(session: Session, status: str | None) -> tuple[Later, ...]:
+    return (Later(session.id, status),) if status else ()
 
 
 def _is_payable(session: Session) -> bool:

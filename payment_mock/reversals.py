@@ -3,7 +3,7 @@
 Sources: docs.stripe.com/refunds, docs.stripe.com/disputes, docs.stripe.com/api/events/types.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from time import time
 
@@ -26,6 +26,8 @@ _DISPUTES: Mapping[str, tuple[str, ...]] = {
     "needs_response": ("under_review", "won", "lost"),
     "under_review": ("won", "lost"),
 }
+_DISPUTE_ENDS = {"winning_evidence": "won", "losing_evidence": "lost"}
+_INQUIRY_ENDS = dict.fromkeys(_DISPUTE_ENDS, "warning_closed") | {"escalate_inquiry_evidence": "needs_response"}
 
 
 def refund(
@@ -81,30 +83,39 @@ def cancel_refund(session: Session, was: Refund) -> Change:
 
 
 def dispute(
-    session: Session, amount: int | None = None, reason: str = "fraudulent", status: str = "needs_response"
+    session: Session, amount: int | None = None, reason: str | None = None, status: str | None = None
 ) -> Change:
-    """A customer's bank takes the money back, or (`warning_needs_response`) only asks. Raises `StripeError` (400)."""
+    """A customer's bank takes the money back; or (`warning_needs_response`) only asks; or (`lost`) keeps it for good.
+
+    `amount` in minor units; None: all that is not refunded. Raises `StripeError` (400).
+    """
     if not session.is_paid or session.dispute_status is not None:
         raise errors.invalid_request("There is no payment to dispute, or it is disputed already.")
-    _check_status(status, _DISPUTES)
+    status = status or "needs_response"
+    _check_status(status, (*_DISPUTES, "lost"))
+    wanted = session.amount_total - session.amount_refunded if amount is None else amount
+    if not 0 < wanted <= session.amount_total:
+        raise errors.invalid_request(f"Nothing, or more than was paid, is disputed: {wanted}", param="amount")
     made = Dispute(
         id=ids.dispute_id(),
         session_id=session.id,
         payment_intent=session.payment_intent,
         charge=session.charge,
-        amount=session.amount_total if amount is None else amount,
+        amount=wanted,
         currency=session.currency,
-        reason=reason,
+        reason=reason or method(session.payment_method).dispute_reason,
         status=status,
         created=int(time()),
         due_by=int(time()) + _RESPONSE_DAYS * _DAY,
     )
     after = replace(session, dispute_status=status)
-    events, entries = [event("charge.dispute.created", wire.dispute_object(made))], []
-    if status == "needs_response":
-        events.append(event("charge.dispute.funds_withdrawn", wire.dispute_object(made)))
-        entries.append(Entry(made.id, "dispute", made.amount))
-    return Change(after, events, entries, dispute=made)
+    shown, kinds = wire.dispute_object(made), ["charge.dispute.created"]
+    if takes := not status.startswith("warning_"):
+        kinds.append("charge.dispute.funds_withdrawn")
+    if status == "lost":
+        kinds.append("charge.dispute.closed")
+    entries = [Entry(made.id, "dispute", made.amount)] if takes else []
+    return Change(after, [event(kind, shown) for kind in kinds], entries, dispute=made)
 
 
 def dispute_becomes(session: Session, was: Dispute, status: str, *, has_evidence: bool | None = None) -> Change:
@@ -127,7 +138,7 @@ def dispute_becomes(session: Session, was: Dispute, status: str, *, has_evidence
 
 
 def respond(session: Session, was: Dispute, text: str, submit: bool) -> Change:
-    """Evidence. Its text decides in test mode: `winning_evidence` and `losing_evidence` do what they say.
+    """Evidence. Its text decides in test mode: `winning_evidence`, `losing_evidence`, `escalate_inquiry_evidence`.
 
     Raises `StripeError` (400) for a dispute that is over.
     """
@@ -137,13 +148,11 @@ def respond(session: Session, was: Dispute, text: str, submit: bool) -> Change:
         return Change(session, [event("charge.dispute.updated", wire.dispute_object(was))], dispute=was)
     is_inquiry = was.status.startswith("warning_")
     made = dispute_becomes(session, was, "warning_under_review" if is_inquiry else "under_review", has_evidence=True)
-    outcome = {"winning_evidence": "won", "losing_evidence": "lost"}.get(text)
-    if outcome is None:
-        return made
-    return replace(made, later=(Later(was.id, "warning_closed" if is_inquiry else outcome),))
+    outcome = (_INQUIRY_ENDS if is_inquiry else _DISPUTE_ENDS).get(text)
+    return replace(made, later=(Later(was.id, outcome),)) if outcome else made
 
 
-def _check_status(status: str, known: Mapping[str, object]) -> None:
+def _check_status(status: str, known: Collection[str]) -> None:
     if status not in known:
         raise errors.invalid_request(f"Invalid status: must be one of {', '.join(known)}", param="status")
 

@@ -128,7 +128,7 @@ class Service:
                 step: Step = partial(self.provider.decline, decline_code=declined)
             else:
                 method = "pm_usBankAccount_processing" if "complete_unpaid" in actions else method
-                step = partial(self.provider.pay, method=method)
+                step = partial(self.provider.pay, by=method)
             made = await run.change(session_id, step)
         if declined is not None:
             raise Declined(declined)

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
 
+from payment_mock.domain.methods import METHODS
+
 
 class LineItem(TypedDict):
     description: str
@@ -57,6 +59,10 @@ class Session:
     @property
     def is_paid(self) -> bool:
         return self.payment_status == "paid"
+
+    def takes(self, token: object) -> bool:
+        """Whether a customer may pay with this test payment method."""
+        return isinstance(token, str) and token in METHODS and METHODS[token].type in self.payment_method_types
 
     @property
     def is_processing(self) -> bool:

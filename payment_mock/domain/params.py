@@ -130,7 +130,9 @@ class NewSession(Params):
     client_reference_id: Annotated[str, StringConstraints(max_length=200)] | None = None
     metadata: Metadata = {}
     expires_at: Integer | None = None
-    payment_method_types: Annotated[list[Literal["card", "link", "us_bank_account"]], BeforeValidator(_array)] = []
+    payment_method_types: Annotated[
+        list[Literal["card", "link", "us_bank_account", "sepa_debit"]], BeforeValidator(_array)
+    ] = []
     customer_email: Annotated[str, StringConstraints(max_length=800), AfterValidator(_email)] | None = None
     payment_intent_data: _IntentData = _IntentData()
     expand: Annotated[Strings, _expandable(*SESSION_PATHS)] = []
@@ -201,7 +203,7 @@ class ListedSessions(Listed):
         return Page(self.limit, self.starting_after, since, until)
 
 
-class ListedRefunds(Listed):
+class ListedReversals(Listed):
     payment_intent: Text | None = None
     charge: Text | None = None
 

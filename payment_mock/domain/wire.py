@@ -27,6 +27,7 @@ _DETAILS: dict[str, Json] = {
         "us_bank_account": {"bank_name": "STRIPE TEST BANK", "last4": "6789"},
         "type": "us_bank_account",
     },
+    "sepa_debit": {"sepa_debit": {"bank_code": "37040044", "country": "DE", "last4": "3000"}, "type": "sepa_debit"},
 }
 
 
@@ -36,6 +37,12 @@ def encode(value: Any) -> bytes:
 
 def decline_message(decline_code: str) -> str:
     return _DECLINE_MESSAGES.get(decline_code, "Your card was declined.")
+
+
+def _failure(session: Session) -> str | None:
+    if session.decline_code is None or not method(session.payment_method).takes_days:
+        return session.decline_code and decline_message(session.decline_code)
+    return f"The customer's bank refused the debit ({session.decline_code})."
 
 
 def _object(kind: str, identifier: str | None, **fields: Any) -> Json:
@@ -86,8 +93,9 @@ def payment_intent_object(session: Session, expand_charge: bool = False) -> Json
     """A `payment_intent`: exists from the first attempt to pay on."""
     error = None
     if session.decline_code is not None and not session.is_paid:
-        why = {"decline_code": session.decline_code, "message": decline_message(session.decline_code)}
-        error = {"type": "card_error", "code": "card_declined", **why}
+        code = session.decline_code if method(session.payment_method).takes_days else "card_declined"
+        why = {"decline_code": session.decline_code, "message": _failure(session)}
+        error = {"type": "card_error", "code": code, **why}
     unpaid = "canceled" if session.status == "expired" else "requires_payment_method"
     if session.is_processing:
         unpaid = "processing"
@@ -120,7 +128,7 @@ def charge_object(session: Session) -> Json:
         currency=session.currency,
         disputed=session.dispute_status is not None,
         failure_code=session.decline_code,
-        failure_message=decline_message(session.decline_code) if session.decline_code else None,
+        failure_message=_failure(session),
         metadata=dict(session.payment_intent_metadata),
         outcome={"network_status": "approved_by_network", "type": "authorized"},
         paid=session.is_paid,

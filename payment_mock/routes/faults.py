@@ -142,8 +142,7 @@ async def refund(service: TheService, wanted: Reversal) -> wire.Json:
 
 @router.post("/dispute")
 async def dispute(service: TheService, wanted: Reversal) -> wire.Json:
-    reason, status = wanted.reason or "fraudulent", wanted.status or "needs_response"
-    step = partial(reversals.dispute, amount=wanted.amount, reason=reason, status=status)
+    step = partial(reversals.dispute, amount=wanted.amount, reason=wanted.reason, status=wanted.status)
     made = (await service.change(wanted.session_id, step)).dispute
     assert made is not None, "what is not refused is made"
     return wire.dispute_object(made)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from payment_mock import provider
 from payment_mock.domain import errors, form
 from payment_mock.domain.creation import DAY, new_session
+from payment_mock.domain.methods import CARD
 from payment_mock.domain.money import MOST_OF_ALL
 from payment_mock.domain.objects import Session
 from payment_mock.domain.urls import check_url, check_webhook_url
@@ -88,9 +89,17 @@ async def session_info(service: TheService, session_id: str) -> dict[str, Any]:
 
 @router.post("/submit_payment", status_code=204, response_class=Response)
 async def submit_payment(service: TheService, request: Request) -> Response:
-    """Pay. 204 also when it is paid already; 404 unknown; 409 expired or cancelled; 402 declined."""
+    """Pay; by a `payment_method` other than a card that pays, if it is given: `pm_usBankAccount_success`, for one.
+
+    204 also when it is paid already; 404 unknown; 409 expired or cancelled; 402 declined.
+    """
+    params = await _params(request)
+    token = params.get("payment_method", CARD)
+    session_id = _session_id(params)
+    if token != CARD and not (await service.find(session_id)).takes(token):
+        raise errors.invalid_request("This session cannot be paid by such a payment method.", param="payment_method")
     try:
-        await service.pay(await _session_id(request))
+        await service.pay(session_id, token)
     except provider.NotPayable as refusal:
         raise errors.invalid_request(
             f"This session cannot be paid: it {refusal.reason}.", code="session_not_payable", status=409
@@ -102,7 +111,7 @@ async def submit_payment(service: TheService, request: Request) -> Response:
 async def cancel_payment(service: TheService, request: Request) -> Response:
     """Give up: the session is expired and `checkout.session.expired` sent. 404 unknown; 409 when it is paid."""
     try:
-        await service.cancel(await _session_id(request))
+        await service.cancel(_session_id(await _params(request)))
     except provider.NotOpen:
         raise errors.invalid_request(
             "This session cannot be cancelled: it is already complete.", code="session_already_complete", status=409
@@ -110,13 +119,18 @@ async def cancel_payment(service: TheService, request: Request) -> Response:
     return Response(status_code=204)
 
 
-async def _session_id(request: Request) -> str:
-    """`session_id` from a form or from JSON, whatever the content type says: curl's -d calls JSON a form too."""
+async def _params(request: Request) -> dict[str, Any]:
+    """A form or JSON, whatever the content type says: curl's -d calls JSON a form too."""
     body = (await read_body(request, 16_384)).strip()
     try:
-        value: Any = (json.loads(body) if body.startswith(b"{") else form.parse(body)).get("session_id")
+        params: dict[str, Any] = json.loads(body) if body.startswith(b"{") else form.parse(body)
     except (ValueError, RecursionError):
         raise errors.invalid_request("The request body is not valid JSON.") from None
+    return params
+
+
+def _session_id(params: dict[str, Any]) -> str:
+    value = params.get("session_id")
     if value is None:
         raise errors.missing("session_id")
     if not isinstance(value, str) or "\0" in value:
@@ -125,6 +139,7 @@ async def _session_id(request: Request) -> str:
 
 
 def _shown(service: Service, session: Session) -> PaymentSession:
-    status = "paid" if session.is_paid else "cancelled" if session.status == "expired" else "pending"
+    is_pending = session.status == "open" or session.is_processing
+    status = "paid" if session.is_paid else "pending" if is_pending else "cancelled"
     url = f"{service.settings.public_url}/payment/{session.id}"
     return PaymentSession(session_id=session.id, url=url, payment_status=status)

@@ -46,9 +46,9 @@ async def pay(service: Service, request: Request) -> Response:
     """Pay with a token. Paid: on to the shop. Declined: back to the form, which says so. Over: the page says what."""
     token = (await _form(request)).get("payment_method", "")
     session = await service.find(request.path_params["id"])
-    if not isinstance(token, str) or token not in METHODS or METHODS[token].type not in session.payment_method_types:
+    if not session.takes(token):
         return _render(session, error="Use one of the test cards listed below.", status=400)
-    return await _pay_with(token, service, request)
+    return await _pay_with(str(token), service, request)
 
 
 async def decline(service: Service, request: Request) -> Response:
@@ -117,7 +117,8 @@ def _render(session: Session | None, *, error: str | None = None, status: int = 
         state=state,
         error=error if state == "open" else None,
         money=money,
-        success_url=fill_in(session.success_url, session.id) if session and state == "paid" else None,
+        methods={token: method for token, method in METHODS.items() if session and session.takes(token)},
+        success_url=fill_in(session.success_url, session.id) if session else None,
         cancel_url=fill_in(session.cancel_url, session.id) if session and session.cancel_url else None,
     )
     policy = {"content-security-policy": f"{_POLICY}; form-action {_targets(session)}"} if session else {}
@@ -128,7 +129,7 @@ def _state(session: Session | None) -> str:
     if session is None:
         return "unknown"
     if session.status == "complete":
-        return "paid" if session.is_paid else "processing"
+        return "paid" if session.is_paid else "processing" if session.is_processing else "failed"
     if session.status == "expired":
         # By the clock, or by a customer or shop that closed it: the customer is told which.
         return "expired" if time.time() >= session.deadline else "cancelled"

@@ -16,13 +16,13 @@ from payment_mock.domain.params import (
     Expand,
     ExpandIntent,
     ListedEvents,
-    ListedRefunds,
+    ListedReversals,
     ListedSessions,
     NewRefund,
     NewSession,
     Response,
 )
-from payment_mock.http import query, read_form, stripe_route
+from payment_mock.http import Handler, query, read_form, stripe_route
 from payment_mock.provider import Step
 from payment_mock.service import Run, Service
 from payment_mock.store import idempotency
@@ -84,12 +84,13 @@ async def payment_intent(service: Service, request: Request) -> wire.Json:
     """Exists from the first attempt to pay on; `expand[]=latest_charge` is understood."""
     expand = ExpandIntent.of(query(request)).expand
     async with service.database.single() as connection:
-        return wire.payment_intent_object(await _of_intent(connection, request.path_params["id"]), bool(expand))
+        session = await _of_intent(connection, request.path_params["id"], "intent")
+    return wire.payment_intent_object(session, bool(expand))
 
 
 async def charge(service: Service, request: Request) -> wire.Json:
     async with service.database.single() as connection:
-        return wire.charge_object(await _of_charge(connection, request.path_params["id"]))
+        return wire.charge_object(await _of_charge(connection, request.path_params["id"], "id"))
 
 
 async def create_refund(service: Service, request: Request) -> Answer:
@@ -120,30 +121,25 @@ async def cancel_refund(service: Service, request: Request) -> Answer:
     return await _of(service, request, REFUNDS, reversals.cancel_refund, lambda made: _refund(made.refund))
 
 
-async def retrieve_refund(service: Service, request: Request) -> wire.Json:
-    async with service.database.single() as connection:
-        return wire.refund_object(await REFUNDS.get(connection, request.path_params["id"]))
+def listed(kind: Kind[Any], show: Callable[[Any], wire.Json], url: str) -> Handler:
+    """Refunds or disputes, of all payments or of one."""
+
+    async def endpoint(service: Service, request: Request) -> wire.Json:
+        wanted = ListedReversals.of(query(request))
+        of = {"payment_intent": [wanted.payment_intent], "charge": [wanted.charge]}
+        async with service.database.single() as connection:
+            found, has_more = await kind.page(connection, wanted.page, **of)
+        return wire.list_object([show(one) for one in found], url, has_more=has_more)
+
+    return endpoint
 
 
-async def list_refunds(service: Service, request: Request) -> wire.Json:
-    wanted = ListedRefunds.of(query(request))
-    async with service.database.single() as connection:
-        intent, charge = [wanted.payment_intent], [wanted.charge]
-        found, has_more = await REFUNDS.page(connection, wanted.page, payment_intent=intent, charge=charge)
-    return wire.list_object([wire.refund_object(one) for one in found], "/v1/refunds", has_more=has_more)
+def retrieved(kind: Kind[Any], show: Callable[[Any], wire.Json]) -> Handler:
+    async def endpoint(service: Service, request: Request) -> wire.Json:
+        async with service.database.single() as connection:
+            return show(await kind.get(connection, request.path_params["id"]))
 
-
-async def retrieve_dispute(service: Service, request: Request) -> wire.Json:
-    async with service.database.single() as connection:
-        return wire.dispute_object(await DISPUTES.get(connection, request.path_params["id"]))
-
-
-async def list_disputes(service: Service, request: Request) -> wire.Json:
-    wanted = ListedRefunds.of(query(request))
-    async with service.database.single() as connection:
-        intent, charge = [wanted.payment_intent], [wanted.charge]
-        found, has_more = await DISPUTES.page(connection, wanted.page, payment_intent=intent, charge=charge)
-    return wire.list_object([wire.dispute_object(one) for one in found], "/v1/disputes", has_more=has_more)
+    return endpoint
 
 
 async def respond_to_dispute(service: Service, request: Request) -> Answer:
@@ -159,11 +155,6 @@ async def close_dispute(service: Service, request: Request) -> Answer:
     """The shop accepts that it is lost."""
     step = partial(reversals.dispute_becomes, status="lost")
     return await _of(service, request, DISPUTES, step, lambda made: _dispute(made.dispute))
-
-
-async def retrieve_event(service: Service, request: Request) -> wire.Json:
-    async with service.database.single() as connection:
-        return await EVENTS.get(connection, request.path_params["id"])
 
 
 async def list_events(service: Service, request: Request) -> wire.Json:
@@ -207,18 +198,15 @@ def _dispute(dispute: Dispute | None) -> wire.Json:
     return wire.dispute_object(dispute)
 
 
-async def _of_intent(connection: AsyncConnection, value: str, param: str = "intent") -> Session:
-    session = await SESSIONS.find(connection, value, "payment_intent")
+async def _session_by(column: str, connection: AsyncConnection, value: str, param: str) -> Session:
+    """By its `payment_intent` or its `charge`. Raises `StripeError` 404."""
+    session = await SESSIONS.find(connection, value, column)
     if session is None:
-        raise errors.no_such("payment_intent", value, param)
+        raise errors.no_such(column, value, param)
     return session
 
 
-async def _of_charge(connection: AsyncConnection, value: str, param: str = "id") -> Session:
-    session = await SESSIONS.find(connection, value, "charge")
-    if session is None:
-        raise errors.no_such("charge", value, param)
-    return session
+_of_intent, _of_charge = partial(_session_by, "payment_intent"), partial(_session_by, "charge")
 
 
 routes = [
@@ -230,14 +218,14 @@ routes = [
     stripe_route("GET", "/v1/payment_intents/{id}", payment_intent),
     stripe_route("GET", "/v1/charges/{id}", charge),
     stripe_route("POST", "/v1/refunds", create_refund),
-    stripe_route("GET", "/v1/refunds", list_refunds),
-    stripe_route("GET", "/v1/refunds/{id}", retrieve_refund),
+    stripe_route("GET", "/v1/refunds", listed(REFUNDS, wire.refund_object, "/v1/refunds")),
+    stripe_route("GET", "/v1/refunds/{id}", retrieved(REFUNDS, wire.refund_object)),
     stripe_route("POST", "/v1/refunds/{id}/cancel", cancel_refund),
-    stripe_route("GET", "/v1/disputes", list_disputes),
-    stripe_route("GET", "/v1/disputes/{id}", retrieve_dispute),
+    stripe_route("GET", "/v1/disputes", listed(DISPUTES, wire.dispute_object, "/v1/disputes")),
+    stripe_route("GET", "/v1/disputes/{id}", retrieved(DISPUTES, wire.dispute_object)),
     stripe_route("POST", "/v1/disputes/{id}", respond_to_dispute),
     stripe_route("POST", "/v1/disputes/{id}/close", close_dispute),
     stripe_route("GET", "/v1/events", list_events),
-    stripe_route("GET", "/v1/events/{id}", retrieve_event),
+    stripe_route("GET", "/v1/events/{id}", retrieved(EVENTS, dict)),
     stripe_route("", "/v1/{rest:path}", unrecognized),
 ]

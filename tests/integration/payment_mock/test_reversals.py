@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import stripe
 
-from tests.integration.payment_mock.conftest import Merchant
+from tests.integration.payment_mock.conftest import Merchant, line
 from tests.integration.payment_mock.serving import Receiver
 
 
@@ -224,12 +224,12 @@ async def test_a_payment_under_way_shows_as_processing_until_somebody_says_what_
 ) -> None:
     session = await merchant.create(payment_method_types=["card", "us_bank_account"])
     page = f"/payment/{session.id}"
-    assert "bank debit" in (await merchant.http.get(page)).text
+    assert "US bank account" in (await merchant.http.get(page)).text
     await merchant.http.post(f"{page}/pay", data={"payment_method": "pm_usBankAccount_processing"})
     intents = merchant.stripe.v1.payment_intents
     intent = await intents.retrieve_async((await merchant.retrieve(session.id)).payment_intent)
     assert (intent.status, intent.amount_received) == ("processing", 0)
-    assert "has not arrived yet" in (await merchant.http.get(page)).text
+    assert "need not pay again" in (await merchant.http.get(page)).text
     with pytest.raises(stripe.InvalidRequestError):
         await refunds(merchant).create_async({"payment_intent": intent.id})
     assert await become(merchant, session.id, "failed")
@@ -239,10 +239,66 @@ async def test_a_payment_under_way_shows_as_processing_until_somebody_says_what_
 
 
 async def test_a_method_that_the_shop_did_not_ask_for_is_not_offered_and_not_taken(merchant: Merchant) -> None:
-    session = await merchant.create()
-    assert "bank debit" not in (await merchant.http.get(f"/payment/{session.id}")).text
+    session = await merchant.create(payment_method_types=["card"])
+    assert "bank account" not in (await merchant.http.get(f"/payment/{session.id}")).text
     refused = await merchant.http.post(
         f"/payment/{session.id}/pay", data={"payment_method": "pm_usBankAccount_success"}
     )
     assert refused.status_code == 400
     assert (await merchant.retrieve(session.id)).status == "open"
+
+
+async def test_a_debit_that_was_paid_and_is_taken_back_is_a_dispute_that_is_lost_at_once(
+    merchant: Merchant, receiver: Receiver
+) -> None:
+    session = await paid_with(merchant, "pm_usBankAccount_dispute")
+    [posted] = await receiver.wait_for(session.payment_intent, type_="charge.dispute.closed")
+    dispute = posted.event["data"]["object"]
+    assert (dispute["status"], dispute["reason"]) == ("lost", "debit_not_authorized")
+    assert await merchant.ledger(session.id) == [("charge", 2450), ("dispute", 2450)]
+    kinds = [each for each in await told(merchant, session.id) if "dispute" in each]
+    assert kinds == ["charge.dispute.created", "charge.dispute.funds_withdrawn", "charge.dispute.closed"]
+
+
+async def test_an_inquiry_is_escalated_by_evidence_that_says_so(merchant: Merchant, receiver: Receiver) -> None:
+    session = await paid_with(merchant, "pm_card_createDisputeInquiry")
+    [posted] = await receiver.wait_for(session.payment_intent, type_="charge.dispute.created")
+    evidence = {"uncategorized_text": "escalate_inquiry_evidence"}
+    answered = await disputes(merchant).update_async(posted.event["data"]["object"]["id"], {"evidence": evidence})
+    assert answered.status == "warning_under_review"
+    await receiver.wait_for(answered.id, type_="charge.dispute.funds_withdrawn")
+    assert (await disputes(merchant).retrieve_async(answered.id)).status == "needs_response"
+
+
+@pytest.mark.parametrize(("amount", "taken"), [(None, 1450), (2450, 2450), (2451, None)])
+async def test_a_bank_takes_back_what_is_left_unless_it_says_how_much_of_what_was_paid(
+    merchant: Merchant, amount: int | None, taken: int | None
+) -> None:
+    session = await paid_with(merchant, "pm_card_visa")
+    await refunds(merchant).create_async({"payment_intent": session.payment_intent, "amount": 1000})
+    answer = await merchant.http.post("/_faults/dispute", json={"session_id": session.id, "amount": amount})
+    assert answer.json().get("amount") == taken, answer.text
+
+
+async def test_an_account_offers_what_pays_in_the_currency_and_a_shop_can_ask_for_less(merchant: Merchant) -> None:
+    in_euros = [line("Pen", 1000, 1, "eur")]
+    assert (await merchant.create()).payment_method_types == ["card", "us_bank_account"]
+    assert (await merchant.create(line_items=in_euros)).payment_method_types == ["card", "sepa_debit"]
+    with pytest.raises(stripe.InvalidRequestError) as refusal:
+        await merchant.create(line_items=in_euros, payment_method_types=["us_bank_account"])
+    assert refusal.value.param == "payment_method_types"
+
+
+async def test_the_guides_payment_takes_a_test_method_too(merchant: Merchant) -> None:
+    session = await merchant.create(line_items=[line("Pen", 1000, 1, "eur")])
+    form = {"session_id": session.id, "payment_method": "pm_usBankAccount_success"}
+    assert (await merchant.http.post("/api/submit_payment", data=form)).status_code == 400
+    assert (
+        await merchant.http.post("/api/submit_payment", json={**form, "payment_method": "pm_success_de"})
+    ).status_code == 204
+    assert (await merchant.retrieve(session.id)).payment_status == "unpaid"
+    shown = (await merchant.http.get(f"/api/session/{session.id}")).json()
+    assert shown["payment_status"] == "pending"
+    assert await become(merchant, session.id, "failed")
+    assert (await merchant.http.get(f"/api/session/{session.id}")).json()["payment_status"] == "cancelled"
+    assert "did not go through" in (await merchant.http.get(f"/payment/{session.id}")).text

@@ -56,7 +56,7 @@ def test_a_fingerprint_is_of_the_parameters_and_the_path_not_of_their_order() ->
 def test_the_smallest_session_is_complete() -> None:
     session = session_of(NewSession.of(form.parse(SMALLEST)), now=1000)
     assert (session.amount_total, session.currency, session.created, session.expires_at) == (2000, "usd", 1000, 87_400)
-    assert session.payment_method_types == ("card",)
+    assert session.payment_method_types == ("card", "us_bank_account")
     assert session.metadata == {}
 
 
