@@ -1,22 +1,171 @@
-"""`checkout demo`: the promises, shown in one terminal in less than a minute."""
+"""`checkout demo`: the promises, shown in one terminal in less than a minute. Each scene claims something, checks the
+claim, and says how it was checked."""
 
+import asyncio
 import os
+import secrets
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Annotated
 
+import asyncpg
 import typer
 from anyio.from_thread import start_blocking_portal
+from rich.padding import Padding
 from rich.text import Text
 
 from cli import options, render
 from cli.client import Shop
 from cli.locate import locate, settings
-from cli.output import NO, UNREACHABLE, CommandFailed, speaking
-from cli.tour import Tour
+from cli.output import NO, UNREACHABLE, CommandFailed, Json, Output, speaking
+from cli.pay import KEPT, UNDECIDED, outcome_of
 from stack.config import StackConfig
 from stack.environment import forget_libpq
 from stack.errors import StackError
 from stack.stack import Stack
+
+_FULFIL_WITHIN, _RESTART_WITHIN, _QUIET_WITHIN = 30.0, 20.0, 20.0  # seconds
+_GRACE = 1.0
+_LOOK_EVERY = 0.1
+_CHARGES = "SELECT count(*) FROM payments.ledger WHERE session_id = $1 AND kind = 'charge'"
+
+
+class PromiseBroken(Exception):
+    """A claim of the tour did not hold. The message says which and what was seen instead."""
+
+
+class Tour:
+    """Runs against a local stack; `run` answers with the summary that `--json` prints."""
+
+    def __init__(self, shop: Shop, output: Output, sku: str) -> None:
+        self._shop = shop
+        self._output = output
+        self._sku = sku
+        self._keys: list[str] = []
+
+    def run(self) -> Json:
+        began, played = time.monotonic(), []
+        scenes = {
+            "Buy, pay, and be fulfilled": self._buy_and_pay,
+            "Kill the worker in the middle of a payment": self._kill_the_worker,
+            "Press Buy twice": self._press_twice,
+            "Audit both ledgers": self._audit,
+        }
+        for number, (title, scene) in enumerate(scenes.items(), 1):
+            self._output.show("", Text(f"{number}. {title}", "bold"))
+            scene_began = time.monotonic()
+            try:
+                proof, ok = scene(), True
+            except (PromiseBroken, CommandFailed) as broken:
+                proof, ok = str(broken), False
+            seconds = round(time.monotonic() - scene_began, 2)
+            mark = ("✓", "green") if ok else ("✗", "bold red")
+            self._output.show(Text.assemble("   ", mark, f" {proof} ", (f"({seconds:.1f} s)", "dim")))
+            played.append({"title": title, "ok": ok, "proof": proof, "seconds": seconds})
+            if not ok:
+                break
+        place = self._shop.location
+        links = {"storefront": place.gateway_url, "operator": f"{place.gateway_url}/admin"}
+        for name, key in zip(("first order in Temporal", "survivor in Temporal"), self._keys, strict=False):
+            links[name] = f"{place.temporal_ui_url}/namespaces/default/workflows/{key}"
+        ok = len(played) == len(scenes) and all(scene["ok"] for scene in played)
+        return {"ok": ok, "seconds": round(time.monotonic() - began, 2), "scenes": played, "links": links}
+
+    def _buy_and_pay(self) -> str:
+        body = self._buy()
+        self._say(f"Order {body['order_id']}, {render.money(body)}. The customer pays at {body['payment_url']}")
+        self._shop.submit_payment(body["session_id"])
+        self._fulfilled_and_charged_once(body)
+        return "Fulfilled, charged once"
+
+    def _kill_the_worker(self) -> str:
+        body = self._buy()
+        pid = locate().pids.get("worker")
+        if pid is None:
+            raise PromiseBroken("There is no worker to kill: look at the terminal of `checkout up`")
+        self._say(f"Order {body['order_id']}. The worker (pid {pid}) freezes, the customer pays, kill -9.")
+        os.kill(pid, signal.SIGSTOP)  # so that it cannot have finished before it dies
+        try:
+            self._shop.submit_payment(body["session_id"])
+        finally:
+            os.kill(pid, signal.SIGKILL)
+        status = self._shop.order(body["order_id"]).get("status")
+        if status not in UNDECIDED:
+            raise PromiseBroken(f"Nothing was shown: the order was already {status} when the worker died")
+        self._say(f"Paid, and nobody is left who could fulfil it: the order is {status}.")
+        with self._output.working("The supervisor starts a new worker…"):
+            successor = _successor(pid)
+        self._fulfilled_and_charged_once(body)
+        return f"A new worker (pid {successor}) went on where the old one died: fulfilled, charged once"
+
+    def _press_twice(self) -> str:
+        key = f"demo-{secrets.token_urlsafe(12)}"
+        cart = {"items": [{"sku": self._sku, "quantity": 1}]}
+        self._say(f"A double click: twice at the same time, then once more, all with the key {key}")
+
+        def click(_: int) -> bytes:
+            with Shop(self._shop.location) as shop:
+                return shop.buy(cart, key, _FULFIL_WITHIN).raw
+
+        with ThreadPoolExecutor(2) as both:
+            answers = list(both.map(click, range(2)))
+        third = self._shop.buy(cart, key, _FULFIL_WITHIN)
+        if {*answers, third.raw} != {third.raw} or not third.replayed:
+            raise PromiseBroken("The same key got different answers")
+        self._shop.submit_payment(third.body["session_id"])
+        self._fulfilled_and_charged_once(third.body, show=False)
+        return f"Three answers, the same to the byte: one order, {third.body['order_id']}, charged once"
+
+    def _audit(self) -> str:
+        deadline = time.monotonic() + _QUIET_WITHIN
+        with self._output.working("Waiting for quiet, auditing…"):
+            while not (report := self._shop.audit(_GRACE)).get("ok") and time.monotonic() < deadline:
+                time.sleep(1)
+        self._output.show(render.audit(report))
+        if not report.get("ok"):
+            raise PromiseBroken("The audit found violations")
+        return f"{len(report.get('invariants') or [])} invariants hold over {report.get('orders')} orders"
+
+    def _say(self, text: str) -> None:
+        self._output.show(f"   {text}")
+
+    def _buy(self) -> Json:
+        key = f"demo-{secrets.token_urlsafe(12)}"
+        self._keys.append(key)
+        with self._output.working("Buying…"):
+            return self._shop.buy({"items": [{"sku": self._sku, "quantity": 2}]}, key, _FULFIL_WITHIN).body
+
+    def _fulfilled_and_charged_once(self, body: Json, *, show: bool = True) -> None:
+        with self._output.working("Waiting until it is fulfilled…"):
+            order = outcome_of(self._shop, body["order_id"], _FULFIL_WITHIN)
+        if order.get("status") not in KEPT:
+            raise PromiseBroken(f"Paid, but the order is {order.get('status')}")
+        if show:
+            self._output.show(Padding(render.timeline(order.get("timeline") or []), (0, 0, 0, 3)))
+        count = asyncio.run(_charges(str(self._shop.location.database_url), body["session_id"]))
+        if count != 1:
+            raise PromiseBroken(f"The payment service's ledger holds {count} charges for this order")
+
+
+def _successor(old: int) -> int:
+    deadline = time.monotonic() + _RESTART_WITHIN
+    while time.monotonic() < deadline:
+        pid = locate().pids.get("worker", old)
+        if pid != old:
+            return pid
+        time.sleep(_LOOK_EVERY)
+    raise PromiseBroken(f"The worker was not started again within {_RESTART_WITHIN:.0f} seconds")
+
+
+async def _charges(database_url: str, session_id: str) -> int:
+    """Charges in the payment service's own ledger."""
+    connection = await asyncpg.connect(database_url, timeout=5)
+    try:
+        return int(await connection.fetchval(_CHARGES, session_id))
+    finally:
+        await connection.close()
 
 
 def demo(

@@ -1,4 +1,8 @@
-"""The catalogue as it is read: a page of it, a search in it, or certain products. Nothing here locks or changes it."""
+"""The catalogue as it is read (a page of it, a search in it, certain products) and as it is changed.
+
+All changes go through functions of the schema, for the gateway's role may call them and otherwise change nothing. An
+order's lines hold what was agreed: no change here reaches one.
+"""
 
 import re
 from collections.abc import Sequence
@@ -7,10 +11,12 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from checkout.errors import ProductNotFound
+
 
 @dataclass(frozen=True)
 class Product:
-    """A product as the storefront shows it; `available` is the stock that can be sold now."""
+    """A product as the storefront shows it. `available` can be sold now; `unit_amount` in minor units."""
 
     sku: str
     name: str
@@ -21,11 +27,21 @@ class Product:
     available: int
 
 
+@dataclass(frozen=True)
+class CatalogueEntry(Product):
+    """A product as the operator sees it: also one that is no longer sold."""
+
+    withdrawn: bool
+
+
 _COLUMNS = "p.sku, p.name, p.description, p.image, p.unit_amount, p.currency, p.on_hand AS available"
 _SOME = text(f"""
     SELECT {_COLUMNS} FROM shop.products p
      WHERE sku = ANY(CAST(:skus AS text[])) AND withdrawn_at IS NULL ORDER BY position, sku
 """)
+_GET = text(f"SELECT {_COLUMNS}, p.withdrawn_at IS NOT NULL FROM shop.products p WHERE sku = :sku")
+_PUT = text("SELECT shop.put_product(:sku, :name, :description, :image, :unit_amount, :currency)")
+_SET_WITHDRAWN = text("SELECT shop.set_withdrawn(:sku, :is_withdrawn)")
 # As the index `products_words` has it.
 _MATCHES = "shop.words_of(p.sku, p.name, p.description) @@ to_tsquery('simple', :words)"
 _SOLD = "p.withdrawn_at IS NULL"
@@ -69,3 +85,39 @@ async def products_of(connection: AsyncConnection, skus: Sequence[str]) -> list[
 def _query_of(search: str) -> str:
     """`"desk la"` → `desk:* & la:*`; without any word a query that finds nothing."""
     return " & ".join(f"{word}:*" for word in re.findall(r"[^\W_]+", search))
+
+
+async def get_entry(connection: AsyncConnection, sku: str) -> CatalogueEntry:
+    """Raises `ProductNotFound`."""
+    row = (await connection.execute(_GET, {"sku": sku})).one_or_none()
+    if row is None:
+        raise ProductNotFound([sku])
+    return CatalogueEntry(*row)
+
+
+async def put_product(
+    connection: AsyncConnection,
+    sku: str,
+    *,
+    name: str,
+    description: str,
+    image: str,
+    unit_amount: int,
+    currency: str,
+) -> bool:
+    """Change the product, or add it with nothing in stock; answers whether it is new."""
+    product = {
+        "sku": sku,
+        "name": name,
+        "description": description,
+        "image": image,
+        "unit_amount": unit_amount,
+        "currency": currency,
+    }
+    return bool((await connection.execute(_PUT, product)).scalar_one())
+
+
+async def set_withdrawn(connection: AsyncConnection, sku: str, is_withdrawn: bool) -> CatalogueEntry:
+    """Take the product out of the shop, or put it back. Raises `ProductNotFound`."""
+    await connection.execute(_SET_WITHDRAWN, {"sku": sku, "is_withdrawn": is_withdrawn})
+    return await get_entry(connection, sku)

@@ -13,10 +13,9 @@ from collections.abc import Callable
 from typing import Any
 
 from stack.errors import NotReady, PartFailed, StackError
-from stack.logs import PartLog
+from stack.logs import PartLog, Screen
 from stack.part import Part, show_all
 from stack.process import Child
-from stack.screen import Screen
 
 RESTART_DELAYS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # seconds; the last one repeats
 LOOP_AT = 4  # deaths in a row that are called a crash loop

@@ -1,9 +1,27 @@
-"""What the parts say: to a log file of bounded size, and remembered for the message when one keeps dying."""
+"""What the parts say: to whoever watches, to a log file of bounded size, and remembered for the message when one keeps
+dying."""
 
 import logging
 from collections import deque
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+
+
+class Screen:
+    """Where a stack reports to. Called from its event loop: must not block. Tests read the log files instead."""
+
+    def line(self, part: str, text: str) -> None:
+        """A line that the part wrote."""
+
+    def starting(self, part: str) -> None:
+        """Its process is being started for the first time."""
+
+    def ready(self, part: str, seconds: float) -> None:
+        """It answers, `seconds` after its process was started."""
+
+    def trouble(self, part: str, sentence: str) -> None:
+        """It died, or keeps dying."""
+
 
 _TAIL_LINES = 12
 _LONGEST_LINE = 64 * 1024  # bytes; a longer one is cut into several

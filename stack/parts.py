@@ -6,10 +6,9 @@ from functools import partial
 from stack import temporal
 from stack.config import PORT_FIELDS, StackConfig
 from stack.environment import Credentials, python_environment, server_environment, urls
-from stack.part import Part
+from stack.part import Part, http_ok
 from stack.ports import free_ports
 from stack.postgres import Cluster
-from stack.probes import http_ok
 
 
 def build(config: StackConfig, credentials: Credentials) -> list[Part]:

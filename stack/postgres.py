@@ -22,11 +22,11 @@ import asyncpg
 import psutil
 
 from stack.errors import NotReady, PartFailed, ProgramMissing, StackError
-from stack.files import read_or_create_secret, sync_directory, write_private
 from stack.identity import give, unprivileged
 from stack.logs import PartLog
 from stack.part import Identity, Part
 from stack.process import Child
+from stack.state import read_or_create_secret, sync_directory, write_private
 
 USER = DATABASE = "checkout"
 NEWEST = 18  # what a new data directory is made with, and what docker-compose.yml runs

@@ -10,8 +10,8 @@ from checkout.errors import SettingsError
 from runtime.connection import connection_settings
 from stack.config import StackConfig
 from stack.errors import NotReady, PortTaken, StackError
+from stack.part import tcp_open
 from stack.ports import holder, is_free
-from stack.probes import tcp_open
 
 _NEEDED_BYTES = 500_000_000
 _CRASH_PATIENCE = 6.0  # seconds for the parts of a crashed supervisor to end; the kernel has told them to

@@ -10,10 +10,9 @@ from stack import parts, preflight
 from stack.config import ROLE_VARIABLES, StackConfig
 from stack.environment import Credentials, python_environment, urls
 from stack.errors import PartFailed
-from stack.files import read_or_create_secret
 from stack.keeper import Keeper
-from stack.screen import Screen
-from stack.state import DataDir
+from stack.logs import Screen
+from stack.state import DataDir, read_or_create_secret
 from stack.supervisor import Supervisor
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from stack.errors import StackError
 from stack.keeper import Keeper
-from stack.logs import PartLog
+from stack.logs import PartLog, Screen
 from stack.part import Part
-from stack.screen import Screen
 
 
 class Supervisor:

@@ -5,8 +5,7 @@ import sys
 from pathlib import Path
 
 from stack.errors import ProgramMissing
-from stack.part import Part
-from stack.probes import http_ok, tcp_open
+from stack.part import Part, http_ok, tcp_open
 
 # A custom search attribute that is not registered makes workflow tasks fail over and over.
 SEARCH_ATTRIBUTES = ("CheckoutStatus=Keyword", "OrderId=Keyword")

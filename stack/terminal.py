@@ -8,7 +8,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from stack.screen import Screen
+from stack.logs import Screen
 from stack.stack import Stack
 
 _COLOURS = {

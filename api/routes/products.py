@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Response
 
-from api import products
+from api import catalogue
 from api.problems import declared
 from api.schemas import Available, CatalogueProduct, ProductIn, Restock, Sku, WriteOff
 from api.state import GatewayDependency, operator
@@ -17,13 +17,13 @@ SkuInPath = Annotated[Sku, Path()]
 @router.post("/restock", response_model=Available)
 async def restock(wanted: Restock, gateway: GatewayDependency) -> Available:
     """Add to the stock of a product."""
-    return await products.restock(gateway, wanted)
+    return await catalogue.restock(gateway.engine, wanted)
 
 
 @router.post("/write-off", response_model=Available, responses=declared({409: "Fewer are left beside the reserved."}))
 async def write_off(wanted: WriteOff, gateway: GatewayDependency) -> Available:
     """Take broken or lost goods out of the stock of a product. What orders have reserved stays theirs."""
-    return await products.write_off(gateway, wanted)
+    return await catalogue.write_off(gateway.engine, wanted)
 
 
 @router.put(
@@ -35,7 +35,7 @@ async def put_product(
     sku: SkuInPath, product: ProductIn, gateway: GatewayDependency, answer: Response
 ) -> CatalogueProduct:
     """Add a product, or change it. Orders keep the name, price and currency that they were agreed on."""
-    changed, is_new = await products.put_product(gateway, sku, product)
+    changed, is_new = await catalogue.put_product(gateway.engine, sku, product)
     answer.status_code = 201 if is_new else 200
     return changed
 
@@ -43,10 +43,10 @@ async def put_product(
 @router.post("/products/{sku}/withdraw", response_model=CatalogueProduct)
 async def withdraw(sku: SkuInPath, gateway: GatewayDependency) -> CatalogueProduct:
     """Sell a product no longer. Orders that have it are untouched; new ones are refused (409 `withdrawn`)."""
-    return await products.set_withdrawn(gateway, sku, withdrawn=True)
+    return await catalogue.set_withdrawn(gateway.engine, sku, withdrawn=True)
 
 
 @router.post("/products/{sku}/offer", response_model=CatalogueProduct)
 async def offer(sku: SkuInPath, gateway: GatewayDependency) -> CatalogueProduct:
     """Sell a withdrawn product again."""
-    return await products.set_withdrawn(gateway, sku, withdrawn=False)
+    return await catalogue.set_withdrawn(gateway.engine, sku, withdrawn=False)

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.errors import NotEnoughStock, ProductNotFound
 from checkout.orders import CartLine, OrderStatus, Reason
-from db import inventory, products
+from db import catalogue, inventory
 from tests.support.orders import awaiting, close, fulfil, on_hand, open_order, scalar, violations
 from tests.support.rig import TOKEN, Rig
 
@@ -30,7 +30,7 @@ async def write_off(engine: AsyncEngine, sku: str, quantity: int, reason: str | 
 
 async def withdraw(engine: AsyncEngine, sku: str, is_withdrawn: bool = True) -> bool:
     async with engine.begin() as connection:
-        return (await products.set_withdrawn(connection, sku, is_withdrawn)).withdrawn
+        return (await catalogue.set_withdrawn(connection, sku, is_withdrawn)).withdrawn
 
 
 async def put(rig: Rig, sku: str, **product: Any) -> httpx.Response:

@@ -10,8 +10,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from stack.part import Part
-from stack.probes import tcp_open
+from stack.part import Part, tcp_open
 from stack.supervisor import Supervisor
 from tests.support.stacks import alive
 

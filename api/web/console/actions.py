@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 from pydantic import ValidationError
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from api import products
+from api import catalogue
 from api.problems import Problem, invalid, invalid_fields
 from api.schemas import Restock, Sku, WriteOff
 from api.state import GatewayDependency
@@ -76,25 +76,25 @@ async def resend(order_id: OrderId, form: FormDependency, gateway: GatewayDepend
 
 @router.post("/restock")
 async def restock(form: FormDependency, gateway: GatewayDependency) -> Response:
-    await products.restock(gateway, _goods(Restock, form))
+    await catalogue.restock(gateway.engine, _goods(Restock, form))
     return _stock("restocked")
 
 
 @router.post("/write-off")
 async def write_off(form: FormDependency, gateway: GatewayDependency) -> Response:
-    await products.write_off(gateway, _goods(WriteOff, form))
+    await catalogue.write_off(gateway.engine, _goods(WriteOff, form))
     return _stock("written-off")
 
 
 @router.post("/products/{sku}/withdraw")
 async def withdraw(sku: Annotated[Sku, Path()], form: FormDependency, gateway: GatewayDependency) -> Response:
-    await products.set_withdrawn(gateway, sku, withdrawn=True)
+    await catalogue.set_withdrawn(gateway.engine, sku, withdrawn=True)
     return _stock("withdrawn")
 
 
 @router.post("/products/{sku}/offer")
 async def offer(sku: Annotated[Sku, Path()], form: FormDependency, gateway: GatewayDependency) -> Response:
-    await products.set_withdrawn(gateway, sku, withdrawn=False)
+    await catalogue.set_withdrawn(gateway.engine, sku, withdrawn=False)
     return _stock("offered")
 
 

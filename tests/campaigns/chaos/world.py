@@ -20,11 +20,9 @@ from temporalio.client import Client
 from stack.config import StackConfig
 from stack.errors import PartFailed
 from stack.keeper import Keeper
-from stack.logs import PartLog
-from stack.part import Part
+from stack.logs import PartLog, Screen
+from stack.part import Part, http_ok
 from stack.ports import free_ports
-from stack.probes import http_ok
-from stack.screen import Screen
 from stack.stack import Stack
 from tests.campaigns.chaos.armory import Armory
 from tests.campaigns.chaos.verdicts import Violated, Void, in_time

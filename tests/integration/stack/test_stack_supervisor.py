@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from stack.errors import PartFailed
-from stack.part import Part
+from stack.part import Part, tcp_open
 from stack.ports import free_ports
-from stack.probes import tcp_open
 from tests.support.stacks import alive
 from tests.support.supervised import LISTEN, part, server, supervised
 
