@@ -1,4 +1,5 @@
-"""Databases for tests: one server, a template migrated once, a copy a test."""
+"""Databases for tests: one server, a template migrated once, a copy a test; and a copy is used again, emptied, by the
+next test as long as nothing but rows has changed in it."""
 
 import itertools
 import os
@@ -15,6 +16,46 @@ from db.engine import create_engine
 from db.setup import migrate, seed
 
 _TEMPLATE = "shop_template"
+# Whatever makes a database another one than the template but its rows: what is defined in it, whose it is, what is set.
+_SHAPE = """
+    WITH ours AS (SELECT oid, nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'),
+    tables AS (SELECT c.* FROM pg_class c JOIN ours n ON n.oid = c.relnamespace)
+    SELECT md5(string_agg(part, E'\n' ORDER BY part)) FROM (
+        SELECT concat_ws('|', n.nspname, n.nspowner, n.nspacl) FROM pg_namespace n JOIN ours USING (oid)
+        UNION ALL SELECT concat_ws('|', relname, relkind, relowner, relacl, reloptions, relrowsecurity, relhasrules,
+                                   reltablespace, relpersistence) FROM tables
+        UNION ALL SELECT concat_ws('|', attrelid, attname, atttypid, attnotnull, attcollation, attacl, attisdropped,
+                                   attstattarget) FROM pg_attribute WHERE attrelid IN (SELECT oid FROM tables)
+        UNION ALL SELECT concat_ws('|', attrelid, adnum, pg_get_expr(adbin, adrelid)) FROM pg_attrdef
+                    JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
+        UNION ALL SELECT pg_get_indexdef(indexrelid) || indisvalid FROM pg_index
+                   WHERE indrelid IN (SELECT oid FROM tables)
+        UNION ALL SELECT concat_ws('|', conrelid, conname, pg_get_constraintdef(oid)) FROM pg_constraint
+                   WHERE connamespace IN (SELECT oid FROM ours)
+        UNION ALL SELECT concat_ws('|', tgrelid, tgname, tgenabled, pg_get_triggerdef(oid)) FROM pg_trigger
+                   WHERE NOT tgisinternal
+        UNION ALL SELECT concat_ws('|', tgrelid, tgenabled) FROM pg_trigger WHERE tgisinternal
+        UNION ALL SELECT concat_ws('|', proname, proowner, proacl, prosecdef, proconfig, prosrc) FROM pg_proc
+                   WHERE pronamespace IN (SELECT oid FROM ours)
+        UNION ALL SELECT concat_ws('|', typname, typacl) FROM pg_type WHERE typnamespace IN (SELECT oid FROM ours)
+        UNION ALL SELECT concat_ws('|', setrole, setconfig) FROM pg_db_role_setting s JOIN pg_database d
+                      ON d.oid = s.setdatabase WHERE datname = current_database()
+        UNION ALL SELECT concat_ws('|', datdba, datacl, datconnlimit, dattablespace) FROM pg_database
+                   WHERE datname = current_database()
+        UNION ALL SELECT extname FROM pg_extension
+        UNION ALL SELECT evtname FROM pg_event_trigger
+        UNION ALL SELECT pubname FROM pg_publication
+        UNION ALL SELECT concat_ws('|', defaclrole, defaclacl) FROM pg_default_acl
+    ) AS parts (part)
+"""
+_HANG_UP = """
+    SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
+     WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+_TABLES = """
+    SELECT format('%I.%I', nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+     WHERE nspname = 'shop' AND relkind = 'r' AND relname <> 'alembic_version' ORDER BY c.oid
+"""
 _LIMITS = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
 
 
@@ -48,6 +89,8 @@ class DatabaseServer:
     def __init__(self, url: str, log: Callable[[], str] = str) -> None:
         self._url, self.log = url, log
         self._numbers = itertools.count(1)
+        self._shape, self._renewal = "", ""
+        self._free: list[str] = []
 
     def url(self, name: str) -> str:
         parts = urlsplit(self._url)
@@ -62,15 +105,51 @@ class DatabaseServer:
             await seed(engine)
         finally:
             await engine.dispose()
+        async with connected(self.url(_TEMPLATE)) as template:
+            self._shape = await template.fetchval(_SHAPE)
+            self._renewal = await _renewal(template)
+
+    @asynccontextmanager
+    async def shop(self) -> AsyncIterator[str]:
+        """A shop as it is opened, nobody else's: perhaps one that was used before, which takes a fourth of a copy."""
+        name = self._free.pop() if self._free else await self._create(_TEMPLATE, "")
+        is_as_new = False
+        try:
+            yield self.url(name)
+            is_as_new = await self._renewed(name)
+        finally:
+            if is_as_new:
+                self._free.append(name)
+            else:
+                await self._drop(name)
+
+    async def _renewed(self, name: str) -> bool:
+        """Whether it is as it was made, once what the test has written into it is gone."""
+        try:
+            async with connected(self.url(name)) as database:
+                await database.execute(_HANG_UP)
+                if await database.fetchval(_SHAPE) != self._shape:
+                    return False
+                await database.execute(self._renewal)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False
+        return True
 
     @asynccontextmanager
     async def copy(self, template: str = _TEMPLATE, options: str = "") -> AsyncIterator[str]:
-        name = f"test_{os.getpid()}_{next(self._numbers)}"
-        await self._execute(f"CREATE DATABASE {name} TEMPLATE {template} {options}")
+        name = await self._create(template, options)
         try:
             yield self.url(name)
         finally:
-            await self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+            await self._drop(name)
+
+    async def _create(self, template: str, options: str) -> str:
+        name = f"test_{os.getpid()}_{next(self._numbers)}"
+        await self._execute(f"CREATE DATABASE {name} TEMPLATE {template} {options}")
+        return name
+
+    async def _drop(self, name: str) -> None:
+        await self._execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     @asynccontextmanager
     async def empty(self) -> AsyncIterator[str]:
@@ -90,3 +169,22 @@ class DatabaseServer:
             await connection.execute(statement)
         finally:
             await connection.close()
+
+
+async def _renewal(template: asyncpg.Connection) -> str:
+    """The statements, one transaction, that make the tables of a copy hold what those of the template hold."""
+    tables = [name for (name,) in await template.fetch(_TABLES)]
+    steps = [
+        "BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL session_replication_role = replica",
+        f"TRUNCATE {', '.join(tables)} RESTART IDENTITY",
+    ]
+    for table in tables:
+        rows = await template.fetchval(f"SELECT json_agg(t) FROM {table} t")
+        if rows is not None:
+            quoted = rows.replace("'", "''")
+            steps.append(
+                f"INSERT INTO {table} OVERRIDING SYSTEM VALUE"
+                f" SELECT * FROM json_populate_recordset(NULL::{table}, '{quoted}')"
+            )
+    steps.append("SELECT setval('shop.stock_movements_id_seq', (SELECT max(id) FROM shop.stock_movements)); COMMIT")
+    return "; ".join(steps)
