@@ -2,11 +2,21 @@
 
 import json
 from datetime import UTC
+from typing import Any
 
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from api.problems import Problem
 from checkout.orders import Order, Reason
+
+# Status, code, title, and what the names of the SKUs that it is about are told with.
+_CLOSED: dict[Reason | None, tuple[int, str, str, str]] = {
+    Reason.OUT_OF_STOCK: (409, "out-of-stock", "Not enough in stock", "Out of stock"),
+    Reason.WITHDRAWN: (409, "withdrawn", "No longer sold", "No longer sold"),
+    Reason.PAYMENT_UNAVAILABLE: (502, "payment-unavailable", "The payment service did not open a session", ""),
+}
+_GIVEN_UP = (409, "checkout-closed", "This checkout was given up before it could be paid", "")
+_NOTHING_HAPPENED = "Nothing was charged and nothing stays reserved. Try again with a new key."
 
 
 def checkout_body(order: Order) -> bytes:
@@ -48,45 +58,13 @@ def pending_response(checkout_key: str, headers: dict[str, str]) -> Response:
 
 def closed_problem(order: Order, headers: dict[str, str]) -> Problem:
     """Why there is no session and never will be; the same for every repeat of the key."""
-    if order.reason is Reason.OUT_OF_STOCK:
-        missing = order.missing_skus or []
-        return Problem(
-            409,
-            "out-of-stock",
-            "Not enough in stock",
-            f"Out of stock: {', '.join(missing)}",
-            headers=headers,
-            skus=missing,
-            order_id=order.order_id,
-        )
-    if order.reason is Reason.WITHDRAWN:
-        withdrawn = order.missing_skus or []
-        return Problem(
-            409,
-            "withdrawn",
-            "No longer sold",
-            f"No longer sold: {', '.join(withdrawn)}",
-            headers=headers,
-            skus=withdrawn,
-            order_id=order.order_id,
-        )
-    if order.reason is Reason.PAYMENT_UNAVAILABLE:
-        return Problem(
-            502,
-            "payment-unavailable",
-            "The payment service did not open a session",
-            "Nothing was charged and nothing stays reserved. Try again with a new key.",
-            headers=headers,
-            order_id=order.order_id,
-        )
-    return Problem(
-        409,
-        "checkout-closed",
-        "This checkout was given up before it could be paid",
-        "Nothing was charged and nothing stays reserved. Try again with a new key.",
-        headers=headers,
-        order_id=order.order_id,
-    )
+    status, code, title, told_with = _CLOSED.get(order.reason, _GIVEN_UP)
+    detail = _NOTHING_HAPPENED
+    members: dict[str, Any] = {"order_id": order.order_id}
+    if told_with:
+        skus = order.missing_skus or []
+        detail, members = f"{told_with}: {', '.join(skus)}", {"skus": skus, **members}
+    return Problem(status, code, title, detail, headers=headers, **members)
 
 
 def _plain_text(order: Order) -> str:

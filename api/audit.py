@@ -11,14 +11,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TypeVar
+from typing import Literal, TypeVar
 
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from api.problems import Problem
-from api.schemas import AuditOut, AuditProgress, InvariantOut
 from api.shared import Shared
 from checkout.ids import is_settlement
 from db import audit, stock_audit
@@ -34,6 +34,38 @@ _ONE_WORKFLOW = "Every live order has exactly one running workflow, an ended one
 _NOT_VACUOUS = "Something was there to check"
 
 Value = TypeVar("Value")
+
+
+class InvariantOut(BaseModel):
+    number: int
+    name: str
+    ok: bool
+    checked: int
+    violations: list[str]
+
+
+class AuditOut(BaseModel):
+    """The auditor's verdict on both ledgers.
+
+    `orders` were looked at: all if `whole`, else those that may have changed since they were last found in order;
+    `outcomes` counts how they ended. `waiting` are due to be looked at, and were too many for this time.
+    """
+
+    ok: bool
+    checked_at: datetime
+    whole: bool
+    orders: int
+    waiting: int
+    invariants: list[InvariantOut]
+    outcomes: dict[str, int]
+
+
+class AuditProgress(BaseModel):
+    """How far an audit of everything is."""
+
+    what: Literal["orders", "payment sessions", "stock movements"]
+    done: int
+    of: int
 
 
 class Auditor:

@@ -198,7 +198,7 @@ class ProductIn(BaseModel):
     description: Annotated[str, StringConstraints(strict=True, max_length=500, pattern=_PLAIN)] = ""
     image: Annotated[str, StringConstraints(strict=True, max_length=500, pattern=_IMAGE)] = ""
     unit_amount: StrictInt
-    currency: Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z]{3}$")]
+    currency: Currency
 
 
 class CatalogueProduct(ProductOut):
@@ -223,38 +223,6 @@ class OrderPage(BaseModel):
 
     orders: list[OrderSummary]
     next: str | None
-
-
-class InvariantOut(BaseModel):
-    number: int
-    name: str
-    ok: bool
-    checked: int
-    violations: list[str]
-
-
-class AuditOut(BaseModel):
-    """The auditor's verdict on both ledgers.
-
-    `orders` were looked at: all if `whole`, else those that may have changed since they were last found in order;
-    `outcomes` counts how they ended. `waiting` are due to be looked at, and were too many for this time.
-    """
-
-    ok: bool
-    checked_at: datetime
-    whole: bool
-    orders: int
-    waiting: int
-    invariants: list[InvariantOut]
-    outcomes: dict[str, int]
-
-
-class AuditProgress(BaseModel):
-    """How far an audit of everything is."""
-
-    what: Literal["orders", "payment sessions", "stock movements"]
-    done: int
-    of: int
 
 
 class ProblemOut(BaseModel):

@@ -7,8 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from api.audit import AuditOut, AuditProgress
 from api.problems import declared
-from api.schemas import AuditOut, AuditProgress, OrderOut, OrderPage
+from api.schemas import OrderOut, OrderPage
 from api.state import GatewayDependency, operator
 from checkout.orders import OrderStatus
 

@@ -12,9 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from api.audit import Auditor
+from api.audit import Auditor, AuditOut, AuditProgress
 from api.problems import Problem
-from api.schemas import AuditOut, AuditProgress
 from checkout.ids import TASK_QUEUE
 from db import audit, orders
 from db.engine import create_engine

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
 
-from api.schemas import AuditOut
+from api.audit import AuditOut
 from api.state import Gateway
 from api.web.console import charts
 from db import insights
@@ -25,15 +25,19 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
-class Board:
-    """Everything the overview shows. `verdict` is None until the first audit has ended."""
-
-    stuck: list[insights.StuckOrder]
+class Charts:
     figures: insights.Figures
     takings: list[insights.Takings]
     outcomes: charts.Columns
     time_to_pay: charts.TimeToPay
     stock: list[charts.StockRow]
+
+
+@dataclass(frozen=True)
+class Board(Charts):
+    """Everything the overview shows. `verdict` is None until the first audit has ended."""
+
+    stuck: list[insights.StuckOrder]
     verdict: AuditOut | None
     verdict_trouble: str | None
 
@@ -54,16 +58,7 @@ class Boards:
         kept = await self._recent(span.name, CHART_AGE, lambda: _read_charts(gateway, span))
         async with gateway.engine.connect() as connection:
             stuck = await insights.stuck_orders(connection, STUCK_GRACE)
-        return Board(
-            stuck=stuck,
-            figures=kept.figures,
-            takings=kept.takings,
-            outcomes=kept.outcomes,
-            time_to_pay=kept.time_to_pay,
-            stock=kept.stock,
-            verdict=self._verdict,
-            verdict_trouble=self._trouble,
-        )
+        return Board(**vars(kept), stuck=stuck, verdict=self._verdict, verdict_trouble=self._trouble)
 
     async def _recent(self, name: str, age: float, read: Callable[[], Awaitable[Value]]) -> Value:
         """A value not older than `age`; of several who want it at once, one reads."""
@@ -90,21 +85,12 @@ class Boards:
         self._verdict_at = time.monotonic()
 
 
-@dataclass(frozen=True)
-class _Charts:
-    figures: insights.Figures
-    takings: list[insights.Takings]
-    outcomes: charts.Columns
-    time_to_pay: charts.TimeToPay
-    stock: list[charts.StockRow]
-
-
-async def _read_charts(gateway: Gateway, span: charts.Span) -> _Charts:
+async def _read_charts(gateway: Gateway, span: charts.Span) -> Charts:
     until = charts.whole_step(datetime.now(UTC), span.step)
     since = until - span.length
     async with gateway.engine.connect() as connection:
         figures, takings = await insights.figures(connection, since)
-        return _Charts(
+        return Charts(
             figures=figures,
             takings=takings,
             outcomes=charts.outcomes(

@@ -12,9 +12,9 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import RedirectResponse, Response
 from temporalio.service import RPCError
 
+from api.audit import AuditOut, AuditProgress
 from api.order_views import order_out
 from api.problems import Problem
-from api.schemas import AuditOut, AuditProgress
 from api.state import Gateway, GatewayDependency
 from api.web.console import charts, processes
 from api.web.console.board import AUDIT_GRACE, Boards
