@@ -19,8 +19,9 @@ from bench import machine
 from bench.contestants import Contestant, Postgres, running
 from bench.measure import Json, Phase, warm_up
 from bench.target import Load
+from bench.turn import CLIENTS, Turn
 from bench.watch import Watch
-from bench.workloads import CLIENTS, SPREAD, Turn, Workload
+from bench.workloads import SPREAD, Workload
 from db.audit import audit_ledgers
 from db.engine import create_engine
 
