@@ -6,8 +6,8 @@ SHELL := /bin/sh
 VENV := .venv
 PY := $(VENV)/bin/python
 ARGS ?=
-# Test processes at once, each with servers of its own. Most tests wait more than they compute.
-WORKERS ?= 2
+# Test processes at once, each with servers of its own. Most tests wait more than they compute: one more than two cores.
+WORKERS ?= 3
 
 export PIP_ROOT_USER_ACTION := ignore
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -51,10 +51,10 @@ reset: $(VENV)/.stack ## Delete the data of `make up`
 
 .PHONY: test
 test: $(VENV)/.dev ## Run every check and every test
-	@failed=0; \
-	$(MAKE) --no-print-directory check || failed=1; \
-	$(PY) -m pytest -n $(WORKERS) --dist loadfile $(ARGS) || failed=1; \
-	exit $$failed
+	@said=$$(mktemp); $(MAKE) --no-print-directory check >$$said 2>&1 & checking=$$!; failed=0; \
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS) || failed=1; \
+	wait $$checking || failed=1; \
+	cat $$said; rm -f $$said; exit $$failed
 
 .PHONY: check
 check: $(VENV)/.dev ## Lint, format, types, layers, locks, known vulnerabilities

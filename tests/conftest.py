@@ -78,6 +78,24 @@ async def stack(scratch: Path) -> AsyncIterator[Stack]:
         yield stack
 
 
+# What waits longest begins first, or one process would be left with it when the others are done.
+_LONGEST_FIRST = (
+    "campaigns/chaos",
+    "campaigns/schedules",
+    "e2e",
+    "browser",
+    "integration/stack",
+    "security",
+    "integration",
+    "workflow",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    folders = [Path(__file__).parent / folder for folder in _LONGEST_FIRST]
+    items.sort(key=lambda item: [item.path.is_relative_to(folder) for folder in folders], reverse=True)
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     session.config.stash[_EXIT] = int(exitstatus)
 
