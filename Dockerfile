@@ -27,9 +27,12 @@ RUN python -m pip uninstall --yes --quiet pip setuptools wheel \
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 WORKDIR /app
+# The version that workers of this image are of, for Temporal's Worker Versioning. Empty: they are not versioned.
+ARG CHECKOUT_BUILD_ID=""
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
-    PYTHONDONTWRITEBYTECODE=1
+    PYTHONDONTWRITEBYTECODE=1 \
+    CHECKOUT_BUILD_ID=${CHECKOUT_BUILD_ID}
 USER 10001:10001
 EXPOSE 8082 8086
 # The gateway's probe, as CMD is the gateway; docker-compose.yml gives each process its own.

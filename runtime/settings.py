@@ -100,6 +100,9 @@ class Settings(BaseSettings):
     postgres_port: Port = Field(5433, alias="CHECKOUT_POSTGRES_PORT")
     worker_host: Host = Field("127.0.0.1", alias="CHECKOUT_WORKER_HOST")
     worker_port: Port = Field(8083, alias="CHECKOUT_WORKER_PORT")
+    # Temporal's Worker Versioning (docs/decisions/0025): which version of which deployment this worker is.
+    deployment_name: str = Field("checkout", pattern=r"^[A-Za-z0-9_-]{1,100}$", alias="CHECKOUT_DEPLOYMENT_NAME")
+    build_id: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{1,100}$", alias="CHECKOUT_BUILD_ID")
     worker_metrics: Annotated[str, AfterValidator(checks.address_and_port)] | None = Field(
         None, alias="CHECKOUT_WORKER_METRICS"
     )

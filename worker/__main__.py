@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 import uvloop
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
+from temporalio.common import WorkerDeploymentVersion
 from temporalio.runtime import Runtime
 
 from checkout.errors import SettingsError
@@ -67,7 +68,8 @@ async def _run(settings: Settings) -> None:
         dependencies = Dependencies(
             engine, StripeProvider(settings), client, settings.dispatch_duration, settings.sweep_grace
         )
-        async with create_worker(dependencies), PollerWatch(client) as pollers:
+        version = settings.build_id and WorkerDeploymentVersion(settings.deployment_name, settings.build_id)
+        async with create_worker(dependencies, version=version or None), PollerWatch(client) as pollers:
             health.trouble = lambda: writing.trouble or pollers.trouble
             logger.info("Worker polls task queue %r", TASK_QUEUE)
             tasks = [

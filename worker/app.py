@@ -7,7 +7,14 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import workflow
 from temporalio.client import Client
-from temporalio.worker import PollerBehaviorSimpleMaximum, UnsandboxedWorkflowRunner, Worker, WorkflowRunner
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import (
+    PollerBehaviorSimpleMaximum,
+    UnsandboxedWorkflowRunner,
+    Worker,
+    WorkerDeploymentConfig,
+    WorkflowRunner,
+)
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from checkout.ids import TASK_QUEUE
@@ -79,17 +86,24 @@ class Dependencies:
 
 
 def create_worker(
-    dependencies: Dependencies, *, task_queue: str = TASK_QUEUE, workflow_runner: WorkflowRunner | None = None
+    dependencies: Dependencies,
+    *,
+    task_queue: str = TASK_QUEUE,
+    version: WorkerDeploymentVersion | None = None,
+    workflows: Sequence[type] = WORKFLOWS,
+    workflow_runner: WorkflowRunner | None = None,
 ) -> Worker:
-    """The worker of the process, or, with a `workflow_runner`, of a test."""
+    """The worker of the process, or, with a `workflow_runner`, of a test. With a `version` it is given work only once
+    that is the current one of its deployment, and ends what began on it (docs/decisions/0025)."""
     # "Checkout with UUID … succeeded!" shall be the whole line, as in the guide.
     workflow.logger.workflow_info_on_message = False
     return Worker(
         dependencies.client,
         task_queue=task_queue,
-        workflows=WORKFLOWS,
+        workflows=workflows,
         activities=dependencies.activities(task_queue),
         workflow_runner=workflow_runner or UnsandboxedWorkflowRunner(),
+        deployment_config=None if version is None else _pinned(version),
         graceful_shutdown_timeout=policies.DRAIN,
         max_cached_workflows=2000,
         max_concurrent_workflow_tasks=40,
@@ -101,4 +115,10 @@ def create_worker(
         workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(10),
         nonsticky_to_sticky_poll_ratio=0.5,
         activity_task_poller_behavior=PollerBehaviorSimpleMaximum(2),
+    )
+
+
+def _pinned(version: WorkerDeploymentVersion) -> WorkerDeploymentConfig:
+    return WorkerDeploymentConfig(
+        version=version, use_worker_versioning=True, default_versioning_behavior=VersioningBehavior.PINNED
     )

@@ -1,6 +1,7 @@
 """The safety net, run by a Temporal Schedule: no live order without a workflow that looks after it."""
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from checkout.contracts import SweepResult
@@ -8,7 +9,8 @@ with workflow.unsafe.imports_passed_through():
     from worker.activities.sweep import SweepActivities
 
 
-@workflow.defn
+# It begins anew every interval, with whatever version is current by then; a run that is under way may go on there, too.
+@workflow.defn(versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class SweepWorkflow:
     @workflow.run
     async def run(self) -> SweepResult:

@@ -5,6 +5,12 @@ from tests.campaigns.mutants.mutant import bug
 
 FIELD_STACK = (
     bug(
+        "every-checkout-moves",
+        Code("worker.app._pinned", "VersioningBehavior.PINNED", "VersioningBehavior.AUTO_UPGRADE"),
+        breaks="a checkout would go on with code that cannot replay what it has been through",
+        tests="test_a_waiting_checkout_ends_on_the_version_it_began_on_and_new_ones_begin_on_the_new",
+    ),
+    bug(
         "blank-is-a-value",
         Code("runtime.settings.Settings._blank_is_unset", 'value != ""', "True"),
         Code("payment_mock.settings.Settings._blank_is_unset", 'value != ""', "True"),
