@@ -69,6 +69,10 @@ check: $(VENV)/.dev ## Lint, format, types, layers, locks, known vulnerabilities
 chaos: $(VENV)/.dev ## Break everything for a while, then audit
 	$(PY) -m tests.campaigns.chaos $(ARGS)
 
+.PHONY: cluster
+cluster: $(VENV)/.dev ## Run the shop on a real Temporal cluster (bring temporal-server): restart, hurt, measure it
+	$(PY) -m tests.campaigns.cluster $(ARGS)
+
 .PHONY: schedules
 schedules: $(VENV)/.dev ## Run thousands of random schedules of customers, faults and clocks
 	$(PY) -m tests.campaigns.schedules $(ARGS)

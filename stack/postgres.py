@@ -102,7 +102,7 @@ class Cluster:
 
     def part(self, env: dict[str, str]) -> Part:
         """The server as a part. Raises `StackError` when PostgreSQL cannot run here."""
-        server = program("postgres", self.version)
+        server = self.program("postgres")
         identity = unprivileged(server, self.data_dir)
         settings = {**_SERVER, "port": str(self.port), "fsync": "on" if self.fsync else "off"}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
@@ -125,6 +125,10 @@ class Cluster:
             death_signal=signal.SIGQUIT,  # "immediate": takes its children along, recovers at the next start
             shows=_is_warning,
         )
+
+    def program(self, name: str) -> Path:
+        """Of the version that serves this data. Raises `ProgramMissing`."""
+        return program(name, self.version)
 
     async def ready(self) -> None:
         """Answers when our user can log in to our database; makes the database when it is missing."""
@@ -173,7 +177,7 @@ class Cluster:
         # initdb's own sync stays on for real data: the rename says "complete", also after a power cut.
         sync = () if self.fsync else ("--no-sync",)
         argv = (
-            str(program("initdb", self.version)), "-D", str(draft), f"--username={USER}", f"--pwfile={password_file}",
+            str(self.program("initdb")), "-D", str(draft), f"--username={USER}", f"--pwfile={password_file}",
             "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--data-checksums", "--no-instructions",
             *sync,
         )  # fmt: skip

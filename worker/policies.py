@@ -93,3 +93,6 @@ DRAIN = PROVIDER.attempt + timedelta(seconds=1)
 
 SWEEP_ATTEMPT = timedelta(seconds=20)
 SWEEP_RETRY = RetryPolicy(maximum_attempts=3)
+# No sweep begins while one runs, so none may wait for workers that never come, such as those of a version (worker.app)
+# that was switched off.
+SWEEP_LIMIT = timedelta(minutes=2)

@@ -22,7 +22,7 @@ from checkout.contracts import CheckoutInput, CheckoutResult, RefundOrderInput, 
 from checkout.ids import SWEEP_WORKFLOW_ID, TASK_QUEUE, refund_workflow_id, settlement_workflow_id
 from checkout.orders import OrderStatus
 from runtime.search_attributes import CHECKOUT_STATUS, ORDER_ID
-from worker.policies import WORKFLOW_TASK_TIMEOUT
+from worker.policies import SWEEP_LIMIT, WORKFLOW_TASK_TIMEOUT
 from worker.workflows.checkout import CheckoutWorkflow
 from worker.workflows.refund import RefundWorkflow
 from worker.workflows.settlement import SettlementWorkflow
@@ -109,5 +109,6 @@ def sweep_action() -> ScheduleActionStartWorkflow:
         id=SWEEP_WORKFLOW_ID,
         task_queue=TASK_QUEUE,
         task_timeout=WORKFLOW_TASK_TIMEOUT,
+        execution_timeout=SWEEP_LIMIT,
         static_summary="Hand orphaned orders to a settlement",
     )

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -29,8 +30,9 @@ from tests.support.eventually import eventually
 from tests.support.lab import PEN
 from tests.support.provider import FakeProvider
 from tests.support.rig import settings_for
+from worker import policies
 from worker.app import WORKFLOWS, Dependencies, create_worker
-from worker.starting import Starter
+from worker.starting import Starter, sweep_action
 from worker.workflows.checkout import CheckoutWorkflow
 from worker.workflows.sweep import SweepWorkflow
 
@@ -257,8 +259,13 @@ async def _has_failed(handle: Handle) -> bool:
     return any(event.HasField("workflow_task_failed_event_attributes") for event in history.events)
 
 
-def test_only_the_sweep_goes_on_with_another_version() -> None:
-    behaviours = {each: workflow._Definition.must_from_class(each).versioning_behavior for each in WORKFLOWS}
-    moved = {each for each, behaviour in behaviours.items() if behaviour is not VersioningBehavior.UNSPECIFIED}
-    assert moved == {SweepWorkflow}
-    assert behaviours[SweepWorkflow] is VersioningBehavior.AUTO_UPGRADE
+def test_a_sweep_of_a_version_that_is_gone_does_not_keep_the_next_from_running() -> None:
+    limit = sweep_action().execution_timeout
+    assert limit is not None
+    assert policies.SWEEP_ATTEMPT * (policies.SWEEP_RETRY.maximum_attempts or 1) < limit < timedelta(minutes=5)
+
+
+def test_no_workflow_names_a_behaviour_that_a_worker_without_a_version_could_not_have() -> None:
+    """The server refuses what such a worker answers, and its tasks fail over and over."""
+    definitions = [workflow._Definition.must_from_class(each) for each in WORKFLOWS]
+    assert {each.versioning_behavior for each in definitions} == {VersioningBehavior.UNSPECIFIED}

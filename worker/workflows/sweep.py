@@ -1,7 +1,6 @@
 """The safety net, run by a Temporal Schedule: no live order without a workflow that looks after it."""
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from checkout.contracts import SweepResult
@@ -9,8 +8,7 @@ with workflow.unsafe.imports_passed_through():
     from worker.activities.sweep import SweepActivities
 
 
-# It begins anew every interval, with whatever version is current by then; a run that is under way may go on there, too.
-@workflow.defn(versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn
 class SweepWorkflow:
     @workflow.run
     async def run(self) -> SweepResult:

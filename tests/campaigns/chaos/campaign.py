@@ -8,7 +8,7 @@ import sys
 import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -67,10 +67,17 @@ async def running_world(folder: Path) -> AsyncIterator[tuple[World, str]]:
 
 
 class Campaign:
-    """`say` is told one line a scenario. Logs of a world in which something failed are kept in `folder`."""
+    """`say` is told one line a scenario. Logs of a world in which something failed are kept in `folder`. `worlds` makes
+    one."""
 
-    def __init__(self, seed: int, folder: Path, say: Callable[[str], None]) -> None:
-        self._folder = folder
+    def __init__(
+        self,
+        seed: int,
+        folder: Path,
+        say: Callable[[str], None],
+        worlds: Callable[[Path], AbstractAsyncContextManager[tuple[World, str]]] = running_world,
+    ) -> None:
+        self._folder, self._worlds = folder, worlds
         self._say = say
         self._exit = AsyncExitStack()
         self._world: tuple[World, str] | None = None
@@ -95,7 +102,7 @@ class Campaign:
             async with asyncio.timeout(LONGEST):
                 result = await scenario.run(world, hasty)
         except Exception as error:
-            result = Result(scenario.name, scenario.group, problem=_told(error))
+            result = Result(scenario.name, scenario.group, problem=in_words(error))
             await self._abandon_world(scenario.name)
         result.seconds = time.monotonic() - begun
         return result
@@ -158,8 +165,8 @@ class Campaign:
             world, hasty = await self._get_world()
             await run(world, hasty)
         except Exception as error:
-            self.report.problems.append(f"{name}: {_told(error)}")
-            self._say(f"FAIL {name}: {_told(error)}")
+            self.report.problems.append(f"{name}: {in_words(error)}")
+            self._say(f"FAIL {name}: {in_words(error)}")
             await self._abandon_world(name)
 
     async def finish(self) -> None:
@@ -171,7 +178,7 @@ class Campaign:
     async def _get_world(self) -> tuple[World, str]:
         if self._world is None:
             self._data = self._exit.enter_context(data_dir())
-            self._world = await self._exit.enter_async_context(running_world(self._data / "stack"))
+            self._world = await self._exit.enter_async_context(self._worlds(self._data / "stack"))
         return self._world
 
     async def _abandon_world(self, why: str) -> None:
@@ -188,7 +195,7 @@ class Campaign:
         await self._exit.aclose()
 
 
-def _told(error: BaseException) -> str:
+def in_words(error: BaseException) -> str:
     """One line; of an error nobody expected, where it came from too."""
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, AssertionError):

@@ -173,12 +173,12 @@ class Storm:
             self._on_progress(f"{time.monotonic() - begun:5.0f} s  {fault}  ({len(self._customers)} customers)")
 
     async def _kill(self) -> str:
-        part = self._random.choice(PARTS)
+        part = self._random.choice(self._world.victims)
         await self._world.kill(part)
         return f"SIGKILL {part}"
 
     async def _freeze(self) -> str:
-        part = self._random.choice(PARTS)
+        part = self._random.choice(self._world.victims)
         await self._world.kill(part, signal.SIGSTOP)
         await asyncio.sleep(self._random.uniform(0.5, 5))
         await self._world.kill(part, signal.SIGCONT)

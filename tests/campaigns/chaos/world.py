@@ -58,6 +58,8 @@ class World:
         self._extras: dict[str, Keeper] = {}
         self._templates: dict[str, Part] = {}
         self.proxies: dict[str, TcpProxy] = {}
+        self.victims: tuple[str, ...] = PARTS
+        """Whom a storm may kill or freeze."""
         self.faults: dict[str, int] = {}
         """How often each kind of fault happened, for the report."""
 
@@ -146,9 +148,9 @@ class World:
     @asynccontextmanager
     async def another(self, part: str, name: str, **env: str) -> AsyncIterator[str]:
         """One more worker or gateway, with settings of its own; for a gateway, yields its address."""
-        port = free_ports(1)[0]
         template = self._templates[part]
         port_name = {"worker": "CHECKOUT_WORKER_PORT", "gateway": "CHECKOUT_API_PORT"}[part]
+        port = int(env.get(port_name, 0)) or free_ports(1)[0]
         extra = replace(
             template,
             name=name,
