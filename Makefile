@@ -73,6 +73,10 @@ chaos: $(VENV)/.dev ## Break everything for a while, then audit
 cluster: $(VENV)/.dev ## Run the shop on a real Temporal cluster (bring temporal-server): restart, hurt, measure it
 	$(PY) -m tests.campaigns.cluster $(ARGS)
 
+.PHONY: containers
+containers: $(VENV)/.containers ## Build the image, start docker-compose.yml, kill everything in it once, audit
+	$(PY) -m tests.campaigns.containers $(ARGS)
+
 .PHONY: schedules
 schedules: $(VENV)/.dev ## Run thousands of random schedules of customers, faults and clocks
 	$(PY) -m tests.campaigns.schedules $(ARGS)
@@ -96,6 +100,7 @@ lock: ## Pin the newest dependencies that pyproject.toml allows
 	"$$uv" $(UV_COMPILE) --upgrade --group dev -o requirements/dev.lock && \
 	"$$uv" $(UV_COMPILE) --upgrade --group stack -c requirements/dev.lock -o requirements/stack.lock && \
 	"$$uv" $(UV_COMPILE) --upgrade -c requirements/dev.lock -o requirements/image.lock && \
+	"$$uv" $(UV_COMPILE) --upgrade --group containers -c requirements/dev.lock -o requirements/containers.lock && \
 	"$$uv" $(UV_COMPILE) --upgrade --group bench -c requirements/dev.lock -o requirements/bench.lock
 
 .PHONY: record-histories
@@ -146,7 +151,13 @@ $(VENV)/.bench: requirements/bench.lock pyproject.toml $(VENV)/.made
 	@$(INSTALL_PROJECT)
 	@touch $@
 
+$(VENV)/.containers: requirements/containers.lock pyproject.toml $(VENV)/.made
+	@echo "Installing what the containers' tests need (once; about a minute)…"
+	@$(PIP_INSTALL) --require-hashes -r requirements/containers.lock
+	@$(INSTALL_PROJECT)
+	@touch $@
+
 # Seen before any rule runs: a stamp in a .venv whose Python is gone says nothing.
 ifneq ($(shell $(PY) -c 'print("works")' 2>/dev/null),works)
-.PHONY: $(VENV)/.made $(VENV)/.stack $(VENV)/.dev $(VENV)/.bench
+.PHONY: $(VENV)/.made $(VENV)/.stack $(VENV)/.dev $(VENV)/.bench $(VENV)/.containers
 endif

@@ -45,7 +45,7 @@ def services() -> dict[str, Any]:
 @pytest.fixture
 async def server(services: dict[str, Any]) -> AsyncIterator[str]:
     """`host:port` of a PostgreSQL as the image leaves it after the first start's script."""
-    assert services["postgres"]["image"].startswith(f"postgres:{NEWEST}.")
+    assert services["postgres"]["image"].startswith(f"docker.io/library/postgres:{NEWEST}.")
     async with running_stack("postgres") as stack:
         ours = urlsplit(stack.database_url or "")
         password, address = str(ours.password), f"{ours.hostname}:{ours.port}"

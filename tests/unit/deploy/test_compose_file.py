@@ -36,7 +36,13 @@ def test_a_misspelt_key_would_be_refused_by_that_schema(compose: dict[str, Any])
 
 def test_every_image_is_pinned_to_a_full_version(services: Services) -> None:
     for name, service in services.items():
-        assert re.fullmatch(r"[a-z/-]+:\d+\.\d+(\.\d+)?(-[a-z]+)?", service["image"]), name
+        assert re.fullmatch(r"[a-z./-]+:\d+\.\d+(\.\d+)?(-[a-z]+)?", service["image"]), name
+
+
+def test_every_image_of_others_names_its_registry(services: Services, ours: Services) -> None:
+    """Docker would add it; podman would ask which one is meant, or refuse."""
+    for name in services.keys() - ours.keys():
+        assert services[name]["image"].startswith("docker.io/"), name
 
 
 def test_everything_has_a_health_check_or_is_a_job_that_another_waits_for(services: Services) -> None:

@@ -25,7 +25,7 @@ def final_stage(instructions: list[str]) -> list[str]:
 def test_every_stage_starts_from_the_same_pinned_python(instructions: list[str]) -> None:
     bases = {line.split()[1] for line in instructions if line.startswith("FROM")}
     assert len(bases) == 1
-    assert re.fullmatch(r"python:3\.11\.\d+-slim-[a-z]+", bases.pop())
+    assert re.fullmatch(r"docker\.io/library/python:3\.11\.\d+-slim-[a-z]+", bases.pop())
 
 
 def test_dependencies_come_from_the_lock_with_their_hashes(instructions: list[str]) -> None:

