@@ -34,6 +34,7 @@ _GROUNDS = {
     **dict.fromkeys(("its encoding", "its schema", "its writes"), "PostgreSQL"),
     **dict.fromkeys(("its search attributes", "its schedule", "its workers"), "Temporal"),
     "clock": "payment service",
+    "webhook": "gateway",
 }
 
 
@@ -51,6 +52,8 @@ def doctor(
 
         checkout doctor
 
+        checkout doctor --url http://gateway:8082
+
         checkout doctor --json
 
     Exit codes: 0 all is well, 1 something is not, and its line says what to do.
@@ -59,7 +62,7 @@ def doctor(
         place = locate(url)
         known = _as_its_parts(place) if place.is_local else settings()
         with output.working("Examining…"):
-            findings = asyncio.run(examine(Patient(known, place, clock), _CHECKS, _GROUNDS))
+            findings = asyncio.run(examine(Patient(known, place, clock, url), _CHECKS, _GROUNDS))
         is_well = all(finding.state is not State.WRONG for finding in findings)
         output.result({"ok": is_well, "checks": [asdict(finding) for finding in findings]}, render.checks)
         if not is_well:

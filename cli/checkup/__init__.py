@@ -33,15 +33,19 @@ class Finding:
 
 @dataclass(frozen=True)
 class Patient:
-    """Whom it is about. `clock`: seconds by which this machine's and the payment service's clocks may differ."""
+    """Whom it is about. `clock`: seconds by which this machine's and the payment service's clocks may differ.
+
+    `url` is where the gateway is reached from here, where that is not its public address.
+    """
 
     settings: Settings
     place: Location
     clock: float
+    url: str | None = None
 
     @property
     def gateway(self) -> str:
-        return self.place.gateway_url if self.place.is_local else self.settings.public_url
+        return self.place.gateway_url if self.url or self.place.is_local else self.settings.public_url
 
 
 class Wrong(Exception):

@@ -50,7 +50,11 @@ async def clock(patient: Patient) -> str:
 
 
 async def gateway(patient: Patient) -> str:
-    return await _ready(patient.gateway, f"The gateway at {patient.gateway}")
+    try:
+        return await _ready(patient.gateway, f"The gateway at {patient.gateway}")
+    except httpx.ConnectError:
+        what = "correct CHECKOUT_PUBLIC_URL, or name it with --url as it is reached from here"
+        raise Wrong(f"Nobody answers at {patient.gateway}: start the gateway, {what}.") from None
 
 
 async def worker(patient: Patient) -> str:

@@ -52,7 +52,7 @@ async def test_a_deployment_that_is_well(deployed: dict[str, str]) -> None:
         ({"STRIPE_API_BASE": "{public_url}"}, "payment service", "does not speak Stripe's API"),
         ({"TEMPORAL_NAMESPACE": "nowhere"}, "Temporal", "no namespace 'nowhere'"),
         ({"TEMPORAL_ADDRESS": "127.0.0.1:{nobody}"}, "Temporal", "is TEMPORAL_ADDRESS (host:port) right"),
-        ({"CHECKOUT_PUBLIC_URL": "http://127.0.0.1:{nobody}"}, "gateway", "does not answer"),
+        ({"CHECKOUT_PUBLIC_URL": "http://127.0.0.1:{nobody}"}, "gateway", "name it with --url"),
         ({"DATABASE_URL": "postgresql://u:hunter2@127.0.0.1:{nobody}/d"}, "PostgreSQL", "start that PostgreSQL"),
     ],
 )
@@ -70,6 +70,15 @@ async def test_what_stands_on_something_broken_is_skipped(deployed: dict[str, st
     _, found = await visit(deployed | {"TEMPORAL_NAMESPACE": "nowhere"})
     assert found["its schedule"] == ("skipped", "Temporal has to be well first.")
     assert found["its writes"][0] == "ok"
+
+
+async def test_a_gateway_that_is_reached_elsewhere_than_its_customers_reach_it(deployed: dict[str, str]) -> None:
+    """From within a container, or behind a proxy: the public address leads nowhere there."""
+    nobody = deployed | {"CHECKOUT_PUBLIC_URL": f"http://127.0.0.1:{free_ports(1)[0]}"}
+    _, found = await visit(nobody)
+    assert found["webhook"] == ("skipped", "gateway has to be well first.")
+    code, found = await visit(nobody, "--url", deployed["CHECKOUT_PUBLIC_URL"])
+    assert (code, found["gateway"][0], found["webhook"][0]) == (0, "ok", "ok")
 
 
 async def test_a_database_that_was_not_set_up(deployed: dict[str, str], database_server: DatabaseServer) -> None:
