@@ -1,9 +1,9 @@
 """`python -m tests.campaigns.containers`: build the image, start docker-compose.yml, and break it. About ten minutes.
 
 Images that cannot be pulled are stood in for by ones made here, under the same names (root and debootstrap needed):
-Debian's Python and PostgreSQL; Temporal's server, tools and web UI from ready programs in the folder
-TEMPORAL_BINARIES or on PATH, as its releases hold them (temporal-server, temporal-sql-tool, ui-server). Without those
-its development server stands in, and the report says so. DEBIAN_MIRROR names another archive than apt's.
+Debian's Python and PostgreSQL; Temporal's from ready programs on PATH or named by TEMPORAL_SERVER_BIN,
+TEMPORAL_SQL_TOOL_BIN and TEMPORAL_UI_SERVER_BIN, as `make cluster` takes them. Without those its development server
+stands in, and the report says so. DEBIAN_MIRROR names another archive of Debian than apt's.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def _images(engine: Engine, work: Path, report: Report, arguments: argparse.Name
     if not absent:
         return ()
     report.notes.append(
-        f"Not found: {', '.join(absent)} (in the folder TEMPORAL_BINARIES or on PATH). Temporal's development server, "
+        f"Not found: {', '.join(absent)} (on PATH, or named by their settings). Temporal's development server, "
         "one process with SQLite, stood in for its server on PostgreSQL: neither its schema job nor its web UI ran."
     )
     _say(report.notes[-1])

@@ -20,6 +20,8 @@ HOW_TO_INSTALL = """No container engine was found. One of these two is needed, a
   Docker with its compose plugin, its daemon running (https://docs.docker.com/engine/install/); or
   podman with runc: on Debian and Ubuntu, as root, `apt-get install podman runc debootstrap`."""
 PROBED_SECONDS = 20
+_LIMITS = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
+_ENOUGH = 4096  # of either, for what runs here
 
 
 class NoEngine(Exception):
@@ -116,11 +118,8 @@ def podman_configuration(folder: Path, limits: Mapping[str, int] | None = None) 
     Podman as root asks for a million files and processes: more than this process may have is refused by the kernel.
     Debian's first choice, crun, wants a cgroup of systemd's; runc does without.
     """
-    most = limits or {
-        "nofile": resource.getrlimit(resource.RLIMIT_NOFILE)[1],
-        "nproc": resource.getrlimit(resource.RLIMIT_NPROC)[1],
-    }
-    asked = [f"{name}={min(most[name], 1 << 20)}:{min(most[name], 1 << 20)}" for name in most if most[name] > 0]
+    may = limits or {name: resource.getrlimit(which)[1] for name, which in _LIMITS.items()}
+    asked = [f"{name}={most}:{most}" for name in may if (most := _ENOUGH if may[name] < 0 else min(may[name], _ENOUGH))]
     runtime = f'runtime = "{"runc" if shutil.which("runc") else "crun"}"'
     files = {
         "containers.conf": f"[engine]\n{runtime}\n[containers]\ndefault_ulimits = {json.dumps(asked)}\n",

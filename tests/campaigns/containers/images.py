@@ -88,12 +88,10 @@ def recipe(image: str) -> Recipe:
 
 
 def binary(name: str, environ: Mapping[str, str]) -> Path | None:
-    """A ready program: from the folder TEMPORAL_BINARIES, else from PATH."""
-    for folders in (environ.get("TEMPORAL_BINARIES"), environ.get("PATH")):
-        if folders and (found := shutil.which(name, path=folders)):
-            return Path(found)
-    if name == "temporal-ui-server":  # the name it has in its image
-        return binary("ui-server", environ)
+    """A ready program: the one that a setting names (TEMPORAL_SERVER_BIN, as for `make cluster`), else on PATH."""
+    given = environ.get(f"{name.upper().replace('-', '_')}_BIN") or name
+    if found := shutil.which(given, path=environ.get("PATH")):
+        return Path(found)
     if name == "temporal":  # the command line is in this environment
         with suppress(ProgramMissing):
             return program()

@@ -62,13 +62,14 @@ def test_the_mirror_is_debians_own_archive_and_not_that_of_security() -> None:
     assert mirrors_of("") == []
 
 
-def test_a_ready_program_is_taken_from_the_named_folder_before_the_path(tmp_path: Path) -> None:
+def test_a_ready_program_that_a_setting_names_goes_before_the_one_on_the_path(tmp_path: Path) -> None:
     for folder in ("named", "path"):
         program = tmp_path / folder / "temporal-server"
         program.parent.mkdir()
         program.touch(mode=0o755)
-    both = {"TEMPORAL_BINARIES": str(tmp_path / "named"), "PATH": str(tmp_path / "path")}
-    assert binary("temporal-server", both) == tmp_path / "named" / "temporal-server"
+    named = tmp_path / "named" / "temporal-server"
+    both = {"TEMPORAL_SERVER_BIN": str(named), "PATH": str(tmp_path / "path")}
+    assert binary("temporal-server", both) == named
     assert binary("temporal-server", {"PATH": str(tmp_path / "path")}) == tmp_path / "path" / "temporal-server"
     assert binary("temporal-sql-tool", both) is None
 
