@@ -4,7 +4,6 @@ import asyncio
 import json
 import time
 from dataclasses import dataclass
-from types import TracebackType
 
 from bench.http import Answer, Connection, HTTPFailed
 from bench.target import Target
@@ -41,9 +40,7 @@ class Customer:
     async def __aenter__(self) -> "Customer":
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self.gateway.close()
         self.payment.close()
 

@@ -9,7 +9,6 @@ import asyncio
 import json
 import time
 from contextlib import suppress
-from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -50,9 +49,7 @@ class Watch:
         self._tasks.append(asyncio.create_task(self._look_after_silent()))
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import time
-from types import TracebackType
 from typing import Self
 
 from sqlalchemy import event
@@ -64,9 +63,7 @@ class WriteWatch:
         self._watching = asyncio.create_task(self._watch())
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait([self._watching])

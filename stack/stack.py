@@ -3,7 +3,6 @@
 import os
 import secrets
 import signal
-from types import TracebackType
 from typing import Any
 
 from stack import parts, preflight
@@ -33,9 +32,7 @@ class Stack:
         await self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
     async def start(self) -> None:

@@ -5,7 +5,6 @@ import contextlib
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from types import TracebackType
 from typing import Self
 
 from temporalio.api.enums.v1 import TaskQueueType
@@ -41,9 +40,7 @@ class PollerWatch:
         self._watching = asyncio.create_task(self._watch())
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait([self._watching])
@@ -91,9 +88,7 @@ class HealthServer:
         self._server = await asyncio.start_server(self._answer, self._host, self._port, limit=_READ_LIMIT)
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._server is not None:
             self._server.close()
 

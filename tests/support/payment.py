@@ -1,6 +1,5 @@
 """The payment service's control plane and its customer's side, for tests."""
 
-from types import TracebackType
 from typing import Any, Self
 
 import httpx
@@ -17,9 +16,7 @@ class PaymentService:
         await self.reset()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.reset()
         await self.http.aclose()
 

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import struct
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Literal, Self
 from urllib.parse import urlsplit, urlunsplit
 
@@ -48,9 +47,7 @@ class Pooler:
         self._listening = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         assert self._listening is not None
         self._listening.close()
         for task in list(self._tasks):

@@ -13,7 +13,6 @@ import socket
 import struct
 from collections import Counter
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Literal, Self
 
 Side = Literal["client", "server"]
@@ -67,9 +66,7 @@ class TcpProxy:
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
         self._reset_all()

@@ -2,7 +2,6 @@
 
 import secrets
 from functools import partial
-from types import TracebackType
 from typing import Any, Self
 
 import httpx
@@ -25,10 +24,8 @@ class Shop:
         await self.payment.__aenter__()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.payment.__aexit__(kind, error, trace)
+    async def __aexit__(self, *how: Any) -> None:
+        await self.payment.__aexit__(*how)
         await self.http.aclose()
 
     @property
