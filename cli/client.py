@@ -115,17 +115,10 @@ class Shop:
             pass
         raise CommandFailed(UNREACHABLE, "The audit did not come to its end", "The gateway has gone. Run it again.")
 
-    def restock(self, sku: str, quantity: int) -> Json:
-        return self._operate("restock", {"sku": sku, "quantity": quantity})
-
-    def write_off(self, sku: str, quantity: int, reason: str | None) -> Json:
-        return self._operate("write-off", {"sku": sku, "quantity": quantity, "reason": reason})
-
-    def withdraw(self, sku: str) -> Json:
-        return self._operate(f"products/{_segment(sku)}/withdraw")
-
-    def offer(self, sku: str) -> Json:
-        return self._operate(f"products/{_segment(sku)}/offer")
+    def operate(self, *path: str, body: Json | None = None) -> Json:
+        """What an operator wants done: `operate("products", "pen", "withdraw")`."""
+        url = "/".join((self.location.gateway_url, "admin", *map(_segment, path)))
+        return self._json(self._send("POST", url, json=body))
 
     def sells(self, sku: str) -> bool:
         return bool(self._get("/products", {"sku": sku}).get("products"))
@@ -156,26 +149,19 @@ class Shop:
                 raise CommandFailed(NO, "No such order", f"Nothing is known of {reference}")
 
     def submit_payment(self, session_id: str) -> None:
-        self._pay("submit_payment", session_id)
+        self._pay("api/submit_payment", session_id)
 
     def cancel_payment(self, session_id: str) -> None:
-        self._pay("cancel_payment", session_id)
+        self._pay("api/cancel_payment", session_id)
 
     def decline_payment(self, session_id: str) -> None:
         """Try a card that is declined, as the payment page's button does; its answer to that is a 402."""
-        url = f"{self.location.payment_url}/payment/{_segment(session_id)}/decline"
-        response = self._send("POST", url)
-        if response.status_code != 402:
-            raise refusal(response)
+        self._pay(f"payment/{_segment(session_id)}/decline", session_id, wanted=(402,))
 
-    def _pay(self, what: str, session_id: str) -> None:
-        url = f"{self.location.payment_url}/api/{what}"
-        response = self._send("POST", url, data={"session_id": session_id})
-        if not response.is_success:
+    def _pay(self, path: str, session_id: str, wanted: tuple[int, ...] = (200, 204)) -> None:
+        response = self._send("POST", f"{self.location.payment_url}/{path}", data={"session_id": session_id})
+        if response.status_code not in wanted:
             raise refusal(response)
-
-    def _operate(self, what: str, body: Json | None = None) -> Json:
-        return self._json(self._send("POST", f"{self.location.gateway_url}/admin/{what}", json=body))
 
     def _get(self, path: str, params: Json | None = None, timeout: float = _PATIENCE) -> Json:
         return self._json(self._send("GET", f"{self.location.gateway_url}{path}", params=params, timeout=timeout))

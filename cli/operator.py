@@ -9,9 +9,11 @@ from cli.client import Shop
 from cli.locate import locate
 from cli.output import NO, Json, speaking
 
+Sku = Annotated[str, typer.Argument(help="The product.")]
+
 
 def restock(
-    sku: Annotated[str, typer.Argument(help="The product.")],
+    sku: Sku,
     quantity: Annotated[int, typer.Argument(min=1, help="How many came in; they are added.")],
     url: options.Url = None,
     token: options.Token = None,
@@ -28,12 +30,12 @@ def restock(
     Exit codes: 0 added, 1 refused.
     """
     with speaking(as_json) as output, Shop(locate(url, token)) as shop:
-        answer = shop.restock(sku, quantity)
+        answer = shop.operate("restock", body={"sku": sku, "quantity": quantity})
         output.result(answer, f"Added {quantity} {sku}; {answer.get('available')} can be bought now.")
 
 
 def write_off(
-    sku: Annotated[str, typer.Argument(help="The product.")],
+    sku: Sku,
     quantity: Annotated[int, typer.Argument(min=1, help="How many are broken or lost; they are taken away.")],
     reason: Annotated[str | None, typer.Option(help="Why, for whoever reads the stock's history.")] = None,
     url: options.Url = None,
@@ -51,12 +53,12 @@ def write_off(
     Exit codes: 0 written off, 1 refused.
     """
     with speaking(as_json) as output, Shop(locate(url, token)) as shop:
-        answer = shop.write_off(sku, quantity, reason)
+        answer = shop.operate("write-off", body={"sku": sku, "quantity": quantity, "reason": reason})
         output.result(answer, f"Wrote {quantity} {sku} off; {answer.get('available')} can be bought now.")
 
 
 def withdraw(
-    sku: Annotated[str, typer.Argument(help="The product.")],
+    sku: Sku,
     url: options.Url = None,
     token: options.Token = None,
     as_json: options.Json = False,
@@ -70,12 +72,12 @@ def withdraw(
     Exit codes: 0 withdrawn, 1 refused.
     """
     with speaking(as_json) as output, Shop(locate(url, token)) as shop:
-        answer = shop.withdraw(sku)
+        answer = shop.operate("products", sku, "withdraw")
         output.result(answer, f"{answer.get('name')} is no longer sold.")
 
 
 def offer(
-    sku: Annotated[str, typer.Argument(help="The product.")],
+    sku: Sku,
     url: options.Url = None,
     token: options.Token = None,
     as_json: options.Json = False,
@@ -89,7 +91,7 @@ def offer(
     Exit codes: 0 offered, 1 refused.
     """
     with speaking(as_json) as output, Shop(locate(url, token)) as shop:
-        answer = shop.offer(sku)
+        answer = shop.operate("products", sku, "offer")
         output.result(answer, f"{answer.get('name')} is sold again; {answer.get('available')} can be bought now.")
 
 
