@@ -77,6 +77,10 @@ cluster: $(VENV)/.dev ## Run the shop on a real Temporal cluster (bring temporal
 containers: $(VENV)/.containers ## Build the image, start docker-compose.yml, kill everything in it once, audit
 	$(PY) -m tests.campaigns.containers $(ARGS)
 
+.PHONY: upgrade
+upgrade: $(VENV)/.dev ## Rehearse the upgrade from the last release, with processes of both
+	$(PY) -m tests.campaigns.upgrade $(ARGS)
+
 .PHONY: schedules
 schedules: $(VENV)/.dev ## Run thousands of random schedules of customers, faults and clocks
 	$(PY) -m tests.campaigns.schedules $(ARGS)

@@ -79,6 +79,10 @@ class TcpProxy:
         """How many connections go through it now."""
         return len(self._links)
 
+    def lead_to(self, port: int) -> None:
+        """From the next connection on, to another server of this machine."""
+        self._target = self._target[0], port
+
     def pass_through(self) -> None:
         """No fault any more. What a blackhole held goes on its way."""
         self._delay, self._resets, self._cut = 0.0, False, None
