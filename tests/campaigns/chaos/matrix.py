@@ -84,7 +84,7 @@ async def run_cells(group: str, chosen: Sequence[Cell], world: World, hasty: str
     """Raises `Violated` or `Void` when the cells are not survived, or one of them never hurt."""
     if any(cell.action is Action.FREEZE and cell.process is Process.WORKER for cell in chosen):
         # A second worker takes over while the first one is frozen: when it thaws, it is a zombie.
-        async with world.another("worker", "worker-2"):
+        async with world.another("worker", "stand-in"):
             return await _run(group, chosen, world, hasty)
     return await _run(group, chosen, world, hasty)
 

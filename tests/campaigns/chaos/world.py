@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,10 +17,10 @@ import httpx
 from temporalio.client import Client
 
 from stack.config import StackConfig
-from stack.errors import PartFailed
+from stack.errors import NotReady, PartFailed
 from stack.keeper import Keeper
 from stack.logs import PartLog, Screen
-from stack.part import Part, http_ok
+from stack.part import Part, Probe, http_ok
 from stack.ports import free_ports
 from stack.stack import Stack
 from tests.campaigns.chaos.armory import Armory
@@ -38,6 +38,7 @@ SETTINGS = {
     "PAYMENT_WEBHOOK_TIMEOUT": "3",
 }
 HASTY_TIMEOUT = 2.0  # seconds that the second gateway's customers have to pay
+_LOOK = 0.05
 PARTS = ("worker", "gateway", "payment", "postgres", "temporal")
 
 
@@ -89,6 +90,8 @@ class World:
         self.stack = await self._exit.enter_async_context(Stack(config))
         self.http = await self._exit.enter_async_context(httpx.AsyncClient(timeout=10, trust_env=False))
         self.gateway = f"http://127.0.0.1:{self.proxies['gateway'].port}"
+        self.shop = self.gateway
+        """Where customers go who are only counted: a load balancer, if there is one."""
         self.direct = f"http://127.0.0.1:{config.api_port}"
         self.payment = f"http://127.0.0.1:{config.payment_port}"
         self.temporal = await Client.connect(f"127.0.0.1:{config.temporal_port}", lazy=True)
@@ -141,6 +144,28 @@ class World:
                 self.note(f"{number.name} {part}")
         except PartFailed:
             pass
+
+    async def restart(self, part: str, number: signal.Signals = signal.SIGTERM, within: float = 60.0) -> float:
+        """As a rolling restart does: ask it to end, wait until its successor is ready. Answers the seconds it took."""
+        begun, before = time.monotonic(), self.pid(part)
+        await self.kill(part, number)
+        async with asyncio.timeout(within):
+            while self._pid_or_none(part) in (None, before):  # noqa: ASYNC110 - nobody tells of a foreign process
+                await asyncio.sleep(_LOOK)
+            await ready(self.probe(part))
+        return time.monotonic() - begun
+
+    def _pid_or_none(self, part: str) -> int | None:
+        try:
+            return self.pid(part)
+        except PartFailed:
+            return None
+
+    def probe(self, part: str) -> Probe:
+        """How to tell that a part is ready."""
+        known = self._extras[part].part if part in self._extras else self._templates[part]
+        assert known.ready is not None
+        return known.ready
 
     @asynccontextmanager
     async def another(self, part: str, name: str, **env: str) -> AsyncIterator[str]:
@@ -223,6 +248,15 @@ class World:
             if time.monotonic() > deadline or wrong.keys() & {1, 4}:
                 raise Violated(f"the audit says: {wrong}")
             await asyncio.sleep(0.1)
+
+
+async def ready(probe: Probe) -> None:
+    """Once it is."""
+    while True:
+        with suppress(NotReady):
+            await probe()
+            return
+        await asyncio.sleep(_LOOK)
 
 
 def _through(url: str, proxy: TcpProxy) -> str:

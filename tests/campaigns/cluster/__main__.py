@@ -155,6 +155,9 @@ async def run(arguments: argparse.Namespace, binaries: Binaries) -> bool:
             await measured(binaries, arguments, report)
         if any(name in arguments.phases for name in HURT):
             await hurt(binaries, arguments, report)
+    except BaseException as error:
+        report["problems"].append(f"ended early: {in_words(error)}")
+        raise
     finally:
         report["seconds"] = time.monotonic() - begun
         report["problems"] += [f"rolling: {one['kind']}" for one in report.get("rolling", []) if not one["ok"]]

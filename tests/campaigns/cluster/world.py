@@ -9,21 +9,19 @@ import json
 import os
 import signal
 import sys
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from stack.environment import server_environment
 from stack.errors import NotReady, PartFailed
 from stack.keeper import Keeper
 from stack.logs import PartLog, Screen
-from stack.part import Part, http_ok, tcp_open
+from stack.part import Part, Probe, http_ok, tcp_open
 from stack.ports import free_ports
-from tests.campaigns.chaos.world import PARTS, World
+from tests.campaigns.chaos.world import PARTS, World, ready
 from tests.campaigns.cluster.balance import HttpBalancer, gateway
 from tests.campaigns.cluster.binaries import Binaries
 from tests.campaigns.cluster.layout import SERVICES, Plan, roles
@@ -51,7 +49,6 @@ class ClusterWorld(World):
         self._config = replace(self._config, extra_env={**self._config.extra_env, **settings})
         second, self.shop_port, history, *ports = free_ports(3 + 3 * len(SERVICES))
         self._second_gateway = second
-        self.shop = f"http://127.0.0.1:{self.shop_port}"
         config = self._config
         self._history = InstalledPostgres(data_dir.absolute() / "histories", history, not faults, binaries.postgres)
         self.plan = Plan(
@@ -74,6 +71,7 @@ class ClusterWorld(World):
         self._balancer = await self._exit.enter_async_context(HttpBalancer(targets, self.shop_port))
         await self._exit.enter_async_context(self._keeping(self._histories()))
         await super()._start()
+        self.shop = f"http://127.0.0.1:{self.shop_port}"
         for name in WORKERS[1:]:
             await self._exit.enter_async_context(self.another("worker", name))
         port = str(self._second_gateway)
@@ -85,7 +83,9 @@ class ClusterWorld(World):
         if self._faults:
             return super()._adapt(part)
         if part.name == "payment":
-            part = replace(part, env={**part.env, "PAYMENT_WEBHOOK_URL": f"{self.shop}/payment_webhook"})
+            part = replace(
+                part, env={**part.env, "PAYMENT_WEBHOOK_URL": f"http://127.0.0.1:{self.shop_port}/payment_webhook"}
+            )
         self._templates[part.name] = adapted = replace(part, steady_after=0.0)
         return adapted
 
@@ -115,7 +115,7 @@ class ClusterWorld(World):
             self.plan.write(path)
             path.chmod(0o600)
 
-        async def ready() -> None:
+        async def answers() -> None:
             if not self.plan.ready_file.exists():
                 raise NotReady("the cluster is not set up yet")
             await tcp_open("127.0.0.1", self.plan.port)
@@ -127,7 +127,7 @@ class ClusterWorld(World):
             env={**part.env, "PYTHONPATH": project, "PATH": os.environ.get("PATH", "")},
             cwd=Path(project),
             prepare=prepare,
-            ready=ready,
+            ready=answers,
             ready_within=180.0,
             stop_within=20.0,
             shows=lambda _: False,
@@ -158,39 +158,13 @@ class ClusterWorld(World):
             if number is not signal.SIGCONT:
                 self.note(f"{number.name} {part}")
 
-    async def restart(self, part: str, number: signal.Signals = signal.SIGTERM, within: float = 60.0) -> float:
-        """Stop it as a rolling restart does, and wait until its successor is ready. Answers the seconds it took."""
-        begun = time.monotonic()
-        before = self.pid(part)
-        await self.kill(part, number)
-        async with asyncio.timeout(within):
-            while self._pid_or_none(part) in (None, before):  # noqa: ASYNC110 - nobody tells of a foreign process
-                await asyncio.sleep(_LOOK)
-            await self._until(self._readiness(part))
-        return time.monotonic() - begun
-
-    def _pid_or_none(self, part: str) -> int | None:
-        try:
-            return self.pid(part)
-        except PartFailed:
-            return None
-
-    def _readiness(self, part: str) -> Callable[[], Any]:
-        if part.startswith(_PREFIX):
-            role = next(role for role in self.plan.roles if role.name == part.removeprefix(_PREFIX))
-            if role.http_port:
-                return partial(http_ok, f"http://127.0.0.1:{role.http_port}/api/v1/namespaces/default")
-            return partial(tcp_open, "127.0.0.1", role.port)
-        kept = self._extras[part].part if part in self._extras else self._templates[part]
-        assert kept.ready is not None
-        return kept.ready
-
-    async def _until(self, ready: Callable[[], Any]) -> None:
-        while True:
-            with suppress(NotReady):
-                await ready()
-                return
-            await asyncio.sleep(_LOOK)
+    def probe(self, part: str) -> Probe:
+        if not part.startswith(_PREFIX):
+            return super().probe(part)
+        role = next(role for role in self.plan.roles if role.name == part.removeprefix(_PREFIX))
+        if role.http_port:
+            return partial(http_ok, f"http://127.0.0.1:{role.http_port}/api/v1/namespaces/default")
+        return partial(tcp_open, "127.0.0.1", role.port)
 
     async def temporal_cli(self, command: str, *options: str) -> str:
         """What `temporal …` prints, as an operator types it; what it complains of is not part of it."""
@@ -203,6 +177,6 @@ class ClusterWorld(World):
     async def settled(self) -> None:
         await super().settled()
         for role in self.roles:
-            await asyncio.wait_for(self._until(self._readiness(_PREFIX + role)), 60)
+            await asyncio.wait_for(ready(self.probe(_PREFIX + role)), 60)
         for name in (HISTORIES, *WORKERS[1:], *GATEWAYS[1:]):
             await self._extras[name].wait_ready(60)

@@ -24,7 +24,7 @@ async def _zombie_reservation(trip: Trip, boundary: Boundary) -> str:
     """Frozen past its timeout; another worker opens the order, the customer cancels it; then the first one goes on."""
     world = trip.world
     on_hand = await _on_hand(world)
-    async with world.another("worker", "worker-2"):
+    async with world.another("worker", "stand-in"):
         customer = trip.customer(cart={"pen": 3})
         arming = world.failpoints.arm(Step.OPEN_ORDER, boundary, Action.FREEZE)
         buying = asyncio.ensure_future(customer.buy())
@@ -41,7 +41,7 @@ async def _zombie_reservation(trip: Trip, boundary: Boundary) -> str:
 
 async def a_worker_frozen_with_a_products_row_locked_does_not_stop_other_buyers(trip: Trip) -> str:
     world = trip.world
-    async with world.another("worker", "worker-2"):
+    async with world.another("worker", "stand-in"):
         victim, other = trip.customer(), trip.customer(within=15)
         arming = world.failpoints.arm(Step.OPEN_ORDER, Boundary.BEFORE_COMMIT, Action.FREEZE)
         buying = asyncio.ensure_future(victim.buy())
