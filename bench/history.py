@@ -146,7 +146,7 @@ async def make_history(
                     await connection.execute(statement)
             phase("past orders", last, orders)
         phase("statistics", 0, 1)
-        for table in ("orders", "order_lines", "reservations", "order_events", "stock_movements"):
+        for table in ("orders", "order_lines", "reservations", "order_events", "stock_movements", "audit_due"):
             await connection.execute(f"VACUUM ANALYZE shop.{table}")
         if has_payments:
             for table in ("sessions", "ledger"):

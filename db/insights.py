@@ -34,13 +34,16 @@ _OUTCOMES = text("""
            count(*) AS orders
       FROM shop.orders WHERE created_at >= :since AND created_at < :until GROUP BY 1, 2
 """)
+# Held is what live orders hold. The rest of what was brought in and is not there any more was sold: the auditor sees to
+# it that the books say so (`shop.stock_sums`), so nobody has to add up all that ever was.
 _STOCK = text("""
     SELECT p.sku, p.name, p.unit_amount, p.currency, p.on_hand, p.withdrawn_at IS NOT NULL AS withdrawn,
-           coalesce(sum(r.quantity) FILTER (WHERE r.state = 'held'), 0)::bigint AS held,
-           coalesce(sum(r.quantity) FILTER (WHERE r.state = 'consumed'), 0)::bigint AS sold
-      FROM shop.products p LEFT JOIN shop.reservations r ON r.sku = p.sku AND r.state IN ('held', 'consumed')
-     WHERE p.sku = ANY(CAST(:skus AS text[]))
-     GROUP BY p.sku ORDER BY p.position, p.sku
+           coalesce(h.held, 0)::bigint AS held,
+           (coalesce(s.brought, 0) - p.on_hand - coalesce(h.held, 0))::bigint AS sold
+      FROM shop.products p LEFT JOIN shop.stock_sums s USING (sku)
+      LEFT JOIN (SELECT r.sku, sum(r.quantity) AS held FROM shop.orders o JOIN shop.reservations r ON r.order_id = o.id
+                  WHERE o.status IN ('pending', 'awaiting_payment') AND r.state = 'held' GROUP BY r.sku) h USING (sku)
+     WHERE p.sku = ANY(CAST(:skus AS text[])) ORDER BY p.position, p.sku
 """)
 _SCARCE = text("SELECT sku FROM shop.products ORDER BY on_hand, position, sku LIMIT :limit")
 _TIME_TO_PAY = text("""

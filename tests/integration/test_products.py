@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.errors import NotEnoughStock, ProductNotFound
 from checkout.orders import CartLine, OrderStatus, Reason
-from db import catalogue, inventory
+from db import catalogue, insights, inventory
 from tests.support.orders import awaiting, close, fulfil, on_hand, open_order, scalar, violations
 from tests.support.rig import TOKEN, Rig
 
@@ -70,6 +70,15 @@ async def test_what_orders_hold_is_not_written_off(engine: AsyncEngine) -> None:
     assert await write_off(engine, "limited-print", 6) == 0
     assert (await fulfil(engine, order)).status is OrderStatus.FULFILLED
     assert await violations(engine) == []
+
+
+async def test_the_console_tells_what_is_held_and_sold_of_what_was_brought_in(engine: AsyncEngine) -> None:
+    await fulfil(engine, await awaiting(engine, "sold", PRINTS))
+    await awaiting(engine, "held", PRINTS)
+    await write_off(engine, "limited-print", 1)
+    async with engine.connect() as connection:
+        [level] = await insights.stock_levels(connection, ["limited-print"])
+    assert (level.on_hand, level.held, level.sold) == (1, 4, 4)
 
 
 async def test_a_withdrawn_product_is_refused_where_it_is_locked_and_its_answer_stays(engine: AsyncEngine) -> None:
