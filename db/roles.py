@@ -25,6 +25,7 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from checkout.errors import SettingsError
+from db.session import plain
 from runtime.settings import Settings
 
 _LOCK = 0x5EED_0001E5
@@ -52,6 +53,7 @@ _GRANTS: Mapping[str, tuple[str, ...]] = {
     ),
     "payment": (),
 }
+_OWNER_OF_PAYMENTS = text("SELECT quote_ident(pg_get_userbyid(nspowner)) FROM pg_namespace WHERE nspname = 'payments'")
 _TABLES_OF_PAYMENTS = text("""
     SELECT format(CASE c.relkind WHEN 'S' THEN 'ALTER SEQUENCE payments.%I OWNER TO '
                                  ELSE 'ALTER TABLE payments.%I OWNER TO ' END, c.relname)
@@ -117,7 +119,7 @@ async def grant_roles(engine: AsyncEngine, roles: list[Role]) -> None:
 async def _can_log_in(role: Role) -> bool:
     """Whether the server knows the role by its password. Being let into the database is another question."""
     try:
-        connection = await asyncpg.connect(role.url.replace("postgresql+asyncpg://", "postgresql://", 1), timeout=5)
+        connection = await asyncpg.connect(plain(role.url), timeout=5)
     except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError):
         return False
     except asyncpg.InsufficientPrivilegeError:
@@ -159,7 +161,7 @@ async def _check_powerless(connection: AsyncConnection, role: Role) -> None:
 
 async def _grant(connection: AsyncConnection, role: Role, gateway: str | None) -> None:
     name = await _quoted(connection, role.name)
-    database = await _quoted(connection, str(await connection.scalar(text("SELECT current_database()"))))
+    database = await connection.scalar(text("SELECT quote_ident(current_database())"))
     for statement in (
         f"REVOKE ALL ON DATABASE {database} FROM {name}",
         f"GRANT CONNECT ON DATABASE {database} TO {name}",
@@ -188,14 +190,7 @@ async def _give_payments(connection: AsyncConnection, role: str, name: str) -> N
 
 async def _let_audit(connection: AsyncConnection, gateway: str) -> None:
     """The auditor compares both ledgers: it may read the payment service's, and the tables still to come there."""
-    owner = await _quoted(
-        connection,
-        str(
-            await connection.scalar(
-                text("SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'payments'")
-            )
-        ),
-    )
+    owner = await connection.scalar(_OWNER_OF_PAYMENTS)
     await connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA payments TO {gateway}")
     await connection.exec_driver_sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA payments TO {gateway}")
     await connection.exec_driver_sql(
