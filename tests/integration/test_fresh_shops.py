@@ -3,6 +3,7 @@
 import pytest
 
 from db.engine import create_engine
+from payment_mock.migrate import migrate as migrate_payments
 from tests.support.databases import DatabaseServer, connected
 from tests.support.orders import fulfil, open_order
 
@@ -15,6 +16,12 @@ CONTENTS = """
            (SELECT count(*) FROM shop.reservations), (SELECT count(*) FROM shop.order_events),
            (SELECT count(*) FROM shop.audit_due), (SELECT count(*) FROM shop.ended_sessions),
            nextval('shop.stock_movements_id_seq')
+"""
+OF_A_TEMPLATE = """
+    SELECT (SELECT json_agg(o) FROM shop.orders o)::text,
+           (SELECT json_agg(e ORDER BY seq) FROM shop.order_events e)::text,
+           (SELECT json_agg(d) FROM shop.audit_due d)::text, (SELECT count(*) FROM payments.events),
+           (SELECT json_agg(s ORDER BY sequencename) FROM pg_sequences s)::text
 """
 
 
@@ -39,6 +46,7 @@ async def test_a_shop_that_was_used_holds_what_a_new_one_holds(database_server: 
         "ALTER TABLE shop.order_lines DISABLE TRIGGER ALL",
         "ALTER TABLE shop.orders ALTER COLUMN event_count SET DEFAULT 1",
         "DROP INDEX shop.orders_live",
+        "ANALYZE shop.products",
         "CREATE TABLE shop.more ()",
         "CREATE SCHEMA payments",
         "GRANT SELECT ON shop.orders TO PUBLIC",
@@ -52,6 +60,23 @@ async def test_a_shop_that_was_rebuilt_is_not_used_again(database_server: Databa
         await database.execute(change)
     async with database_server.shop() as url:
         assert url != rebuilt
+
+
+async def test_one_of_a_template_of_ones_own_is_as_that_one_is(database_server: DatabaseServer) -> None:
+    async with database_server.copy() as template:
+        engine = create_engine(template)
+        await migrate_payments(engine)
+        await fulfil(engine, await open_order(engine, "of the template"))
+        await engine.dispose()
+        async with connected(template) as database:
+            await database.execute("SELECT nextval('payments.faults_version')")
+            wanted = await database.fetchrow(OF_A_TEMPLATE)
+        for _ in range(2):
+            async with database_server.shop(template.rpartition("/")[2]) as url, connected(url) as database:
+                assert await database.fetchrow(OF_A_TEMPLATE) == wanted
+                await database.execute("SELECT nextval('payments.faults_version')")
+                await database.execute("INSERT INTO payments.events (id, type, payload) VALUES ('evt_1', 'x', '{}')")
+                await database.execute("DELETE FROM shop.audit_due")
 
 
 async def test_two_shops_at_a_time_are_two(database_server: DatabaseServer) -> None:

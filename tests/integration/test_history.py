@@ -33,7 +33,7 @@ async def template(database_server: DatabaseServer) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def shop(database_server: DatabaseServer, template: str) -> AsyncIterator[AsyncEngine]:
-    async with database_server.copy(template) as url:
+    async with database_server.shop(template) as url:
         engine = create_engine(url)
         yield engine
         await engine.dispose()

@@ -3,6 +3,7 @@ next test as long as nothing but rows has changed in it."""
 
 import itertools
 import os
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,7 +17,8 @@ from db.engine import create_engine
 from db.setup import migrate, seed
 
 _TEMPLATE = "shop_template"
-# Whatever makes a database another one than the template but its rows: what is defined in it, whose it is, what is set.
+# Whatever makes a database another one than its template but its rows: what is defined in it, whose it is, what is set,
+# and what the planner knows of it.
 _SHAPE = """
     WITH ours AS (SELECT oid, nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'),
     tables AS (SELECT c.* FROM pg_class c JOIN ours n ON n.oid = c.relnamespace)
@@ -42,6 +44,7 @@ _SHAPE = """
                       ON d.oid = s.setdatabase WHERE datname = current_database()
         UNION ALL SELECT concat_ws('|', datdba, datacl, datconnlimit, dattablespace) FROM pg_database
                    WHERE datname = current_database()
+        UNION ALL SELECT starelid || 'analysed' FROM pg_statistic WHERE starelid IN (SELECT oid FROM tables)
         UNION ALL SELECT extname FROM pg_extension
         UNION ALL SELECT evtname FROM pg_event_trigger
         UNION ALL SELECT pubname FROM pg_publication
@@ -54,7 +57,11 @@ _HANG_UP = """
 """
 _TABLES = """
     SELECT format('%I.%I', nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-     WHERE nspname = 'shop' AND relkind = 'r' AND relname <> 'alembic_version' ORDER BY c.oid
+     WHERE nspname IN ('shop', 'payments') AND relkind = 'r' AND relname <> 'alembic_version' ORDER BY c.oid
+"""
+_SEQUENCES = """
+    SELECT format('%I.%I', schemaname, sequencename), last_value FROM pg_sequences
+     WHERE schemaname IN ('shop', 'payments')
 """
 _LIMITS = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
 
@@ -89,8 +96,8 @@ class DatabaseServer:
     def __init__(self, url: str, log: Callable[[], str] = str) -> None:
         self._url, self.log = url, log
         self._numbers = itertools.count(1)
-        self._shape, self._renewal = "", ""
-        self._free: list[str] = []
+        self._known: dict[str, tuple[str, str]] = {}  # by template: its shape, and what renews a copy
+        self._free: defaultdict[str, list[str]] = defaultdict(list)
 
     def url(self, name: str) -> str:
         parts = urlsplit(self._url)
@@ -105,32 +112,33 @@ class DatabaseServer:
             await seed(engine)
         finally:
             await engine.dispose()
-        async with connected(self.url(_TEMPLATE)) as template:
-            self._shape = await template.fetchval(_SHAPE)
-            self._renewal = await _renewal(template)
 
     @asynccontextmanager
-    async def shop(self) -> AsyncIterator[str]:
-        """A shop as it is opened, nobody else's: perhaps one that was used before, which takes a fourth of a copy."""
-        name = self._free.pop() if self._free else await self._create(_TEMPLATE, "")
+    async def shop(self, template: str = _TEMPLATE) -> AsyncIterator[str]:
+        """A shop as the template is, nobody else's: perhaps one that was used before. Takes a fourth of a copy."""
+        if template not in self._known:
+            async with connected(self.url(template)) as database:
+                self._known[template] = (await database.fetchval(_SHAPE), await _renewal(database))
+        free = self._free[template]
+        name = free.pop() if free else await self._create(template, "")
         is_as_new = False
         try:
             yield self.url(name)
-            is_as_new = await self._renewed(name)
+            is_as_new = await self._renewed(name, *self._known[template])
         finally:
             if is_as_new:
-                self._free.append(name)
+                free.append(name)
             else:
                 await self._drop(name)
 
-    async def _renewed(self, name: str) -> bool:
+    async def _renewed(self, name: str, shape: str, renewal: str) -> bool:
         """Whether it is as it was made, once what the test has written into it is gone."""
         try:
             async with connected(self.url(name)) as database:
                 await database.execute(_HANG_UP)
-                if await database.fetchval(_SHAPE) != self._shape:
+                if await database.fetchval(_SHAPE) != shape:
                     return False
-                await database.execute(self._renewal)
+                await database.execute(renewal)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             return False
         return True
@@ -186,5 +194,7 @@ async def _renewal(template: asyncpg.Connection) -> str:
                 f"INSERT INTO {table} OVERRIDING SYSTEM VALUE"
                 f" SELECT * FROM json_populate_recordset(NULL::{table}, '{quoted}')"
             )
-    steps.append("SELECT setval('shop.stock_movements_id_seq', (SELECT max(id) FROM shop.stock_movements)); COMMIT")
-    return "; ".join(steps)
+    for sequence, last in await template.fetch(_SEQUENCES):
+        restart = f"ALTER SEQUENCE {sequence} RESTART"
+        steps.append(restart if last is None else f"SELECT setval('{sequence}', {last})")
+    return "; ".join([*steps, "COMMIT"])
