@@ -25,12 +25,14 @@ def order_out(row: OrderDetail) -> OrderOut:
 
 def _payment(row: OrderDetail, status: OrderStatus) -> PaymentOut:
     state: Any = "not_paid"
-    if status is OrderStatus.REFUNDED:
+    if status is OrderStatus.PAYMENT_PROCESSING:
+        state = "processing"
+    elif row.paid is not None and row.refund_pending > 0 and not status.is_kept:
+        state = "refund_due"  # it came late, or failed to come back, and is on its way
+    elif status is OrderStatus.REFUNDED:
         state = "refunded"
     elif status.is_kept:
         state = "paid"
-    elif status is OrderStatus.CANCELLED and row.payment_intent_id:
-        state = "refund_due"  # it came late, and is on its way back
     elif status.is_live:
         state = "pending" if row.payment_session_id else "none"
     return PaymentOut(

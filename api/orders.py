@@ -8,10 +8,12 @@ import binascii
 import logging
 import secrets
 import time
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowFailureError
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from api.order_views import order_out
@@ -21,7 +23,7 @@ from api.signals import tell
 from api.stopping import Stopping
 from api.webhooks import SessionEvent, deliver, start_settlement
 from checkout.contracts import RefundOrderInput, SettlementInput
-from checkout.errors import OrderNotFound
+from checkout.errors import KeyReused, NotRefundable, OrderNotFound, RefundExceedsPayment, RefundLinesExceedOrder
 from checkout.orders import Order, OrderStatus
 from db import order_queries, views
 from runtime.boundaries import Step
@@ -66,9 +68,16 @@ class Orders:
         Raises a 503 `Problem` while the provider has not confirmed, a 409 one when the order has ended otherwise.
         """
         order = await self.find(order_id)
-        if order.status.is_live:
+        if order.status.is_live and order.status is not OrderStatus.PAYMENT_PROCESSING:
             await self.ask_to_cancel(order)
             order = await self._once_ended(order, CANCEL_WAIT)
+        if order.status is OrderStatus.PAYMENT_PROCESSING:
+            raise Problem(
+                409,
+                "payment-under-way",
+                "The order can no longer be cancelled",
+                "You have ordered the payment, and your bank is making it. Should it fail, the order ends by itself.",
+            )
         if order.status.is_live:
             raise Problem(
                 503,
@@ -81,21 +90,22 @@ class Orders:
             raise Problem(409, "not-cancellable", "The order can no longer be cancelled", f"It is {order.status}.")
         return order
 
-    async def refund(self, order_id: str) -> OrderOut:
-        """Give the money of a fulfilled or dispatched order back, once, and take its stock back.
+    async def refund(self, order_id: str, wanted: RefundOrderInput | None = None) -> OrderOut:
+        """Give money of a fulfilled or dispatched order back, once for a key; without `wanted` all that is left, with
+        the goods. Answered once the provider has taken it: it may still be on its way.
 
-        Raises a 409 `Problem` where there is none to give back, a 502 one when the provider refuses.
+        Raises a 409 `Problem` where there is none to give back (so much of), a 422 one for a key of another refund,
+        a 502 one when the provider refuses.
         """
         order = await self.find(order_id)
-        if order.status.is_kept:
-            handle = await self._start_refund(order_id)
-            try:
-                if await self._stopping.unless(handle.result(rpc_timeout=REFUND_WAIT)) is None:
-                    raise unavailable("The refund is under way; asking for it again is safe.")
-            except WorkflowFailureError as error:
-                raise Problem(502, "refund-failed", "The payment service did not refund", str(error.cause)) from None
-        elif order.status is not OrderStatus.REFUNDED:
-            raise Problem(409, "not-refundable", "There is no payment to give back", f"The order is {order.status}.")
+        if wanted is None and order.status is OrderStatus.REFUNDED:
+            return await self.show(order_id)
+        handle = await self._start_refund(wanted or RefundOrderInput(order_id))
+        try:
+            if await self._stopping.unless(handle.result(rpc_timeout=REFUND_WAIT)) is None:
+                raise unavailable("The refund is under way; asking for it again is safe.")
+        except WorkflowFailureError as error:
+            raise _refund_problem(error.cause) from None
         return await self.show(order_id)
 
     async def settle(self, order_id: str) -> None:
@@ -142,18 +152,38 @@ class Orders:
         await start_settlement(self._client, SettlementInput.of(order), because=because, event_id=None)
 
     @around(Step.START_REFUND)
-    async def _start_refund(self, order_id: str) -> RefundHandle:
-        return await Starter(self._client).refund(RefundOrderInput(order_id))
+    async def _start_refund(self, wanted: RefundOrderInput) -> RefundHandle:
+        return await Starter(self._client).refund(wanted)
 
     async def _once_ended(self, order: Order, seconds: float) -> Order:
         """The order once it has ended, or as it is when the wait is over, or the process told to stop."""
         deadline = time.monotonic() + seconds
         pause = _FIRST_PAUSE
-        while order.status.is_live and time.monotonic() < deadline and not self._stopping.is_told:
+        while self._may_end(order) and time.monotonic() < deadline and not self._stopping.is_told:
             await self._stopping.sleep(pause)
             pause = min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE)
             order = await self.find(order.order_id)
         return order
+
+    @staticmethod
+    def _may_end(order: Order) -> bool:
+        """Soon: a bank takes days."""
+        return order.status.is_live and order.status is not OrderStatus.PAYMENT_PROCESSING
+
+
+_REFUSALS: Mapping[str, tuple[int, str, str]] = {
+    NotRefundable.__name__: (409, NotRefundable.code, "There is no payment to give back"),
+    RefundExceedsPayment.__name__: (409, RefundExceedsPayment.code, "So much of the payment is not left"),
+    RefundLinesExceedOrder.__name__: (409, RefundLinesExceedOrder.code, "So many were not bought, or are refunded"),
+    KeyReused.__name__: (422, KeyReused.code, "This key belongs to another refund"),
+}
+
+
+def _refund_problem(cause: BaseException | None) -> Problem:
+    if isinstance(cause, ApplicationError) and cause.type is not None and cause.type in _REFUSALS:
+        status, code, title = _REFUSALS[cause.type]
+        return Problem(status, code, title, cause.message.removeprefix(f"{cause.type}: "))
+    return Problem(502, "refund-failed", "The payment service did not refund", str(cause))
 
 
 def _encode(at: datetime, order_id: str) -> str:

@@ -126,7 +126,7 @@ class OrderLineOut(BaseModel):
 class PaymentOut(BaseModel):
     """`url` only while it can be paid."""
 
-    status: Literal["none", "pending", "paid", "refund_due", "refunded", "not_paid"]
+    status: Literal["none", "pending", "processing", "paid", "refund_due", "refunded", "not_paid"]
     session_id: str | None = None
     url: str | None = None
     expires_at: datetime

@@ -7,20 +7,20 @@ provider sends again. Sources: Stripe, "Check the webhook signatures" and "Best 
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio.client import Client
 
-from api.problems import Problem
 from api.signals import tell
 from api.signatures import EVENTS, refused, sparing
 from checkout.contracts import SettlementInput, StartSettlementInput
 from checkout.errors import InvalidKey
 from checkout.ids import is_provider_id, parse_checkout_key, settlement_workflow_id
 from checkout.orders import Order, OrderStatus
-from db import order_queries
+from db import ledger, order_queries
 from db.engine import autocommit
 from runtime.boundaries import Step
 from runtime.failpoints import around
@@ -29,7 +29,9 @@ from worker.starting import Starter
 logger = logging.getLogger("api")
 
 _SESSION_EVENTS = "checkout.session."
-_REFUND_EVENT = "charge.refunded"
+_REFUND_EVENTS = ("refund.created", "refund.updated", "refund.failed", "charge.refund.updated")
+_CHARGE_EVENT = "charge.refunded"
+_DISPUTE_EVENTS = "charge.dispute."
 
 
 @dataclass(frozen=True)
@@ -43,28 +45,28 @@ class SessionEvent:
 
 
 @dataclass(frozen=True)
-class RefundEvent:
-    """All of a payment was given back: by us, or by somebody in the provider's dashboard.
-
-    `order_id` as we gave it to the payment intent, from which the charge has it (Stripe, "Metadata": copied to the
-    charge).
-    """
+class MoneyEvent:
+    """Something became of a payment after its sale: a refund, a dispute, by whomever. What it says is compared with the
+    ledger only to see whether there is anything to learn."""
 
     event_id: str
     type: str
-    order_id: str
+    payment_intent_id: str
+    object: Mapping[str, Any]
 
 
-def parse(payload: bytes) -> SessionEvent | RefundEvent | None:
-    """The event if it is about a checkout session or a refund. Of what is not needed (other kinds, thin events, refunds
-    of a part) nothing more is asked than its type, and None is answered. Raises a 400 `Problem` for no event."""
+def parse(payload: bytes) -> SessionEvent | MoneyEvent | None:
+    """The event if it is about a checkout session, a refund or a dispute. Of what is not needed (other kinds, thin
+    events, payments that have no intent) nothing more is asked than its type, and None is answered. Raises a 400
+    `Problem` for no event."""
     try:
         event: Any = json.loads(payload)
         kind = event["type"]
-        if kind == _REFUND_EVENT:
-            known: SessionEvent | RefundEvent | None = _refund_event(event)
-        else:
-            known = _session_event(event) if kind.startswith(_SESSION_EVENTS) else None
+        known: SessionEvent | MoneyEvent | None = None
+        if kind.startswith(_SESSION_EVENTS):
+            known = _session_event(event)
+        elif kind in (*_REFUND_EVENTS, _CHARGE_EVENT) or kind.startswith(_DISPUTE_EVENTS):
+            known = _money_event(event)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise refused("malformed", f"it is signed, but no event ({type(error).__name__})") from None
     if known is None:
@@ -73,12 +75,17 @@ def parse(payload: bytes) -> SessionEvent | RefundEvent | None:
     return known
 
 
-def _refund_event(event: Any) -> RefundEvent | None:
-    """Of a part of the money an order takes no note; the part that makes it whole has an event of its own."""
-    charge = event["data"]["object"]
-    order_id = (charge.get("metadata") or {}).get("order_id")
-    is_ours = charge.get("refunded") is True and is_provider_id(order_id)
-    return RefundEvent(_event_id(event), event["type"], str(order_id)) if is_ours else None
+def _money_event(event: Any) -> MoneyEvent | None:
+    """Of a charge without an intent nothing can be ours: each of our payments has one."""
+    told = event["data"]["object"]
+    intent = told.get("payment_intent")
+    if isinstance(intent, Mapping):  # expanded
+        intent = intent.get("id")
+    if intent is None:
+        return None
+    if not is_provider_id(intent):
+        raise TypeError
+    return MoneyEvent(_event_id(event), event["type"], intent, told)
 
 
 def _session_event(event: Any) -> SessionEvent:
@@ -96,13 +103,13 @@ def _event_id(event: Any) -> str:
 
 
 @around(Step.TAKE_EVENT)
-async def deliver(event: SessionEvent | RefundEvent, client: Client, engine: AsyncEngine) -> None:
-    """Signal the running checkout; without one, have the session settled.
+async def deliver(event: SessionEvent | MoneyEvent, client: Client, engine: AsyncEngine) -> None:
+    """Signal the running checkout; without one, have the session settled, or the payment followed.
 
-    Raises `RPCError` when Temporal is away, and a 503 `Problem` for what it is too early to look at.
+    Raises `RPCError` when Temporal is away.
     """
-    if isinstance(event, RefundEvent):
-        await _deliver_refund(event, client, engine)
+    if isinstance(event, MoneyEvent):
+        await _deliver_money(event, client, engine)
         return
     if event.checkout_key is not None and await _signal(event, client):
         return
@@ -119,29 +126,37 @@ async def deliver(event: SessionEvent | RefundEvent, client: Client, engine: Asy
     logger.info("Settlement of session %s started by event %s", event.session_id, event.event_id)
 
 
-async def _deliver_refund(event: RefundEvent, client: Client, engine: AsyncEngine) -> None:
-    """Have an order that keeps its money looked at. Of our own refunds, the order knows already."""
+async def _deliver_money(event: MoneyEvent, client: Client, engine: AsyncEngine) -> None:
+    """Have the payment looked at, unless the ledger has just what the event tells: most are echoes of our refunds."""
     async with autocommit(engine).connect() as connection:
-        order = await order_queries.find_by_id(connection, event.order_id)
-    if order is None or not (order.status.is_live or order.status.is_kept):
-        return
-    if order.status.is_live:
-        # Its checkout is about to decide it, and could fulfil what has just been given back: look once it has.
-        raise Problem(503, "too-early", "The order is being settled: send it again", headers={"Retry-After": "5"})
+        if await _is_known(connection, event):
+            return
     await start_settlement(
         client,
-        SettlementInput.of(order),
-        because="Money was given back at the payment service",
+        SettlementInput(payment_intent_id=event.payment_intent_id),
+        because=f"{event.type} of payment {event.payment_intent_id}",
         event_id=event.event_id,
     )
-    logger.info("Settlement of order %s started by event %s", order.order_id, event.event_id)
+    logger.info("Settlement of payment %s started by event %s", event.payment_intent_id, event.event_id)
+
+
+async def _is_known(connection: AsyncConnection, event: MoneyEvent) -> bool:
+    told, status = event.object, event.object.get("status")
+    object_id = str(told.get("id"))
+    if event.type == _CHARGE_EVENT:
+        amount = told.get("amount_refunded")
+        return isinstance(amount, int) and await ledger.knows_refunded(connection, event.payment_intent_id, amount)
+    if event.type.startswith(_DISPUTE_EVENTS):
+        return isinstance(status, str) and await ledger.knows_dispute(connection, object_id, status)
+    state = {"requires_action": "pending", "canceled": "cancelled"}.get(str(status), str(status))
+    return await ledger.knows_refund(connection, object_id, state, status == "requires_action")
 
 
 @around(Step.START_SETTLEMENT)
 async def start_settlement(client: Client, settlement: SettlementInput, *, because: str, event_id: str | None) -> None:
     """A settlement that runs already hears of the event (or, without one, that the customer gives up), else one
     begins."""
-    subject = settlement.session_id or settlement.order_id or ""
+    subject = settlement.subject
     told = ("payment_event", event_id) if event_id is not None else ("cancel",)
     if not await tell(client, settlement_workflow_id(subject), *told, once=event_id or f"cancel:{subject}"):
         await Starter(client).settlement(StartSettlementInput(settlement, event_id, because))

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from checkout.ids import WHOLE_REFUND
+from checkout.money import Refund, RefundLine
 from checkout.orders import CartLine, Order, OrderStatus, Reason
 
 
@@ -66,16 +68,32 @@ class RefundInput:
 
 
 @dataclass(frozen=True)
+class ProcessInput:
+    """A payment has been ordered and takes days. None: the provider does not name it."""
+
+    order_id: str
+    payment_intent_id: str | None
+
+
+@dataclass(frozen=True)
 class FindOrderInput:
     order_id: str
 
 
 @dataclass(frozen=True)
 class SettlementInput:
-    """What to settle: a session at the provider, an order of ours, or both."""
+    """What to settle: a session at the provider, an order of ours, or both; or a payment whose sale is over."""
 
     session_id: str | None = None
     order_id: str | None = None
+    payment_intent_id: str | None = None
+
+    @property
+    def subject(self) -> str:
+        """What names the workflow."""
+        subject = self.payment_intent_id or self.session_id or self.order_id
+        assert subject is not None, "a settlement is of a payment, a session or an order"
+        return subject
 
     @classmethod
     def of(cls, order: Order) -> "SettlementInput":
@@ -84,10 +102,27 @@ class SettlementInput:
 
 @dataclass(frozen=True)
 class RefundOrderInput:
-    """An operator gives the money of a fulfilled or dispatched order back."""
+    """An operator gives money of a fulfilled or dispatched order back: `amount` minor units, or what the `lines` cost,
+    or, with neither, all that is left. `key` stands for this one wish.
+
+    `restock`: whether the goods of the lines (of a whole refund: all that have not come back) return to stock; None:
+    they do. A refund by amount moves no goods. `reason` is the operator's own words.
+    """
 
     order_id: str
-    reason: Reason = Reason.OPERATOR
+    key: str = WHOLE_REFUND
+    amount: int | None = None
+    lines: list[RefundLine] | None = None
+    restock: bool | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class GiveUpInput:
+    """A refund that the provider refuses, and what it said."""
+
+    refund: Refund
+    why: str
 
 
 @dataclass(frozen=True)
@@ -142,3 +177,4 @@ class SweepResult:
     live_orders: int
     settlements_started: int
     dispatched: int
+    payments_looked_at: int = 0

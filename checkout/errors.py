@@ -18,6 +18,8 @@
     ├── WritesRefused            PostgreSQL answers, and can store nothing: read-only, or its disk is full
     ├── OrderNotFound
     ├── NotRefundable            an order whose payment cannot be given back
+    │   ├── RefundExceedsPayment     more than is left of the payment
+    │   └── RefundLinesExceedOrder   more goods than were bought and not refunded yet
     ├── CannotFulfil             a paid order whose goods are not there to be handed over
     ├── PayloadKeyMissing        a payload of Temporal's that is encrypted with a key we do not have
     └── StackError               `checkout up` cannot go on; its kinds are `stack.errors`
@@ -135,9 +137,21 @@ class KeyReused(CheckoutError):
 
 
 class NotRefundable(CheckoutError):
-    """There is no payment to give back: the order was not paid, or its money has been given back."""
+    """There is no payment to give back: the order was not paid, its money has been given back, or it is disputed."""
 
     code = "not-refundable"
+
+
+class RefundExceedsPayment(NotRefundable):
+    """What was given back and what is on its way count. How much is left, the message tells."""
+
+    code = "refund-exceeds-payment"
+
+
+class RefundLinesExceedOrder(NotRefundable):
+    """Of which line too many are named, the message tells."""
+
+    code = "refund-lines-exceed-order"
 
 
 class PayloadKeyMissing(CheckoutError):

@@ -61,8 +61,18 @@ def keepers_of(checkout_key: str, order_id: str, session_id: str | None) -> list
     return [checkout_key, *(settlement_workflow_id(subject) for subject in subjects)]
 
 
-def refund_workflow_id(order_id: str) -> str:
-    return f"refund/{order_id}"
+# Keys of refunds that nobody named: no key of a caller's holds a `/`.
+WHOLE_REFUND = "/whole"
+OWED_REFUND = "/owed"
+
+
+def new_refund_id() -> str:
+    return f"rfd_{secrets.token_hex(16)}"
+
+
+def refund_workflow_id(order_id: str, key: str = WHOLE_REFUND) -> str:
+    """One a wish: `key` is the caller's, or `WHOLE_REFUND`."""
+    return f"refund/{order_id}" if key == WHOLE_REFUND else f"refund/{order_id}/{key}"
 
 
 def session_idempotency_key(order_id: str, number: int = 1) -> str:
@@ -71,10 +81,10 @@ def session_idempotency_key(order_id: str, number: int = 1) -> str:
     return f"checkout-session/{order_id}{_numbered(number)}"
 
 
-def refund_idempotency_key(payment_intent_id: str, number: int = 1) -> str:
-    """One provider key a payment: it is given back once, whoever asks and however often. The next number is for when
-    the refund under the one before failed or was refused."""
-    return f"refund/{payment_intent_id}{_numbered(number)}"
+def refund_idempotency_key(refund_id: str, number: int = 1) -> str:
+    """One provider key a refund: it is made once, whoever asks and however often. The next number is for when the
+    provider repeats a stored error for the one before, and has no such refund."""
+    return f"refund/{refund_id}{_numbered(number)}"
 
 
 def _numbered(number: int) -> str:

@@ -11,10 +11,11 @@ from checkout.payments import PaymentSession
 
 
 class OrderStatus(StrEnum):
-    """`pending → awaiting_payment → fulfilled → dispatched`, or one of the three other ends."""
+    """`pending → awaiting_payment → (payment_processing →) fulfilled → dispatched`, or one of the three other ends."""
 
     PENDING = "pending"
     AWAITING_PAYMENT = "awaiting_payment"
+    PAYMENT_PROCESSING = "payment_processing"
     FULFILLED = "fulfilled"
     DISPATCHED = "dispatched"
     REJECTED = "rejected"
@@ -24,12 +25,15 @@ class OrderStatus(StrEnum):
     @property
     def is_live(self) -> bool:
         """Still undecided: it holds stock and may yet be paid."""
-        return self in (OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT)
+        return self in LIVE
 
     @property
     def is_kept(self) -> bool:
         """Paid, and the money is ours to keep: its stock is consumed."""
         return self in (OrderStatus.FULFILLED, OrderStatus.DISPATCHED)
+
+
+LIVE = (OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT, OrderStatus.PAYMENT_PROCESSING)
 
 
 class Reason(StrEnum):
@@ -44,6 +48,7 @@ class Reason(StrEnum):
     LATE_PAYMENT = "late_payment"
     PAYMENT_MISMATCH = "payment_mismatch"
     CANNOT_FULFIL = "cannot_fulfil"
+    PAYMENT_FAILED = "payment_failed"
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,12 @@ class Order:
     session: PaymentSession | None = None
     dispatch_due_at: datetime | None = None
     payment_intent_id: str | None = None
+    processing_until: datetime | None = None
+
+    @property
+    def deadline(self) -> datetime:
+        """When it ends without money: the time to pay, or, once a payment is under way, the time it may take."""
+        return self.processing_until or self.expires_at
 
     def owns(self, session_id: str) -> bool:
         """Whether it is the session that the order recorded as its own."""

@@ -26,7 +26,8 @@ class SessionState:
     """The provider's word on a session, the only authority on whether money moved.
 
     A paid session whose provider names no payment intent can be fulfilled, but not given back by us. A free one
-    (`no_payment_required`: complete, not paid, nothing charged) can be no session of ours as we opened it.
+    (`no_payment_required`: complete, not paid, nothing charged) can be no session of ours as we opened it. One that is
+    complete and not paid waits for a payment that takes days, until `has_failed`.
     """
 
     session_id: str
@@ -37,3 +38,4 @@ class SessionState:
     order_id: str | None = None
     payment_intent_id: str | None = None
     is_free: bool = False
+    has_failed: bool = False

@@ -19,6 +19,13 @@ class Fulfil:
 
 
 @dataclass(frozen=True)
+class Process:
+    """The customer has ordered a payment that takes days: keep the stock for it, and do not let anybody give up."""
+
+    payment_intent_id: str | None
+
+
+@dataclass(frozen=True)
 class Release:
     """Nobody can pay any more: end the order and return its stock."""
 
@@ -50,7 +57,7 @@ class Nothing:
     """It is as it should be."""
 
 
-Decision = Fulfil | Release | Refund | Close | Wait | Nothing
+Decision = Fulfil | Process | Release | Refund | Close | Wait | Nothing
 
 
 def decide(order: Order | None, session: SessionState | None, closing: Reason | None = None) -> Decision:
@@ -76,11 +83,20 @@ def decide(order: Order | None, session: SessionState | None, closing: Reason | 
             # Closed at the provider before our deadline: the customer left through its page.
             return Release(closing or Reason.CUSTOMER)
         case SessionStatus.COMPLETE:
-            # Complete but unpaid cannot be paid by anyone any more; money that comes all the same is given back.
-            return Release(closing) if closing else Wait()
+            return _under_way(order, session, closing)
         case SessionStatus.OPEN:
             # A declined card is not an end: the session stays open, and another card may do.
             return Close(session.session_id) if closing else Wait()
+
+
+def _under_way(order: Order, session: SessionState, closing: Reason | None) -> Decision:
+    """The money is on its way, for days perhaps, and nobody can call it back. It comes to nothing when the bank says
+    so, or when it has had all the time it may take; money that comes all the same is given back."""
+    if session.has_failed:
+        return Release(Reason.PAYMENT_FAILED)
+    if order.status is not OrderStatus.PAYMENT_PROCESSING or closing not in (None, Reason.TIMEOUT):
+        return Process(session.payment_intent_id)
+    return Release(closing) if closing else Wait()
 
 
 def _paid(order: Order, session: SessionState) -> Decision:

@@ -20,7 +20,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import stock_audit
-from db.invariants import AT_REST, LIVE, MAX_VIOLATIONS, OF_ORDERS, QUIET, SCOPE, STANDING, STOCK, Check
+from db.invariants import AT_REST, LIVE, MAX_VIOLATIONS, OF_ORDERS, SCOPE, STANDING, STOCK, Check
+from db.money_invariants import QUIET
 
 PIECE = 5_000  # orders or sessions
 PATROL = 1_000  # old orders that are read again with each recent audit

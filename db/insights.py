@@ -8,11 +8,12 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-# Four statements, for each has an index (`orders_live`, `orders_to_dispatch`, `orders_owing`).
+# Each has an index that holds only what stands open. Money that is owed is on top.
 _STUCK = text("""
     WITH stuck AS (
         (SELECT id, status, amount_total, currency, created_at, expires_at AS since, 'unsettled' AS why
-           FROM shop.orders WHERE status = 'awaiting_payment' AND expires_at < :late
+           FROM shop.orders WHERE status IN ('awaiting_payment', 'payment_processing')
+            AND coalesce(processing_until, expires_at) < :late
           ORDER BY created_at LIMIT :limit)
         UNION ALL
         (SELECT id, status, amount_total, currency, created_at, created_at, 'no_session'
@@ -20,14 +21,35 @@ _STUCK = text("""
           ORDER BY created_at LIMIT :limit)
         UNION ALL
         (SELECT id, status, amount_total, currency, created_at, dispatch_due_at, 'undispatched'
-           FROM shop.orders WHERE status = 'fulfilled' AND dispatch_due_at < :late
+           FROM shop.orders WHERE status = 'fulfilled' AND NOT on_hold AND dispatch_due_at < :late
           ORDER BY dispatch_due_at LIMIT :limit)
         UNION ALL
-        (SELECT id, status, amount_total, currency, created_at, updated_at, 'owing'
-           FROM shop.orders WHERE status = 'cancelled' AND payment_intent_id IS NOT NULL AND updated_at < :late
-          ORDER BY updated_at LIMIT :limit)
+        (SELECT o.id, o.status, o.amount_total, o.currency, o.created_at, r.at,
+                CASE WHEN r.attempt > 1 THEN 'refund_failed' WHEN r.requires_action THEN 'refund_waits' ELSE 'owing' END
+           FROM shop.refunds r JOIN shop.orders o ON o.id = r.order_id
+          WHERE r.state = 'pending' AND (r.provider_refund_id IS NULL OR r.attempt > 1 OR r.requires_action)
+            AND r.at < :late
+          ORDER BY r.at LIMIT :limit)
+        UNION ALL
+        -- Failed, and its next attempt has to wait for its turn.
+        (SELECT o.id, o.status, o.amount_total, o.currency, o.created_at, p.look_at, 'refund_failed'
+           FROM shop.payments p JOIN shop.orders o ON o.id = p.order_id
+          WHERE p.look_at IS NOT NULL AND EXISTS (
+                SELECT 1 FROM shop.refunds r
+                 WHERE r.payment_intent_id = p.payment_intent_id AND r.request_key IS NOT NULL
+                   AND r.state IN ('failed', 'cancelled') AND r.provider_refund_id IS NOT NULL
+                   AND NOT EXISTS (SELECT 1 FROM shop.refunds again
+                                    WHERE again.payment_intent_id = r.payment_intent_id
+                                      AND again.request_key = r.request_key AND again.attempt > r.attempt))
+          ORDER BY p.look_at LIMIT :limit)
+        UNION ALL
+        (SELECT o.id, o.status, o.amount_total, o.currency, o.created_at, d.at, 'disputed'
+           FROM shop.disputes d JOIN shop.orders o ON o.id = d.order_id
+          WHERE d.state NOT IN ('won', 'lost', 'warning_closed', 'prevented')
+          ORDER BY d.evidence_due_by LIMIT :limit)
     )
-    SELECT *, clock_timestamp() - since AS age FROM stuck ORDER BY since LIMIT :limit
+    SELECT *, clock_timestamp() - since AS age FROM stuck
+     ORDER BY array_position('{refund_failed,owing,disputed}'::text[], why), since LIMIT :limit
 """)
 _OUTCOMES = text("""
     SELECT date_bin(CAST(:step AS interval), created_at, CAST(:until AS timestamptz)) AS bucket, status,
@@ -59,7 +81,7 @@ _TIME_TO_PAY = text("""
 _FIGURES = text("""
     SELECT count(*) AS orders,
            count(*) FILTER (WHERE status IN ('fulfilled', 'dispatched')) AS kept,
-           count(*) FILTER (WHERE status IN ('pending', 'awaiting_payment')) AS live,
+           count(*) FILTER (WHERE status IN ('pending', 'awaiting_payment', 'payment_processing')) AS live,
            count(*) FILTER (WHERE status = 'refunded') AS refunded
       FROM shop.orders WHERE created_at >= :since
 """)
@@ -77,7 +99,8 @@ _INSIDE = text("""
 
 @dataclass(frozen=True)
 class StuckOrder:
-    """`why` is unsettled, no_session, undispatched or owing; `since` when it should have moved on."""
+    """`since` is when it should have moved on. `why`: unsettled, no_session, undispatched; of its money: owing (the
+    provider has not taken a refund yet), refund_failed (made again), refund_waits (for the customer), disputed."""
 
     id: str
     status: str

@@ -13,7 +13,8 @@ from checkout.orders import Order, OrderStatus, Reason
 from checkout.payments import PaymentSession
 
 COLUMNS = """id, checkout_key, fingerprint, status, reason, missing_skus, amount_total, currency, created_at,
-    expires_at, payment_session_id, payment_url, simulator_url, dispatch_due_at, payment_intent_id"""
+    expires_at, payment_session_id, payment_url, simulator_url, dispatch_due_at, payment_intent_id,
+    processing_until"""
 
 _BY_KEY = text(f"SELECT {COLUMNS} FROM shop.orders WHERE checkout_key = :checkout_key")
 _BY_SESSION = text(f"SELECT {COLUMNS} FROM shop.orders WHERE payment_session_id = :session_id")
@@ -24,23 +25,19 @@ _LINES = text("""
 """)
 _LIVE = text("""
     SELECT id, checkout_key, payment_session_id FROM shop.orders
-     WHERE status IN ('pending', 'awaiting_payment') AND created_at < clock_timestamp() - CAST(:grace AS interval)
+     WHERE status IN ('pending', 'awaiting_payment', 'payment_processing')
+       AND created_at < clock_timestamp() - CAST(:grace AS interval)
      ORDER BY created_at LIMIT :limit
-""")
-_OWING = text("""
-    SELECT id, checkout_key, payment_session_id FROM shop.orders
-     WHERE status = 'cancelled' AND payment_intent_id IS NOT NULL
-       AND updated_at < clock_timestamp() - CAST(:grace AS interval)
-     ORDER BY updated_at LIMIT :limit
 """)
 # The 30 seconds: its workflow ends a moment after its order.
 _ENDED_KEYS = text("""
     SELECT checkout_key FROM shop.orders
-     WHERE checkout_key = ANY(CAST(:keys AS text[])) AND status NOT IN ('pending', 'awaiting_payment')
+     WHERE checkout_key = ANY(CAST(:keys AS text[]))
+       AND status NOT IN ('pending', 'awaiting_payment', 'payment_processing')
        AND updated_at < clock_timestamp() - interval '30 seconds'
 """)
 
-# All that can be live or owing, with room: looking at the oldest few only, a crowd of healthy orders would hide an
+# All that can be live, with room: looking at the oldest few only, a crowd of healthy orders would hide an
 # orphan behind them for as long as it lasts.
 MOST_UNSETTLED = 100_000
 
@@ -90,6 +87,7 @@ def order_of(row: Row[Any]) -> Order:
         session=session,
         dispatch_due_at=row.dispatch_due_at,
         payment_intent_id=row.payment_intent_id,
+        processing_until=row.processing_until,
     )
 
 
@@ -116,11 +114,6 @@ async def find_by_session(connection: AsyncConnection, session_id: str) -> Order
 async def live_orders(connection: AsyncConnection, grace: timedelta) -> list[UnsettledOrder]:
     """Orders not yet decided that are older than `grace`, oldest first."""
     return [UnsettledOrder(*row) for row in await connection.execute(_LIVE, {"grace": grace, "limit": MOST_UNSETTLED})]
-
-
-async def owing_orders(connection: AsyncConnection, grace: timedelta) -> list[UnsettledOrder]:
-    """Cancelled orders for which money came more than `grace` ago, and is not given back yet."""
-    return [UnsettledOrder(*row) for row in await connection.execute(_OWING, {"grace": grace, "limit": MOST_UNSETTLED})]
 
 
 async def ended_keys(connection: AsyncConnection, keys: Collection[str]) -> list[str]:

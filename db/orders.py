@@ -5,20 +5,21 @@ timeline) hang off the row it returns. Run twice, or in a race, the second finds
 caller gets the order as it is. That is what makes every activity safe to repeat.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from checkout.errors import (
-    CannotFulfil,
-)
+from checkout.errors import CannotFulfil
 from checkout.orders import Order, OrderStatus, Reason
 from checkout.payments import PaymentSession
 from db.inventory import lock_order_products
 from db.order_queries import COLUMNS, get_order, order_of
+
+FIRST_PROCESSING_LOOK = timedelta(minutes=10)
 
 _RECORD_SESSION = text(f"""
     WITH moved AS (
@@ -34,14 +35,38 @@ _RECORD_SESSION = text(f"""
     SELECT {COLUMNS} FROM moved
 """)
 
+_PROCESS = text(f"""
+    WITH moved AS (
+        UPDATE shop.orders
+           SET status = 'payment_processing', payment_intent_id = :payment_intent_id,
+               processing_until = clock_timestamp() + CAST(:processing_timeout AS interval),
+               event_count = event_count + 1
+         WHERE id = :order_id AND status = 'awaiting_payment'
+        RETURNING *
+    ), entered AS (
+        INSERT INTO shop.payments (payment_intent_id, order_id, amount, currency, state, look_at)
+        SELECT payment_intent_id, id, amount_total, currency, 'processing',
+               clock_timestamp() + CAST(:first_look AS interval)
+          FROM moved WHERE payment_intent_id IS NOT NULL
+        ON CONFLICT DO NOTHING
+    ), told AS (
+        INSERT INTO shop.order_events (order_id, seq, kind) SELECT id, event_count, status FROM moved
+    )
+    SELECT {COLUMNS} FROM moved
+""")
+
 _FULFIL = text(f"""
     WITH moved AS (
         UPDATE shop.orders
            SET status = 'fulfilled', fulfilled_at = clock_timestamp(),
                dispatch_due_at = clock_timestamp() + CAST(:dispatch_duration AS interval),
                payment_intent_id = :payment_intent_id, event_count = event_count + 2
-         WHERE id = :order_id AND status = 'awaiting_payment'
+         WHERE id = :order_id AND status IN ('awaiting_payment', 'payment_processing')
         RETURNING *
+    ), entered AS (
+        INSERT INTO shop.payments (payment_intent_id, order_id, amount, currency, state)
+        SELECT payment_intent_id, id, amount_total, currency, 'paid' FROM moved WHERE payment_intent_id IS NOT NULL
+        ON CONFLICT (payment_intent_id) DO UPDATE SET state = 'paid', look_at = clock_timestamp()
     ), consumed AS (
         UPDATE shop.reservations r SET state = 'consumed'
           FROM moved WHERE r.order_id = moved.id AND r.state = 'held'
@@ -66,12 +91,23 @@ _CLOSE = text(f"""
     ), released AS (
         UPDATE shop.reservations r SET state = 'released'
           FROM moved WHERE r.order_id = moved.id AND r.state IN ('held', 'consumed')
+           AND NOT EXISTS (SELECT 1 FROM shop.refunds f JOIN shop.refund_lines l ON l.refund_id = f.id
+                            WHERE f.order_id = r.order_id AND l.sku = r.sku AND NOT l.restocked
+                              AND (f.state IN ('pending', 'succeeded') OR f.provider_refund_id IS NOT NULL))
         RETURNING r.order_id, r.sku, r.quantity
+    ), left_over AS (
+        SELECT order_id, sku, quantity - coalesce(
+                   (SELECT sum(l.quantity) FROM shop.refunds f JOIN shop.refund_lines l ON l.refund_id = f.id
+                     WHERE f.order_id = released.order_id AND l.sku = released.sku AND l.restocked), 0) AS quantity
+          FROM released
     ), returned AS (
-        UPDATE shop.products p SET on_hand = p.on_hand + released.quantity FROM released WHERE p.sku = released.sku
+        UPDATE shop.products p SET on_hand = p.on_hand + left_over.quantity FROM left_over WHERE p.sku = left_over.sku
     ), recorded AS (
         INSERT INTO shop.stock_movements (sku, delta, cause, order_id)
-        SELECT sku, quantity, 'release', order_id FROM released
+        SELECT sku, quantity, 'release', order_id FROM left_over WHERE quantity > 0
+    ), failed AS (
+        UPDATE shop.payments p SET state = 'failed', look_at = NULL
+          FROM moved WHERE p.order_id = moved.id AND p.state = 'processing' AND moved.reason = 'payment_failed'
     ), told AS (
         INSERT INTO shop.order_events (order_id, seq, kind, data)
         SELECT id, event_count, status, jsonb_build_object('reason', reason) FROM moved
@@ -81,28 +117,33 @@ _CLOSE = text(f"""
 
 _ANY_DUE = text("""
     SELECT EXISTS (SELECT 1 FROM shop.orders
-                    WHERE status = 'fulfilled' AND dispatch_due_at <= clock_timestamp() - CAST(:overdue AS interval))
+                    WHERE status = 'fulfilled' AND NOT on_hold
+                      AND dispatch_due_at <= clock_timestamp() - CAST(:overdue AS interval))
 """)
 # A row that another worker dispatches or an operator refunds just now is left to them: it is looked at again.
 _DISPATCH_DUE = text("""
     WITH due AS (
         SELECT id FROM shop.orders
-         WHERE status = 'fulfilled' AND dispatch_due_at <= clock_timestamp() - CAST(:overdue AS interval)
+         WHERE status = 'fulfilled' AND NOT on_hold
+           AND dispatch_due_at <= clock_timestamp() - CAST(:overdue AS interval)
          ORDER BY dispatch_due_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
     ), moved AS (
         UPDATE shop.orders o SET status = 'dispatched', event_count = event_count + 1
-          FROM due WHERE o.id = due.id AND o.status = 'fulfilled'
+          FROM due WHERE o.id = due.id AND o.status = 'fulfilled' AND NOT o.on_hold
         RETURNING o.id, o.event_count
     ), told AS (
         INSERT INTO shop.order_events (order_id, seq, kind) SELECT id, event_count, 'dispatched' FROM moved
     )
     SELECT count(*) FROM moved
 """)
-
-
-_OWE = text("""
+_NAME_PAYMENT = text("""
     UPDATE shop.orders SET payment_intent_id = :payment_intent_id
-     WHERE id = :order_id AND status = 'cancelled' AND payment_intent_id IS NULL
+     WHERE id = :order_id AND status IN ('cancelled', 'rejected') AND payment_intent_id IS NULL
+""")
+_TELL = text("""
+    WITH moved AS (UPDATE shop.orders SET event_count = event_count + 1 WHERE id = :order_id RETURNING id, event_count)
+    INSERT INTO shop.order_events (order_id, seq, kind, data)
+    SELECT id, event_count, :kind, CAST(:data AS jsonb) FROM moved
 """)
 
 
@@ -118,10 +159,25 @@ async def record_session(connection: AsyncConnection, order_id: str, session: Pa
     )
 
 
+async def process_order(
+    connection: AsyncConnection, order_id: str, payment_intent_id: str | None, timeout: timedelta
+) -> Order:
+    """awaiting_payment → payment_processing: the stock stays held for as long as a payment takes that takes days, at
+    most `timeout`. Somebody looks at it now and then, should no event tell."""
+    return await _transition(
+        connection,
+        _PROCESS,
+        order_id,
+        payment_intent_id=payment_intent_id,
+        processing_timeout=timeout,
+        first_look=FIRST_PROCESSING_LOOK,
+    )
+
+
 async def fulfil_order(
     connection: AsyncConnection, order_id: str, payment_intent_id: str | None, dispatch_duration: timedelta
 ) -> Order:
-    """awaiting_payment → fulfilled, reservation held → consumed.
+    """awaiting_payment or payment_processing → fulfilled, reservation held → consumed, the payment in the ledger.
 
     Raises `CannotFulfil` for an order that lacks a reservation, naming both: no code makes one, so it is damage, and
     taking stock anew would hide it (docs/decisions/0021-a-missing-reservation-is-an-alarm.md).
@@ -148,7 +204,8 @@ async def close_order(
     closes: Sequence[OrderStatus],
     payment_intent_id: str | None = None,
 ) -> Order:
-    """Move an order in one of the states `closes` to an end, returning what it held or had consumed to stock."""
+    """Move an order in one of the states `closes` to an end, returning what it held or had consumed to stock: but for
+    what has come back already, and lines that were refunded without their goods."""
     await lock_order_products(connection, order_id)
     return await _transition(
         connection,
@@ -161,10 +218,14 @@ async def close_order(
     )
 
 
-async def owe(connection: AsyncConnection, order_id: str, payment_intent_id: str) -> None:
-    """Write down that money came for a cancelled order: until it is refunded, the sweep looks after it like a live one,
-    whatever becomes of the workflow that is giving it back."""
-    await connection.execute(_OWE, {"order_id": order_id, "payment_intent_id": payment_intent_id})
+async def name_payment(connection: AsyncConnection, order_id: str, payment_intent_id: str) -> None:
+    """Write down which payment came for an order that had ended."""
+    await connection.execute(_NAME_PAYMENT, {"order_id": order_id, "payment_intent_id": payment_intent_id})
+
+
+async def tell(connection: AsyncConnection, order_id: str, kind: str, data: Mapping[str, Any]) -> None:
+    """Write into the order's timeline what happened besides its own moves."""
+    await connection.execute(_TELL, {"order_id": order_id, "kind": kind, "data": json.dumps(data)})
 
 
 async def is_any_due(connection: AsyncConnection, overdue: timedelta = timedelta(0)) -> bool:

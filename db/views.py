@@ -12,7 +12,20 @@ from db.order_queries import fold_email
 _DETAIL = text("""
     SELECT o.id, o.checkout_key, o.status, o.reason, o.amount_total, o.currency, o.created_at, o.updated_at,
            o.expires_at, o.payment_session_id, o.payment_url, o.payment_intent_id, o.fulfilled_at, o.dispatch_due_at,
-           clock_timestamp() AS now,
+           o.processing_until, o.on_hold, clock_timestamp() AS now,
+           (SELECT amount FROM shop.payments p WHERE p.order_id = o.id AND p.state = 'paid') AS paid,
+           (SELECT coalesce(json_agg(json_build_object(
+                       'id', r.id, 'amount', r.amount, 'state', r.state, 'requires_action', r.requires_action,
+                       'reason', r.reason, 'requested_by', r.requested_by, 'attempt', r.attempt,
+                       'failure_reason', r.failure_reason, 'at', r.at, 'is_taken', r.provider_refund_id IS NOT NULL,
+                       'lines', (SELECT coalesce(json_agg(json_build_object('sku', rl.sku, 'quantity', rl.quantity,
+                                                                   'restocked', rl.restocked) ORDER BY rl.sku), '[]')
+                                   FROM shop.refund_lines rl WHERE rl.refund_id = r.id)) ORDER BY r.at, r.id), '[]')
+              FROM shop.refunds r WHERE r.order_id = o.id) AS refunds,
+           (SELECT coalesce(json_agg(json_build_object(
+                       'id', d.id, 'amount', d.amount, 'state', d.state, 'reason', d.reason,
+                       'evidence_due_by', d.evidence_due_by, 'at', d.at) ORDER BY d.at, d.id), '[]')
+              FROM shop.disputes d WHERE d.order_id = o.id) AS disputes,
            (SELECT json_agg(json_build_object('sku', l.sku, 'name', l.name, 'quantity', l.quantity,
                                               'unit_amount', l.unit_amount) ORDER BY l.sku)
               FROM shop.order_lines l WHERE l.order_id = o.id) AS lines,
@@ -28,8 +41,10 @@ _EVENTS_AFTER = text("""
     SELECT seq, kind, at, data FROM shop.order_events WHERE order_id = :order_id AND seq > :seq ORDER BY seq
 """)
 _OPEN_OF_CLIENT = text("""
-    SELECT checkout_key, client = :client AND status IN ('pending', 'awaiting_payment') FROM shop.orders
-     WHERE client = :client AND status IN ('pending', 'awaiting_payment') OR checkout_key = ANY(:begun)
+    SELECT checkout_key, client = :client AND status IN ('pending', 'awaiting_payment', 'payment_processing')
+      FROM shop.orders
+     WHERE client = :client AND status IN ('pending', 'awaiting_payment', 'payment_processing')
+        OR checkout_key = ANY(:begun)
 """)
 
 
@@ -49,7 +64,9 @@ class OrderRow:
 
 @dataclass(frozen=True)
 class OrderDetail(OrderRow):
-    """`lines` and `timeline` as JSON has them; `now` is the database's clock."""
+    """`lines`, `timeline`, `refunds` and `disputes` as JSON has them; `now` is the database's clock. `paid` is the
+    amount of the order's payment once it has come; `on_hold`: it is not dispatched, for its money is disputed or asked
+    back."""
 
     expires_at: datetime
     payment_session_id: str | None
@@ -57,9 +74,27 @@ class OrderDetail(OrderRow):
     payment_intent_id: str | None
     fulfilled_at: datetime | None
     dispatch_due_at: datetime | None
+    processing_until: datetime | None
+    on_hold: bool
     now: datetime
+    paid: int | None
+    refunds: list[dict[str, Any]]
+    disputes: list[dict[str, Any]]
     lines: list[dict[str, Any]]
     timeline: list[dict[str, Any]]
+
+    @property
+    def refunded(self) -> int:
+        """Given back, as the provider says."""
+        return self._sum("succeeded")
+
+    @property
+    def refund_pending(self) -> int:
+        """On its way, or asked for."""
+        return self._sum("pending")
+
+    def _sum(self, state: str) -> int:
+        return sum(refund["amount"] for refund in self.refunds if refund["state"] == state)
 
 
 @dataclass(frozen=True)

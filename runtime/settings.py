@@ -38,14 +38,18 @@ def _within(check: Callable[[str], str]) -> AfterValidator:
     return AfterValidator(lambda hidden: SecretStr(check(hidden.get_secret_value())))
 
 
-def _split(value: Any) -> Any:
-    """Several are valid while one is rotated out: `STRIPE_WEBHOOK_SECRET=new,old`."""
-    if not isinstance(value, str):
-        return value
-    found = tuple(part.strip() for part in value.split(",") if part.strip())
-    if not found:
-        raise ValueError("must hold at least one webhook signing secret")
-    return found
+def _split(what: str) -> BeforeValidator:
+    """Several of `what`, separated by commas."""
+
+    def split(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        found = tuple(part.strip() for part in value.split(",") if part.strip())
+        if not found:
+            raise ValueError(f"must hold at least one {what}")
+        return found
+
+    return BeforeValidator(split)
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -56,6 +60,7 @@ DatabaseUrl = Annotated[SecretStr, _within(checks.database_url)]
 ApiKey = Annotated[SecretStr, _within(checks.secret("pk_", "whsec_"))]
 SigningSecret = Annotated[SecretStr, _within(checks.secret("sk_", "rk_", "pk_"))]
 ProxyUrl = Annotated[SecretStr, _within(checks.proxy_url)]
+PaymentMethod = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,39}$")]
 Token = Annotated[SecretStr, _within(checks.secret())]
 
 
@@ -88,8 +93,13 @@ class Settings(BaseSettings):
     stripe_secret_key: ApiKey = Field(SecretStr(DEVELOPMENT_STRIPE_KEY), alias="STRIPE_SECRET_KEY")
     stripe_api_base_setting: HttpUrl | None = Field(None, alias="STRIPE_API_BASE")
     stripe_proxy: ProxyUrl | None = Field(None, alias="STRIPE_PROXY")
-    stripe_webhook_secrets: Annotated[tuple[SigningSecret, ...], NoDecode, BeforeValidator(_split)] = Field(
+    # Several are valid while one is rotated out: `STRIPE_WEBHOOK_SECRET=new,old`.
+    stripe_webhook_secrets: Annotated[tuple[SigningSecret, ...], NoDecode, _split("webhook signing secret")] = Field(
         (SecretStr(DEVELOPMENT_WEBHOOK_SECRET),), alias="STRIPE_WEBHOOK_SECRET"
+    )
+    # In Stripe's words (`card,us_bank_account`); none: those that the provider's dashboard has.
+    payment_methods: Annotated[tuple[PaymentMethod, ...], NoDecode, _split("payment method")] = Field(
+        (), alias="CHECKOUT_PAYMENT_METHODS"
     )
 
     api_host: Host = Field("127.0.0.1", alias="CHECKOUT_API_HOST")
@@ -118,6 +128,7 @@ class Settings(BaseSettings):
     ] = Field((), repr=False, alias="CHECKOUT_PAYLOAD_KEYS")
     payload_plaintext: str = Field("accept", pattern="^(accept|refuse)$", alias="CHECKOUT_PAYLOAD_PLAINTEXT")
     payment_timeout: float = Field(900.0, gt=0, le=79_200, alias="CHECKOUT_PAYMENT_TIMEOUT")
+    processing_timeout: float = Field(1_209_600.0, gt=0, le=7_776_000, alias="CHECKOUT_PROCESSING_TIMEOUT")
     session_wait: float = Field(10.0, ge=0, le=60, alias="CHECKOUT_SESSION_WAIT")
     dispatch_duration: float = Field(10.0, ge=0, le=86_400, alias="CHECKOUT_DISPATCH_DURATION")
     sweep_interval: float = Field(30.0, ge=1, le=3_600, alias="CHECKOUT_SWEEP_INTERVAL")

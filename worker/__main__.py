@@ -66,7 +66,12 @@ async def _run(settings: Settings) -> None:
         if client is None:
             return
         dependencies = Dependencies(
-            engine, StripeProvider(settings), client, settings.dispatch_duration, settings.sweep_grace
+            engine,
+            StripeProvider(settings),
+            client,
+            settings.dispatch_duration,
+            settings.sweep_grace,
+            settings.processing_timeout,
         )
         version = settings.build_id and WorkerDeploymentVersion(settings.deployment_name, settings.build_id)
         async with create_worker(dependencies, version=version or None), PollerWatch(client) as pollers:

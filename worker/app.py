@@ -19,7 +19,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from checkout.ids import TASK_QUEUE
 from worker import policies
-from worker.activities.orders import OrderActivities
+from worker.activities.money import MoneyActivities
+from worker.activities.orders import PROCESSING_TIMEOUT, OrderActivities
 from worker.activities.payments import PaymentActivities
 from worker.activities.settlements import SettlementActivities
 from worker.activities.sweep import SweepActivities
@@ -46,7 +47,7 @@ def sandbox() -> WorkflowRunner:
     """
     # Values and what activities are made of. Our workflow modules, the rule of settling and every helper are not among
     # them: a module that is passed through is the host's, and nothing in it is guarded.
-    values = ("checkout.orders", "checkout.payments", "checkout.contracts", "checkout.errors", "checkout.ids")
+    values = tuple(f"checkout.{name}" for name in ("orders", "payments", "money", "contracts", "errors", "ids"))
     work = ("worker.policies", "worker.activities", "worker.payments", "runtime", "db")
     theirs = ("pydantic", "pydantic_core", "sqlalchemy", "asyncpg", "stripe", "httpx")
     return SandboxedWorkflowRunner(
@@ -63,23 +64,31 @@ class Dependencies:
     client: Client
     dispatch_duration: float
     sweep_grace: float = 15.0
+    processing_timeout: float = PROCESSING_TIMEOUT
 
     def activities(self, task_queue: str = TASK_QUEUE) -> list[Callable[..., Any]]:
-        orders = OrderActivities(self.engine, dispatch_duration=self.dispatch_duration)
+        orders = OrderActivities(
+            self.engine, dispatch_duration=self.dispatch_duration, processing_timeout=self.processing_timeout
+        )
         payments = PaymentActivities(self.engine, self.provider)
+        money = MoneyActivities(self.engine, self.provider)
         starter = Starter(self.client, task_queue)
         settlements = SettlementActivities(starter)
         sweep = SweepActivities(self.engine, self.client, starter, grace=self.sweep_grace)
         return [
             orders.open_order,
             orders.find_order,
+            orders.process_order,
             orders.fulfil_order,
             orders.release_order,
             payments.create_payment_session,
             payments.retrieve_session,
             payments.expire_session,
-            payments.refund_payment,
-            payments.notice_refund,
+            money.refund_payment,
+            money.request_refund,
+            money.make_refund,
+            money.give_up_refund,
+            money.follow_money,
             settlements.start_settlement,
             sweep.sweep_orders,
         ]

@@ -16,13 +16,17 @@ from temporalio.common import RetryPolicy
 from checkout.errors import (
     BeyondPaymentLimits,
     CannotFulfil,
+    KeyReused,
     MixedCurrencies,
+    NotRefundable,
     OrderNotFound,
     PaymentRefused,
     PaymentStuck,
     PaymentUnknown,
     PriceChanged,
     ProductNotFound,
+    RefundExceedsPayment,
+    RefundLinesExceedOrder,
     UnstorableData,
 )
 
@@ -47,6 +51,10 @@ FINAL_ERRORS = [
     UnstorableData.__name__,
     OrderNotFound.__name__,
     CannotFulfil.__name__,
+    KeyReused.__name__,
+    NotRefundable.__name__,
+    RefundExceedsPayment.__name__,
+    RefundLinesExceedOrder.__name__,
 ]
 
 
@@ -86,6 +94,9 @@ TEMPORAL = StepPolicy(timedelta(seconds=4), timedelta(seconds=10), _for_ever(max
 REFUSED_PAUSE = timedelta(seconds=30)
 # A refund that is refused is tried again for as long as it takes, ever more rarely.
 LONGEST_REFUSED_PAUSE = timedelta(hours=1)
+
+# An order that is about to take note of a payment is waited for, in steps of this.
+EARLY_PAUSE = timedelta(seconds=10)
 
 # How long steps that are under way may take to end when the worker stops. Above the attempt of each but one: a worker
 # that opens a session for longer leaves that to the next attempt, as one that dies does.

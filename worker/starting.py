@@ -4,7 +4,7 @@
 | --- | --- | --- |
 | checkout | the idempotency key | joins the one that runs; refused after it has ended, unless asked for `again` |
 | settlement | `settle:<session id>`, or the order's id where there is no session | has the one that runs look again |
-| refund | `refund/<order id>` | joins the one that runs |
+| refund | `refund/<order id>`, with the caller's key if there is one | joins the one that runs |
 | sweep | `sweep/run`, by its schedule | is skipped while one runs |
 """
 
@@ -20,6 +20,7 @@ from temporalio.common import (
 
 from checkout.contracts import CheckoutInput, CheckoutResult, RefundOrderInput, StartSettlementInput
 from checkout.ids import SWEEP_WORKFLOW_ID, TASK_QUEUE, refund_workflow_id, settlement_workflow_id
+from checkout.money import Refund
 from checkout.orders import OrderStatus
 from runtime.search_attributes import CHECKOUT_STATUS, ORDER_ID
 from worker.policies import SWEEP_LIMIT, WORKFLOW_TASK_TIMEOUT
@@ -32,7 +33,7 @@ START_TIMEOUT = timedelta(seconds=3)
 FINGERPRINT = "fingerprint"  # of the cart, in a checkout's memo: it tells before any worker has looked
 
 CheckoutHandle = WorkflowHandle[CheckoutWorkflow, CheckoutResult]
-RefundHandle = WorkflowHandle[RefundWorkflow, CheckoutResult]
+RefundHandle = WorkflowHandle[RefundWorkflow, Refund]
 
 
 class Starter:
@@ -64,8 +65,7 @@ class Starter:
 
     async def settlement(self, request: StartSettlementInput) -> None:
         """Signal-with-start: a settlement that runs already hears of the event, else one begins."""
-        subject = request.settlement.session_id or request.settlement.order_id
-        assert subject is not None, "a settlement is of a session or of an order"
+        subject = request.settlement.subject
         await self._client.start_workflow(
             SettlementWorkflow.run,
             request.settlement,
@@ -83,7 +83,7 @@ class Starter:
         return await self._client.start_workflow(
             RefundWorkflow.run,
             refund,
-            id=refund_workflow_id(refund.order_id),
+            id=refund_workflow_id(refund.order_id, refund.key),
             task_queue=self._task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,

@@ -77,8 +77,9 @@ async def retry_until_done(
         except StepFailed as error:
             if error.kind == unless:
                 raise
-            is_session = isinstance(argument, str)
-            about = {"session_id": argument} if is_session else {"order_id": getattr(argument, "order_id", None)}
+            about = {"order_id": getattr(argument, "order_id", None)}
+            if isinstance(argument, str):
+                about = {"payment_intent_id" if argument.startswith("pi_") else "session_id": argument}
             workflow.logger.error("%s: needs attention: %s", summary, error, extra=about)
         await workflow.sleep(pause, summary="Refused; waiting for somebody to mend it")
         pause = min(pause * 2, LONGEST_REFUSED_PAUSE)

@@ -64,6 +64,13 @@ class Simulator:
         finally:
             await connection.close()
 
+    async def execute(self, statement: str) -> None:
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
     async def refunds(self, payment_intent_id: str) -> list[int]:
         """The amounts given back, oldest first."""
         listed = await self.get(f"/v1/refunds?limit=100&payment_intent={payment_intent_id}")

@@ -97,7 +97,7 @@ async def test_without_the_mocks_ledger_the_money_is_reported_as_not_looked_at(e
     await open_order(engine, "live")
     findings = await verdict(engine)
     assert tripped(findings) == {}
-    assert {number: findings[number].checked for number in (1, 2, 5)} == {1: 0, 2: 0, 5: 0}
+    assert {number: findings[number].checked for number in (1, 2, 5)} == {1: 0, 2: 1, 5: 0}
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,13 @@ from temporalio.client import Client
 from api.audit import Auditor, AuditOut, AuditProgress
 from api.problems import Problem
 from checkout.ids import TASK_QUEUE
-from db import audit, orders
+from checkout.money import MoneyState, PaymentState
+from checkout.orders import Reason
+from db import audit, ledger
 from db.engine import create_engine
 from tests.support.databases import DatabaseServer
 from tests.support.stacks import running_stack
-from tests.support.unhealthy_shop import KEYS, PLANTED, WHOLE_ONLY, make_healthy_shop, money, run, run_noted
+from tests.support.unhealthy_shop import KEYS, PLANTED, TOTAL, WHOLE_ONLY, make_healthy_shop, money, run, run_noted
 
 NO_GRACE = timedelta(0)
 # With all triggers off, or in the payment service's own tables.
@@ -189,7 +191,8 @@ async def test_an_order_is_due_until_it_has_ended_been_left_alone_and_has_nothin
     await auditor.recent(hour)
     assert await due(shop) == set(KEYS)
     async with shop.begin() as connection:
-        await orders.owe(connection, await order_id(shop, "gone"), "pi_late")
+        payment = PaymentState("pi_late", MoneyState.PAID, TOTAL, "usd")
+        await ledger.owe(connection, payment, await order_id(shop, "gone"), Reason.LATE_PAYMENT)
     await auditor.recent(NO_GRACE)
     assert await due(shop) == {"live", "gone"}
 

@@ -12,9 +12,11 @@ from temporalio.testing import ActivityEnvironment
 from checkout.contracts import RefundInput
 from checkout.errors import PaymentRefused
 from checkout.orders import CartLine, OrderStatus, Reason
+from checkout.payments import SessionState, SessionStatus
 from tests.support.orders import awaiting, events, fulfil, on_hand, open_order, violations
 from tests.support.provider import FakeProvider, always
 from worker import policies
+from worker.activities.money import MoneyActivities
 from worker.activities.payments import IDEMPOTENCY_KEY_LIFETIME, PaymentActivities
 
 
@@ -41,9 +43,13 @@ async def test_a_refusal_is_believed_only_when_no_session_is_found(engine: Async
 async def test_a_refund_told_again_returns_the_stock_of_a_fulfilled_order_once(engine: AsyncEngine) -> None:
     order = await awaiting(engine, "k", CartLine("limited-print", 4))
     await fulfil(engine, order)
-    payments = PaymentActivities(engine, FakeProvider())
+    intent, provider = f"pi_{order.order_id}", FakeProvider()
+    provider.sessions["cs_k"] = SessionState(
+        "cs_k", SessionStatus.COMPLETE, True, order.amount_total, order.currency, order.order_id, intent
+    )
+    money = MoneyActivities(engine, provider)
     for _ in range(2):
-        ended = await payments.refund_payment(RefundInput(f"pi_{order.order_id}", Reason.OPERATOR, order.order_id))
+        ended = await money.refund_payment(RefundInput(intent, Reason.OPERATOR, order.order_id))
         assert ended is not None
         assert ended.status is OrderStatus.REFUNDED
     assert await on_hand(engine, "limited-print") == 10

@@ -83,20 +83,28 @@ async def test_an_event_told_again_for_a_fulfilled_order_starts_nothing(rig: Rig
 
 async def test_money_given_back_in_the_providers_dashboard_ends_the_order_as_refunded(rig: Rig) -> None:
     key, order_id, session_id = await rig.bought()
-    assert (await rig.tell_refund(order_id, once=True)).status_code == 503, (
-        "its checkout may be about to fulfil: not yet"
-    )
     rig.provider.pay(session_id)
     await rig.tell(session_id, key)
     await rig.temporal.get_workflow_handle(key).result()
-    rig.provider.refunded.append(f"pi_{session_id}")
-    assert (await rig.tell_refund(order_id)).status_code == 200
+    intent = f"pi_{session_id}"
+    rig.provider.refund_elsewhere(intent)
+    assert (await rig.tell_refund(intent)).status_code == 200
     order = await rig.until(order_id, OrderStatus.REFUNDED)
     assert order.reason is Reason.OPERATOR
-    settlement = rig.temporal.get_workflow_handle(settlement_workflow_id(session_id))
+    settlement = rig.temporal.get_workflow_handle(settlement_workflow_id(intent))
     first = (await settlement.describe()).run_id
-    assert (await rig.tell_refund(order_id)).status_code == 200
+    assert (await rig.tell_refund(intent)).status_code == 200
     assert (await settlement.describe()).run_id == first, "of a refund that is known, nothing is started"
+
+
+async def test_money_given_back_while_its_checkout_decides_is_noticed_once_it_has(rig: Rig) -> None:
+    key, order_id, session_id = await rig.bought()
+    rig.provider.pay(session_id)
+    intent = f"pi_{session_id}"
+    rig.provider.refund_elsewhere(intent)
+    assert (await rig.tell_refund(intent)).status_code == 200
+    await rig.tell(session_id, key)
+    await rig.until(order_id, OrderStatus.REFUNDED)
 
 
 async def test_the_providers_word_counts_not_the_event_that_tells_of_a_refund(rig: Rig) -> None:
@@ -104,8 +112,9 @@ async def test_the_providers_word_counts_not_the_event_that_tells_of_a_refund(ri
     rig.provider.pay(session_id)
     await rig.tell(session_id, key)
     await rig.temporal.get_workflow_handle(key).result()
-    assert (await rig.tell_refund(order_id)).status_code == 200
-    await rig.temporal.get_workflow_handle(settlement_workflow_id(session_id)).result()
+    intent = f"pi_{session_id}"
+    assert (await rig.tell_refund(intent)).status_code == 200
+    await rig.temporal.get_workflow_handle(settlement_workflow_id(intent)).result()
     assert (await rig.order(order_id)).status.is_kept
-    assert (await rig.tell_refund("ord_unknown")).status_code == 200
-    assert not await rig.is_known(settlement_workflow_id("ord_unknown"))
+    assert (await rig.tell_refund("pi_of_somebody_else")).status_code == 200
+    assert await rig.temporal.get_workflow_handle(settlement_workflow_id("pi_of_somebody_else")).result() is None

@@ -149,7 +149,7 @@ async def settlement_of_a_fulfilled_order(lab: Lab) -> str:
 
 async def refunded_at_the_provider(lab: Lab) -> str:
     _, _, session_id = await lab.paid()
-    lab.provider.refunded.append(f"pi_{session_id}")
+    lab.provider.refund_elsewhere(f"pi_{session_id}")
     return await _settlement(lab, session_id)
 
 

@@ -7,12 +7,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.contracts import OpenOrderInput
-from checkout.orders import CartLine, Order, OrderStatus, Reason
+from checkout.orders import LIVE, CartLine, Order, OrderStatus, Reason
 from checkout.payments import PaymentSession
 from db import opening, orders
 from db.audit import audit_ledgers
-
-LIVE = (OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT)
 
 
 def request(key: str, *lines: CartLine) -> OpenOrderInput:

@@ -8,9 +8,11 @@ import asyncio
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
-from checkout.errors import PaymentUnknown, PaymentUnreachable
+from checkout.errors import PaymentRefused, PaymentUnknown, PaymentUnreachable
+from checkout.money import MoneyState, PaymentState, ProviderDispute, ProviderRefund, Refund, RefundState
 from checkout.payments import PaymentSession, SessionState, SessionStatus
 from worker.payments.port import SessionRequest
 
@@ -22,7 +24,10 @@ class FakeProvider:
     sessions: dict[str, SessionState] = field(default_factory=dict)
     by_order: dict[str, str] = field(default_factory=dict)
     by_key: dict[tuple[str, int], str] = field(default_factory=dict)
-    refunded: list[str] = field(default_factory=list)
+    given_back: dict[str, list[ProviderRefund]] = field(default_factory=dict)
+    disputes: dict[str, dict[str, ProviderDispute]] = field(default_factory=dict)
+    refunds_are: RefundState = RefundState.SUCCEEDED
+    """What a refund is when it has just been made."""
     calls: list[str] = field(default_factory=list)
     fail: dict[str, Callable[[], None]] = field(default_factory=dict)
     lose_reply: dict[str, Callable[[], None]] = field(default_factory=dict)
@@ -71,15 +76,84 @@ class FakeProvider:
         self._end("expire")
         return self.sessions[session_id]
 
-    async def refund(self, payment_intent_id: str) -> None:
-        self._begin("refund")
-        if payment_intent_id not in self.refunded:
-            self.refunded.append(payment_intent_id)
-        self._end("refund")
+    async def payment(self, payment_intent_id: str) -> PaymentState:
+        self._begin("look at payment")
+        state = self._payer(payment_intent_id)
+        is_paid = MoneyState.PAID if state.paid else MoneyState.FAILED if state.has_failed else MoneyState.PROCESSING
+        return PaymentState(payment_intent_id, is_paid, state.amount_total, state.currency, state.order_id)
 
-    async def is_refunded(self, payment_intent_id: str) -> bool:
-        self._begin("look for refund")
-        return payment_intent_id in self.refunded
+    async def refunds_of(self, payment_intent_id: str) -> list[ProviderRefund]:
+        self._begin("list refunds")
+        return list(self.given_back.get(payment_intent_id, []))
+
+    async def disputes_of(self, payment_intent_id: str) -> list[ProviderDispute]:
+        return list(self.disputes.get(payment_intent_id, {}).values())
+
+    async def refund(self, refund: Refund) -> ProviderRefund:
+        self._begin("refund")
+        for made in self.given_back.get(refund.payment_intent_id, []):
+            if made.refund_id == refund.id:
+                return made
+        made = self._give_back(refund.payment_intent_id, refund.amount, refund.id)
+        self._end("refund")
+        return made
+
+    @property
+    def refunded(self) -> list[str]:
+        """The payments of which all has been given back, or is on its way."""
+        return [intent for intent in self.given_back if self.left(intent) == 0]
+
+    def left(self, payment_intent_id: str) -> int:
+        """What of a payment was not given back."""
+        refunds = self.given_back.get(payment_intent_id, [])
+        back = sum(refund.amount for refund in refunds if not refund.state.is_undone)
+        return self._payer(payment_intent_id).amount_total - back
+
+    def refund_elsewhere(self, payment_intent_id: str, amount: int | None = None) -> ProviderRefund:
+        """In the provider's dashboard, past the shop: `amount`, or all that is left."""
+        return self._give_back(payment_intent_id, amount or self.left(payment_intent_id), None)
+
+    def refund_becomes(self, provider_refund_id: str, state: RefundState, **changes: Any) -> None:
+        """What the banks make of a refund."""
+        for refunds in self.given_back.values():
+            for index, refund in enumerate(refunds):
+                if refund.provider_refund_id == provider_refund_id:
+                    refunds[index] = replace(refund, state=state, **{"requires_action": False, **changes})
+
+    def dispute(self, payment_intent_id: str, state: str = "needs_response", dispute_id: str = "dp_1") -> None:
+        """A bank opens a dispute over all of a payment, or goes on with it."""
+        due = datetime(2030, 1, 1, tzinfo=UTC)
+        word = ProviderDispute(dispute_id, self._payer(payment_intent_id).amount_total, state, "fraudulent", due)
+        self.disputes.setdefault(payment_intent_id, {})[dispute_id] = word
+
+    def order_debit(self, session_id: str) -> str:
+        """The customer orders a payment that takes days; answers its id."""
+        intent = f"pi_{session_id}"
+        self.sessions[session_id] = replace(
+            self._state(session_id), status=SessionStatus.COMPLETE, payment_intent_id=intent
+        )
+        return intent
+
+    def debit_fails(self, session_id: str) -> None:
+        self.sessions[session_id] = replace(self._state(session_id), has_failed=True)
+
+    def _give_back(self, payment_intent_id: str, amount: int, refund_id: str | None) -> ProviderRefund:
+        disputes = self.disputes.get(payment_intent_id, {}).values()
+        if any(dispute.state in ("needs_response", "under_review", "lost") for dispute in disputes):
+            raise PaymentRefused("charge_disputed")
+        if amount > self.left(payment_intent_id):
+            raise PaymentRefused("greater than unrefunded amount on charge")
+        made = ProviderRefund(
+            f"re_{next(self._numbers)}_{payment_intent_id[-9:]}", amount, self.refunds_are, refund_id=refund_id
+        )
+        self.given_back.setdefault(payment_intent_id, []).append(made)
+        return made
+
+    def _payer(self, payment_intent_id: str) -> SessionState:
+        for state in self.sessions.values():
+            if state.payment_intent_id == payment_intent_id:
+                return state
+        raise PaymentUnknown("no such payment")
 
     def pay(self, session_id: str, **changes: object) -> SessionState:
         """The customer pays an open session. `changes` make the payment differ from what was agreed."""

@@ -71,10 +71,14 @@ class Rig:
         subject = {"id": session_id, "object": "checkout.session", "client_reference_id": key}
         return await self._tell("checkout.session.completed", subject, once)
 
-    async def tell_refund(self, order_id: str, *, once: bool = False) -> httpx.Response:
-        """A signed webhook: money of the order was given back."""
-        charge = {"id": "ch_1", "refunded": True, "metadata": {"order_id": order_id}}
-        return await self._tell("charge.refunded", charge, once)
+    async def tell_refund(self, payment_intent_id: str, amount_refunded: int = 1000) -> httpx.Response:
+        """A signed webhook: so much of a payment was given back by now."""
+        charge = {"id": "ch_1", "payment_intent": payment_intent_id, "amount_refunded": amount_refunded}
+        return await self._tell("charge.refunded", charge, once=False)
+
+    async def tell_money(self, kind: str, payment_intent_id: str, **subject: Any) -> httpx.Response:
+        """A signed webhook of a refund or a dispute."""
+        return await self._tell(kind, {"id": "x_1", "payment_intent": payment_intent_id, **subject}, once=False)
 
     async def _tell(self, kind: str, subject: dict[str, Any], once: bool) -> httpx.Response:
         event = {"id": f"evt_{secrets.token_hex(8)}", "type": kind, "data": {"object": subject}}

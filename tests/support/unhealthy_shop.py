@@ -7,10 +7,11 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from checkout.contracts import OpenOrderInput
+from checkout.contracts import OpenOrderInput, RefundOrderInput
+from checkout.money import ProviderRefund, RefundState
 from checkout.orders import CartLine, Order, OrderStatus, Reason
 from checkout.payments import PaymentSession
-from db import opening, orders
+from db import ledger, opening, orders, refunds
 from payment_mock.migrate import migrate as migrate_payments
 
 KEYS = ("live", "sent", "gone", "back", "none")
@@ -18,21 +19,23 @@ KEYS = ("live", "sent", "gone", "back", "none")
 TOTAL = 24_000
 """Minor units; of all but the last."""
 
-NOTED = ("orders", "order_lines", "reservations", "stock_movements", "order_events")
+NOTED = ("orders", "order_lines", "reservations", "stock_movements", "order_events", "payments", "refunds", "disputes")
 _NOTING = text("""
     SELECT relname, tgname FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid
      WHERE relnamespace = 'shop'::regnamespace AND (tgname LIKE 'note\\_%' OR tgname LIKE 'sum\\_%')
 """)
 _SESSION = """
     INSERT INTO payments.sessions (id, status, payment_status, amount_total, currency, line_items, metadata,
-                                   success_url, created_at, expires_at, closed_at, charge)
+                                   success_url, created_at, expires_at, closed_at, charge,
+                                   payment_intent)
     VALUES (:id, :status, :payment_status, :amount, 'usd', '[]',
             jsonb_build_object('order_id', CAST(:order_id AS text)), '', now(), now(),
-            CASE WHEN :status = 'open' THEN NULL ELSE now() END, :charge)
+            CASE WHEN :status = 'open' THEN NULL ELSE now() END, :charge, :intent)
 """
 _LEDGER = """
     INSERT INTO payments.ledger (id, session_id, kind, amount, currency) VALUES (:id, :session, :kind, :amount, 'usd')
 """
+_REFUND = "INSERT INTO payments.refunds (id, session_id, amount) VALUES (:id, :session, :amount)"
 _EVENT = (
     "INSERT INTO payments.events (id, type, session_id, payload) VALUES (:event, 'checkout.session.x', :session, '')"
 )
@@ -58,7 +61,8 @@ async def mend_missing_reservations(engine: AsyncEngine, order_id: str) -> None:
 
 async def run_noted(engine: AsyncEngine, *statements: str) -> None:
     """Execute with every guard and foreign key off, but not the triggers that note what an audit has to look at."""
-    tables = [f"shop.{name}" for name in ("products", *NOTED)] + [f"payments.{name}" for name in ("sessions", "ledger")]
+    tables = [f"shop.{name}" for name in ("products", *NOTED)]
+    tables += [f"payments.{name}" for name in ("sessions", "ledger", "refunds", "disputes")]
     async with engine.begin() as connection:
         for table in tables:
             await connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER ALL"))
@@ -96,9 +100,11 @@ async def make_healthy_shop(engine: AsyncEngine) -> None:
         await orders.close_order(
             connection, gone.order_id, OrderStatus.CANCELLED, Reason.CUSTOMER, closes=[OrderStatus.AWAITING_PAYMENT]
         )
-        await orders.close_order(
-            connection, back.order_id, OrderStatus.REFUNDED, Reason.OPERATOR, closes=[OrderStatus.FULFILLED]
-        )
+    async with engine.begin() as connection:
+        given_back = await refunds.request_refund(connection, RefundOrderInput(back.order_id))
+    async with engine.begin() as connection:
+        made = ProviderRefund("refund_back", TOTAL, RefundState.SUCCEEDED, refund_id=given_back.id)
+        await ledger.record_made(connection, "pi_back", made)
     await _session(engine, live, "open")
     await _session(engine, sent, "complete", "charge")
     await _session(engine, gone, "expired")
@@ -116,9 +122,12 @@ async def _session(engine: AsyncEngine, order: Order, status: str, *money: str) 
         amount=order.amount_total,
         order_id=order.order_id,
         charge=f"ch_{key}" if money else None,
+        intent=f"pi_{key}",
     )
     for kind in money:
         await run(engine, _LEDGER, id=f"{kind}_{key}", session=f"cs_{key}", kind=kind, amount=order.amount_total)
+    if "refund" in money:
+        await run(engine, _REFUND, id=f"refund_{key}", session=f"cs_{key}", amount=order.amount_total)
     await run(engine, _EVENT, _DELIVERY, event=f"evt_{key}", session=f"cs_{key}")
 
 
@@ -171,6 +180,28 @@ def _ledger(key: str, change: str) -> str:
     return f"UPDATE payments.ledger SET {change} WHERE session_id = 'cs_{key}'"
 
 
+def _refunded(key: str, amount: int, state: str, provider_refund_id: str = "'re_planted'") -> str:
+    return (
+        "INSERT INTO shop.refunds (id, payment_intent_id, order_id, provider_refund_id, amount, state, requested_by,"
+        f" request_key) VALUES ('rfd_planted', 'pi_{key}', {_id(key)}, {provider_refund_id}, {amount}, '{state}',"
+        " 'operator', 'planted')"
+    )
+
+
+def _disputed(key: str, state: str) -> str:
+    return (
+        "INSERT INTO shop.disputes (id, payment_intent_id, order_id, amount, state, reason)"
+        f" VALUES ('du_planted', 'pi_{key}', {_id(key)}, 5, '{state}', 'fraudulent')"
+    )
+
+
+def _disputed_there(key: str, status: str) -> str:
+    return (
+        "INSERT INTO payments.disputes (id, session_id, amount, reason, status, created_at, due_by, has_evidence)"
+        f" VALUES ('du_planted', 'cs_{key}', 5, 'fraudulent', '{status}', now(), 0, false)"
+    )
+
+
 ALLOW_TWO_CHARGES = "DROP INDEX payments.one_charge_per_session"
 _LATE = "now() - interval '1 second'"
 _FULFILLED = f"status = 'fulfilled', fulfilled_at = now(), dispatch_due_at = {_LATE}"
@@ -188,6 +219,25 @@ PLANTED: list[tuple[int, str, list[str]]] = [
     (2, "another amount than agreed", [_ledger("sent", "amount = 1")]),
     (2, "another currency than agreed", [_ledger("sent", "currency = 'eur'")]),
     (2, "a refund of an order that was dispatched", [money("sent", "refund")]),
+    (
+        2,
+        "a payment that its order names, and no ledger has",
+        ["DELETE FROM shop.payments WHERE order_id = " + _id("sent")],
+    ),
+    (2, "a payment of another amount than its order's", ["UPDATE shop.payments SET amount = 1"]),
+    (2, "all of the money of a kept order given back", [_refunded("sent", TOTAL, "succeeded")]),
+    (2, "more given back than was paid", [_refunded("back", 5, "pending")]),
+    (2, "money of a refunded order that nobody gives back", ["UPDATE shop.refunds SET state = 'failed'"]),
+    (2, "an order that is held for nothing", [_order("sent", "on_hold = true")]),
+    (2, "a disputed order that is not held", [_disputed("sent", "needs_response")]),
+    (5, "a refund that only the shop knows", [_refunded("sent", 7, "succeeded")]),
+    (5, "a refund that only the payment service knows", ["DELETE FROM shop.refunds"]),
+    (5, "a refund of another amount than the payment service's", ["UPDATE shop.refunds SET amount = amount - 1"]),
+    (5, "a refund that succeeded for the shop alone", ["UPDATE payments.refunds SET status = 'failed'"]),
+    (5, "a dispute that only the shop knows", [_disputed("sent", "won")]),
+    (5, "a dispute that the shop has not heard of", [_disputed_there("sent", "lost")]),
+    (6, "a refund that the payment service was never asked for", [_refunded("sent", 7, "pending", "NULL")]),
+    (6, "a payment that nobody looks at", ["UPDATE shop.payments SET look_at = now() - interval '1 hour'"]),
     (2, "a charge that belongs to no order", [_at_provider("gone", "metadata = '{}'"), money("gone", amount=5)]),
     (3, "a dispatched order without reservation", [f"DELETE FROM shop.reservations WHERE order_id = {_id('sent')}"]),
     (
@@ -225,7 +275,16 @@ PLANTED: list[tuple[int, str, list[str]]] = [
     ),
     (6, "a live order whose time is up", [_order("live", f"expires_at = {_LATE}")]),
     (6, "an order that was never dispatched", [_order("sent", _FULFILLED), _untold("sent", "dispatched")]),
-    (6, "late money that was not given back", [_order("gone", "payment_intent_id = 'pi_gone'")]),
+    (
+        2,
+        "late money that nobody gives back",
+        [
+            _order("gone", "payment_intent_id = 'pi_gone'"),
+            "INSERT INTO shop.payments (payment_intent_id, order_id, amount, currency, state)"
+            f" VALUES ('pi_gone', {_id('gone')}, {TOTAL}, 'usd', 'paid')",
+            money("gone"),
+        ],
+    ),
     (6, "an event that was never taken", ["UPDATE payments.deliveries SET status = 'pending'"]),
     (7, "another session than was told", [_order("sent", "payment_session_id = 'cs_other'")]),
     (7, "another total than its lines add up to", ["UPDATE shop.order_lines SET unit_amount = 1"]),
@@ -246,6 +305,8 @@ PLANTED: list[tuple[int, str, list[str]]] = [
 """The invariant, what is wrong, and the statements that make it so."""
 
 WHOLE_ONLY = {
+    "a refund that succeeded for the shop alone",
+    "a dispute that the shop has not heard of",
     "a dispatched order that was not charged",
     "a refunded order whose money was kept",
     "another amount than agreed",

@@ -88,6 +88,8 @@ WRONG = {
     "CHECKOUT_TRUSTED_PROXIES": ["*", "proxy.example", "10.0.0.300", "10.0.0.0/64"],
     "CHECKOUT_ADMIN_TOKEN": ["two words", "schlüssel"],
     "CHECKOUT_PAYMENT_TIMEOUT": ["nan", "inf", "0", "-1", "15m"],
+    "CHECKOUT_PROCESSING_TIMEOUT": ["nan", "inf", "0", "-1", "14d"],
+    "CHECKOUT_PAYMENT_METHODS": [",", "Card", "card;link", "card,,x y"],
     "DATABASE_URL": [
         "mysql://u:p@h/d", "postgresql:u:p@h", "postgresql://u:p/w@h/d", "postgresql://u:p#w@h/d", "postgresql://u:p?w@h/d",
         "postgresql://u:p@h:port/d", "postgresql://u:p@h/d?sslmode=on",

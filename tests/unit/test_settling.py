@@ -8,7 +8,7 @@ import pytest
 
 from checkout.orders import Order, OrderStatus, Reason
 from checkout.payments import PaymentSession, SessionState, SessionStatus
-from checkout.settling import Close, Decision, Fulfil, Nothing, Refund, Release, Wait, decide
+from checkout.settling import Close, Decision, Fulfil, Nothing, Process, Refund, Release, Wait, decide
 from tests.unit.docs.markdown import document
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -27,10 +27,11 @@ OPEN = SessionState("cs_1", SessionStatus.OPEN, False, 1000, "usd", "ord_1")
 PAID = replace(OPEN, status=SessionStatus.COMPLETE, paid=True, payment_intent_id="pi_1")
 
 LIVE = {"pending": OrderStatus.PENDING, "awaiting payment": OrderStatus.AWAITING_PAYMENT}
+PROCESSING = {"payment processing": OrderStatus.PAYMENT_PROCESSING}
 KEPT = {"fulfilled": OrderStatus.FULFILLED, "dispatched": OrderStatus.DISPATCHED}
 ENDED = {"cancelled": OrderStatus.CANCELLED, "rejected": OrderStatus.REJECTED}
 ORDERS: dict[str, Order | None] = {
-    **{name: replace(ORDER, status=status) for name, status in (LIVE | KEPT | ENDED).items()},
+    **{name: replace(ORDER, status=status) for name, status in (LIVE | PROCESSING | KEPT | ENDED).items()},
     "refunded": replace(ORDER, status=OrderStatus.REFUNDED),
     "none": None,
     "another session's": replace(ORDER, session=PaymentSession("cs_2", "https://p")),
@@ -53,7 +54,8 @@ SESSIONS: dict[str, SessionState | None] = {
     **NO_MONEY,
     "open": OPEN,
     "expired": replace(OPEN, status=SessionStatus.EXPIRED),
-    "complete, unpaid": replace(OPEN, status=SessionStatus.COMPLETE),
+    "complete, unpaid": replace(OPEN, status=SessionStatus.COMPLETE, payment_intent_id="pi_1"),
+    "complete, failed": replace(OPEN, status=SessionStatus.COMPLETE, payment_intent_id="pi_1", has_failed=True),
     "complete, free": replace(OPEN, status=SessionStatus.COMPLETE, amount_total=0, is_free=True),
     "no answer": None,
 }
@@ -64,7 +66,8 @@ def expected(order: str, session: str, closing: Reason | None) -> Decision:
     """Written down a second time, by what it is for and not by how it is found out."""
     if order in KEPT or order == "refunded":
         return Nothing()
-    if order in LIVE:
+    if order in LIVE | PROCESSING:
+        under_way = {None: Wait(), Reason.TIMEOUT: Release(Reason.TIMEOUT)}
         return {
             "paid": Fulfil("pi_1"),
             **dict.fromkeys(PAID_OTHERWISE, Refund("pi_1", Reason.PAYMENT_MISMATCH)),
@@ -72,7 +75,8 @@ def expected(order: str, session: str, closing: Reason | None) -> Decision:
             "paid as agreed, no money moved": Fulfil(None),
             "open": Close("cs_1") if closing else Wait(),
             "expired": Release(closing or Reason.CUSTOMER),
-            "complete, unpaid": Release(closing) if closing else Wait(),
+            "complete, unpaid": Process("pi_1") if order in LIVE else under_way.get(closing, Process("pi_1")),
+            "complete, failed": Release(Reason.PAYMENT_FAILED),
             "complete, free": Release(Reason.PAYMENT_MISMATCH),
             "no answer": Wait(),
         }[session]
@@ -90,7 +94,9 @@ def test_what_follows_from_the_providers_word(order: str, session: str, closing:
 
 
 GROUPS = {
-    "live": [*LIVE],
+    "live": [*LIVE, *PROCESSING],
+    "pending or awaiting payment": [*LIVE],
+    "payment processing": [*PROCESSING],
     "fulfilled, dispatched or refunded": [*KEPT, "refunded"],
     "cancelled or rejected; or the session is not its own": [*ENDED, "none"],
 }
@@ -100,12 +106,19 @@ SAYINGS = {
     "the same, and no money moved": ["paid otherwise, no money moved"],
     "open": ["open"],
     "expired": ["expired"],
-    "complete, not paid": ["complete, unpaid"],
+    "complete, its payment under way": ["complete, unpaid"],
+    "complete, its payment failed": ["complete, failed"],
     "complete, and cost nothing": ["complete, free"],
     "no answer, or a refusal": ["no answer"],
     "paid": ["paid", *PAID_OTHERWISE],
-    "anything else": ["expired", "complete, unpaid", "complete, free", "no answer", *NO_MONEY],
+    "anything else": ["expired", "complete, unpaid", "complete, failed", "complete, free", "no answer", *NO_MONEY],
     "anything": [*SESSIONS],
+}
+
+
+WHY = {
+    "its time is over": [Reason.TIMEOUT],
+    "given up": [Reason.CUSTOMER, Reason.OPERATOR],
 }
 
 
@@ -113,7 +126,7 @@ def test_the_architectures_table_is_the_rule() -> None:
     """Each row says what `decide` does, and the rows leave no cell out."""
     seen = set()
     for group, saying, closing, then in (row for row in document("ARCHITECTURE.md").rows if row[0] in GROUPS):
-        closings = {"no": [None], "yes": CLOSINGS[1:], "": CLOSINGS}[closing]
+        closings = {"no": [None], "yes": CLOSINGS[1:], "": CLOSINGS, **WHY}[closing]
         for order, session, reason in product(GROUPS[group], SAYINGS[saying], closings):
             assert told(decide(ORDERS[order], SESSIONS[session], reason), reason) == then, (order, session, reason)
             seen.add((order, session, reason))

@@ -109,16 +109,6 @@ async def test_a_payment_that_is_not_the_one_agreed_is_given_back(lab: Lab, chan
     assert await lab.on_hand() == 100_000
 
 
-async def test_complete_but_unpaid_ships_nothing_and_ends_at_the_deadline(lab: Lab) -> None:
-    handle, order, session_id = await lab.opened()
-    lab.provider.force_pay(session_id, paid=False)
-    await lab.tell(handle)
-    await eventually(lambda: "retrieve" in lab.provider.calls)
-    assert (await lab.order(order.order_id)).status is OrderStatus.AWAITING_PAYMENT
-    result = await handle.result()
-    assert (result.status, result.reason) == (OrderStatus.CANCELLED, Reason.TIMEOUT)
-
-
 async def test_a_paid_order_that_lost_its_reservation_is_refunded_once_and_remains_an_alarm(lab: Lab) -> None:
     """There is stock enough: to take it anew would hide that a row is gone."""
     handle, order, session_id = await lab.opened(lines=[CartLine("limited-print", 4)])

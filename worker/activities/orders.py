@@ -6,9 +6,9 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
-from checkout.contracts import FindOrderInput, FulfilInput, OpenOrderInput, ReleaseInput
+from checkout.contracts import FindOrderInput, FulfilInput, OpenOrderInput, ProcessInput, ReleaseInput
 from checkout.errors import CannotFulfil
-from checkout.orders import Order, OrderStatus
+from checkout.orders import LIVE, Order, OrderStatus
 from db import opening, order_queries, orders
 from db.engine import autocommit, transaction
 from runtime.boundaries import Step
@@ -16,13 +16,18 @@ from runtime.failpoints import around
 
 logger = logging.getLogger("worker")
 
+PROCESSING_TIMEOUT = 14 * 86_400.0
+
 
 class OrderActivities:
-    """Opening, fulfilling and releasing orders. `dispatch_duration` in seconds."""
+    """Opening, fulfilling and releasing orders. Durations in seconds."""
 
-    def __init__(self, engine: AsyncEngine, *, dispatch_duration: float) -> None:
+    def __init__(
+        self, engine: AsyncEngine, *, dispatch_duration: float, processing_timeout: float = PROCESSING_TIMEOUT
+    ) -> None:
         self._engine, self._reads = engine, autocommit(engine)
         self._dispatch_duration = timedelta(seconds=dispatch_duration)
+        self._processing_timeout = timedelta(seconds=processing_timeout)
 
     @activity.defn
     async def open_order(self, request: OpenOrderInput) -> Order:
@@ -35,6 +40,14 @@ class OrderActivities:
     async def find_order(self, request: FindOrderInput) -> Order | None:
         async with self._reads.connect() as connection:
             return await order_queries.find_by_id(connection, request.order_id)
+
+    @activity.defn
+    async def process_order(self, request: ProcessInput) -> Order:
+        """Awaiting payment → payment processing: the customer has ordered a payment that takes days."""
+        async with transaction(self._engine, Step.PROCESS_ORDER) as connection:
+            return await orders.process_order(
+                connection, request.order_id, request.payment_intent_id, self._processing_timeout
+            )
 
     @activity.defn
     async def fulfil_order(self, request: FulfilInput) -> Order:
@@ -61,5 +74,5 @@ class OrderActivities:
                 request.order_id,
                 request.status,
                 request.reason,
-                closes=[OrderStatus.PENDING] if is_rejected else [OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT],
+                closes=[OrderStatus.PENDING] if is_rejected else LIVE,
             )

@@ -8,9 +8,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
-from checkout.contracts import RefundInput
 from checkout.errors import PaymentRefused, PaymentStuck
-from checkout.orders import Order, OrderStatus, Reason
+from checkout.orders import Order
 from checkout.payments import PaymentSession, SessionState
 from db import order_queries, orders
 from db.engine import autocommit, transaction
@@ -77,36 +76,6 @@ class PaymentActivities:
     async def expire_session(self, session_id: str) -> SessionState:
         """Close the session, unless it is complete: the answer says which, and only the answer decides."""
         return _told(await self._provider.expire_session(session_id))
-
-    @activity.defn
-    async def refund_payment(self, request: RefundInput) -> Order | None:
-        """Give the money back, then end the order as refunded. Repeated, both find it done."""
-        if request.order_id is not None and request.reason is Reason.LATE_PAYMENT:
-            # The order has ended, so its row is the only place that can remember that money is owed for it.
-            async with transaction(self._engine, Step.RECORD_DEBT) as connection:
-                await orders.owe(connection, request.order_id, request.payment_intent_id)
-        await self._provider.refund(request.payment_intent_id)
-        return await self._record_refund(request)
-
-    @activity.defn
-    async def notice_refund(self, request: RefundInput) -> Order | None:
-        """End the order as refunded if its money was given back at the provider, by whomever; else None."""
-        if not await self._provider.is_refunded(request.payment_intent_id):
-            return None
-        return await self._record_refund(request)
-
-    async def _record_refund(self, request: RefundInput) -> Order | None:
-        if request.order_id is None:
-            return None
-        async with transaction(self._engine, Step.RECORD_REFUND) as connection:
-            return await orders.close_order(
-                connection,
-                request.order_id,
-                OrderStatus.REFUNDED,
-                request.reason,
-                closes=[status for status in OrderStatus if status not in (OrderStatus.PENDING, OrderStatus.REFUNDED)],
-                payment_intent_id=request.payment_intent_id,
-            )
 
     async def _obtain_session(self, request: SessionRequest, created_at: datetime) -> PaymentSession:
         if datetime.now(UTC) - created_at > IDEMPOTENCY_KEY_LIFETIME:

@@ -12,7 +12,8 @@ from temporalio.service import RPCError
 
 from checkout.contracts import SettlementInput, StartSettlementInput, SweepResult
 from checkout.ids import is_settlement
-from db import order_queries
+from db import ledger, order_queries
+from db.ledger import DuePayment
 from db.order_queries import UnsettledOrder
 from runtime.boundaries import Step
 from runtime.failpoints import around
@@ -52,19 +53,22 @@ class SweepActivities:
     @activity.defn
     @around(Step.SWEEP)
     async def sweep_orders(self) -> SweepResult:
-        """Start a settlement for each live or owing order without a running workflow, dispatch what is overdue, wake
-        checkouts whose orders have ended.
+        """Start a settlement for each live order without a running workflow, and for each payment of which something
+        stands open; dispatch what is overdue, wake checkouts whose orders have ended.
 
         An order that cannot be asked about or handed on is told of in the log, and holds up none of the others.
         """
         dispatched = await warehouse.dispatch(self._engine, overdue=self._grace)
         async with self._engine.connect() as connection:
             live = await order_queries.live_orders(connection, self._grace)
-            owing = await order_queries.owing_orders(connection, self._grace)
+            payments = await ledger.due_payments(connection, self._batch)
         # One listing instead of a question an order. It may lag, so an order it misses is asked for by id.
         running = await self._listing(self._client)
         settlements = 0
-        for orphan in [*owing, *live]:
+        for payment in payments:
+            async with self._apart(payment.order_id or payment.payment_intent_id):
+                await self._have_looked_at(payment)
+        for orphan in live:
             async with self._apart(orphan.order_id):
                 if await is_looked_after(self._client, orphan, running):
                     continue
@@ -74,7 +78,19 @@ class SweepActivities:
             if settlements == self._batch:
                 break
         await self._wake(running - {order.checkout_key for order in live})
-        return SweepResult(len(live), settlements, dispatched)
+        return SweepResult(len(live), settlements, dispatched, len(payments))
+
+    @around(Step.FOLLOW_PAYMENT)
+    async def _have_looked_at(self, payment: DuePayment) -> None:
+        """A refund on its way, a dispute, a bank debit: their events may have been lost. A repeat is one event."""
+        event_id = f"sweep/{payment.payment_intent_id}/{payment.look_at.timestamp():.0f}"
+        if payment.is_awaited:
+            handle = self._client.get_workflow_handle(str(payment.checkout_key))
+            with contextlib.suppress(RPCError):  # without a checkout, the order is an orphan
+                await handle.signal("payment_event", event_id)
+        because = f"Something stands open of payment {payment.payment_intent_id}"
+        settlement = SettlementInput(payment_intent_id=payment.payment_intent_id)
+        await self._starter.settlement(StartSettlementInput(settlement, event_id, because))
 
     async def _wake(self, suspects: set[str]) -> None:
         """After a restore of Temporal's store, checkouts wait for a payment that came, or a session that expired, long

@@ -4,15 +4,32 @@ Sources: Stripe API reference, "Errors", "Idempotent requests", "The Checkout Se
 """
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import stripe
 
 from checkout.errors import PaymentError, PaymentRefused, PaymentStuck, PaymentUnknown, PaymentUnreachable
+from checkout.money import MoneyState, PaymentState, ProviderDispute, ProviderRefund, RefundState
 from checkout.payments import SessionState, SessionStatus
 
-NOT_UNDONE = frozenset({"pending", "requires_action", "succeeded"})  # a refund's status
-UNDONE = frozenset({"failed", "canceled"})
+REFUND_ID = "refund_id"  # in a refund's metadata: our row
+_LONGEST_REASON = 200
+_WORD = re.compile(r"[a-z_]{1,40}", re.ASCII)
+_REFUND_STATES = {
+    "pending": RefundState.PENDING,
+    "requires_action": RefundState.PENDING,
+    None: RefundState.PENDING,  # Stripe's type allows it: not decided yet
+    "succeeded": RefundState.SUCCEEDED,
+    "failed": RefundState.FAILED,
+    "canceled": RefundState.CANCELLED,
+}
+# Of a payment that its customer has ordered; in any other state it is under way.
+_PAYMENT_STATES = {
+    "succeeded": MoneyState.PAID,
+    "requires_payment_method": MoneyState.FAILED,
+    "canceled": MoneyState.FAILED,
+}
 _LONGEST = 300  # characters of the provider's own words in an error of ours
 _PERSONAL = re.compile(r"\S+@\S+|\b[sr]k_\w+|\bwhsec_\w+")
 
@@ -44,13 +61,66 @@ def _own_words(error: stripe.StripeError) -> str:
     return f"{told} [{error.request_id}]" if error.request_id else told
 
 
-def check_made(refund: Any) -> None:
-    """Money is back only if the answer is a refund that stands: an empty 200 of something in between is none."""
-    status = getattr(refund, "status", None)
-    if status in UNDONE:
-        raise PaymentRefused(f"The refund is {status}")
-    if status not in NOT_UNDONE:
-        raise PaymentUnreachable("The payment service answered something that is not a refund")
+def refund_of(refund: Any) -> ProviderRefund:
+    """Money is on its way back only if the answer is a refund: an empty 200 of something in between is none."""
+    try:
+        status = refund.status
+        return ProviderRefund(
+            provider_refund_id=_text(refund.id),
+            amount=_amount(refund.amount),
+            state=_REFUND_STATES[status],
+            requires_action=status == "requires_action",
+            refund_id=metadata_of(refund).get(REFUND_ID),
+            reason=_optional(getattr(refund, "reason", None)),
+            failure_reason=_optional(getattr(refund, "failure_reason", None)),
+        )
+    except (AttributeError, KeyError, ValueError, TypeError) as error:
+        raise PaymentUnreachable("The payment service answered something that is not a refund") from error
+
+
+def dispute_of(dispute: Any) -> ProviderDispute:
+    try:
+        due_by = getattr(getattr(dispute, "evidence_details", None), "due_by", None)
+        if not _WORD.fullmatch(dispute.status):
+            raise ValueError
+        return ProviderDispute(
+            dispute_id=_text(dispute.id),
+            amount=_amount(dispute.amount),
+            state=dispute.status,
+            reason=_optional(dispute.reason) or "general",
+            evidence_due_by=datetime.fromtimestamp(int(due_by), UTC) if due_by else None,
+        )
+    except (AttributeError, ValueError, TypeError, OverflowError) as error:
+        raise PaymentUnreachable("The payment service answered something that is not a dispute") from error
+
+
+def payment_of(intent: Any) -> PaymentState:
+    try:
+        return PaymentState(
+            payment_intent_id=_text(intent.id),
+            state=_PAYMENT_STATES.get(intent.status, MoneyState.PROCESSING),
+            amount=_amount(getattr(intent, "amount_received", None) or intent.amount),
+            currency=_text(intent.currency),
+            order_id=metadata_of(intent).get("order_id"),
+        )
+    except (AttributeError, ValueError, TypeError) as error:
+        raise PaymentUnreachable("The payment service answered something that is not a payment") from error
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError
+    return value
+
+
+def _optional(value: object) -> str | None:
+    return value[:_LONGEST_REASON] if isinstance(value, str) else None
+
+
+def _amount(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+        raise TypeError
+    return value
 
 
 def metadata_of(of: Any) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The port to the payment service: the six questions we ask it.
+"""The port to the payment service: the questions we ask it.
 
 Every call is safe to repeat: creating and refunding carry an idempotency key derived from what they are for.
 All raise `PaymentRefused` (asking again cannot help; its kind `PaymentUnknown`: there is no such object),
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from checkout.money import PaymentState, ProviderDispute, ProviderRefund, Refund
 from checkout.payments import PaymentSession, SessionState
 
 
@@ -49,8 +50,15 @@ class PaymentProvider(Protocol):
         """Close an open session. One that is complete or expired already is answered as it is, not an error. Never
         answers an open one: that it could not be closed is `PaymentUnreachable`."""
 
-    async def refund(self, payment_intent_id: str) -> None:
-        """Give a payment back in full, once. A payment given back already is not an error."""
+    async def payment(self, payment_intent_id: str) -> PaymentState:
+        """The provider's word on a payment, now."""
 
-    async def is_refunded(self, payment_intent_id: str) -> bool:
-        """Whether a payment has been given back in full, by whomever; one that is still on its way has not."""
+    async def refunds_of(self, payment_intent_id: str) -> list[ProviderRefund]:
+        """All refunds of a payment, by whomever, oldest first."""
+
+    async def disputes_of(self, payment_intent_id: str) -> list[ProviderDispute]:
+        """All disputes of a payment, oldest first."""
+
+    async def refund(self, refund: Refund) -> ProviderRefund:
+        """Give so much of a payment back, once: a refund that was made already is answered as it is now, whatever has
+        become of it."""

@@ -4,8 +4,11 @@ Sources: Stripe API reference, "Create a Checkout Session", "Expire a Checkout S
 "Idempotent requests", "Error handling". Retries are Temporal's, so the library's own are off.
 """
 
+import contextlib
+import itertools
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -14,12 +17,13 @@ from stripe import StripeClient
 
 from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnreachable
 from checkout.ids import refund_idempotency_key, session_idempotency_key
+from checkout.money import MoneyState, PaymentState, ProviderDispute, ProviderRefund, Refund
 from checkout.payments import PaymentSession, SessionState, SessionStatus
 from runtime.boundaries import Step
 from runtime.egress import client_options
 from runtime.failpoints import around
 from runtime.settings import Settings
-from worker.payments.answers import NOT_UNDONE, check_made, error_of, metadata_of, state_of
+from worker.payments.answers import REFUND_ID, dispute_of, error_of, metadata_of, payment_of, refund_of, state_of
 from worker.payments.http_client import BoundedHTTPClient
 from worker.payments.port import SessionRequest
 
@@ -27,7 +31,7 @@ from worker.payments.port import SessionRequest
 HTTP_TIMEOUT = httpx.Timeout(6.0, connect=2.0)
 LOOKUP_SLACK = 300  # seconds between our clock and the provider's that a look-up tolerates
 _PAGE = 100
-_ATTEMPT = "attempt"  # in a refund's metadata: the number of the key that it was made under
+_PAGES = 20  # of one payment's refunds or disputes
 # Stripe wants 30 minutes to 24 hours; this is only the last resort, we expire sessions ourselves. Counted from the
 # order's time so that it is equal in every attempt.
 PROVIDER_EXPIRY_SLACK = 2 * 3600
@@ -39,6 +43,7 @@ class StripeProvider:
 
     def __init__(self, settings: Settings) -> None:
         self._public_url = settings.public_url
+        self._payment_methods = settings.payment_methods
         self._may_be_simulator = settings.stripe_api_base is not None
         addresses: dict[str, Any] = {}
         if settings.stripe_api_base:
@@ -70,7 +75,17 @@ class StripeProvider:
 
     @around(Step.RETRIEVE_AT_PROVIDER)
     async def retrieve_session(self, session_id: str) -> SessionState:
-        return state_of(await self._call(self._stripe.v1.checkout.sessions.retrieve_async(session_id)))
+        return await self._with_its_payment(
+            state_of(await self._call(self._stripe.v1.checkout.sessions.retrieve_async(session_id)))
+        )
+
+    async def _with_its_payment(self, session: SessionState) -> SessionState:
+        """Of a session that is complete and not paid, only the payment tells whether the money is still on its way."""
+        waits = session.status is SessionStatus.COMPLETE and not session.paid and not session.is_free
+        if not waits or session.payment_intent_id is None:
+            return session
+        payment = await self.payment(session.payment_intent_id)
+        return replace(session, paid=payment.state is MoneyState.PAID, has_failed=payment.state is MoneyState.FAILED)
 
     @around(Step.EXPIRE_AT_PROVIDER)
     async def expire_session(self, session_id: str) -> SessionState:
@@ -84,58 +99,54 @@ class StripeProvider:
                 raise PaymentUnreachable(f"An open session is not closed: {refusal}") from refusal
             return state
 
+    @around(Step.LOOK_AT_PAYMENT)
+    async def payment(self, payment_intent_id: str) -> PaymentState:
+        return payment_of(await self._call(self._stripe.v1.payment_intents.retrieve_async(payment_intent_id)))
+
+    async def refunds_of(self, payment_intent_id: str) -> list[ProviderRefund]:
+        pages = self._every(self._stripe.v1.refunds.list_async, {"payment_intent": payment_intent_id}, _PAGES)
+        return [refund_of(refund) async for refund in pages][::-1]
+
+    async def disputes_of(self, payment_intent_id: str) -> list[ProviderDispute]:
+        pages = self._every(self._stripe.v1.disputes.list_async, {"payment_intent": payment_intent_id}, _PAGES)
+        return [dispute_of(dispute) async for dispute in pages][::-1]
+
     @around(Step.REFUND_AT_PROVIDER)
-    async def refund(self, payment_intent_id: str) -> None:
-        """One refund a number, and the next number only once the one before has come to nothing: it failed, or the
-        provider repeats a stored error for it. Which numbers are used up, the provider tells; nothing is kept here."""
-        charged = await self._charged(payment_intent_id)
-        number = 1
-        while True:
-            refunds = await self._refunds(payment_intent_id)
-            if _returned(refunds, NOT_UNDONE) >= charged:
-                return
-            number = max(number, 1 + max(map(_attempt, refunds), default=0))
-            try:
-                await self._refund_once(payment_intent_id, number)
-                return
-            except PaymentStuck:
-                number += 1
-            except PaymentRefused:
-                # Somebody else was quicker, perhaps.
-                if _returned(await self._refunds(payment_intent_id), NOT_UNDONE) < charged:
-                    raise
+    async def refund(self, refund: Refund) -> ProviderRefund:
+        """Stripe forgets keys after a day, so ours is looked for first; and again before the next number of its key,
+        which is only for when Stripe repeats a stored error for the one before."""
+        for number in itertools.count(1):
+            for made in await self.refunds_of(refund.payment_intent_id):
+                if made.refund_id == refund.id:
+                    return made
+            with contextlib.suppress(PaymentStuck):
+                return await self._refund_once(refund, number)
+        raise AssertionError("numbers do not end")
 
-    @around(Step.LOOK_FOR_REFUND)
-    async def is_refunded(self, payment_intent_id: str) -> bool:
-        charged = await self._charged(payment_intent_id)
-        return _returned(await self._refunds(payment_intent_id), {"succeeded"}) >= charged
-
-    async def _refund_once(self, payment_intent_id: str, number: int) -> None:
-        refund = await self._call(
-            self._stripe.v1.refunds.create_async(
-                {"payment_intent": payment_intent_id, "metadata": {_ATTEMPT: str(number)}},
-                {"idempotency_key": refund_idempotency_key(payment_intent_id, number)},
+    async def _refund_once(self, refund: Refund, number: int) -> ProviderRefund:
+        metadata = {REFUND_ID: refund.id} | ({"order_id": refund.order_id} if refund.order_id else {})
+        return refund_of(
+            await self._call(
+                self._stripe.v1.refunds.create_async(
+                    {"payment_intent": refund.payment_intent_id, "amount": refund.amount, "metadata": metadata},
+                    {"idempotency_key": refund_idempotency_key(refund.id, number)},
+                )
             )
         )
-        check_made(refund)
 
-    async def _charged(self, payment_intent_id: str) -> int:
-        intent = await self._call(self._stripe.v1.payment_intents.retrieve_async(payment_intent_id))
-        return int(intent.amount_received or intent.amount)
-
-    async def _refunds(self, payment_intent_id: str) -> list[Any]:
-        pages = self._every(self._stripe.v1.refunds.list_async, {"payment_intent": payment_intent_id})
-        return [refund async for refund in pages]
-
-    async def _every(self, listed: Callable[[Any], Awaitable[Any]], parameters: dict[str, Any]) -> AsyncIterator[Any]:
-        """All objects of a list, page by page."""
+    async def _every(
+        self, listed: Callable[[Any], Awaitable[Any]], parameters: dict[str, Any], pages: int | None = None
+    ) -> AsyncIterator[Any]:
+        """All objects of a list, page by page. Raises `PaymentUnreachable` when there are more than `pages`."""
         parameters = parameters | {"limit": _PAGE}
-        while True:
+        for number in itertools.count(1):
             page = await self._call(listed(parameters))
             for each in page.data:
                 yield each
             if not page.has_more or not page.data:
                 return
+            if number == pages:
+                raise PaymentUnreachable(f"The payment service lists more than {pages} pages for one payment")
             parameters["starting_after"] = page.data[-1].id
 
     def _parameters(self, request: SessionRequest) -> dict[str, Any]:
@@ -144,7 +155,6 @@ class StripeProvider:
         pay_by = math.ceil(request.pay_by.timestamp())
         parameters: dict[str, Any] = {
             "mode": "payment",
-            "payment_method_types": ["card"],
             "client_reference_id": request.checkout_key,
             "metadata": metadata,
             "payment_intent_data": {"metadata": metadata},
@@ -163,6 +173,8 @@ class StripeProvider:
                 for line in request.lines
             ],
         }
+        if self._payment_methods:  # else those that the provider's dashboard has
+            parameters["payment_method_types"] = list(self._payment_methods)
         if request.email:
             parameters["customer_email"] = request.email
         return parameters
@@ -187,13 +199,3 @@ class StripeProvider:
         except (httpx.HTTPError, ValueError, TypeError, AttributeError, KeyError) as error:
             # A body that is no JSON, or JSON of another shape: as good as no answer.
             raise PaymentUnreachable("The payment service's answer cannot be read") from error
-
-
-def _returned(refunds: list[Any], counted: Collection[str]) -> int:
-    return sum(refund.amount for refund in refunds if refund.status in counted)
-
-
-def _attempt(refund: Any) -> int:
-    """The number of the key that one of our refunds was made under; 0 for somebody else's."""
-    number = metadata_of(refund).get(_ATTEMPT, "")
-    return int(number) if number.isascii() and number.isdigit() and len(number) < 6 else 0

@@ -18,15 +18,18 @@ with workflow.unsafe.imports_passed_through():
         FindOrderInput,
         FulfilInput,
         OpenOrderInput,
+        ProcessInput,
         RefundInput,
         ReleaseInput,
         SettlementInput,
         StartSettlementInput,
     )
     from checkout.errors import KeyReused, PaymentUnknown
+    from checkout.money import Refund
     from checkout.orders import Order, OrderStatus, Reason
     from checkout.payments import SessionState
     from worker import policies
+    from worker.activities.money import Followed, MoneyActivities
     from worker.activities.orders import OrderActivities
     from worker.activities.payments import PaymentActivities
     from worker.activities.settlements import SettlementActivities
@@ -135,6 +138,12 @@ async def ask_provider(order: Order, closing: Reason | None) -> SessionState | N
         return None
 
 
+async def process(order: Order, payment_intent_id: str | None) -> Order:
+    """The customer has ordered a payment that takes days: wait for the bank, and keep the stock."""
+    request = ProcessInput(order.order_id, payment_intent_id)
+    return show(await run_step(OrderActivities.process_order, request, policies.DATABASE, "The payment is under way"))
+
+
 async def fulfil(order: Order, payment_intent_id: str | None) -> Order:
     """Hand out the goods; or give the money back, when they cannot be had (any more)."""
     request = FulfilInput(order.order_id, payment_intent_id)
@@ -164,25 +173,33 @@ async def give_back(payment_intent_id: str, reason: Reason) -> None:
     await _give_back(RefundInput(payment_intent_id, reason))
 
 
-async def notice_refund(order: Order) -> Order:
-    """End a kept order as refunded if its money was given back past the shop, in the provider's dashboard say."""
-    if order.payment_intent_id is None:
-        return order
-    request = RefundInput(order.payment_intent_id, Reason.OPERATOR, order.order_id)
+async def follow_money(payment_intent_id: str) -> Followed | None:
+    """What became of a payment, as the provider tells, is in the ledger. None: it knows no such payment."""
     try:
-        refunded = await retry_until_done(
-            PaymentActivities.notice_refund,
-            request,
+        return await retry_until_done(
+            MoneyActivities.follow_money,
+            payment_intent_id,
             policies.PROVIDER,
-            "Look whether the money was given back",
+            "Look what became of the money",
             unless=PaymentUnknown.__name__,
         )
     except StepFailed:
-        workflow.logger.warning(
-            "The payment service does not know payment %s", order.payment_intent_id, extra=about(order)
+        workflow.logger.warning("The payment service does not know payment %s", payment_intent_id)
+        return None
+
+
+async def make_refund(refund: Refund) -> None:
+    """Give back what is owed. Refused, it stays owed: the sweep has it tried again, ever more rarely."""
+    try:
+        await run_step(MoneyActivities.make_refund, refund, policies.PROVIDER, "Give the money back")
+    except StepFailed as error:
+        workflow.logger.error(
+            "Order %s needs attention: refund %s is refused: %s",
+            refund.order_id,
+            refund.id,
+            error,
+            extra={"order_id": refund.order_id},
         )
-        return order
-    return show(refunded) if refunded else order
 
 
 def hand_over(order: Order) -> None:
@@ -210,4 +227,4 @@ async def _undo(order: Order, payment_intent_id: str | None, reason: Reason) -> 
 
 
 def _give_back(request: RefundInput) -> Awaitable[Order | None]:
-    return retry_until_done(PaymentActivities.refund_payment, request, policies.PROVIDER, "Give the money back")
+    return retry_until_done(MoneyActivities.refund_payment, request, policies.PROVIDER, "Give the money back")

@@ -4,7 +4,7 @@ from functools import partial
 
 from temporalio import workflow
 
-from checkout.settling import Close, Fulfil, Refund, Release, Wait, decide
+from checkout.settling import Close, Fulfil, Process, Refund, Release, Wait, decide
 from worker.shield import shielded
 from worker.workflows import actions
 from worker.workflows.inbox import Inbox
@@ -38,6 +38,9 @@ class CheckoutWorkflow:
             match decide(order, session, closing):
                 case Fulfil(payment):
                     order = await actions.fulfil(order, payment)
+                case Process(payment):  # it takes days: nobody can give up any more
+                    order = await actions.process(order, payment)
+                    self.inbox.carry_on()
                 case Release(reason):
                     order = await actions.release(order, reason)
                 case Refund(payment, reason):

@@ -51,6 +51,10 @@ class Inbox:
         """Somebody wants the order to end. The first reason stays; money that has already come wins over all."""
         self.closing = self.closing or reason
 
+    def carry_on(self) -> None:
+        """The order does not end now, whoever wanted it to: its money is under way."""
+        self.closing = None
+
     def expect_news(self) -> None:
         """Nobody listened for a while: have the provider asked before it speaks."""
         self.has_news = True
@@ -66,7 +70,7 @@ class Inbox:
         await self._hand_on_others(order)
         if order.status.is_live and self._is_full():
             self._start_over()
-        remaining = order.expires_at - workflow.now()
+        remaining = order.deadline - workflow.now()
         if order.status.is_live and self.closing is None and remaining > timedelta(0):
             with contextlib.suppress(TimeoutError):
                 await workflow.wait_condition(
@@ -75,7 +79,7 @@ class Inbox:
                     timeout_summary="Payment deadline",
                 )
         self.has_news = False
-        if order.status.is_live and workflow.now() >= order.expires_at:
+        if order.status.is_live and workflow.now() >= order.deadline:
             self.give_up(Reason.TIMEOUT)
         return self.closing
 

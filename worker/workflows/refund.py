@@ -1,36 +1,31 @@
-"""An operator gives the money of a fulfilled order back, once, and takes its stock back."""
+"""An operator gives money of a fulfilled order back: all that is left, an amount, or what lines cost; once a key."""
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from worker.steps import StepFailed, run_step
-from worker.workflows.actions import find_order
 
 with workflow.unsafe.imports_passed_through():
-    from checkout.contracts import CheckoutResult, RefundInput, RefundOrderInput
-    from checkout.errors import NotRefundable
-    from checkout.orders import OrderStatus
+    from checkout.contracts import GiveUpInput, RefundOrderInput
+    from checkout.money import Refund
     from worker import policies
-    from worker.activities.payments import PaymentActivities
+    from worker.activities.money import MoneyActivities
 
 
 @workflow.defn
 class RefundWorkflow:
     @workflow.run
-    async def run(self, refund: RefundOrderInput) -> CheckoutResult:
-        order = await find_order(refund.order_id)
-        if order is not None and order.status is OrderStatus.REFUNDED:
-            return CheckoutResult.of(order)
-        if order is None or not order.status.is_kept or order.payment_intent_id is None:
-            raise ApplicationError("There is no payment to give back", type=NotRefundable.__name__, non_retryable=True)
+    async def run(self, wanted: RefundOrderInput) -> Refund:
+        """Until the provider has taken it, or refused. What becomes of it then, its events and the sweep follow."""
         try:
-            refunded = await run_step(
-                PaymentActivities.refund_payment,
-                RefundInput(order.payment_intent_id, refund.reason, order.order_id),
-                policies.PROVIDER,
-                "Give the money back",
-            )
+            refund = await run_step(MoneyActivities.request_refund, wanted, policies.DATABASE, "Enter the refund")
         except StepFailed as error:
             raise ApplicationError(str(error), type=error.kind, non_retryable=True) from error
-        assert refunded is not None, "a refund with an order answers the order"
-        return CheckoutResult.of(refunded)
+        if not refund.is_to_be_made:
+            return refund
+        try:
+            return await run_step(MoneyActivities.make_refund, refund, policies.PROVIDER, "Give the money back")
+        except StepFailed as error:
+            given_up = GiveUpInput(refund, str(error))
+            await run_step(MoneyActivities.give_up_refund, given_up, policies.DATABASE, "It is refused: nothing moved")
+            raise ApplicationError(str(error), type=error.kind, non_retryable=True) from error

@@ -7,7 +7,7 @@ from functools import partial
 
 from temporalio import workflow
 
-from checkout.settling import Close, Fulfil, Refund, Release, decide
+from checkout.settling import Close, Fulfil, Process, Refund, Release, decide
 from worker.shield import shielded
 from worker.workflows import actions
 from worker.workflows.inbox import Inbox
@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from checkout.contracts import CheckoutResult, SettlementInput
     from checkout.orders import Order, OrderStatus, Reason
     from checkout.payments import SessionState
+    from worker import policies
 
 
 @workflow.defn
@@ -27,12 +28,18 @@ class SettlementWorkflow:
     @workflow.run
     @shielded
     async def run(self, settlement: SettlementInput) -> CheckoutResult | None:
-        """Take a live order to its end; give back what was paid for anything else; notice what was given back already.
+        """Take a live order to its end; give back what was paid for anything else; of a sale that is over, follow what
+        becomes of its money.
 
-        None: no session of ours.
+        None: no session or payment of ours.
         """
         while True:
             self.inbox.has_news = False
+            if settlement.payment_intent_id is not None:
+                order = await self._follow_money(settlement.payment_intent_id)
+                if not self.inbox.has_news:
+                    return CheckoutResult.of(order) if order else None
+                continue
             session = await actions.look_up(settlement.session_id)
             order = await actions.find_order(settlement.order_id or (session.order_id if session else None))
             if session is not None and not (order and order.owns(session.session_id)):
@@ -50,8 +57,8 @@ class SettlementWorkflow:
             order, session = await actions.open_session(order), None
         if order.status.is_live:
             return await self._see_through(order)
-        if order.status.is_kept:
-            return await actions.notice_refund(order)
+        if order.status.is_kept or order.status is OrderStatus.REFUNDED:
+            return (await self._follow_money(order.payment_intent_id) if order.payment_intent_id else None) or order
         if session is None and order.session is not None:
             session = await actions.look_at(order.session.session_id)
         return await self._follow(order, session)
@@ -72,6 +79,9 @@ class SettlementWorkflow:
         match decide(order, session, closing):
             case Fulfil(payment):
                 return await actions.fulfil(order, payment)
+            case Process(payment):
+                order = await actions.process(order, payment)
+                self.inbox.carry_on()
             case Release(reason):
                 return await actions.release(order, reason)
             case Refund(payment, reason):
@@ -79,6 +89,18 @@ class SettlementWorkflow:
             case Close(session_id):
                 return await self._follow(order, await actions.close_session(session_id), closing)
         return order
+
+    async def _follow_money(self, payment_intent_id: str) -> Order | None:
+        """Enter what became of it, and give back what is owed (again)."""
+        followed = await actions.follow_money(payment_intent_id)
+        while followed is not None and followed.is_early:
+            await workflow.sleep(policies.EARLY_PAUSE, summary="The order is being settled")
+            followed = await actions.follow_money(payment_intent_id)
+        if followed is None:
+            return None
+        for refund in followed.to_make:
+            await actions.make_refund(refund)
+        return followed.order
 
     async def _give_back(self, session: SessionState) -> None:
         """Close a session nobody shall pay; return what was paid all the same, once."""

@@ -21,6 +21,7 @@ _OUTCOME_OF = {
     OrderStatus.DISPATCHED: "kept",
     OrderStatus.PENDING: "live",
     OrderStatus.AWAITING_PAYMENT: "live",
+    OrderStatus.PAYMENT_PROCESSING: "live",
     OrderStatus.CANCELLED: "cancelled",
     OrderStatus.REJECTED: "rejected",
     OrderStatus.REFUNDED: "refunded",

@@ -12,6 +12,7 @@ State = Literal["done", "now", "todo", "failed", "back"]
 _TITLES = {
     OrderStatus.PENDING: "Setting your things aside",
     OrderStatus.AWAITING_PAYMENT: "Waiting for your payment",
+    OrderStatus.PAYMENT_PROCESSING: "Your payment is on its way",
     OrderStatus.FULFILLED: "Paid, and being packed",
     OrderStatus.DISPATCHED: "On its way to you",
     OrderStatus.REJECTED: "This order could not be taken",
@@ -22,6 +23,8 @@ _LEADS = {
     OrderStatus.PENDING: "Your things are reserved. The payment page opens in a moment.",
     OrderStatus.AWAITING_PAYMENT: "Everything in your order is reserved for you until the time to pay is over. "
     "Nothing has been charged.",
+    OrderStatus.PAYMENT_PROCESSING: "Your bank is making the payment, which may take some days. Everything in your "
+    "order stays reserved for you, and there is nothing more to do.",
     OrderStatus.FULFILLED: "Thank you. Your payment has arrived, once, and your things are yours.",
     OrderStatus.DISPATCHED: "Thank you. Your parcel has left our hands.",
     OrderStatus.REJECTED: "Nothing was charged and nothing stays reserved.",
@@ -41,6 +44,7 @@ _REASONS = {
     Reason.OPERATOR: "The shop did this for you.",
     Reason.LATE_PAYMENT: "The payment came after the order had ended.",
     Reason.PAYMENT_MISMATCH: "What was paid was not what had been agreed.",
+    Reason.PAYMENT_FAILED: "Your bank did not make the payment.",
     Reason.CANNOT_FULFIL: "What you paid for could no longer be had.",
 }
 # Title, text while it is the one now, text once it is done.
@@ -63,6 +67,7 @@ _ENDS: dict[str, tuple[str, State]] = {
 _PAYMENTS = {
     "none": ("none yet", ""),
     "pending": ("waiting", "wait"),
+    "processing": ("on its way", "wait"),
     "paid": ("paid", "good"),
     "refund_due": ("being given back", "wait"),
     "refunded": ("refunded", "wait"),

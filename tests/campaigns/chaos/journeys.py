@@ -106,6 +106,58 @@ async def refund(trip: Trip) -> str:
     return f"{order['status']}:{order['reason']}"
 
 
+async def refused_refund(trip: Trip) -> str:
+    """The provider refuses an operator's refund: nothing moves, and asked again it is made."""
+    customer = trip.customer()
+    expect(await customer.buy(), "a session")
+    expect(await customer.pay(), "the payment to be taken")
+    await customer.until("dispatched")
+    rule = await trip.world.plant("refund.before", "error", status=400)
+    url = f"{trip.world.gateway}/admin/orders/{customer.order_id}/refund"
+
+    async def ask() -> bool | None:
+        answer = await trip.world.http.post(url, headers=trip.world.operator, timeout=15)
+        return True if answer.status_code == 200 and answer.json()["status"] == "refunded" else None
+
+    await in_time(ask, 60, "no refund")
+    await trip.world.planted(rule)
+    order = await customer.until("refunded")
+    return f"{order['status']}:{order['reason']}"
+
+
+async def refund_without_news(trip: Trip) -> str:
+    """A refund is on its way, succeeds, and no webhook tells: the sweep has it looked at."""
+    world, customer = trip.world, trip.customer()
+    expect(await customer.buy(), "a session")
+    expect(await customer.pay(), "the payment to be taken")
+    await customer.until("dispatched")
+    body = {"session_id": customer.session_id, "status": "pending"}
+    made = (await world.http.post(f"{world.payment}/_faults/refund", json=body)).raise_for_status().json()
+
+    async def is_known() -> bool | None:
+        looked = f"SELECT count(*) FROM shop.refunds WHERE provider_refund_id = '{made['id']}'"
+        return True if int((await world.query(looked))[0][0]) else None
+
+    await in_time(is_known, 60, "the refund is not known")
+    await world.plant("webhook", "lose", times=10)
+    become = {"id": made["id"], "status": "succeeded"}
+    (await world.http.post(f"{world.payment}/_faults/become", json=become)).raise_for_status()
+    order = await customer.until("refunded")
+    return f"{order['status']}:{order['reason']}"
+
+
+async def bank_debit(trip: Trip) -> str:
+    """The customer orders a payment that takes days; days later the money is there."""
+    world, customer = trip.world, trip.customer()
+    expect(await customer.buy(), "a session")
+    form = {"session_id": customer.session_id, "payment_method": "pm_usBankAccount_processing"}
+    await world.http.post(f"{world.payment}/api/submit_payment", data=form)
+    await customer.until("payment_processing")
+    become = {"id": customer.session_id, "status": "succeeded"}
+    (await world.http.post(f"{world.payment}/_faults/become", json=become)).raise_for_status()
+    return str((await customer.until("dispatched"))["status"])
+
+
 async def refund_elsewhere(trip: Trip) -> str:
     """Somebody gives the money back in the payment service's dashboard: the order must follow."""
     customer = trip.customer()
@@ -214,18 +266,23 @@ JOURNEY_OF: Mapping[Step, Journey] = {
     Step.OPEN_ORDER: pay,
     Step.FIND_ORDER: late_money,
     Step.RECORD_SESSION: pay,
+    Step.PROCESS_ORDER: bank_debit,
     Step.FULFIL_ORDER: pay,
     Step.RELEASE_ORDER: cancel,
     Step.RECORD_DEBT: late_money,
+    Step.REQUEST_REFUND: refund,
     Step.RECORD_REFUND: late_money,
+    Step.GIVE_UP_REFUND: refused_refund,
+    Step.RECORD_MONEY: refund_elsewhere,
     Step.DISPATCH_ORDER: pay,
     Step.CREATE_AT_PROVIDER: pay,
     Step.FIND_AT_PROVIDER: stuck,
     Step.RETRIEVE_AT_PROVIDER: pay,
     Step.EXPIRE_AT_PROVIDER: cancel,
     Step.REFUND_AT_PROVIDER: late_money,
-    Step.LOOK_FOR_REFUND: refund_elsewhere,
+    Step.LOOK_AT_PAYMENT: refund_elsewhere,
     Step.SWEEP: orphan_without_news,
     Step.HAND_TO_SETTLEMENT: orphan_without_news,
+    Step.FOLLOW_PAYMENT: refund_without_news,
     Step.HAND_ON_SESSION: second_session,
 }

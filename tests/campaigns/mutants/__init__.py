@@ -8,7 +8,7 @@ replace as syntax, not as text, so that code can be moved and reformatted:
 
     bug(
         "fulfil-guard",
-        Text("orders._FULFIL", "WHERE id = :order_id AND status = 'awaiting_payment'", "WHERE id = :order_id"),
+        Text("_FULFIL", "status IN ('awaiting_payment', 'payment_processing')", "true"),
         breaks="fulfilling twice would happen twice",
         tests="test_fulfilling_twice_consumes_once",
     )

@@ -22,17 +22,13 @@ AROUND: tuple[Mutant, ...] = (
     ),
     bug(
         "refund-at-the-provider-is-looked-for",
-        Code("SettlementWorkflow._settle", "order.status.is_kept", "False"),
+        Code("SettlementWorkflow._settle", "order.status.is_kept or order.status is OrderStatus.REFUNDED", "False"),
         breaks="money given back in the provider's dashboard would leave the order fulfilled",
         tests="test_money_given_back_at_the_provider_ends_the_order_as_refunded",
     ),
     bug(
         "refund-at-the-provider-is-the-providers-word",
-        Code(
-            "PaymentActivities.notice_refund",
-            "not await self._provider.is_refunded(request.payment_intent_id)",
-            "False",
-        ),
+        Code("Book.finish_order", "self.succeeded == self.amount", "True"),
         breaks="a redelivered event would end a fulfilled order as refunded, its money kept",
         tests="test_a_redelivery_for_a_fulfilled_order_changes_nothing",
     ),
@@ -112,8 +108,8 @@ AROUND: tuple[Mutant, ...] = (
         "refund-key-derived",
         Code(
             "StripeProvider._refund_once",
-            "refund_idempotency_key(payment_intent_id, number)",
-            "refund_idempotency_key(payment_intent_id, number) + __import__('secrets').token_hex(4)",
+            "refund_idempotency_key(refund.id, number)",
+            "refund_idempotency_key(refund.id, number) + __import__('secrets').token_hex(4)",
         ),
         breaks="two refunds at once could both be made",
         tests="test_many_at_once_who_find_the_first_key_used_up_make_one_refund",

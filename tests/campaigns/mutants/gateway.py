@@ -144,8 +144,8 @@ GATEWAY = (
     ),
     bug(
         "refund-of-a-live-order-waits",
-        Code("_deliver_refund", "if order.status.is_live: ...", "if False: ..."),
+        Code("_who_is_it_for", "order is not None and order.status.is_live", "False"),
         breaks="an order refunded while its checkout decides would be fulfilled, its money gone",
-        tests="test_money_given_back_in_the_providers_dashboard_ends_the_order_as_refunded",
+        tests="test_money_given_back_while_its_checkout_decides_is_noticed_once_it_has",
     ),
 )

@@ -186,8 +186,8 @@ JOURNEYS = (
         "rejected-is-an-order-without-a-session",
         Code(
             "release_order",
-            "[OrderStatus.PENDING] if is_rejected else [OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT]",
-            "[OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT]",
+            "[OrderStatus.PENDING] if is_rejected else LIVE",
+            "LIVE",
         ),
         breaks="a refusal after the session was recorded would keep the order, payable and never looked at, for ever",
         tests="test_a_refusal_after_the_session_was_recorded_changes_nothing",

@@ -42,19 +42,19 @@ LATE: tuple[Mutant, ...] = (
     ),
     bug(
         "a-refund-is-one-that-stands",
-        Code("StripeProvider._refund_once", "check_made(refund)", "pass"),
+        Code("answers.refund_of", "_REFUND_STATES[status]", "_REFUND_STATES.get(status, RefundState.SUCCEEDED)"),
         breaks="an empty success, or a refund that failed, would end the order as refunded",
         tests="test_a_success_without_a_refund_that_stands_gives_nothing_back",
     ),
     bug(
         "debts-are-written-down",
-        Code("refund_payment", "request.order_id is not None and request.reason is Reason.LATE_PAYMENT", "False"),
+        Code("ledger.owe", "await book.plan_next_look()", "pass"),
         breaks="with its workflow lost, late money would be kept for ever",
         tests="test_money_that_is_owed_for_an_ended_order_is_given_back_though_its_settlement_is_lost",
     ),
     bug(
         "debts-are-looked-after",
-        Code("sweep_orders", "[*owing, *live]", "live"),
+        Code("sweep_orders", "await self._have_looked_at(payment)", "pass"),
         breaks="what is owed would be written down, and nobody would read it",
         tests="test_money_that_is_owed_for_an_ended_order_is_given_back_though_its_settlement_is_lost",
     ),

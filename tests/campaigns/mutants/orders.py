@@ -70,7 +70,11 @@ ORDERS = (
     ),
     bug(
         "fulfil-guard",
-        Text("orders._FULFIL", "WHERE id = :order_id AND status = 'awaiting_payment'", "WHERE id = :order_id"),
+        Text(
+            "orders._FULFIL",
+            "WHERE id = :order_id AND status IN ('awaiting_payment', 'payment_processing')",
+            "WHERE id = :order_id",
+        ),
         breaks="fulfilling twice would happen twice",
         tests=(
             "test_fulfilling_twice_consumes_once",
@@ -88,8 +92,8 @@ ORDERS = (
     ),
     bug(
         "dispatch-guard",
-        Text("_DISPATCH_DUE", "status = 'fulfilled' AND dispatch_due_at", "dispatch_due_at"),
-        Text("_DISPATCH_DUE", "o.id = due.id AND o.status = 'fulfilled'", "o.id = due.id"),
+        Text("_DISPATCH_DUE", "status = 'fulfilled' AND NOT on_hold", "NOT on_hold"),
+        Text("_DISPATCH_DUE", "o.id = due.id AND o.status = 'fulfilled' AND", "o.id = due.id AND"),
         breaks="a refunded order would be dispatched",
         tests="test_a_refunded_order_is_not_dispatched_and_a_dispatched_one_only_once",
     ),
@@ -113,7 +117,7 @@ ORDERS = (
         "stock-comes-back",
         Text(
             "orders._CLOSE",
-            "SET on_hand = p.on_hand + released.quantity",
+            "SET on_hand = p.on_hand + left_over.quantity",
             "SET on_hand = p.on_hand",
         ),
         breaks="what a cancelled order held would be lost",
@@ -121,11 +125,8 @@ ORDERS = (
     ),
     bug(
         "refund-closes-once",
-        Code(
-            "_record_refund",
-            "status not in (OrderStatus.PENDING, OrderStatus.REFUNDED)",
-            "status is not OrderStatus.PENDING",
-        ),
+        Code("Book.finish_order", "order.status is not OrderStatus.REFUNDED", "True"),
+        Code("Book.finish_order", "one not in (OrderStatus.PENDING, OrderStatus.REFUNDED)", "True"),
         breaks="a refund told twice would end the order twice",
         tests="test_a_refund_told_again_returns_the_stock_of_a_fulfilled_order_once",
     ),

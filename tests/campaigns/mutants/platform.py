@@ -12,7 +12,7 @@ PLATFORM = (
     ),
     bug(
         "no-clock-in-a-helper",
-        Code("Inbox.wait", "workflow.now() >= order.expires_at", "__import__('datetime').datetime.now() is None"),
+        Code("Inbox.wait", "workflow.now() >= order.deadline", "__import__('datetime').datetime.now() is None"),
         breaks="a checkout that moves to another worker would decide its deadline anew",
         tests="test_todays_workflows_replay_the_history",
     ),

@@ -7,7 +7,7 @@ from temporalio.service import RPCError
 from api.answers import checkout_body
 from api.checkouts import Buy
 from api.problems import Problem
-from api.webhooks import RefundEvent, SessionEvent, deliver
+from api.webhooks import MoneyEvent, SessionEvent, deliver
 from checkout.orders import CartLine, Order
 from checkout.payments import SessionStatus
 from tests.campaigns.schedules.steps import Step
@@ -128,7 +128,7 @@ class Actors(Surroundings):
 
     # ---- webhooks ----
 
-    async def deliver(self, event: SessionEvent | RefundEvent) -> None:
+    async def deliver(self, event: SessionEvent | MoneyEvent) -> None:
         """What the gateway does with a genuine event. Not taken means 503, and then the payment service sends again."""
         try:
             await deliver(event, self.world.client, self.world.engine)

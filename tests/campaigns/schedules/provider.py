@@ -5,13 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from checkout.errors import PaymentStuck, PaymentUnreachable
+from checkout.money import ProviderRefund
 from checkout.payments import PaymentSession, SessionState, SessionStatus
 from tests.support.provider import FakeProvider
 from worker.payments.port import SessionRequest
 
 OPERATIONS = (
     ("create", "retrieve", "expire", "refund"),
-    ("create", "look for refund", "expire", "refund"),
+    ("create", "look at payment", "expire", "refund"),
 )
 
 
@@ -20,7 +21,6 @@ class LedgerProvider(FakeProvider):
     """`charges` and `refunds` by payment: amounts in minor units. `faults` counts what really fired."""
 
     charges: dict[str, list[int]] = field(default_factory=dict)
-    refunds: dict[str, list[int]] = field(default_factory=dict)
     payer: dict[str, str] = field(default_factory=dict)
     faults: Counter[str] = field(default_factory=Counter)
     sticky: set[tuple[str, int]] = field(default_factory=set)
@@ -30,9 +30,8 @@ class LedgerProvider(FakeProvider):
         """A new schedule: nothing of the last one is left."""
         for kept in (self.sessions, self.by_order, self.by_key, self.fail, self.lose_reply):
             kept.clear()
-        for kept in (self.charges, self.refunds, self.payer):
+        for kept in (self.charges, self.given_back, self.disputes, self.payer):
             kept.clear()
-        self.refunded.clear()
         self.calls.clear()
         self.sticky.clear()
         self.heal()
@@ -57,24 +56,22 @@ class LedgerProvider(FakeProvider):
             raise PaymentUnreachable("500")
         return await super().create_session(request, key_number)
 
-    async def refund(self, payment_intent_id: str) -> None:
-        before = len(self.refunded)
-        try:
-            await super().refund(payment_intent_id)
-        finally:
-            if len(self.refunded) > before:
-                amount = self.charges[payment_intent_id][0]
-                self.refunds.setdefault(payment_intent_id, []).append(amount)
-
-    async def is_refunded(self, payment_intent_id: str) -> bool:
-        is_refunded = await super().is_refunded(payment_intent_id)
-        self.faults["refund made elsewhere noticed"] += is_refunded
-        return is_refunded
+    async def refunds_of(self, payment_intent_id: str) -> list[ProviderRefund]:
+        refunds = await super().refunds_of(payment_intent_id)
+        self.faults["refund made elsewhere noticed"] += any(refund.refund_id is None for refund in refunds)
+        return refunds
 
     def give_back(self, payment_intent_id: str) -> None:
         """Past the shop."""
-        self.refunded.append(payment_intent_id)
-        self.refunds.setdefault(payment_intent_id, []).append(self.charges[payment_intent_id][0])
+        self.refund_elsewhere(payment_intent_id)
+
+    @property
+    def refunds(self) -> dict[str, list[int]]:
+        """Given back, or on its way."""
+        return {
+            intent: [refund.amount for refund in refunds if not refund.state.is_undone]
+            for intent, refunds in self.given_back.items()
+        }
 
     def force_pay(self, session_id: str, **changes: object) -> SessionState:
         state = super().force_pay(session_id, **changes)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
-from api.webhooks import RefundEvent, SessionEvent
+from api.webhooks import MoneyEvent, SessionEvent
 from checkout.contracts import RefundOrderInput
 from checkout.errors import PaymentRefused, PaymentUnreachable
 from checkout.ids import TASK_QUEUE, refund_workflow_id
@@ -41,10 +41,10 @@ class Surroundings:
         self.world, self.provider = world, world.provider
         self.number = next(_numbers)
         self.customers = [Customer(f"schedule-{self.number}-{who}") for who in range(CUSTOMERS)]
-        self.events: list[SessionEvent | RefundEvent] = []
+        self.events: list[SessionEvent | MoneyEvent] = []
         # Events that are all that tells of some money: of a session closed before, or of none of ours.
         self.only_witnesses: set[str] = set()
-        self.taken: list[SessionEvent | RefundEvent] = []
+        self.taken: list[SessionEvent | MoneyEvent] = []
         self._ids = itertools.count(1)
 
     # ---- what they know ----
@@ -65,8 +65,8 @@ class Surroundings:
         event_id = self._event_id(only_witness)
         self.events.append(SessionEvent(event_id, f"checkout.session.{kind}", session_id, key))
 
-    def _announce_refund(self, order_id: str, *, only_witness: bool = False) -> None:
-        self.events.append(RefundEvent(self._event_id(only_witness), "charge.refunded", order_id))
+    def _announce_refund(self, payment_intent_id: str, *, only_witness: bool = False) -> None:
+        self.events.append(MoneyEvent(self._event_id(only_witness), "charge.refunded", payment_intent_id, {}))
 
     def _event_id(self, only_witness: bool) -> str:
         event_id = f"evt_{self.number}_{next(self._ids)}"
@@ -142,7 +142,7 @@ class Surroundings:
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )
-        self._announce_refund(order.order_id)
+        self._announce_refund(str(order.payment_intent_id))
         return True
 
     async def do_refund_elsewhere(self, step: Step) -> bool:
@@ -152,7 +152,7 @@ class Surroundings:
         if order is None or session is None or not session.paid or session.payment_intent_id in self.provider.refunded:
             return False
         self.provider.give_back(str(session.payment_intent_id))
-        self._announce_refund(order.order_id, only_witness=True)
+        self._announce_refund(str(session.payment_intent_id), only_witness=True)
         return True
 
     async def do_sweep(self, _: Step) -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 
+from checkout.money import ProviderRefund, Refund, RefundState
 from checkout.payments import SessionState
 from tests.campaigns.schedules.actors import Actors, Violated
 from tests.campaigns.schedules.campaign import REQUIRED, Failed, Stage, missing, run
@@ -30,8 +31,10 @@ class _ChargesTwice(LedgerProvider):
 
 
 class _KeepsRefunds(LedgerProvider):
-    async def refund(self, payment_intent_id: str) -> None:
+    async def refund(self, refund: Refund) -> ProviderRefund:
+        """It says that it did."""
         self.calls.append("refund")
+        return ProviderRefund(f"re_{refund.id}", refund.amount, RefundState.SUCCEEDED, refund_id=refund.id)
 
 
 @pytest.mark.timeout(300)

@@ -29,7 +29,7 @@ def test_the_page_tells_every_default_as_it_is() -> None:
     documented = _documented()
     for name, default in _settings().items():
         if isinstance(default, int | float):
-            assert documented[name] == f"`{default:g}`", name
+            assert documented[name] == f"`{default:.10g}`", name
         elif isinstance(default, str) and default:
             expected = default.value if isinstance(default, StrEnum) else default
             assert documented[name] == f"`{expected}`", name

@@ -1,0 +1,112 @@
+"""The money after the sale: payments, refunds and disputes, as the payment service tells of them and as the shop keeps
+them. Amounts are integer minor units, instants aware UTC.
+
+Sources: docs.stripe.com/refunds, docs.stripe.com/api/disputes/object, docs.stripe.com/api/payment_intents/object.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class MoneyState(StrEnum):
+    """Of a payment. A bank debit is `processing` for days."""
+
+    PROCESSING = "processing"
+    PAID = "paid"
+    FAILED = "failed"
+
+
+class RefundState(StrEnum):
+    """Of a refund: `succeeded` when the provider says so, and even then it may still fail."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_undone(self) -> bool:
+        """The money is the shop's again, or has never left it."""
+        return self in (RefundState.FAILED, RefundState.CANCELLED)
+
+
+class RequestedBy(StrEnum):
+    """Who wants the money given back: the shop by its rule, an operator of it, or somebody at the provider."""
+
+    SHOP = "shop"
+    OPERATOR = "operator"
+    PROVIDER = "provider"
+
+
+# A dispute that is over, in Stripe's words; all others are open. Of these, only `lost` takes the money for good.
+CLOSED_DISPUTES = frozenset({"won", "lost", "warning_closed", "prevented"})
+
+
+@dataclass(frozen=True)
+class PaymentState:
+    """The provider's word on a payment. `order_id` is what we gave it along."""
+
+    payment_intent_id: str
+    state: MoneyState
+    amount: int
+    currency: str
+    order_id: str | None = None
+
+
+@dataclass(frozen=True)
+class ProviderRefund:
+    """The provider's word on a refund. `refund_id` is our row, if it is one that we asked for."""
+
+    provider_refund_id: str
+    amount: int
+    state: RefundState
+    requires_action: bool = False
+    refund_id: str | None = None
+    reason: str | None = None
+    failure_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class ProviderDispute:
+    """The provider's word on a dispute: `state` is Stripe's `status`, as it says it."""
+
+    dispute_id: str
+    amount: int
+    state: str
+    reason: str
+    evidence_due_by: datetime | None = None
+
+
+@dataclass(frozen=True)
+class RefundLine:
+    """So many of a line of the order."""
+
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True)
+class Refund:
+    """A refund as the shop keeps it. `order_id` is None for money that belonged to no order of ours.
+
+    One that has no `provider_refund_id` has not been taken by the provider yet; `attempt` counts those of one wish.
+    """
+
+    id: str
+    payment_intent_id: str
+    order_id: str | None
+    amount: int
+    currency: str
+    state: RefundState
+    requested_by: RequestedBy
+    at: datetime
+    attempt: int = 1
+    reason: str | None = None
+    requires_action: bool = False
+    failure_reason: str | None = None
+    provider_refund_id: str | None = None
+
+    @property
+    def is_to_be_made(self) -> bool:
+        return self.state is RefundState.PENDING and self.provider_refund_id is None

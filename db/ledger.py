@@ -1,0 +1,184 @@
+"""The money after the sale, written down: payments, refunds, disputes, each one row for an object of the provider.
+
+What the provider says is a fact and is entered, in whatever order it is heard (`record`). What the shop wants given
+back is a row before the provider is asked for it (`owe`, `db.refunds`), so that no debt is forgotten; one that does not
+fit any more beside the facts is cancelled. How much was given back, is on its way, or is owed, is always added up from
+the rows.
+
+The provider is asked with no lock held: who asks remembers the payment's `version` from before, and what was heard is
+dropped when somebody else has written meanwhile, so that an old answer is never written over a newer one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from checkout.errors import PaymentUnknown
+from checkout.ids import OWED_REFUND
+from checkout.money import PaymentState, ProviderDispute, ProviderRefund, Refund, RefundState, RequestedBy
+from checkout.orders import Order, Reason
+from db.book import open_book
+from db.orders import name_payment
+
+_VERSION = text("SELECT version FROM shop.payments WHERE payment_intent_id = :payment_intent_id")
+_ENTER = text("""
+    INSERT INTO shop.payments (payment_intent_id, order_id, amount, currency, state)
+    VALUES (:payment_intent_id, :order_id, :amount, :currency, :state) ON CONFLICT DO NOTHING
+""")
+_DUE = text("""
+    SELECT p.payment_intent_id, p.look_at, o.status = 'payment_processing', o.id, o.checkout_key, o.payment_session_id
+      FROM shop.payments p LEFT JOIN shop.orders o ON o.id = p.order_id
+     WHERE p.look_at <= clock_timestamp() ORDER BY p.look_at LIMIT :limit
+""")
+_KNOWS_REFUND = text("""
+    SELECT EXISTS (SELECT 1 FROM shop.refunds WHERE provider_refund_id = :id AND state = :state
+                      AND requires_action = :requires_action)
+""")
+_KNOWS_DISPUTE = text("SELECT EXISTS (SELECT 1 FROM shop.disputes WHERE id = :id AND state = :state)")
+_KNOWS_REFUNDED = text("""
+    SELECT coalesce(sum(amount), 0) = :amount FROM shop.refunds
+     WHERE payment_intent_id = :payment_intent_id AND state IN ('pending', 'succeeded')
+       AND provider_refund_id IS NOT NULL
+""")
+
+
+@dataclass(frozen=True)
+class Word:
+    """All that the provider says of a payment, at one time."""
+
+    payment: PaymentState
+    refunds: Sequence[ProviderRefund]
+    disputes: Sequence[ProviderDispute]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What follows: the order as it now is, the refunds that the provider has to be asked for, and what an operator has
+    to hear of (a sentence each)."""
+
+    order: Order | None
+    to_make: list[Refund]
+    alarms: list[str]
+
+
+@dataclass(frozen=True)
+class DuePayment:
+    """A payment that somebody has to ask the provider about, and the order it is for, if it is for one. `is_awaited`:
+    the order waits for it."""
+
+    payment_intent_id: str
+    look_at: datetime
+    is_awaited: bool | None
+    order_id: str | None
+    checkout_key: str | None
+    session_id: str | None
+
+
+async def version_of(connection: AsyncConnection, payment_intent_id: str) -> int | None:
+    """To be read before the provider is asked (`record`). None for a payment that is not here."""
+    version = await connection.scalar(_VERSION, {"payment_intent_id": payment_intent_id})
+    return None if version is None else int(version)
+
+
+async def enter_payment(connection: AsyncConnection, payment: PaymentState, order_id: str | None) -> None:
+    """Unless it is here. `order_id` is None for money that belongs to no order."""
+    await connection.execute(
+        _ENTER,
+        {
+            "payment_intent_id": payment.payment_intent_id,
+            "order_id": order_id,
+            "amount": payment.amount,
+            "currency": payment.currency,
+            "state": payment.state,
+        },
+    )
+
+
+async def owe(connection: AsyncConnection, payment: PaymentState, order_id: str | None, reason: Reason) -> Outcome:
+    """Enter a payment that is none of ours to keep, and that all of it is to be given back: once, however often it is
+    told. Until the provider says that it has been, the sweep looks after it."""
+    await enter_payment(connection, payment, order_id)
+    book = await open_book(connection, payment.payment_intent_id)
+    if book is None:  # another payment is the order's
+        raise PaymentUnknown(f"Payment {payment.payment_intent_id} is not that of order {order_id}")
+    if order_id is not None:
+        await name_payment(connection, order_id, payment.payment_intent_id)
+    await book.hear_of_payment(payment.state)
+    if book.left > 0 and book.head(OWED_REFUND) is None:
+        await book.ask(OWED_REFUND, book.left, RequestedBy.SHOP, reason)
+    await book.plan_next_look()
+    return Outcome(book.order, book.to_make, [])
+
+
+async def record(connection: AsyncConnection, version: int, word: Word) -> Outcome | None:
+    """Enter all that the provider says of a payment, and what follows from it: refunds that failed are owed again, an
+    order whose money has all been given back ends. In any order, twice, late: it comes to the same.
+
+    None if anybody has written here since `version` was read: the provider has to be asked anew.
+    """
+    book = await open_book(connection, word.payment.payment_intent_id)
+    if book is None or book.version != version:
+        return None
+    await book.hear_of_payment(word.payment.state)
+    for refund in sorted(word.refunds, key=lambda one: not one.state.is_undone):  # what is undone makes room first
+        await book.hear(refund)
+    alarms = [alarm for dispute in word.disputes if (alarm := await book.hear_of_dispute(dispute)) is not None]
+    await book.drop_what_was_lost()
+    next_attempt = await book.ask_again()
+    await book.finish_order()
+    await book.plan_next_look(next_attempt)
+    return Outcome(book.order, book.to_make, alarms)
+
+
+async def record_made(
+    connection: AsyncConnection, payment_intent_id: str, made: ProviderRefund
+) -> tuple[Refund, Order | None]:
+    """Enter the provider's answer to a refund that it was asked for; answers the refund and its order."""
+    book = await open_book(connection, payment_intent_id)
+    assert book is not None, "it was asked for in this ledger"
+    refund = await book.hear(made)
+    await book.finish_order()
+    await book.plan_next_look()
+    if refund is None:
+        [refund] = [one.refund for one in book.entries if one.refund.id == made.refund_id]
+    return refund, book.order
+
+
+async def give_up(connection: AsyncConnection, refund: Refund, why: str) -> None:
+    """The provider refuses a refund and has none like it: it ends as failed, and nothing has moved."""
+    book = await open_book(connection, refund.payment_intent_id)
+    assert book is not None, "it was asked for in this ledger"
+    if any(one.id == refund.id for one in book.to_make):
+        await book.end(refund, RefundState.FAILED, why)
+        await book.plan_next_look()
+
+
+async def put_off(connection: AsyncConnection, payment_intent_id: str) -> None:
+    """The provider does not know the payment (it is another account's): ask again, ever more rarely."""
+    book = await open_book(connection, payment_intent_id)
+    if book is not None:
+        await book.plan_next_look()
+
+
+async def due_payments(connection: AsyncConnection, limit: int) -> list[DuePayment]:
+    """Payments of which something stands open, and which nobody has looked at for a while; longest first."""
+    return [DuePayment(*row) for row in await connection.execute(_DUE, {"limit": limit})]
+
+
+async def knows_refund(connection: AsyncConnection, refund_id: str, state: str, requires_action: bool) -> bool:
+    """Whether the ledger has the provider's refund in this very state: nothing can be learnt from an event of it."""
+    given = {"id": refund_id, "state": state, "requires_action": requires_action}
+    return bool(await connection.scalar(_KNOWS_REFUND, given))
+
+
+async def knows_dispute(connection: AsyncConnection, dispute_id: str, state: str) -> bool:
+    return bool(await connection.scalar(_KNOWS_DISPUTE, {"id": dispute_id, "state": state}))
+
+
+async def knows_refunded(connection: AsyncConnection, payment_intent_id: str, amount: int) -> bool:
+    """Whether just so much of the payment is known to be given back or on its way."""
+    given = {"payment_intent_id": payment_intent_id, "amount": amount}
+    return bool(await connection.scalar(_KNOWS_REFUNDED, given))

@@ -1,0 +1,122 @@
+"""What somebody of the shop wants given back: entered before the provider is asked, once for a key.
+
+The payment is locked meanwhile: any number of requests at once, and what is made at the provider, add up to no more
+than was paid. The table's own trigger sees to the same, whoever writes.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from checkout.contracts import RefundOrderInput
+from checkout.currencies import money
+from checkout.errors import KeyReused, NotRefundable, RefundExceedsPayment, RefundLinesExceedOrder
+from checkout.ids import WHOLE_REFUND
+from checkout.money import MoneyState, Refund, RefundState, RequestedBy
+from checkout.orders import OrderStatus
+from db.book import Book, Entry, open_book
+from db.order_queries import get_order
+
+# What of each line can still be refunded, and what one of it cost.
+_LINES = text("""
+    SELECT l.sku, l.unit_amount, l.quantity - coalesce(sum(r.quantity), 0) AS left
+      FROM shop.order_lines l
+      LEFT JOIN (SELECT f.order_id, rl.sku, rl.quantity FROM shop.refunds f
+                   JOIN shop.refund_lines rl ON rl.refund_id = f.id
+                  WHERE f.order_id = :order_id
+                    AND (f.state IN ('pending', 'succeeded') OR f.provider_refund_id IS NOT NULL)) r
+        ON r.order_id = l.order_id AND r.sku = l.sku
+     WHERE l.order_id = :order_id GROUP BY l.sku, l.unit_amount, l.quantity
+""")
+_INSERT_LINES = text("""
+    INSERT INTO shop.refund_lines (refund_id, sku, quantity, restock)
+    SELECT :refund_id, sku, quantity, :restock
+      FROM unnest(CAST(:skus AS text[]), CAST(:quantities AS int[])) AS w(sku, quantity) ORDER BY sku
+""")
+
+
+async def request_refund(connection: AsyncConnection, wanted: RefundOrderInput) -> Refund:
+    """Enter the refund, or find what the key has already led to; the latest attempt of it, if there were several.
+
+    Raises `OrderNotFound`, `NotRefundable` (not paid, all of it given back or on its way, disputed), its kinds
+    `RefundExceedsPayment` and `RefundLinesExceedOrder`, and `KeyReused` for a key that stands for another wish.
+    """
+    order = await get_order(connection, wanted.order_id)
+    book = await open_book(connection, order.payment_intent_id) if order.payment_intent_id else None
+    if book is None or book.order is None:
+        raise NotRefundable(f"There is no payment to give back: the order is {order.status}")
+    head = book.head(wanted.key)
+    if head is not None:
+        if wanted.key != WHOLE_REFUND and head.request != _digest(wanted):
+            raise KeyReused("This key stands for another refund")
+        if not _may_be_asked_anew(book, head, wanted):
+            return head.refund
+    _check_refundable(book)
+    left_of_lines = {
+        row.sku: (row.left, row.unit_amount) for row in await connection.execute(_LINES, {"order_id": wanted.order_id})
+    }
+    goods = _goods(wanted, left_of_lines)
+    amount = _amount(wanted, book, left_of_lines)
+    refund = await book.ask(
+        wanted.key,
+        amount,
+        RequestedBy.OPERATOR,
+        wanted.reason,
+        attempt=head.refund.attempt + 1 if head else 1,
+        request=_digest(wanted),
+    )
+    if goods:
+        named = {"refund_id": refund.id, "skus": list(goods), "quantities": list(goods.values())}
+        await connection.execute(_INSERT_LINES, named | {"restock": wanted.restock is not False})
+    await book.plan_next_look()
+    return refund
+
+
+def _may_be_asked_anew(book: Book, head: Entry, wanted: RefundOrderInput) -> bool:
+    """The provider had refused it; or all of it is wanted again, and by now something is left (again)."""
+    if head.refund.state is RefundState.FAILED and head.refund.provider_refund_id is None:
+        return True
+    return wanted.key == WHOLE_REFUND and head.refund.state is RefundState.SUCCEEDED and book.left > 0
+
+
+def _check_refundable(book: Book) -> None:
+    assert book.order is not None, "of an order's own payment"
+    if not book.order.status.is_kept and book.order.status is not OrderStatus.REFUNDED:
+        raise NotRefundable(f"There is no payment to give back: the order is {book.order.status}")
+    if book.state is not MoneyState.PAID:
+        raise NotRefundable("There is no payment to give back: it has not arrived")
+    if book.is_disputed:
+        raise NotRefundable("The payment is disputed, or was lost to a dispute: the bank decides about it")
+    if book.left <= 0:
+        raise NotRefundable("All of the payment is given back or on its way")
+
+
+def _goods(wanted: RefundOrderInput, lines: Mapping[str, tuple[int, int]]) -> dict[str, int]:
+    """How many of which line."""
+    if wanted.lines is None:
+        return {} if wanted.amount is not None else {sku: left for sku, (left, _) in lines.items() if left > 0}
+    goods = {line.sku: line.quantity for line in wanted.lines}
+    for sku, quantity in goods.items():
+        left = lines[sku][0] if sku in lines else 0
+        if quantity > left:
+            raise RefundLinesExceedOrder(f"{quantity} of {sku} are too many: {left} were bought and not refunded yet")
+    return goods
+
+
+def _amount(wanted: RefundOrderInput, book: Book, lines: Mapping[str, tuple[int, int]]) -> int:
+    amount = wanted.amount if wanted.amount is not None else book.left
+    if wanted.lines is not None:
+        amount = sum(line.quantity * lines[line.sku][1] for line in wanted.lines)
+    if amount > book.left:
+        left = money(book.left, book.currency)
+        raise RefundExceedsPayment(f"{money(amount, book.currency)} is more than is left of the payment: {left}")
+    return amount
+
+
+def _digest(wanted: RefundOrderInput) -> str:
+    lines = sorted((line.sku, line.quantity) for line in wanted.lines) if wanted.lines is not None else None
+    body = [wanted.amount, lines, wanted.restock, wanted.reason]
+    return hashlib.sha256(json.dumps(body).encode()).hexdigest()

@@ -1,0 +1,115 @@
+"""The steps with money after the sale: asked of the provider, and written into the ledger.
+
+Whatever is to be given back is a row of ours before the provider is asked for it, under a key derived from that row;
+its answer is written down in a transaction of its own. What is lost in between, the next look finds at the provider.
+"""
+
+from dataclasses import dataclass, field
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio import activity
+
+from checkout.contracts import GiveUpInput, RefundInput, RefundOrderInput
+from checkout.errors import PaymentUnknown, PaymentUnreachable
+from checkout.money import Refund
+from checkout.orders import Order
+from db import ledger, order_queries, refunds
+from db.engine import autocommit, transaction
+from runtime.boundaries import Step
+from worker.payments.port import PaymentProvider
+
+_TRIES = 5  # to read all of a payment without anybody writing meanwhile
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What the provider's word on a payment led to. `is_early`: its order does not know of it yet."""
+
+    order: Order | None = None
+    to_make: list[Refund] = field(default_factory=list)
+    is_early: bool = False
+
+
+class MoneyActivities:
+    def __init__(self, engine: AsyncEngine, provider: PaymentProvider) -> None:
+        self._engine, self._reads = engine, autocommit(engine)
+        self._provider = provider
+
+    @activity.defn
+    async def refund_payment(self, request: RefundInput) -> Order | None:
+        """Give a payment back that is none of ours to keep, and end its order, if it has one. Repeated, it finds all of
+        that done."""
+        payment = await self._provider.payment(request.payment_intent_id)
+        async with transaction(self._engine, Step.RECORD_DEBT) as connection:
+            outcome = await ledger.owe(connection, payment, request.order_id, request.reason)
+        order = outcome.order
+        for refund in outcome.to_make:
+            _, order = await self._make(refund)
+        return order
+
+    @activity.defn
+    async def request_refund(self, wanted: RefundOrderInput) -> Refund:
+        """Enter what an operator wants given back. Raises `NotRefundable` and its kinds, `KeyReused`, all final."""
+        async with transaction(self._engine, Step.REQUEST_REFUND) as connection:
+            return await refunds.request_refund(connection, wanted)
+
+    @activity.defn
+    async def make_refund(self, refund: Refund) -> Refund:
+        """Have the provider give it back; answers it as the provider then has it."""
+        made, _ = await self._make(refund)
+        return made
+
+    @activity.defn
+    async def give_up_refund(self, request: GiveUpInput) -> None:
+        """End a refund that the provider refuses and has none of."""
+        async with transaction(self._engine, Step.GIVE_UP_REFUND) as connection:
+            await ledger.give_up(connection, request.refund, request.why)
+
+    @activity.defn
+    async def follow_money(self, payment_intent_id: str) -> Followed:
+        """Ask the provider for all that became of a payment, and enter it. Raises `PaymentUnknown`, final."""
+        for _ in range(_TRIES):
+            async with self._reads.connect() as connection:
+                version = await ledger.version_of(connection, payment_intent_id)
+            if version is None:
+                return await self._who_is_it_for(payment_intent_id)
+            try:
+                word = ledger.Word(
+                    await self._provider.payment(payment_intent_id),
+                    await self._provider.refunds_of(payment_intent_id),
+                    await self._provider.disputes_of(payment_intent_id),
+                )
+            except PaymentUnknown:
+                await self._put_off(payment_intent_id)
+                raise
+            async with transaction(self._engine, Step.RECORD_MONEY) as connection:
+                outcome = await ledger.record(connection, version, word)
+            if outcome is not None:
+                self._alarm(outcome)
+                return Followed(outcome.order, outcome.to_make)
+        raise PaymentUnreachable("The ledger changes faster than the payment service answers")
+
+    async def _make(self, refund: Refund) -> tuple[Refund, Order | None]:
+        made = await self._provider.refund(refund)
+        async with transaction(self._engine, Step.RECORD_REFUND) as connection:
+            return await ledger.record_made(connection, refund.payment_intent_id, made)
+
+    async def _who_is_it_for(self, payment_intent_id: str) -> Followed:
+        """An order of ours that is still waiting for it will take note of it; for all else, it is none of ours."""
+        order_id = (await self._provider.payment(payment_intent_id)).order_id
+        if order_id is None:
+            return Followed()
+        async with self._reads.connect() as connection:
+            order = await order_queries.find_by_id(connection, order_id)
+        return Followed(order, is_early=order is not None and order.status.is_live)
+
+    async def _put_off(self, payment_intent_id: str) -> None:
+        async with transaction(self._engine, Step.RECORD_MONEY) as connection:
+            await ledger.put_off(connection, payment_intent_id)
+
+    def _alarm(self, outcome: ledger.Outcome) -> None:
+        order_id = outcome.order.order_id if outcome.order else None
+        for alarm in outcome.alarms:
+            activity.logger.error("Order %s needs attention: %s", order_id, alarm, extra={"order_id": order_id})
+            if activity.in_activity():
+                activity.metric_meter().create_counter("checkout_disputes", "Disputes opened, changed, closed").add(1)
