@@ -108,7 +108,8 @@ def _podman(folder: Path, tried: list[str]) -> Engine | None:
         return None
     environment = {**os.environ, **podman_configuration(folder.absolute())}
     # Podman's own `compose` subcommand and others may be about; the one that is pinned is ours.
-    compose = (sys.executable, "-m", "podman_compose", "--in-pod=false")
+    # A read-only root is one as with Docker: podman would lay writable memory over /run, and over what we mount there.
+    compose = (sys.executable, "-m", "podman_compose", "--in-pod=false", "--podman-run-args=--read-only-tmpfs=false")
     return Engine("podman", ("podman",), compose, environment, waits=False, checks_health=_systemd_runs())
 
 
