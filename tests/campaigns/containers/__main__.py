@@ -100,8 +100,8 @@ def _try(trial: Callable[[Deployment], str], deployment: Deployment, report: Rep
     began = time.monotonic()
     try:
         report.passed(title, trial(deployment), time.monotonic() - began)
-    except (AssertionError, CommandFailed) as error:
-        report.failed(title, str(error), time.monotonic() - began)
+    except Exception as error:  # whatever it is, the others go on
+        report.failed(title, str(error) or repr(error), time.monotonic() - began)
     _say(f"  {'ok' if report.rows[-1].ok else 'FAILED'}: {report.rows[-1].seen}")
 
 

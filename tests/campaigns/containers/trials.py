@@ -148,6 +148,7 @@ def a_first_paid_order(deployment: Deployment) -> str:
     """The guide's own commands: buy, and the two curl lines of the answer; the same again is the same to the byte."""
     api = deployment.url("CHECKOUT_API_PORT")
     customer = Customer(deployment)
+    customer.buy("guide-paid")  # until there is an answer: a slow machine may say 202 at first
     first = shell(f"curl -X POST {api}/checkout/guide-paid")
     answer = json.loads(first)
     shell(answer["submit_payment"])
@@ -160,6 +161,7 @@ def a_cancelled_order(deployment: Deployment) -> str:
     """The guide's other line; its stock is back."""
     api = deployment.url("CHECKOUT_API_PORT")
     customer = Customer(deployment)
+    customer.buy("guide-cancelled")
     answer = json.loads(shell(f"curl -X POST {api}/checkout/guide-cancelled"))
     shell(answer["cancel_payment"])
     order = customer.until(answer["order_id"], "cancelled", "expired")
