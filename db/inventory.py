@@ -11,7 +11,6 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checkout.errors import NotEnoughStock, ProductNotFound
-from db.seed import SeedProduct
 
 
 @dataclass(frozen=True)
@@ -37,16 +36,6 @@ _KNOWN = text("SELECT sku, currency FROM shop.products WHERE sku = ANY(CAST(:sku
 _RESTOCK = text("SELECT shop.restock(:sku, :quantity)")
 _WRITE_OFF = text("SELECT shop.write_off(:sku, :quantity, :reason)")
 _ON_HAND = text("SELECT on_hand FROM shop.products WHERE sku = :sku")
-_SEED = text("""
-    WITH added AS (
-        INSERT INTO shop.products (sku, name, description, image, unit_amount, currency, on_hand, position)
-        VALUES (:sku, :name, :description, :image, :unit_amount, :currency, :on_hand, :position)
-        ON CONFLICT (sku) DO NOTHING RETURNING sku, on_hand
-    ), moved AS (
-        INSERT INTO shop.stock_movements (sku, delta, cause) SELECT sku, on_hand, 'seed' FROM added WHERE on_hand > 0
-    )
-    SELECT count(*) FROM added
-""")
 
 
 async def lock_products(connection: AsyncConnection, skus: Sequence[str]) -> list[LockedProduct]:
@@ -90,12 +79,3 @@ async def write_off(connection: AsyncConnection, sku: str, quantity: int, reason
     if available is None:
         raise ProductNotFound([sku])
     raise NotEnoughStock(sku, int(available))
-
-
-async def seed_products(connection: AsyncConnection, products: Iterable[SeedProduct]) -> int:
-    """Add those products that are not there yet; answers how many."""
-    added = 0
-    for position, product in enumerate(products):
-        row = vars(product) | {"image": product.image, "position": position}
-        added += (await connection.execute(_SEED, row)).scalar_one()
-    return added

@@ -1,6 +1,10 @@
-"""The catalogue of a new shop. Prices are minor units (1000 = 10.00 USD)."""
+"""The catalogue of a new shop, and how it comes into the database. Prices are minor units (1000 = 10.00 USD)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 @dataclass(frozen=True)
@@ -27,3 +31,22 @@ CATALOGUE = (
     SeedProduct("coffee-mug", "Coffee mug", "Stoneware, 300 ml, dishwasher-proof.", 1600, 6_000),
     SeedProduct("limited-print", "Limited print", "A signed linocut. Ten were made, no more will be.", 12000, 10),
 )
+_SEED = text("""
+    WITH added AS (
+        INSERT INTO shop.products (sku, name, description, image, unit_amount, currency, on_hand, position)
+        VALUES (:sku, :name, :description, :image, :unit_amount, :currency, :on_hand, :position)
+        ON CONFLICT (sku) DO NOTHING RETURNING sku, on_hand
+    ), moved AS (
+        INSERT INTO shop.stock_movements (sku, delta, cause) SELECT sku, on_hand, 'seed' FROM added WHERE on_hand > 0
+    )
+    SELECT count(*) FROM added
+""")
+
+
+async def seed_products(connection: AsyncConnection, products: Iterable[SeedProduct]) -> int:
+    """Add those products that are not there yet; answers how many."""
+    added = 0
+    for position, product in enumerate(products):
+        row = vars(product) | {"image": product.image, "position": position}
+        added += (await connection.execute(_SEED, row)).scalar_one()
+    return added

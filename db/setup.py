@@ -14,8 +14,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from checkout.errors import SettingsError
-from db.inventory import seed_products
-from db.seed import CATALOGUE
+from db.seed import CATALOGUE, seed_products
 
 _MIGRATION_LOCK = 0x5EED_C0DE
 
