@@ -52,6 +52,7 @@ reset: $(VENV)/.stack ## Delete the data of `make up`
 .PHONY: test
 test: $(VENV)/.dev ## Run every check and every test
 	@said=$$(mktemp); $(MAKE) --no-print-directory check >$$said 2>&1 & checking=$$!; failed=0; \
+	trap 'kill $$checking; rm -f $$said; exit 130' INT TERM; \
 	$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS) || failed=1; \
 	wait $$checking || failed=1; \
 	cat $$said; rm -f $$said; exit $$failed
