@@ -152,6 +152,7 @@ async def test_a_waiting_checkout_ends_on_the_version_it_began_on_and_new_ones_b
         async with deployment.worker("new"):
             await deployment.make_current("new")
             after = await deployment.buy()
+            await deployment.waiting(after)  # so all of Temporal knows by now which version is current
             await asyncio.gather(deployment.pay(before), deployment.pay(after))
             await asyncio.gather(deployment.fulfilled(before), deployment.fulfilled(after))
             await asyncio.gather(before.result(), after.result())

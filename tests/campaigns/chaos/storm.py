@@ -50,6 +50,7 @@ class Storm:
         self._world, self._hasty = world, hasty
         self._random = random.Random(seed)
         self._shoppers = shoppers
+        self._next: list[str] = []
         self._on_progress = on_progress
         self._customers: list[Customer] = []
         self._result = StormResult(0, seed)
@@ -173,7 +174,9 @@ class Storm:
             self._on_progress(f"{time.monotonic() - begun:5.0f} s  {fault}  ({len(self._customers)} customers)")
 
     async def _kill(self) -> str:
-        part = self._random.choice(self._world.victims)
+        # Each has its turn before any has another, in an order of the seed.
+        self._next = self._next or self._random.sample(self._world.victims, len(self._world.victims))
+        part = self._next.pop()
         await self._world.kill(part)
         return f"SIGKILL {part}"
 

@@ -83,7 +83,7 @@ class Balancer:
         self._tasks.add(task)
         try:
             await self.serve(reader, writer)
-        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError):
             pass  # whoever asked sees a closed connection
         finally:
             self._tasks.discard(task)

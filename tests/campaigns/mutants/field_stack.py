@@ -8,7 +8,7 @@ FIELD_STACK = (
         "every-checkout-moves",
         Code("worker.app._pinned", "VersioningBehavior.PINNED", "VersioningBehavior.AUTO_UPGRADE"),
         breaks="a checkout would go on with code that cannot replay what it has been through",
-        tests="test_a_waiting_checkout_ends_on_the_version_it_began_on_and_new_ones_begin_on_the_new",
+        tests="test_what_waits_on_a_version_that_is_switched_off_is_taken_over_once_it_is_terminated",
     ),
     bug(
         "blank-is-a-value",
