@@ -19,6 +19,10 @@ from worker.schedule import has_sweep
 _TIMEOUT = timedelta(seconds=PATIENCE)
 _POLLED_WITHIN = 90.0  # seconds: a poll ends after a minute and is followed by the next
 _KINDS = (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
+_NOT_CURRENT = (
+    "Workers ask for work and are given none: of what runs, no version is current ({}). Make one current: "
+    "temporal worker deployment set-current-version --build-id {} --deployment-name {}"
+)
 _CREATE = "temporal operator search-attribute create --name {} --type Keyword"
 
 
@@ -61,9 +65,15 @@ async def workers(patient: Patient) -> str:
     for kind in _KINDS:
         queue = TaskQueue(name=TASK_QUEUE)
         request = DescribeTaskQueueRequest(namespace=client.namespace, task_queue=queue, task_queue_type=kind)
-        pollers = (await client.workflow_service.describe_task_queue(request, timeout=_TIMEOUT)).pollers
+        answer = await client.workflow_service.describe_task_queue(request, timeout=_TIMEOUT)
         since = time.time() - _POLLED_WITHIN
-        polling.append({one.identity for one in pollers if one.last_access_time.ToSeconds() > since})
+        recent = [one for one in answer.pollers if one.last_access_time.ToSeconds() > since]
+        polling.append({one.identity for one in recent})
+        # "" is both: a worker without a version, and no version that is current.
+        versions = {one.deployment_options.build_id: one.deployment_options.deployment_name for one in recent}
+        current = answer.versioning_info.current_deployment_version.build_id
+        if versions and current not in versions:
+            raise Wrong(_NOT_CURRENT.format(current or "none", *max(versions.items())))
     count = len(polling[0] & polling[1])
     if count == 0:
         raise Wrong(f"Nobody asks for work on its queue {TASK_QUEUE!r}: start a worker, with this TEMPORAL_NAMESPACE.")

@@ -6,9 +6,10 @@ import re
 import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -21,6 +22,9 @@ from temporalio.worker import Worker
 from checkout.contracts import CheckoutInput, CheckoutResult
 from checkout.fingerprint import cart_fingerprint
 from checkout.orders import Order, OrderStatus
+from cli.checkup import Patient, Wrong
+from cli.checkup.temporal import workers
+from cli.locate import Location
 from db.order_queries import find_by_key
 from runtime.connection import connect
 from stack.ports import free_ports
@@ -242,13 +246,24 @@ async def test_a_worker_process_is_of_the_version_that_its_settings_say(
             "worker deployment set-ramping-version", *version, "--percentage", "10", "--yes"
         )
         assert "Successfully" in ramping
+        settings = settings_for(database_url, temporal_server.config.temporal_port)
+        patient = Patient(settings, Location(Path(), "", "", ""), clock=0.0)
+        with pytest.raises(Wrong, match=r"set-current-version --build-id 2026-11-25\.1 --deployment-name shop-"):
+            await workers(patient)
         await deployment.make_current("2026-11-25.1")
         told = await deployment.temporal("worker deployment describe", "--name", deployment.name)
+        await eventually(lambda: _are_well(patient), within=20, what="the doctor hearing of it")
         assert re.search(r"CurrentVersionBuildID +2026-11-25\.1", told)
     finally:
         process.terminate()
         async with asyncio.timeout(20):
             assert await process.wait() == 0
+
+
+async def _are_well(patient: Patient) -> bool:
+    with suppress(Wrong):
+        return "asks for work" in await workers(patient)
+    return False
 
 
 async def _not(answer: Awaitable[bool]) -> bool:
