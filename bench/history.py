@@ -51,11 +51,11 @@ _SHOP = (
     """
     INSERT INTO shop.orders (id, checkout_key, fingerprint, status, reason, missing_skus, email, email_folded,
                              amount_total, currency, payment_session_id, payment_url, payment_intent_id, expires_at,
-                             created_at, updated_at, fulfilled_at, dispatch_due_at, event_count)
+                             created_at, updated_at, fulfilled_at, dispatch_due_at, on_hold, event_count)
     SELECT id, checkout_key, mark || mark, status, reason, CASE status WHEN 'rejected' THEN skus END, email, email,
            total, currency, session, 'https://pay.example/' || session, CASE WHEN paid THEN 'pi_' || mark END,
            at + interval '15 minutes', at, at + interval '2 minutes', CASE WHEN paid THEN at + interval '1 minute' END,
-           CASE WHEN paid THEN at + interval '70 seconds' END,
+           CASE WHEN paid THEN at + interval '70 seconds' END, status = 'refunded',
            CASE status WHEN 'rejected' THEN 1 WHEN 'cancelled' THEN 3 ELSE 5 END
       FROM past
     """,
@@ -78,6 +78,17 @@ _SHOP = (
                               WHEN 'cancelled' THEN '{reserved,awaiting_payment,cancelled}'
                               ELSE ARRAY['reserved', 'awaiting_payment', 'paid', 'fulfilled', status] END)
            WITH ORDINALITY AS told(kind, seq)
+    """,
+    """
+    INSERT INTO shop.payments (payment_intent_id, order_id, amount, currency, state, at)
+    SELECT 'pi_' || mark, id, total, currency, 'paid', at + interval '1 minute' FROM past WHERE paid
+    """,
+    """
+    INSERT INTO shop.refunds (id, payment_intent_id, order_id, provider_refund_id, amount, state, requested_by, reason,
+                              request_key, at, changed_at)
+    SELECT 'rfd_' || mark, 'pi_' || mark, id, 're_' || mark, total, 'succeeded', 'operator', reason, '/whole',
+           at + interval '2 minutes', at + interval '2 minutes'
+      FROM past WHERE status = 'refunded'
     """,
     # What was sold had been brought in before; so the stock of today is untouched.
     """
@@ -126,6 +137,10 @@ _PAYMENTS = (
 )
 
 
+_SOLD = ("orders", "order_lines", "reservations", "order_events", "stock_movements")
+_GROWN = (*_SOLD, "payments", "refunds", "audit_due")
+
+
 async def make_history(
     database_url: str, orders: int, phase: Callable[[str, int, int], None] = lambda name, done, total: None
 ) -> None:
@@ -146,7 +161,7 @@ async def make_history(
                     await connection.execute(statement)
             phase("past orders", last, orders)
         phase("statistics", 0, 1)
-        for table in ("orders", "order_lines", "reservations", "order_events", "stock_movements", "audit_due"):
+        for table in _GROWN:
             await connection.execute(f"VACUUM ANALYZE shop.{table}")
         if has_payments:
             for table in ("sessions", "ledger"):

@@ -64,7 +64,8 @@ _STOCK = text("""
            (coalesce(s.brought, 0) - p.on_hand - coalesce(h.held, 0))::bigint AS sold
       FROM shop.products p LEFT JOIN shop.stock_sums s USING (sku)
       LEFT JOIN (SELECT r.sku, sum(r.quantity) AS held FROM shop.orders o JOIN shop.reservations r ON r.order_id = o.id
-                  WHERE o.status IN ('pending', 'awaiting_payment') AND r.state = 'held' GROUP BY r.sku) h USING (sku)
+                  WHERE o.status IN ('pending', 'awaiting_payment', 'payment_processing') AND r.state = 'held'
+                  GROUP BY r.sku) h USING (sku)
      WHERE p.sku = ANY(CAST(:skus AS text[])) ORDER BY p.position, p.sku
 """)
 _SCARCE = text("SELECT sku FROM shop.products ORDER BY on_hand, position, sku LIMIT :limit")
