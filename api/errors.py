@@ -21,6 +21,7 @@ from api.web.rendering import wants_page
 from checkout.errors import (
     CheckoutError,
     InvalidKey,
+    KeyReused,
     NotEnoughStock,
     OrderNotFound,
     PayloadKeyMissing,
@@ -78,6 +79,8 @@ def _problem_of(request: Request, error: Exception) -> Problem:
             return Problem(400, "incomplete-body", "The body was not sent whole")
         case InvalidKey():
             return Problem(400, error.code, "Not a checkout key", str(error))
+        case KeyReused():
+            return Problem(422, error.code, "This key belongs to another refund", str(error))
         case OrderNotFound():
             return order_not_found()
         case ProductNotFound():

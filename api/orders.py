@@ -16,16 +16,18 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from api.order_views import order_out
+from api.order_views import operator_order, order_out
 from api.problems import Problem, invalid, unavailable
-from api.schemas import OrderOut, OrderPage, OrderSummary
+from api.schemas import OperatorOrder, OrderOut, OrderPage, OrderSummary, RefundAnswer
 from api.signals import tell
 from api.stopping import Stopping
 from api.webhooks import SessionEvent, deliver, start_settlement
 from checkout.contracts import RefundOrderInput, SettlementInput
 from checkout.errors import KeyReused, NotRefundable, OrderNotFound, RefundExceedsPayment, RefundLinesExceedOrder
+from checkout.ids import WHOLE_REFUND
+from checkout.money import Refund
 from checkout.orders import Order, OrderStatus
-from db import order_queries, views
+from db import order_queries, refunds, views
 from runtime.boundaries import Step
 from runtime.failpoints import around
 from worker.starting import RefundHandle, Starter
@@ -45,11 +47,10 @@ class Orders:
         self._engine, self._client, self._stopping = engine, client, stopping
 
     async def show(self, order_id: str) -> OrderOut:
-        async with self._engine.connect() as connection:
-            row = await views.order_detail(connection, order_id)
-        if row is None:
-            raise OrderNotFound
-        return order_out(row)
+        return order_out(await self._detail(order_id))
+
+    async def show_operator(self, order_id: str) -> OperatorOrder:
+        return operator_order(await self._detail(order_id))
 
     async def page(
         self, *, status: OrderStatus | None = None, search: str | None = None, after: str | None = None, limit: int
@@ -90,23 +91,32 @@ class Orders:
             raise Problem(409, "not-cancellable", "The order can no longer be cancelled", f"It is {order.status}.")
         return order
 
-    async def refund(self, order_id: str, wanted: RefundOrderInput | None = None) -> OrderOut:
-        """Give money of a fulfilled or dispatched order back, once for a key; without `wanted` all that is left, with
-        the goods. Answered once the provider has taken it: it may still be on its way.
+    async def refund(self, wanted: RefundOrderInput) -> RefundAnswer:
+        """Give money of a fulfilled or dispatched order back, once for a key. Answered once the provider has taken it:
+        it may still be on its way.
 
         Raises a 409 `Problem` where there is none to give back (so much of), a 422 one for a key of another refund,
         a 502 one when the provider refuses.
         """
-        order = await self.find(order_id)
-        if wanted is None and order.status is OrderStatus.REFUNDED:
-            return await self.show(order_id)
-        handle = await self._start_refund(wanted or RefundOrderInput(order_id))
+        order = await self.find(wanted.order_id)
+        made = None
+        if order.status is not OrderStatus.REFUNDED or wanted.key != WHOLE_REFUND:
+            made = await self._refund(wanted)
+        async with self._engine.connect() as connection:
+            await refunds.check_wish(connection, wanted)  # who joined one that runs has not been compared with it
+        seen = await self.show_operator(wanted.order_id)
+        found = next((refund for refund in seen.refunds if made is not None and refund.id == made.id), None)
+        return RefundAnswer(**dict(seen), refund=found)
+
+    async def _refund(self, wanted: RefundOrderInput) -> Refund:
+        handle = await self._start_refund(wanted)
         try:
-            if await self._stopping.unless(handle.result(rpc_timeout=REFUND_WAIT)) is None:
-                raise unavailable("The refund is under way; asking for it again is safe.")
+            made = await self._stopping.unless(handle.result(rpc_timeout=REFUND_WAIT))
         except WorkflowFailureError as error:
             raise _refund_problem(error.cause) from None
-        return await self.show(order_id)
+        if made is None:
+            raise unavailable("The refund is under way; asking for it again is safe.")
+        return made
 
     async def settle(self, order_id: str) -> None:
         """Have the payment service asked now, by whoever looks after the order, and its answer followed.
@@ -139,6 +149,13 @@ class Orders:
         except RPCError as error:
             logger.warning("Order %s: cannot be looked at now: %s", order.order_id, error.status)
         return await self._once_ended(order, RETURN_WAIT)
+
+    async def _detail(self, order_id: str) -> views.OrderDetail:
+        async with self._engine.connect() as connection:
+            row = await views.order_detail(connection, order_id)
+        if row is None:
+            raise OrderNotFound
+        return row
 
     async def find(self, order_id: str) -> Order:
         async with self._engine.connect() as connection:

@@ -1,5 +1,6 @@
 """The shapes of HTTP requests and answers. Amounts are integer minor units, instants RFC 3339 in UTC."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -9,12 +10,18 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    StrictBool,
     StrictInt,
     StringConstraints,
     WithJsonSchema,
     field_validator,
+    model_validator,
 )
 
+from api.problems import Problem
+from checkout.contracts import RefundOrderInput
+from checkout.ids import WHOLE_REFUND
+from checkout.money import RefundLine, RefundState, RequestedBy
 from checkout.orders import CartLine, OrderStatus, Reason
 
 MAX_LINES = 50
@@ -124,18 +131,75 @@ class OrderLineOut(BaseModel):
 
 
 class PaymentOut(BaseModel):
-    """`url` only while it can be paid."""
+    """`url` only while it can be paid. `processing_until`: how long the stock is held for a payment that takes days.
+
+    Minor units: what was `paid`, what of it has been `refunded`, what is on its way back (`refund_pending`), what a
+    bank has taken back (`lost`), and what the shop has `kept`, which is the rest of it once all that is under way has
+    come to its end.
+    """
 
     status: Literal["none", "pending", "processing", "paid", "refund_due", "refunded", "not_paid"]
     session_id: str | None = None
     url: str | None = None
     expires_at: datetime
+    processing_until: datetime | None = None
+    paid: int = 0
+    refunded: int = 0
+    refund_pending: int = 0
+    lost: int = 0
+    kept: int = 0
+
+
+class RefundedLine(BaseModel):
+    """`restocked`: the goods are back in stock."""
+
+    sku: str
+    quantity: int
+    restocked: bool
+
+
+class RefundOut(BaseModel):
+    """Money given back. `succeeded` is the payment service's word, and may still become `failed`: then it is tried
+    again, which is another refund."""
+
+    id: str
+    amount: int
+    state: RefundState
+    reason: str | None = None
+    at: datetime
+    lines: list[RefundedLine] = []
+
+
+class OperatorRefund(RefundOut):
+    """`attempt` counts those of one wish. `requires_action`: the payment service waits for its customer."""
+
+    requested_by: RequestedBy
+    attempt: int
+    requires_action: bool
+    failure_reason: str | None = None
+
+
+class DisputeOut(BaseModel):
+    """A bank asks for the money back, or has taken it; `state` is the payment service's word for how it stands."""
+
+    id: str
+    amount: int
+    state: str
+    is_open: bool
+    at: datetime
+
+
+class OperatorDispute(DisputeOut):
+    """Evidence is heard until `evidence_due_by`, at the payment service."""
+
+    reason: str
+    evidence_due_by: datetime | None = None
 
 
 class DispatchOut(BaseModel):
-    """`progress` from 0 to 1, derived from time."""
+    """`progress` from 0 to 1, derived from time. `held`: not before its money is settled."""
 
-    status: Literal["waiting", "on_its_way", "dispatched", "none"]
+    status: Literal["waiting", "on_its_way", "held", "dispatched", "none"]
     progress: float
     due_at: datetime | None = None
 
@@ -147,6 +211,12 @@ class TimelineEvent(BaseModel):
     data: dict[str, Any]
 
 
+class TimelineEntry(TimelineEvent):
+    """`text` says it in words."""
+
+    text: str = ""
+
+
 class OrderOut(BaseModel):
     order_id: str
     status: OrderStatus
@@ -156,8 +226,77 @@ class OrderOut(BaseModel):
     currency: str
     created_at: datetime
     payment: PaymentOut
+    refunds: Sequence[RefundOut] = []
+    disputes: Sequence[DisputeOut] = []
     dispatch: DispatchOut
-    timeline: list[TimelineEvent]
+    timeline: list[TimelineEntry]
+
+
+class OperatorOrder(OrderOut):
+    """`on_hold`: not dispatched while its money is disputed, or all of it asked back."""
+
+    refunds: Sequence[OperatorRefund] = []
+    disputes: Sequence[OperatorDispute] = []
+    on_hold: bool = False
+
+
+class RefundLineIn(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    sku: Sku
+    quantity: Annotated[StrictInt, Field(ge=1, le=MAX_QUANTITY)]
+
+
+class RefundIn(BaseModel):
+    """What to give back: an `amount` in minor units, or what `lines` cost; with neither, all that is left.
+
+    `restock`: whether the goods return to stock; by default those of the lines do (of all that is left: all that have
+    not returned yet). An amount moves no goods. The customer sees the `reason`.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {"lines": [{"sku": "pen", "quantity": 1}], "restock": False, "reason": "Arrived broken"}
+        },
+    )
+
+    amount: Annotated[StrictInt, Field(ge=1, le=2**53)] | None = None
+    lines: Annotated[list[RefundLineIn], Field(min_length=1, max_length=MAX_LINES)] | None = None
+    restock: StrictBool | None = None
+    reason: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200, pattern=_PLAIN)] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "RefundIn":
+        if self.amount is not None and self.lines is not None:
+            raise ValueError("amount and lines exclude each other: what the lines cost is given back")
+        if self.amount is not None and self.restock:
+            raise ValueError("an amount moves no goods: name the lines to have them return to stock")
+        skus = [line.sku for line in self.lines or []]
+        if len(set(skus)) < len(skus):
+            raise ValueError("a line is listed twice; add the quantities up")
+        return self
+
+    def wish(self, order_id: str, key: str | None) -> RefundOrderInput:
+        """`key` stands for it. Without one, all that is left is one wish for each order, however often it is sent.
+
+        Raises a 400 `Problem` for a part without a key: a second one could not be told from a repeat.
+        """
+        if key is None and (self.amount is not None or self.lines is not None):
+            raise Problem(
+                400,
+                "idempotency-key-missing",
+                "A refund of a part needs an Idempotency-Key",
+                "Send one that stands for this refund: repeating it with the same key never gives back more.",
+            )
+        lines = None if self.lines is None else [RefundLine(line.sku, line.quantity) for line in self.lines]
+        return RefundOrderInput(order_id, key or WHOLE_REFUND, self.amount, lines, self.restock, self.reason)
+
+
+class RefundAnswer(OperatorOrder):
+    """The order, and the refund that this request made or repeated, as it now is."""
+
+    refund: OperatorRefund | None = None
 
 
 class CancelAnswer(BaseModel):

@@ -6,6 +6,7 @@ gave their minor units up, and which the API counts in hundredths all the same: 
 Source: Stripe, "Supported currencies" (docs.stripe.com/currencies), whose lists the tests repeat.
 """
 
+import re
 from dataclasses import dataclass
 
 
@@ -63,6 +64,23 @@ def decimal(amount: int, code: str) -> str:
         digits = digits[: rules.shown]
     number = f"{whole:,}.{digits}" if digits else f"{whole:,}"
     return f"-{number}" if amount < 0 else number
+
+
+def minor_units(text: str, code: str) -> int:
+    """What people write as minor units: `minor_units("24.50", "usd")` is 2450, `minor_units("1,500", "jpy")` is 1500.
+
+    Raises `ValueError`, with a sentence, for what is no amount of the currency above nothing.
+    """
+    exponent = currency(code).exponent
+    match = re.fullmatch(r"([0-9]{1,3}(?:,[0-9]{3}){0,4}|[0-9]{1,15})(?:\.([0-9]+))?", text.strip(), re.ASCII)
+    digits = (match[2] or "").rstrip("0") if match else ""
+    if match is None or len(digits) > exponent:
+        like = decimal(450 * 10 ** max(exponent - 2, 0), code)
+        raise ValueError(f"{text!r} is no amount in {code.upper()}: write it like {like}")
+    amount: int = int(match[1].replace(",", "")) * 10**exponent + int(digits.ljust(exponent, "0") or 0)
+    if amount == 0:
+        raise ValueError("the amount must be more than nothing")
+    return amount
 
 
 def money(amount: int, code: str) -> str:

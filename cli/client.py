@@ -1,7 +1,7 @@
 """The gateway and the payment service over HTTP, with the patience a checkout asks for.
 
-A checkout is repeated under the same key for as long as the answer is "not yet" (202, 429, 503 or a lost reply):
-the key makes that safe. Nothing else is repeated by itself.
+A checkout is repeated under the same key for as long as the answer is "not yet" (202, 429, 503 or a lost reply), and so
+is a refund: the key makes that safe. Nothing else is repeated by itself.
 """
 
 import json
@@ -52,32 +52,54 @@ class Shop:
         self, body: Json, key: str, patience: float, waiting: Callable[[str], None] = lambda reason: None
     ) -> Bought:
         """`POST /checkout` under `key` until it is answered. `waiting` hears why it is not, each time."""
+        response = self._insist("/checkout", body, {"Idempotency-Key": key}, patience, waiting)
+        if isinstance(response, str):
+            raise CommandFailed(
+                NO,
+                "The checkout is not ready yet",
+                f"It goes on by itself ({response}). Ask again, safely: the same command with --key {key}",
+                {"checkout_key": key},
+            )
+        return Bought(response.json(), response.content, response.headers.get("Idempotent-Replayed") == "true")
+
+    def refund(self, order_id: str, body: Json, key: str | None, patience: float) -> Json:
+        """`POST /admin/orders/{id}/refund` under `key`, until it is answered; without a key, all that is left."""
+        headers = {"Authorization": f"Bearer {self.location.admin_token}"} if self.location.admin_token else {}
+        headers |= {"Idempotency-Key": key} if key else {}
+        path = f"/admin/orders/{_segment(order_id)}/refund"
+        response = self._insist(path, body, headers, patience, lambda _: None)
+        if isinstance(response, str):
+            again = f" with --key {key}" if key else ""
+            raise CommandFailed(
+                NO,
+                "The refund is not answered yet",
+                f"It may be under way ({response}). Ask again, safely: the same command{again}",
+                {"key": key},
+            )
+        return self._json(response)
+
+    def _insist(
+        self, path: str, body: Json, headers: dict[str, str], patience: float, waiting: Callable[[str], None]
+    ) -> httpx.Response | str:
+        """Post what is safe to repeat, for `patience` seconds: the answer, or why there is none yet."""
         deadline = time.monotonic() + patience
         heard = False
         while True:
             try:
-                response = self._http.post(
-                    f"{self.location.gateway_url}/checkout", json=body, headers={"Idempotency-Key": key}
-                )
+                response = self._http.post(f"{self.location.gateway_url}{path}", json=body, headers=headers)
             except httpx.TransportError as error:
                 if not heard and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
                     raise nobody("gateway", self.location.gateway_url) from None
                 reason, delay = "the reply was lost", 1.0
             else:
                 if response.status_code == 200:
-                    replayed = response.headers.get("Idempotent-Replayed") == "true"
-                    return Bought(response.json(), response.content, replayed)
+                    return response
                 if response.status_code not in _NOT_YET:
                     raise refusal(response)
                 reason, delay = _NOT_YET[response.status_code], _retry_after(response)
             heard = True
             if time.monotonic() + delay > deadline:
-                raise CommandFailed(
-                    NO,
-                    "The checkout is not ready yet",
-                    f"It goes on by itself ({reason}). Ask again, safely: the same command with --key {key}",
-                    {"checkout_key": key},
-                )
+                return reason
             waiting(reason)
             time.sleep(delay)
 
@@ -148,8 +170,9 @@ class Shop:
             if after is None:
                 raise CommandFailed(NO, "No such order", f"Nothing is known of {reference}")
 
-    def submit_payment(self, session_id: str) -> None:
-        self._pay("api/submit_payment", session_id)
+    def submit_payment(self, session_id: str, method: str | None = None) -> None:
+        """`method` is a test payment method of the payment service's; None: a card that pays."""
+        self._pay("api/submit_payment", session_id, more={"payment_method": method} if method else {})
 
     def cancel_payment(self, session_id: str) -> None:
         self._pay("api/cancel_payment", session_id)
@@ -158,8 +181,9 @@ class Shop:
         """Try a card that is declined, as the payment page's button does; its answer to that is a 402."""
         self._pay(f"payment/{_segment(session_id)}/decline", session_id, wanted=(402,))
 
-    def _pay(self, path: str, session_id: str, wanted: tuple[int, ...] = (200, 204)) -> None:
-        response = self._send("POST", f"{self.location.payment_url}/{path}", data={"session_id": session_id})
+    def _pay(self, path: str, session_id: str, wanted: tuple[int, ...] = (200, 204), more: Json | None = None) -> None:
+        data = {"session_id": session_id, **(more or {})}
+        response = self._send("POST", f"{self.location.payment_url}/{path}", data=data)
         if response.status_code not in wanted:
             raise refusal(response)
 

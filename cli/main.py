@@ -24,6 +24,7 @@ COMMANDS = {
     "events": ("cli.events:events", "Look", "Show what happens to orders, as it happens."),
     "audit": ("cli.operator:audit", "Operate", "Check every promise on the live system."),
     "doctor": ("cli.doctor:doctor", "Operate", "Examine a deployment, from the settings to the webhook."),
+    "refund": ("cli.refund:refund", "Operate", "Give money of an order back: all, an amount, or some of its goods."),
     "restock": ("cli.operator:restock", "Operate", "Add stock."),
     "write-off": ("cli.operator:write_off", "Operate", "Take broken or lost goods out of the stock."),
     "withdraw": ("cli.operator:withdraw", "Operate", "Sell a product no longer."),

@@ -12,8 +12,9 @@ from cli import options, render
 from cli.client import Shop
 from cli.locate import locate
 from cli.output import Json, Output, speaking
-from cli.pay import UNDECIDED
+from cli.pay import ON_ITS_WAY, UNDECIDED
 
+_MOVES = UNDECIDED | {ON_ITS_WAY, "fulfilled"}
 _FOLLOW_EVERY, _WATCH_EVERY = 0.4, 1.0  # seconds between two looks
 
 
@@ -24,7 +25,7 @@ def status(
     token: options.Token = None,
     as_json: options.Json = False,
 ) -> None:
-    """Show an order: status, payment, dispatch progress and timeline.
+    """Show an order: status, payment, refunds and disputes, dispatch progress and timeline.
 
     [bold]Examples[/bold]
 
@@ -40,7 +41,7 @@ def status(
         def looks() -> Iterator[Json]:
             seen = order
             yield seen
-            while follow and (seen["status"] in UNDECIDED or seen["status"] == "fulfilled"):
+            while follow and (seen["status"] in _MOVES or (seen.get("payment") or {}).get("refund_pending")):
                 time.sleep(_FOLLOW_EVERY)
                 seen = shop.order(str(seen["order_id"]))
                 yield seen
@@ -50,7 +51,7 @@ def status(
 
 def orders(
     status: Annotated[
-        str | None, typer.Option(help="Only these: pending, awaiting_payment, fulfilled, dispatched, …")
+        str | None, typer.Option(help="Only these: awaiting_payment, payment_processing, fulfilled, refunded, …")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=500, help="At most so many, newest first.")] = 20,
     query: Annotated[str | None, typer.Option("--query", "-q", help="Part of an order id or of a key.")] = None,

@@ -12,6 +12,7 @@ from cli.output import NO, OK, USAGE, CommandFailed, Json, Output, speaking
 
 UNDECIDED = frozenset({"pending", "awaiting_payment"})
 KEPT = frozenset({"fulfilled", "dispatched"})
+ON_ITS_WAY = "payment_processing"
 _LOOK_EVERY = 0.25  # seconds
 
 
@@ -19,6 +20,10 @@ def pay(
     reference: Annotated[str, typer.Argument(metavar="ORDER|SESSION|KEY", help="What to pay for.")],
     cancel: Annotated[bool, typer.Option("--cancel", help="Give up instead: the session is closed.")] = False,
     decline: Annotated[bool, typer.Option("--decline", help="Try a card that is declined.")] = False,
+    method: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="One of the payment service's test methods, not the card that pays."),
+    ] = None,
     timeout: options.Patience = 30.0,
     url: options.Url = None,
     token: options.Token = None,
@@ -32,11 +37,17 @@ def pay(
 
         checkout pay cs_test_a1B2c3 --decline
 
-    Exit codes: 0 fulfilled (with --cancel: cancelled), 1 declined, refused or otherwise ended.
+        checkout pay birthday-1 --method pm_usBankAccount_success
+
+    The payment page lists the test methods and what comes of each. A bank debit takes days (in the simulator,
+    seconds): the order is then payment_processing, and checkout status --follow waits for its end.
+
+    Exit codes: 0 fulfilled, or the debit is on its way (with --cancel: cancelled), 1 declined, refused or otherwise
+    ended.
     """
     with speaking(as_json) as output:
-        if cancel and decline:
-            raise CommandFailed(USAGE, "Choose one", "--cancel and --decline exclude each other")
+        if sum((cancel, decline, method is not None)) > 1:
+            raise CommandFailed(USAGE, "Choose one", "--cancel, --decline and --method exclude each other")
         with Shop(locate(url, token)) as shop:
             order = shop.find_order(reference)
             order_id, session_id = str(order["order_id"]), str((order.get("payment") or {}).get("session_id") or "")
@@ -51,10 +62,10 @@ def pay(
             if cancel:
                 shop.cancel_payment(session_id)
             else:
-                shop.submit_payment(session_id)
+                shop.submit_payment(session_id, method)
             with output.working("Waiting for the outcome…"):
                 order = outcome_of(shop, order_id, timeout)
-        show_outcome(output, order, order, frozenset({"cancelled"}) if cancel else KEPT)
+        show_outcome(output, order, order, frozenset({"cancelled"}) if cancel else KEPT | {ON_ITS_WAY})
 
 
 def outcome_of(shop: Shop, order_id: str, patience: float) -> Json:

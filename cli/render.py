@@ -13,6 +13,7 @@ from cli.output import Json
 _COLOURS = {
     "pending": "yellow",
     "awaiting_payment": "yellow",
+    "payment_processing": "yellow",
     "fulfilled": "green",
     "dispatched": "green",
     "rejected": "red",
@@ -85,10 +86,28 @@ def order(document: Json) -> RenderableType:
     if payment.get("session_id"):
         state = str(payment.get("status") or "open").replace("_", " ")
         rows.append(("payment", f"{state}, {payment['session_id']}"))
+    for name, field in (("given back", "refunded"), ("on its way back", "refund_pending"), ("lost", "lost")):
+        if payment.get(field):
+            rows.append((name, format_money(int(payment[field]), currency)))
+    rows += [("refund", refund_line(refund, currency)) for refund in document.get("refunds") or []]
+    rows += [("dispute", _dispute(dispute, currency)) for dispute in document.get("disputes") or []]
     progress = (document.get("dispatch") or {}).get("progress")
     if progress is not None and document.get("status") in {"fulfilled", "dispatched"}:
         rows.append(("dispatch", _dispatch(float(progress))))
     return Group(facts(rows), "", timeline(document.get("timeline") or []))
+
+
+def refund_line(refund: Json, currency: str) -> str:
+    """`rfd_…: 4.50 USD, succeeded (Arrived broken)`"""
+    why = f" ({refund['reason']})" if refund.get("reason") else ""
+    waits = ", waits for the customer" if refund.get("requires_action") else ""
+    return f"{refund.get('id')}: {format_money(int(refund['amount']), currency)}, {refund.get('state')}{waits}{why}"
+
+
+def _dispute(dispute: Json, currency: str) -> str:
+    amount, state = format_money(int(dispute["amount"]), currency), str(dispute.get("state")).replace("_", " ")
+    due = f", answer by {dispute['evidence_due_by']}" if dispute.get("evidence_due_by") else ""
+    return f"{dispute.get('id')}: {amount}, {state}{due}"
 
 
 def _dispatch(progress: float) -> RenderableType:
@@ -101,6 +120,8 @@ def timeline(events: list[Json]) -> Table:
     table = _table("#", "at", "what")
     for event in events:
         what = Text(str(event.get("kind")).replace("_", " "))
+        if event.get("text"):
+            what.append(f"  {event['text']}")
         for name, value in (event.get("data") or {}).items():
             what.append(f"  {name}={value}", style="dim")
         table.add_row(str(event.get("seq")), _clock(str(event.get("at"))), what)

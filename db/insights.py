@@ -32,7 +32,9 @@ _STUCK = text("""
           ORDER BY r.at LIMIT :limit)
         UNION ALL
         -- Failed, and its next attempt has to wait for its turn.
-        (SELECT o.id, o.status, o.amount_total, o.currency, o.created_at, p.look_at, 'refund_failed'
+        (SELECT o.id, o.status, o.amount_total, o.currency, o.created_at,
+                (SELECT max(changed_at) FROM shop.refunds r WHERE r.payment_intent_id = p.payment_intent_id),
+                'refund_failed'
            FROM shop.payments p JOIN shop.orders o ON o.id = p.order_id
           WHERE p.look_at IS NOT NULL AND EXISTS (
                 SELECT 1 FROM shop.refunds r
@@ -87,8 +89,15 @@ _FIGURES = text("""
       FROM shop.orders WHERE created_at >= :since
 """)
 _TAKINGS = text("""
-    SELECT currency, sum(amount_total)::bigint AS amount FROM shop.orders
-     WHERE created_at >= :since AND status IN ('fulfilled', 'dispatched') GROUP BY currency ORDER BY 2 DESC
+    WITH gone AS (
+        SELECT order_id, sum(amount) AS amount
+          FROM (SELECT order_id, amount FROM shop.refunds WHERE state = 'succeeded'
+                 UNION ALL SELECT order_id, amount FROM shop.disputes WHERE state = 'lost') g
+         GROUP BY order_id
+    )
+    SELECT o.currency, (sum(o.amount_total) - coalesce(sum(gone.amount), 0))::bigint AS amount
+      FROM shop.orders o LEFT JOIN gone ON gone.order_id = o.id
+     WHERE o.created_at >= :since AND o.status IN ('fulfilled', 'dispatched') GROUP BY o.currency ORDER BY 2 DESC
 """)
 _INSIDE = text("""
     SELECT o.email, o.payment_intent_id, o.updated_at,

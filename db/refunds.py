@@ -31,6 +31,7 @@ _LINES = text("""
         ON r.order_id = l.order_id AND r.sku = l.sku
      WHERE l.order_id = :order_id GROUP BY l.sku, l.unit_amount, l.quantity
 """)
+_REQUEST = text("SELECT request FROM shop.refunds WHERE order_id = :order_id AND request_key = :key LIMIT 1")
 _INSERT_LINES = text("""
     INSERT INTO shop.refund_lines (refund_id, sku, quantity, restock)
     SELECT :refund_id, sku, quantity, :restock
@@ -73,6 +74,13 @@ async def request_refund(connection: AsyncConnection, wanted: RefundOrderInput) 
         await connection.execute(_INSERT_LINES, named | {"restock": wanted.restock is not False})
     await book.plan_next_look()
     return refund
+
+
+async def check_wish(connection: AsyncConnection, wanted: RefundOrderInput) -> None:
+    """Raises `KeyReused` when the key stands for another wish than this one."""
+    row = (await connection.execute(_REQUEST, {"order_id": wanted.order_id, "key": wanted.key})).first()
+    if row is not None and wanted.key != WHOLE_REFUND and row.request != _digest(wanted):
+        raise KeyReused("This key stands for another refund")
 
 
 def _may_be_asked_anew(book: Book, head: Entry, wanted: RefundOrderInput) -> bool:

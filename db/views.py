@@ -93,6 +93,11 @@ class OrderDetail(OrderRow):
         """On its way, or asked for."""
         return self._sum("pending")
 
+    @property
+    def lost(self) -> int:
+        """Taken back by a bank, for good."""
+        return sum(dispute["amount"] for dispute in self.disputes if dispute["state"] == "lost")
+
     def _sum(self, state: str) -> int:
         return sum(refund["amount"] for refund in self.refunds if refund["state"] == state)
 

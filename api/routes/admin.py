@@ -4,19 +4,26 @@ from collections.abc import AsyncIterable, AsyncIterator
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.audit import AuditOut, AuditProgress
+from api.carts import key_of
 from api.problems import declared
-from api.schemas import OrderOut, OrderPage
+from api.schemas import OperatorOrder, OrderPage, RefundAnswer, RefundIn
 from api.state import GatewayDependency, operator
 from checkout.orders import OrderStatus
 
 router = APIRouter(prefix="/admin", tags=["operator"], dependencies=[Depends(operator)])
 
 _REFUND_PROBLEMS = declared(
-    {409: "There is no payment to give back.", 502: "The payment service did not refund; repeating is safe."}
+    {
+        400: "A part without an `Idempotency-Key`, or what can be none.",
+        409: "There is no payment to give back, or not so much of it, or it is disputed; more goods than were bought.",
+        422: "A field is wrong, or the key belongs to another refund.",
+        502: "The payment service did not refund; repeating is safe.",
+        503: "The refund is under way, or PostgreSQL or Temporal is away; repeating is safe.",
+    }
 )
 _AUDIT_PROBLEMS = declared({409: "Everything is being audited already."})
 _Grace = Annotated[float, Query(ge=0, le=3600, description="Seconds an order must have been left alone")]
@@ -36,10 +43,29 @@ async def list_orders(
     return await gateway.orders.page(status=status, search=q or None, after=after, limit=limit)
 
 
-@router.post("/orders/{order_id}/refund", response_model=OrderOut, responses=_REFUND_PROBLEMS)
-async def refund(order_id: str, gateway: GatewayDependency) -> OrderOut:
-    """Give the money of a fulfilled or dispatched order back, once, and take its stock back. Safe to repeat."""
-    return await gateway.orders.refund(order_id)
+@router.get("/orders/{order_id}", response_model=OperatorOrder)
+async def order(order_id: str, gateway: GatewayDependency) -> OperatorOrder:
+    """An order with all that is known of its money: every attempt of a refund, disputes and until when to answer."""
+    return await gateway.orders.show_operator(order_id)
+
+
+@router.post("/orders/{order_id}/refund", response_model=RefundAnswer, responses=_REFUND_PROBLEMS)
+async def refund(
+    order_id: str,
+    request: Request,
+    gateway: GatewayDependency,
+    asked: RefundIn | None = None,
+    idempotency_key: Annotated[
+        str | None, Header(description="Stands for this one refund; a part cannot be had without")
+    ] = None,
+) -> RefundAnswer:
+    """Give money of a fulfilled or dispatched order back, once for a key: without a body all that is left.
+
+    Never more than was paid, whoever asks at the same time. It is answered once the payment service has taken it:
+    `refund.state` is `pending` while it is on its way, and the order's timeline tells what became of it.
+    """
+    wanted = (asked or RefundIn()).wish(order_id, key_of(request, None, None))
+    return await gateway.orders.refund(wanted)
 
 
 @router.get("/events", response_class=EventSourceResponse)

@@ -47,7 +47,7 @@ class Site:
         return await self.buy({product["sku"]: product["available"] for product in products if product["sku"] == sku})
 
     async def operator(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {self.token}"}
+        headers = {"Authorization": f"Bearer {self.token}"} | options.pop("headers", {})
         ask = partial(self.client.request, method, self.url + path, headers=headers, **options)
         answer = await (answered(ask) if method == "GET" else ask())
         return dict(answer.raise_for_status().json())

@@ -47,6 +47,7 @@ ROUTES = [
     "POST /admin/products/{sku}/offer",
     "POST /admin/products/{sku}/withdraw",
     "GET /admin/orders",
+    "GET /admin/orders/{order_id}",
     "POST /admin/orders/{order_id}/refund",
     "GET /admin/audit",
     "GET /admin/audit/progress",

@@ -51,6 +51,7 @@ GATEWAY = {
     "POST /admin/products/{sku}/withdraw": OPERATOR,
     "POST /admin/products/{sku}/offer": OPERATOR,
     "GET /admin/orders": OPERATOR,
+    "GET /admin/orders/{order_id}": OPERATOR,
     "POST /admin/orders/{order_id}/refund": OPERATOR,
     "GET /admin/audit": OPERATOR,
     "GET /admin/audit/progress": OPERATOR,

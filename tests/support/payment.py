@@ -34,8 +34,10 @@ class PaymentService:
         rules = (await self.http.get("/_faults")).json()["rules"]
         return sum(found["fired"] for found in rules if found["id"] == rule)
 
-    async def pay(self, session_id: str) -> httpx.Response:
-        return await self.http.post("/api/submit_payment", data={"session_id": session_id})
+    async def pay(self, session_id: str, method: str | None = None) -> httpx.Response:
+        """`method` is one of the test methods; by default a card that pays."""
+        more = {"payment_method": method} if method else {}
+        return await self.http.post("/api/submit_payment", data={"session_id": session_id, **more})
 
     async def cancel(self, session_id: str) -> httpx.Response:
         return await self.http.post("/api/cancel_payment", data={"session_id": session_id})
@@ -43,6 +45,17 @@ class PaymentService:
     async def force_pay(self, session_id: str) -> None:
         answer = await self.http.post("/_faults/pay", json={"session_id": session_id, "force": True})
         assert answer.json()["paid"] is True, answer.text
+
+    async def become(self, identifier: str, status: str) -> None:
+        """What a bank makes of a debit (`cs_…`: succeeded, failed), a refund (`re_…`) or a dispute (`du_…`)."""
+        answer = await self.http.post("/_faults/become", json={"id": identifier, "status": status})
+        assert answer.json()["changed"] is True, answer.text
+
+    async def reverse(self, what: str, session_id: str, **more: Any) -> str:
+        """A `refund` by the dashboard, or a `dispute` by the customer's bank; answers its id."""
+        answer = await self.http.post(f"/_faults/{what}", json={"session_id": session_id, **more})
+        answer.raise_for_status()
+        return str(answer.json()["id"])
 
     async def status(self, session_id: str) -> str:
         """The guide's word for it: pending, paid or cancelled."""

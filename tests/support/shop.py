@@ -62,6 +62,23 @@ class Shop:
         assert order is not None
         return order
 
+    async def paid(self, method: str | None = None, **cart: Any) -> dict[str, Any]:
+        """A bought and paid order's checkout answer, once it is fulfilled."""
+        body = await self.buy(**cart)
+        await self.payment.pay(body["session_id"], method)
+        await self.until(body["order_id"], "fulfilled", "dispatched")
+        return body
+
+    async def refund(self, order_id: str, key: str | None = None, **wanted: Any) -> httpx.Response:
+        """What an operator asks for: nothing said, all that is left."""
+        headers = self.operator | ({"Idempotency-Key": key} if key else {})
+        path = f"/admin/orders/{order_id}/refund"
+        return await answered(lambda: self.http.post(path, json=wanted or None, headers=headers))
+
+    async def seen_by_operator(self, order_id: str) -> dict[str, Any]:
+        answer = await answered(lambda: self.http.get(f"/admin/orders/{order_id}", headers=self.operator))
+        return dict(answer.raise_for_status().json())
+
     async def available(self, sku: str) -> int:
         products = (await answered(lambda: self.http.get("/products"))).json()["products"]
         return int(next(product["available"] for product in products if product["sku"] == sku))

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from api.web.rendering import UNUSUAL, format_money
-from checkout.currencies import CURRENCIES, currency, money
+from checkout.currencies import CURRENCIES, currency, decimal, minor_units, money
 from checkout.limits import cart_fault, product_faults
 from payment_mock.domain import money as theirs
 from payment_mock.domain.errors import StripeError
@@ -98,3 +98,21 @@ def test_a_product_that_could_never_be_sold_is_told_why() -> None:
     assert product_faults("Pen", 100_000_000, "usd").keys() == {"unit_amount"}
     assert product_faults("Pen", 550, "ugx").keys() == {"unit_amount"}
     assert "at most 100" in str(cart_fault(1000, "usd", line_items=101))
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "amount"),
+    [("24.50", "usd", 2450), ("24.5", "usd", 2450), ("24", "usd", 2400), ("1,234.05", "eur", 123_405),
+     (" 7 ", "usd", 700), ("1500", "jpy", 1500), ("1.500", "bhd", 1500), ("5", "ugx", 500), ("0.01", "usd", 1)],
+)  # fmt: skip
+def test_what_people_write_is_read_as_minor_units(text: str, code: str, amount: int) -> None:
+    assert minor_units(text, code) == amount
+    assert minor_units(decimal(amount, code), code) == amount
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0", "0.00", "-1", "1.234", "1.5.0", "1,23", "1e3", "12,3456.00", "$5", "٣", "9" * 30]
+)
+def test_what_is_no_amount_is_refused_and_never_guessed(text: str) -> None:
+    with pytest.raises(ValueError, match="amount"):
+        minor_units(text, "usd")

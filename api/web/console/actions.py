@@ -10,11 +10,14 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from api import catalogue
 from api.problems import Problem, invalid, invalid_fields
-from api.schemas import Restock, Sku, WriteOff
+from api.schemas import RefundIn, Restock, Sku, WriteOff
 from api.state import GatewayDependency
 from api.web.console.board import AUDIT_GRACE
 from api.web.console.session import Form, FormDependency
 from api.webhooks import deliver, parse
+from checkout.currencies import minor_units
+from checkout.ids import parse_checkout_key
+from checkout.money import RefundState
 from runtime.egress import client_options
 from runtime.settings import Settings
 
@@ -46,10 +49,13 @@ async def audit_everything(form: FormDependency, gateway: GatewayDependency) -> 
 
 @router.post("/orders/{order_id}/refund")
 async def refund(order_id: OrderId, form: FormDependency, gateway: GatewayDependency) -> Response:
-    """Give the money back, once, and take the stock back."""
-    await gateway.orders.refund(order_id)
-    logger.info("An operator refunded order %s", order_id)
-    return _done(order_id, "refunded")
+    """Give back an amount, what some of the goods cost, or all that is left: once for the form's key."""
+    order = await gateway.orders.find(order_id)
+    wanted = _refund_of(form, order.currency)
+    answer = await gateway.orders.refund(wanted.wish(order_id, parse_checkout_key(form.fields.get("key", ""))))
+    logger.info("An operator refunded order %s: %s", order_id, answer.refund.id if answer.refund else "all of it")
+    is_waiting = answer.refund is not None and answer.refund.state is RefundState.PENDING
+    return _done(order_id, "refunding" if is_waiting else "refunded")
 
 
 @router.post("/orders/{order_id}/settle")
@@ -113,6 +119,37 @@ def development_router() -> APIRouter:
         return JSONResponse({"killed": name}, 202)
 
     return development
+
+
+def _refund_of(form: Form, currency: str) -> RefundIn:
+    """`what` says which of the fields count: all, amount, lines (`line.<sku>`: how many)."""
+    what = form.fields.get("what")
+    wanted: dict[str, Any] = {}
+    if what == "amount":
+        try:
+            wanted["amount"] = minor_units(form.fields.get("amount", ""), currency)
+        except ValueError as error:
+            raise invalid([{"field": "amount", "message": str(error)}]) from None
+    elif what == "lines":
+        named = {name.removeprefix("line."): text for name, text in form.fields.items() if name.startswith("line.")}
+        lines = [{"sku": sku, "quantity": _count(sku, text)} for sku, text in named.items() if text not in ("", "0")]
+        if not lines:
+            raise invalid([{"field": "lines", "message": "say how many of which goods are given back"}])
+        wanted["lines"] = lines
+    elif what != "all":
+        raise invalid([{"field": "what", "message": "all, amount or lines"}])
+    if what != "amount":
+        wanted["restock"] = "restock" in form.fields
+    try:
+        return RefundIn.model_validate(wanted | ({"reason": reason} if (reason := form.fields.get("reason")) else {}))
+    except ValidationError as error:
+        raise invalid_fields(error) from None
+
+
+def _count(field: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 4):
+        raise invalid([{"field": field, "message": "a whole number"}])
+    return int(text)
 
 
 def _goods(kind: type[Goods], form: Form) -> Goods:

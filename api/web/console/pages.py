@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
@@ -13,8 +14,9 @@ from starlette.responses import RedirectResponse, Response
 from temporalio.service import RPCError
 
 from api.audit import AuditOut, AuditProgress
-from api.order_views import order_out
+from api.order_views import operator_order
 from api.problems import Problem
+from api.schemas import OperatorOrder
 from api.state import Gateway, GatewayDependency
 from api.web.console import charts, processes
 from api.web.console.board import AUDIT_GRACE, Boards
@@ -23,7 +25,8 @@ from api.web.rendering import DEEPEST, Pager, posted_fields
 from api.web.rendering import page as render
 from api.web.shop.story import tell
 from checkout.errors import OrderNotFound
-from checkout.ids import refund_workflow_id, settlement_workflow_id
+from checkout.ids import new_checkout_key, refund_workflow_id, settlement_workflow_id
+from checkout.money import RefundState
 from checkout.orders import OrderStatus
 from db import insights, views
 from worker.keepers import describe, status_name
@@ -35,7 +38,11 @@ _PAGE_LENGTH = 25
 _SEE_OTHER = 303
 _PRIVATE = {"Cache-Control": "no-store"}
 _DONE = {
-    "refunded": ("good", "The money was given back, and the stock taken back."),
+    "refunded": ("good", "The money was given back."),
+    "refunding": (
+        "wait",
+        "The payment service has taken the refund; it is on its way, and shows here when it is done.",
+    ),
     "settling": ("", "The payment service is being asked; what it says shows here at once."),
     "resent": ("good", "The payment service's last event was taken again."),
     "no-event": ("wait", "The payment service has no event about this order."),
@@ -98,13 +105,17 @@ async def order(order_id: str, request: Request, session: SessionDependency, gat
         inside = await insights.order_inside(connection, order_id)
     if row is None or inside is None:
         raise OrderNotFound
-    seen = order_out(row)
+    seen = operator_order(row)
     return _page(
         "console/order.html",
         request,
         gateway,
         order=seen,
         story=tell(seen),
+        left=_left(seen),
+        # A bank that only inquires has taken nothing: giving the money back is an answer.
+        is_disputed=any(dispute.is_open and not dispute.state.startswith("warning_") for dispute in seen.disputes),
+        key=new_checkout_key(),  # of the next refund: a double click sends the same one
         inside=inside,
         reserved={each["sku"]: each["state"] for each in inside.reservations or []},
         checkout_key=row.checkout_key,
@@ -216,6 +227,24 @@ def _page(template: str, request: Request, gateway: Gateway, **values: Any) -> R
         temporal_ui=gateway.settings.temporal_ui_url,
         **values,
     )
+
+
+@dataclass(frozen=True)
+class _Left:
+    """What can still be given back: minor units, and how many of each line."""
+
+    amount: int
+    lines: dict[str, int]
+
+
+def _left(order: OperatorOrder) -> _Left:
+    """Nothing of an order that has no payment. What was given back of the lines counts while its refund stands."""
+    lines = {line.sku: line.quantity for line in order.lines}
+    for refund in order.refunds:
+        if refund.state in (RefundState.PENDING, RefundState.SUCCEEDED):
+            for line in refund.lines:
+                lines[line.sku] -= line.quantity
+    return _Left(order.payment.kept - order.payment.refund_pending, lines)
 
 
 def _inside(target: str) -> str:

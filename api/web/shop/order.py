@@ -15,7 +15,7 @@ from api.state import Gateway, GatewayDependency
 from api.web.rendering import page, posted_fields
 from api.web.shop.story import tell
 from checkout.errors import OrderNotFound
-from checkout.orders import Order
+from checkout.orders import Order, OrderStatus
 from db import order_queries, views
 
 router = APIRouter(include_in_schema=False)
@@ -31,7 +31,9 @@ class Notice:
 
 _NOTICES = {
     "back": Notice("You came back without paying. Your order is kept until the time to pay is over.", "wait"),
-    "not-cancelled": Notice("It can no longer be cancelled: the payment came first, or it had already ended.", "wait"),
+    "not-cancelled": Notice(
+        "It can no longer be cancelled: the payment came first or is on its way, or it had already ended.", "wait"
+    ),
     "pending": Notice("The order is being cancelled; the payment service has not confirmed yet.", "wait"),
     "unconfirmed": Notice("Your payment is being confirmed. This page shows it as soon as it is.", ""),
 }
@@ -46,7 +48,7 @@ async def view(order_id: str, gateway: GatewayDependency, note: str = "") -> Res
         raise OrderNotFound
     order = order_out(row)
     notice = _NOTICES.get(note)
-    if note in ("back", "pending", "unconfirmed") and not order.status.is_live:
+    if note in ("back", "pending", "unconfirmed") and not _is_open(order.status):
         notice = None
     headers = {"Cache-Control": "no-store"}
     return page("order.html", headers=headers, order=order, story=tell(order), now=row.now, notice=notice)
@@ -91,10 +93,15 @@ async def _back(request: Request, gateway: Gateway, order: Order | None, note: s
     if order.status.is_live and _may_look(request, gateway):
         order = await gateway.orders.look_again(order, come_from=note)
     return RedirectResponse(
-        f"/orders/{order.order_id}/view" + (f"?note={note}" if order.status.is_live else ""),
+        f"/orders/{order.order_id}/view" + (f"?note={note}" if _is_open(order.status) else ""),
         _SEE_OTHER,
         {"Cache-Control": "no-store"},
     )
+
+
+def _is_open(status: OrderStatus) -> bool:
+    """Whether the customer can still pay; of a payment that is on its way the page says all there is to say."""
+    return status.is_live and status is not OrderStatus.PAYMENT_PROCESSING
 
 
 def _may_look(request: Request, gateway: Gateway) -> bool:

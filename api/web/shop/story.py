@@ -1,10 +1,13 @@
 """An order as steps: reserved → awaiting payment → paid → fulfilled → dispatched, or why it did not get there."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from api.schemas import OrderOut, TimelineEvent
+from api.web.rendering import format_money
+from checkout.money import RefundState
 from checkout.orders import OrderStatus, Reason
 
 State = Literal["done", "now", "todo", "failed", "back"]
@@ -23,18 +26,27 @@ _LEADS = {
     OrderStatus.PENDING: "Your things are reserved. The payment page opens in a moment.",
     OrderStatus.AWAITING_PAYMENT: "Everything in your order is reserved for you until the time to pay is over. "
     "Nothing has been charged.",
-    OrderStatus.PAYMENT_PROCESSING: "Your bank is making the payment, which may take some days. Everything in your "
-    "order stays reserved for you, and there is nothing more to do.",
+    OrderStatus.PAYMENT_PROCESSING: "Your bank takes some days to make the payment. You need do nothing, and do not "
+    "pay again: everything in your order stays reserved for you until it arrives.",
     OrderStatus.FULFILLED: "Thank you. Your payment has arrived, once, and your things are yours.",
     OrderStatus.DISPATCHED: "Thank you. Your parcel has left our hands.",
     OrderStatus.REJECTED: "Nothing was charged and nothing stays reserved.",
     OrderStatus.CANCELLED: "Nothing was charged, and what was reserved is back on the shelf.",
-    OrderStatus.REFUNDED: "The whole amount is on its way back to you.",
+    OrderStatus.REFUNDED: "The whole amount was given back to you. Your bank may take some days to show it.",
 }
+_REFUND_TRIED_AGAIN = "What was sent back did not reach you. The shop knows, and it is tried again by itself."
 _REFUND_DUE = (
     "A payment came all the same, after the order had ended. The whole amount is being given back to you, "
     "and what was reserved is back on the shelf."
 )
+_ALL_ON_ITS_WAY_BACK = "Your money is on its way back"
+_DISPUTED = "Your bank disputes the payment: until it has decided, nothing more is sent or given back."
+_REFUNDS = {
+    RefundState.PENDING: ("on its way back", "wait"),
+    RefundState.SUCCEEDED: ("given back", "good"),
+    RefundState.FAILED: ("did not reach you; it is tried again", "bad"),
+    RefundState.CANCELLED: ("did not reach you; it is tried again", "bad"),
+}
 _REASONS = {
     Reason.OUT_OF_STOCK: "Not enough was left in stock.",
     Reason.WITHDRAWN: "It is no longer sold.",
@@ -47,6 +59,7 @@ _REASONS = {
     Reason.PAYMENT_FAILED: "Your bank did not make the payment.",
     Reason.CANNOT_FULFIL: "What you paid for could no longer be had.",
 }
+_WAITS = (OrderStatus.AWAITING_PAYMENT, OrderStatus.PAYMENT_PROCESSING)
 # Title, text while it is the one now, text once it is done.
 _STEPS = {
     "reserved": ("Reserved", "Your things are being set aside.", "Your things are set aside for you."),
@@ -55,6 +68,7 @@ _STEPS = {
         "Pay at the payment service; we wait here.",
         "The payment page was opened.",
     ),
+    "payment_processing": ("On its way", "Your bank is making the payment.", "Your bank was told to pay."),
     "paid": ("Paid", "", "The payment service confirmed your payment."),
     "fulfilled": ("Fulfilled", "", "Everything you paid for is yours."),
     "dispatched": ("Dispatched", "Being packed.", "Handed to the carrier."),
@@ -91,6 +105,16 @@ class Badge:
 
 
 @dataclass(frozen=True)
+class GivenBack:
+    """A line of the receipt: minor units, how it stands, and why if the shop has said so."""
+
+    amount: int
+    stands: Badge
+    reason: str | None
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Story:
     """`is_over`: nothing will change by itself any more. `seq`: the last event it knows of."""
 
@@ -98,6 +122,7 @@ class Story:
     lead: str
     steps: list[Step]
     payment: Badge
+    given_back: list[GivenBack]
     seq: int
     is_over: bool
     fulfilled_at: datetime | None
@@ -105,39 +130,81 @@ class Story:
 
 def tell(order: OrderOut) -> Story:
     happened = {event.kind: event for event in order.timeline}
-    payment = Badge(*_PAYMENTS[order.payment.status])
     is_owed = order.payment.status == "refund_due"
+    goes_back = order.payment.refund_pending > 0
+    goes_back_whole = order.status.is_kept and goes_back and order.payment.refund_pending == order.payment.kept
     lead = _REFUND_DUE if is_owed else _LEADS[order.status]
     if order.reason is not None:
         lead = f"{_because(order)} {lead}"
+    is_tried_again = is_owed and order.status is OrderStatus.REFUNDED
+    if is_tried_again:
+        lead = _REFUND_TRIED_AGAIN
     return Story(
-        title=_TITLES[order.status],
-        lead=lead,
+        title=_ALL_ON_ITS_WAY_BACK if goes_back_whole or is_tried_again else _TITLES[order.status],
+        lead=" ".join(["" if goes_back_whole else lead, *_of_the_money(order)]).strip(),
         steps=_way(order, happened) + _end(order, happened),
-        payment=payment,
+        payment=_badge(order),
+        given_back=[
+            GivenBack(refund.amount, Badge(*_REFUNDS[refund.state]), refund.reason, refund.at)
+            for refund in order.refunds
+        ],
         seq=max((event.seq for event in order.timeline), default=0),
-        is_over=not order.status.is_live and order.status is not OrderStatus.FULFILLED and not is_owed,
+        is_over=not order.status.is_live
+        and order.status is not OrderStatus.FULFILLED
+        and not is_owed
+        and not goes_back,
         fulfilled_at=happened["fulfilled"].at if "fulfilled" in happened else None,
     )
 
 
-def _way(order: OrderOut, happened: dict[str, TimelineEvent]) -> list[Step]:
+def _of_the_money(order: OrderOut) -> list[str]:
+    """What is to be said of it beside what became of the goods; of an order that has ended that is said already."""
+    if not order.status.is_kept:
+        return []
+    told = []
+    if order.payment.refunded:
+        told.append(f"{format_money(order.payment.refunded, order.currency)} of what you paid was given back to you.")
+    if order.payment.refund_pending:
+        amount = format_money(order.payment.refund_pending, order.currency)
+        told.append(f"{amount} is on its way back to you; your bank may take some days to show it.")
+    if any(dispute.is_open for dispute in order.disputes):
+        told.append(_DISPUTED)
+    return told
+
+
+def _badge(order: OrderOut) -> Badge:
+    if order.payment.status == "paid":
+        if any(dispute.is_open for dispute in order.disputes):
+            return Badge("disputed", "wait")
+        if order.payment.refund_pending:
+            return Badge("refund on its way", "wait")
+        if order.payment.refunded:
+            return Badge("partly refunded", "good")
+        if order.payment.lost:
+            return Badge("taken back by the bank", "")
+    return Badge(*_PAYMENTS[order.payment.status])
+
+
+def _way(order: OrderOut, happened: Mapping[str, TimelineEvent]) -> list[Step]:
     """The steps gone, the one now, and those to come; an order that has ended has none to come."""
     steps = []
     may_go_on = order.status.is_live or order.status.is_kept
     ahead: State = "now"
     for kind, (title, doing, done) in _STEPS.items():
         event = happened.get(kind)
-        if event is not None and not (kind == "awaiting_payment" and order.status is OrderStatus.AWAITING_PAYMENT):
+        is_under_way = order.status in _WAITS and kind == order.status
+        if event is not None and not is_under_way:
             steps.append(Step(kind, title, done, "done", event.at))
-        elif may_go_on:
+        elif may_go_on and (is_under_way or kind != OrderStatus.PAYMENT_PROCESSING):
             at = event.at if event else None
+            if kind == OrderStatus.DISPATCHED and order.dispatch.status == "held":
+                doing = "Held back for now."
             steps.append(Step(kind, title, doing if ahead == "now" else "", ahead, at))
             ahead = "todo"
     return steps
 
 
-def _end(order: OrderOut, happened: dict[str, TimelineEvent]) -> list[Step]:
+def _end(order: OrderOut, happened: Mapping[str, TimelineEvent]) -> list[Step]:
     steps = []
     for kind, (title, state) in _ENDS.items():
         if (event := happened.get(kind)) is not None:

@@ -4,7 +4,11 @@ import { endCheckout, readCart, readCheckout, writeCart, bodyOf, isSame } from "
 import { find, findAll, localise, span } from "./page.js";
 
 const order = find("#order");
-const KINDS = ["reserved", "awaiting_payment", "paid", "fulfilled", "dispatched", "rejected", "cancelled", "refunded"];
+const KINDS = ["reserved", "awaiting_payment", "payment_processing", "paid", "fulfilled", "dispatched", "rejected", "cancelled", "refunded"].concat(
+  ["pending", "succeeded", "failed", "cancelled"].map((state) => `refund_${state}`),
+  ["opened", "updated", "won", "lost", "closed"].map((state) => `dispute_${state}`),
+);
+const PAYS = ["payment_processing", "fulfilled", "dispatched"]; // the customer has done what there was to do
 let skew = 0; // how far the server's clock is ahead of ours, ms
 
 const isOver = () => order.dataset.status === "refunded" || order.dataset.status === "rejected";
@@ -21,9 +25,8 @@ async function forget() {
   const checkout = await readCheckout();
   const { status } = order.dataset;
   if (checkout?.order_id !== order.dataset.order || status === "pending" || status === "awaiting_payment") return;
-  if ((status === "fulfilled" || status === "dispatched") && isSame(checkout, bodyOf(readCart())))
-    writeCart({ items: {}, email: readCart().email });
-  await endCheckout(checkout.key);
+  if (PAYS.includes(status) && isSame(checkout, bodyOf(readCart()))) writeCart({ items: {}, email: readCart().email });
+  if (status !== "payment_processing") await endCheckout(checkout.key); // the shop goes on telling of that
 }
 
 function tick() {

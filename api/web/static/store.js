@@ -134,11 +134,18 @@ function explain({ status, problem }) {
 }
 
 /** The key in memory stands for another cart: say so, and let the customer choose. */
-function offer(checkout) {
+async function offer(checkout) {
+  const order = checkout.order_id ? await look(checkout.order_id) : null;
+  if (order?.status === "payment_processing") return anew(checkout); // there is nothing to finish, nor to cancel
   const text = checkout.items.map(({ sku, quantity }) => `${nameOf(sku)} × ${quantity}`).join(", ");
   const finish = make("button", { type: "button", class: "primary", click: () => (hush(), buy(checkout)) }, "Pay that one");
   const replace = make("button", { type: "button", click: () => replaceBy(checkout) }, "Cancel it, buy this cart");
   say("You have an order that is not paid yet", `It holds ${text}. Finish it, or cancel it and buy this cart instead.`, "wait", finish, replace);
+}
+
+async function anew(checkout) {
+  await endCheckout(checkout.key);
+  form.requestSubmit();
 }
 
 async function replaceBy(checkout) {
@@ -155,8 +162,7 @@ async function replaceBy(checkout) {
   setUnderWay(null);
   if (gone === null) return say("That order could not be cancelled just now", "Please try again in a moment.");
   if (!gone) return resume();
-  await endCheckout(checkout.key);
-  form.requestSubmit();
+  await anew(checkout);
 }
 
 // ---- coming back: reload, Back, another tab
@@ -167,6 +173,7 @@ async function resume({ mayPress = false } = {}) {
   if (!checkout.order_id) return mayPress && !underWay ? buy(checkout) : undefined;
   const order = await look(checkout.order_id);
   if (order === null) return showWaiting({ payment_url: checkout.payment_url, order_id: checkout.order_id });
+  if (order?.status === "payment_processing") return emptied(checkout), showWaiting(order);
   if (order && (order.status === "awaiting_payment" || order.status === "pending"))
     return showWaiting({ ...order, payment_url: order.payment.url ?? checkout.payment_url }, async () => {
       const gone = await giveUp(checkout.order_id);
@@ -178,13 +185,17 @@ async function resume({ mayPress = false } = {}) {
   if (order) conclude(checkout, order);
 }
 
+/** What is paid, or being paid, is in the cart no more. */
+function emptied(checkout) {
+  if (!isSame(checkout, bodyOf(cart))) return;
+  cart = { items: {}, email: cart.email };
+  writeCart(cart);
+  render();
+}
+
 function conclude(checkout, order) {
   const isPaid = order.status === "fulfilled" || order.status === "dispatched";
-  if (isPaid && isSame(checkout, bodyOf(cart))) {
-    cart = { items: {}, email: cart.email };
-    writeCart(cart);
-    render();
-  }
+  if (isPaid) emptied(checkout);
   const see = make("a", { class: "button", href: `/orders/${order.order_id}/view` }, "See the order");
   if (isPaid) say("Your order is paid", "Thank you.", "good", see);
   else if (order.status === "refunded") say("Your money was given back", "The order could not be kept.", "wait", see);

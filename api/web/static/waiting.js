@@ -1,4 +1,4 @@
-// The banner about an order that is not paid yet, with the time left.
+// The banner about an order that is not paid yet: with the time left, or that its payment is on its way.
 import { find, make, money, span } from "./page.js";
 
 const place = find("#waiting");
@@ -9,6 +9,14 @@ export function showWaiting(order, cancel) {
   clearInterval(timer);
   place.hidden = order === null;
   if (order === null) return place.replaceChildren();
+  const see = make("a", { class: "button", href: `/orders/${order.order_id}/view` }, "See the order");
+  const amount = order.amount_total ? ` of ${money(order.amount_total, order.currency)}` : "";
+  if (order.status === "payment_processing")
+    return place.replaceChildren(
+      make("strong", {}, "Your payment is on its way"),
+      make("p", {}, `Your bank takes some days to pay your order${amount}. You need do nothing, and do not pay again.`),
+      make("div", { class: "actions" }, see),
+    );
   const left = make("span", { class: "number" });
   const tick = () => {
     const seconds = (new Date(order.payment.expires_at) - Date.now()) / 1000;
@@ -18,7 +26,6 @@ export function showWaiting(order, cancel) {
     tick();
     timer = setInterval(tick, 1000);
   }
-  const amount = order.amount_total ? ` of ${money(order.amount_total, order.currency)}` : "";
   const button = cancel
     ? make("button", { type: "button", class: "quiet", click: () => ((button.disabled = true), cancel()) }, "Cancel it")
     : null;
@@ -29,7 +36,7 @@ export function showWaiting(order, cancel) {
       "div",
       { class: "actions" },
       order.payment_url ? make("a", { class: "button primary", href: order.payment_url }, "Pay now") : null,
-      make("a", { class: "button", href: `/orders/${order.order_id}/view` }, "See the order"),
+      see,
       button,
     ),
   );

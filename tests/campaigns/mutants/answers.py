@@ -48,7 +48,7 @@ ANSWERS: tuple[Mutant, ...] = (
     ),
     bug(
         "debts-are-told",
-        Code("order_views._payment", "row.paid is not None and row.refund_pending > 0 and not status.is_kept", "False"),
+        Code("order_views._payment", "kept > 0 and not status.is_kept", "False"),
         breaks="a customer whose money came late would read that nothing was charged",
         tests="test_money_that_is_owed_is_told_to_customer_and_operator",
     ),

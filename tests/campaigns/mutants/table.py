@@ -1,5 +1,6 @@
 """All planted bugs, in the order in which they are run."""
 
+from tests.campaigns.mutants.after_sale import AFTER_SALE
 from tests.campaigns.mutants.answers import ANSWERS
 from tests.campaigns.mutants.around import AROUND
 from tests.campaigns.mutants.entrance import ENTRANCE
@@ -33,4 +34,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *FIELD_DB,
     *FIELD_PAY,
     *FIELD_SHOP,
+    *AFTER_SALE,
 )

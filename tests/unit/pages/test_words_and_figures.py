@@ -88,6 +88,66 @@ def test_nobody_who_has_not_paid_is_thanked(status: OrderStatus) -> None:
     assert "thank" not in (story.title + story.lead + "".join(step.text for step in story.steps)).lower()
 
 
+def _with_money(status: OrderStatus, payment: dict[str, Any], **more: Any) -> OrderOut:
+    order = _order(status, ["reserved"]).model_dump(mode="json")
+    return OrderOut.model_validate(order | more | {"payment": order["payment"] | payment})
+
+
+def _refund(amount: int, state: str) -> dict[str, Any]:
+    return {"id": "rfd_1", "amount": amount, "state": state, "at": NOW}
+
+
+@pytest.mark.parametrize(
+    ("status", "payment", "title", "badge"),
+    [
+        ("dispatched", {"status": "paid", "paid": 1000, "refunded": 400, "kept": 600}, "On its way to you", "partly"),
+        (
+            "dispatched",
+            {"status": "paid", "refund_pending": 1000, "kept": 1000},
+            "Your money is on its way back",
+            "on its",
+        ),
+        ("dispatched", {"status": "paid", "refund_pending": 400, "kept": 1000}, "On its way to you", "on its way"),
+        ("refunded", {"status": "refunded", "refunded": 1000}, "Your money was given back", "refunded"),
+        ("refunded", {"status": "refund_due", "kept": 1000}, "Your money is on its way back", "being given back"),
+    ],
+)
+def test_money_that_is_not_back_yet_is_never_told_as_given_back(
+    status: str, payment: dict[str, Any], title: str, badge: str
+) -> None:
+    story = tell(_with_money(OrderStatus(status), payment))
+    assert story.title == title
+    assert badge in story.payment.text
+    is_back = payment["status"] == "refunded"
+    assert ("whole amount was given back" in story.lead) == is_back
+    assert story.is_over == (is_back or not (payment.get("refund_pending") or payment["status"] == "refund_due"))
+
+
+def test_a_refund_that_failed_is_told_as_one_that_is_tried_again() -> None:
+    payment = {"status": "paid", "paid": 1000, "kept": 1000, "refund_pending": 500}
+    refunds = [_refund(500, "failed"), _refund(500, "pending")]
+    story = tell(_with_money(OrderStatus.DISPATCHED, payment, refunds=refunds))
+    assert [each.stands.text for each in story.given_back] == [
+        "did not reach you; it is tried again",
+        "on its way back",
+    ]
+
+
+def test_who_waits_for_a_bank_is_asked_to_do_nothing() -> None:
+    happened = [*WAY[:2], "payment_processing"]
+    order = _order(OrderStatus.PAYMENT_PROCESSING, happened).model_dump(mode="json")
+    payment = order["payment"] | {"status": "processing", "processing_until": NOW}
+    story = tell(OrderOut.model_validate(order | {"payment": payment}))
+    assert "do nothing" in story.lead
+    assert "do not pay again" in story.lead
+    assert [(step.kind, step.state) for step in story.steps][1:4] == [
+        ("awaiting_payment", "done"),
+        ("payment_processing", "now"),
+        ("paid", "todo"),
+    ]
+    assert not story.is_over
+
+
 @dataclass
 class _Bucket:
     bucket: datetime
