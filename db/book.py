@@ -301,9 +301,9 @@ class Book:
             one = head.refund
             if not one.state.is_undone or one.provider_refund_id is None or self.left <= 0:
                 continue
-            due = head.changed_at + pause_before(one.attempt)
-            if due > self.now:
-                waiting.append(due)
+            pause = pause_before(one.attempt)
+            if pause and head.changed_at + pause > self.now:
+                waiting.append(head.changed_at + pause)
                 continue
             amount = min(one.amount, self.left)
             await self.ask(str(head.key), amount, one.requested_by, one.reason, attempt=one.attempt + 1)

@@ -1,0 +1,303 @@
+"""The money after the sale, in the database: whatever is told, in any order, twice, late, at once, it adds up."""
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from checkout.contracts import RefundOrderInput
+from checkout.errors import KeyReused, NotRefundable, RefundExceedsPayment, RefundLinesExceedOrder
+from checkout.money import (
+    MoneyState,
+    PaymentState,
+    ProviderDispute,
+    ProviderRefund,
+    Refund,
+    RefundLine,
+    RefundState,
+)
+from checkout.orders import CartLine, Order, OrderStatus, Reason
+from db import ledger, orders, refunds
+from tests.support.orders import awaiting, fulfil, on_hand, scalar, violations
+
+FAILED, PENDING, SUCCEEDED = RefundState.FAILED, RefundState.PENDING, RefundState.SUCCEEDED
+CART = (CartLine("limited-print", 3), CartLine("pen", 1))
+TOTAL = 3 * 12_000 + 1_000
+
+
+@pytest.fixture
+async def order(engine: AsyncEngine) -> Order:
+    """Paid and fulfilled: three prints and a pen."""
+    order = await fulfil(engine, await awaiting(engine, "k", *CART))
+    assert order.amount_total == TOTAL
+    return order
+
+
+def intent_of(order: Order) -> str:
+    return f"pi_{order.order_id}"
+
+
+async def ask(engine: AsyncEngine, order: Order, key: str = "k1", **wanted: object) -> Refund:
+    async with engine.begin() as connection:
+        return await refunds.request_refund(connection, RefundOrderInput(order.order_id, key, **wanted))  # type: ignore[arg-type] # its fields
+
+
+async def take(engine: AsyncEngine, refund: Refund, state: RefundState = SUCCEEDED, name: str = "re_1") -> Refund:
+    """The provider has taken it."""
+    made = ProviderRefund(name, refund.amount, state, refund_id=refund.id)
+    async with engine.begin() as connection:
+        return (await ledger.record_made(connection, refund.payment_intent_id, made))[0]
+
+
+async def hear(
+    engine: AsyncEngine,
+    order: Order,
+    told: Sequence[ProviderRefund] = (),
+    disputes: Sequence[ProviderDispute] = (),
+) -> ledger.Outcome:
+    payment = PaymentState(intent_of(order), MoneyState.PAID, order.amount_total, "usd", order.order_id)
+    async with engine.begin() as connection:
+        version = await ledger.version_of(connection, intent_of(order))
+    assert version is not None
+    async with engine.begin() as connection:
+        outcome = await ledger.record(connection, version, ledger.Word(payment, told, disputes))
+    assert outcome is not None
+    return outcome
+
+
+async def status(engine: AsyncEngine) -> str:
+    return str(await scalar(engine, "SELECT status FROM shop.orders"))
+
+
+def dispute(state: str) -> ProviderDispute:
+    return ProviderDispute("du_1", TOTAL, state, "fraudulent", datetime(2030, 1, 1, tzinfo=UTC))
+
+
+async def test_of_many_refunds_at_once_no_more_is_entered_than_was_paid(engine: AsyncEngine, order: Order) -> None:
+    async def one(number: int) -> bool:
+        try:
+            await ask(engine, order, f"k{number}", amount=10_000)
+        except RefundExceedsPayment:
+            return False
+        return True
+
+    assert sum(await asyncio.gather(*(one(number) for number in range(12)))) == TOTAL // 10_000
+    assert await scalar(engine, "SELECT sum(amount) FROM shop.refunds") == 30_000
+
+
+@pytest.mark.parametrize("isolation", ["READ COMMITTED", "REPEATABLE READ"])
+async def test_the_table_itself_refuses_what_was_not_paid_whoever_writes(
+    engine: AsyncEngine, order: Order, isolation: str
+) -> None:
+    """Both have begun before either has written."""
+    insert = text(
+        "INSERT INTO shop.refunds (id, payment_intent_id, order_id, amount, state, requested_by, request_key)"
+        f" VALUES (:id, '{intent_of(order)}', '{order.order_id}', 20000, 'pending', 'operator', :id)"
+    )
+    async with engine.connect() as first, engine.connect() as second:
+        for connection in (first, second):
+            await connection.execution_options(isolation_level=isolation)
+            await connection.execute(text("SELECT count(*) FROM shop.refunds"))
+        await first.execute(insert, {"id": "a"})
+        waiting = asyncio.create_task(second.execute(insert, {"id": "b"}))
+        await asyncio.sleep(0.1)
+        await first.commit()
+        with pytest.raises(DBAPIError, match=r"given back or on their way|could not serialize"):
+            await waiting
+    assert await scalar(engine, "SELECT sum(amount) FROM shop.refunds") == 20_000
+
+
+async def test_a_key_stands_for_one_refund(engine: AsyncEngine, order: Order) -> None:
+    first = await ask(engine, order, amount=500)
+    assert await ask(engine, order, amount=500) == first
+    for other in ({"amount": 501}, {"lines": [RefundLine("pen", 1)]}, {}):
+        with pytest.raises(KeyReused):
+            await ask(engine, order, **other)
+    assert await scalar(engine, "SELECT count(*) FROM shop.refunds") == 1
+
+
+async def test_lines_bring_their_goods_back_once_and_never_more_than_were_bought(
+    engine: AsyncEngine, order: Order
+) -> None:
+    assert await on_hand(engine, "limited-print") == 7
+    back = await ask(engine, order, "k1", lines=[RefundLine("limited-print", 2)])
+    assert (back.amount, await on_hand(engine, "limited-print")) == (24_000, 7)
+    for _ in range(2):
+        await take(engine, back, PENDING)
+    assert await on_hand(engine, "limited-print") == 9
+    await take(engine, back)
+    with pytest.raises(RefundLinesExceedOrder, match="1 were bought and not refunded yet"):
+        await ask(engine, order, "k2", lines=[RefundLine("limited-print", 2)])
+    with pytest.raises(RefundLinesExceedOrder):
+        await ask(engine, order, "k3", lines=[RefundLine("notebook", 1)])
+    broken = await ask(engine, order, "k4", lines=[RefundLine("limited-print", 1)], restock=False)
+    await take(engine, broken, name="re_2")
+    assert await on_hand(engine, "limited-print") == 9
+    assert await violations(engine) == []
+
+
+async def test_all_that_is_left_ends_the_order_and_what_the_customer_kept_stays_kept(
+    engine: AsyncEngine, order: Order
+) -> None:
+    await take(engine, await ask(engine, order, "k1", lines=[RefundLine("limited-print", 1)], restock=False))
+    await take(engine, await ask(engine, order, "k2", lines=[RefundLine("limited-print", 1)]), name="re_2")
+    rest = await ask(engine, order, "k3")
+    assert (rest.amount, await status(engine)) == (TOTAL - 24_000, "fulfilled")
+    await take(engine, rest, PENDING, "re_3")
+    assert await status(engine) == "fulfilled", "it is on its way, and may fail"
+    await take(engine, rest, SUCCEEDED, "re_3")
+    assert await status(engine) == "refunded"
+    assert (await on_hand(engine, "limited-print"), await on_hand(engine, "pen")) == (9, 100_000)
+    assert await violations(engine) == []
+
+
+async def test_whatever_is_told_of_refunds_in_any_order_comes_to_the_same(engine: AsyncEngine) -> None:
+    """One of ours, two of the dashboard; each word told twice, and late."""
+    words = [
+        [ProviderRefund("re_1", 500, PENDING)],
+        [ProviderRefund("re_1", 500, FAILED), ProviderRefund("re_2", 700, SUCCEEDED)],
+        [ProviderRefund("re_1", 500, FAILED), ProviderRefund("re_2", 700, FAILED)],
+    ]
+    for number, told in enumerate(itertools.permutations(words)):
+        order = await fulfil(engine, await awaiting(engine, f"o{number}", CartLine("pen", 2)))
+        for each in (*told, told[-1], words[-1]):
+            renamed = [ProviderRefund(f"{one.provider_refund_id}_{number}", one.amount, one.state) for one in each]
+            await hear(engine, order, renamed)
+        states = f"SELECT array_agg(state ORDER BY amount) FROM shop.refunds WHERE order_id = '{order.order_id}'"
+        assert await scalar(engine, states) == ["failed", "failed"]
+    assert await scalar(engine, "SELECT bool_and(NOT on_hold) FROM shop.orders")
+
+
+async def test_a_refund_that_succeeds_and_then_fails_is_owed_again_under_another_name(
+    engine: AsyncEngine, order: Order
+) -> None:
+    first = await take(engine, await ask(engine, order))
+    assert await status(engine) == "refunded"
+    outcome = await hear(engine, order, [ProviderRefund("re_1", TOTAL, FAILED, refund_id=first.id)])
+    [again] = outcome.to_make
+    assert (again.amount, again.attempt, again.id != first.id) == (TOTAL, 2, True)
+    assert (await hear(engine, order, [ProviderRefund("re_1", TOTAL, FAILED)])).to_make == [again]
+    await take(engine, again, FAILED, "re_2")
+    told = [ProviderRefund("re_1", TOTAL, FAILED), ProviderRefund("re_2", TOTAL, FAILED)]
+    assert (await hear(engine, order, told)).to_make == [], "the third has to wait for its turn"
+    assert await scalar(engine, "SELECT look_at BETWEEN now() + interval '20 s' AND now() + interval '40 s'"
+                                " FROM shop.payments")  # fmt: skip
+    assert await on_hand(engine, "limited-print") == 10
+
+
+async def test_what_was_given_back_in_the_dashboard_is_a_fact_and_what_no_longer_fits_ends(
+    engine: AsyncEngine, order: Order
+) -> None:
+    wish = await ask(engine, order)
+    outcome = await hear(engine, order, [ProviderRefund("re_x", 5_000, SUCCEEDED)])
+    assert outcome.to_make == []
+    assert await scalar(engine, "SELECT state FROM shop.refunds WHERE id = :id", id=wish.id) == "cancelled"
+    assert await status(engine) == "fulfilled"
+    assert (await ask(engine, order, "k2")).amount == TOTAL - 5_000
+
+
+async def test_an_answer_older_than_what_is_written_is_not_written_over_it(engine: AsyncEngine, order: Order) -> None:
+    async with engine.begin() as connection:
+        version = await ledger.version_of(connection, intent_of(order))
+    assert version is not None
+    await hear(engine, order, [ProviderRefund("re_1", 500, SUCCEEDED)])
+    payment = PaymentState(intent_of(order), MoneyState.PAID, TOTAL, "usd")
+    stale = ledger.Word(payment, [ProviderRefund("re_1", 500, PENDING)], [])
+    async with engine.begin() as connection:
+        assert await ledger.record(connection, version, stale) is None
+
+
+async def test_an_order_is_not_dispatched_while_all_of_its_money_is_asked_back(
+    engine: AsyncEngine, order: Order
+) -> None:
+    await scalar(engine, "SELECT pg_sleep(1)")
+    refund = await ask(engine, order)
+    async with engine.begin() as connection:
+        assert await orders.dispatch_due(connection) == 0
+    async with engine.begin() as connection:
+        await ledger.give_up(connection, refund, "no balance")
+    async with engine.begin() as connection:
+        assert await orders.dispatch_due(connection) == 1
+    assert (await ask(engine, order)).attempt == 2, "the same key tries again"
+
+
+@pytest.mark.parametrize("refunded_first", [True, False])
+async def test_a_refund_and_the_warehouse_meet_in_the_orders_row(
+    engine: AsyncEngine, order: Order, refunded_first: bool
+) -> None:
+    """Whoever comes second sees what the first has done, though both began before."""
+    await scalar(engine, "SELECT pg_sleep(1)")
+    async with engine.connect() as asking, engine.connect() as sending:
+        if refunded_first:
+            await refunds.request_refund(asking, RefundOrderInput(order.order_id))
+            assert await orders.dispatch_due(sending) == 0, "the row is somebody else's"
+        else:
+            assert await orders.dispatch_due(sending) == 1
+            waiting = asyncio.create_task(refunds.request_refund(asking, RefundOrderInput(order.order_id)))
+            await asyncio.sleep(0.05)
+            await sending.commit()
+            await waiting
+        await asking.commit()
+        await sending.commit()
+    async with engine.begin() as connection:
+        assert await orders.dispatch_due(connection) == 0
+    assert await status(engine) == ("fulfilled" if refunded_first else "dispatched")
+
+
+async def test_nothing_is_refunded_on_top_of_a_dispute_and_the_order_is_held_until_it_is_won(
+    engine: AsyncEngine, order: Order
+) -> None:
+    await scalar(engine, "SELECT pg_sleep(1)")
+    for state in ("warning_needs_response", "needs_response", "under_review", "under_review"):
+        await hear(engine, order, disputes=[dispute(state)])
+        async with engine.begin() as connection:
+            assert await orders.dispatch_due(connection) == 0
+    with pytest.raises(NotRefundable, match="disputed"):
+        await ask(engine, order)
+    with pytest.raises(DBAPIError, match="is held"):
+        await scalar(engine, "UPDATE shop.orders SET status = 'dispatched' RETURNING 1")
+    await hear(engine, order, disputes=[dispute("won")])
+    async with engine.begin() as connection:
+        assert await orders.dispatch_due(connection) == 1
+    await hear(engine, order, disputes=[dispute("needs_response")])
+    assert await scalar(engine, "SELECT state FROM shop.disputes") == "won", "what is closed does not open again"
+    assert await on_hand(engine, "limited-print") == 7
+
+
+async def test_money_that_a_bank_has_taken_for_good_is_not_given_back_as_well(
+    engine: AsyncEngine, order: Order
+) -> None:
+    wish = await ask(engine, order)
+    await hear(engine, order, disputes=[dispute("needs_response")])
+    outcome = await hear(engine, order, disputes=[dispute("lost")])
+    assert outcome.to_make == []
+    assert await scalar(engine, "SELECT state FROM shop.refunds WHERE id = :id", id=wish.id) == "cancelled"
+    assert await status(engine) == "fulfilled"
+    assert await scalar(engine, "SELECT on_hold FROM shop.orders")
+    assert await scalar(engine, "SELECT look_at IS NULL FROM shop.payments"), "nothing stands open"
+    assert await violations(engine) == []
+
+
+async def test_late_money_is_owed_once_however_often_it_is_told(engine: AsyncEngine) -> None:
+    order = await awaiting(engine, "late")
+    async with engine.begin() as connection:
+        await orders.close_order(
+            connection,
+            order.order_id,
+            OrderStatus.CANCELLED,
+            Reason.TIMEOUT,
+            closes=[OrderStatus.AWAITING_PAYMENT],
+        )
+    payment = PaymentState("pi_late", MoneyState.PAID, 900, "usd", order.order_id)
+    for _ in range(2):
+        async with engine.begin() as connection:
+            outcome = await ledger.owe(connection, payment, order.order_id, Reason.LATE_PAYMENT)
+        assert [one.amount for one in outcome.to_make] == [900], "what came, not what had been agreed"
+    await take(engine, outcome.to_make[0])
+    assert await status(engine) == "refunded"
+    assert await scalar(engine, "SELECT reason FROM shop.orders") == "late_payment"
