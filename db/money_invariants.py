@@ -71,7 +71,7 @@ KEEPS_WHAT_IT_MAY = f"""
            AND b.wanted < b.amount
            -- What failed a moment ago waits for its next attempt.
            AND (b.look_at IS NULL OR b.look_at < clock_timestamp() - CAST(:grace AS interval))
-        OR o.on_hold <> shop.is_on_hold(o.id))
+        OR o.status IN {KEPT} AND o.on_hold <> shop.is_on_hold(o.id))
 """
 BALANCES_AGREE = f"""
     SELECT coalesce(m.order_id, b.order_id, m.session_id),

@@ -86,10 +86,9 @@ async def test_what_was_missing_is_mended_as_operations_says_and_once(engine: As
         await orders.close_order(
             connection,
             order.order_id,
-            OrderStatus.REFUNDED,
+            OrderStatus.CANCELLED,
             Reason.CANNOT_FULFIL,
             closes=[OrderStatus.AWAITING_PAYMENT],
-            payment_intent_id="pi_1",
         )
     for _ in range(2):
         await mend_missing_reservations(engine, order.order_id)
