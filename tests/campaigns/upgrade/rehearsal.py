@@ -59,9 +59,19 @@ class OldWorld(World):
         raise Violated(f"version {build_id} could not be made current: {told}")
 
 
-async def rehearse(folder: Path, old: Path, say: Callable[[str], None], *, versions: bool) -> None:
+async def rehearse(
+    folder: Path, old: Path, say: Callable[[str], None], *, versions: bool, within: float = 240.0
+) -> None:
     """Raises `Violated`. With `versions` the workers are versions of a deployment; else the new one goes on with what
-    the old one began."""
+    the old one began. `within` is seconds: a customer who is told to come again comes for ever."""
+    try:
+        async with asyncio.timeout(within):
+            await _rehearse(folder, old, say, versions)
+    except TimeoutError:
+        raise Violated(f"it came no further within {within:g} s") from None
+
+
+async def _rehearse(folder: Path, old: Path, say: Callable[[str], None], versions: bool) -> None:
     customers: list[Customer] = []
 
     def customer(world: World, gateway: str | None = None) -> Customer:
