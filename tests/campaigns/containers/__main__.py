@@ -17,7 +17,7 @@ import yaml
 
 from tests.campaigns.containers.deployment import Deployment
 from tests.campaigns.containers.engine import CommandFailed, Engine, NoEngine, find
-from tests.campaigns.containers.images import DEVELOPMENT_SERVER, CannotStandIn, Images, build_ours, others
+from tests.campaigns.containers.images import DEVELOPMENT_SERVER, CannotStandIn, Images, build_ours, forget, others
 from tests.campaigns.containers.report import Report
 from tests.campaigns.containers.trials import TRIALS
 
@@ -90,6 +90,7 @@ def _run(arguments: argparse.Namespace) -> bool:
                 (work / f"{name}.log").write_text(deployment.logs(name, 500))
         if not arguments.keep:
             deployment.down(with_data=True)
+            forget(engine, report.stand_ins)
     print((work / "report.md").read_text())
     return report.ok
 

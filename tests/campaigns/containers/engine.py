@@ -44,6 +44,8 @@ class Engine:
     """Whether `compose up --wait` keeps the file's order and conditions by itself."""
     checks_health: bool = True
     """Whether the engine runs the health checks; podman leaves that to systemd."""
+    has_own_store: bool = False
+    """Whether its images are this campaign's alone."""
 
     def run(self, *arguments: str, check: bool = True, timeout: float = 900, stdin: Any = None) -> str:
         """The output of `docker ARGUMENTS`."""
@@ -110,7 +112,7 @@ def _podman(folder: Path, tried: list[str]) -> Engine | None:
     # Podman's own `compose` subcommand and others may be about; the one that is pinned is ours.
     # A read-only root is one as with Docker: podman would lay writable memory over /run, and over what we mount there.
     compose = (sys.executable, "-m", "podman_compose", "--in-pod=false", "--podman-run-args=--read-only-tmpfs=false")
-    return Engine("podman", ("podman",), compose, environment, waits=False, checks_health=_systemd_runs())
+    return Engine("podman", ("podman",), compose, environment, False, _systemd_runs(), True)
 
 
 def podman_configuration(folder: Path, limits: Mapping[str, int] | None = None) -> dict[str, str]:

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -212,6 +212,14 @@ def _bootstrap(engine: Engine, base: str, wanted: Recipe, work: Path, say: Say) 
         subprocess.run(["tar", "--directory", root, "--create", "--file", archive, "."], check=True)
         with archive.open("rb") as stream:
             engine.run("import", "-", base, stdin=stream)
+
+
+def forget(engine: Engine, images: Sequence[Image]) -> None:
+    """Take the stand-ins' names out of a store that is the machine's own: nobody else shall take them for the real ones.
+    What they are made from stays, so that the next run has them again in seconds."""
+    if not engine.has_own_store:
+        for image in images:
+            engine.run("image", "rm", "--no-prune", image.name, check=False)
 
 
 def build_ours(engine: Engine, image: str, root: Path, environ: Mapping[str, str]) -> None:
