@@ -215,11 +215,11 @@ def _bootstrap(engine: Engine, base: str, wanted: Recipe, work: Path, say: Say) 
 
 
 def forget(engine: Engine, images: Sequence[Image]) -> None:
-    """Take the stand-ins' names out of a store that is the machine's own: nobody else shall take them for the real ones.
-    What they are made from stays, so that the next run has them again in seconds."""
+    """Take the stand-ins out of a store that is the machine's own: nobody shall take them for the real ones. Debian
+    itself, from which the next run has them again in seconds, stays under a name of its own."""
     if not engine.has_own_store:
         for image in images:
-            engine.run("image", "rm", "--no-prune", image.name, check=False)
+            engine.run("image", "rm", image.name, check=False)
 
 
 def build_ours(engine: Engine, image: str, root: Path, environ: Mapping[str, str]) -> None:
