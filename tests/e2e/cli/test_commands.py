@@ -66,6 +66,29 @@ async def test_a_cancelled_order_cannot_be_paid(checkout: Checkout, key: str) ->
     assert "cannot be paid" in refused.stderr
 
 
+async def test_a_part_is_given_back_once_for_its_key_and_then_the_rest(checkout: Checkout, key: str) -> None:
+    await checkout("buy", "pen:2", "--key", key, "--pay")
+    for _ in range(2):
+        part = await checkout("refund", key, "--line", "pen=1", "--no-restock", "--key", f"{key}-one", "--json")
+        assert (part.code, part.json["refund"]["amount"], part.json["payment"]["kept"]) == (0, 1000, 1000), part.stderr
+    refused = await checkout("refund", key, "--amount", "10.01", "--json")
+    assert (refused.code, refused.json["error"]["code"]) == (1, "refund-exceeds-payment")
+    rest = await checkout("refund", key, "--json")
+    assert (rest.code, rest.json["status"]) == (0, "refunded")
+    shown = (await checkout("status", key)).stdout
+    assert "20.00 USD" in shown
+    assert "All of the money was given back" in shown
+
+
+async def test_a_debit_is_on_its_way_and_is_followed_to_its_end(checkout: Checkout, key: str) -> None:
+    await checkout("buy", "--key", key)
+    paid = await checkout("pay", key, "--method", "pm_usBankAccount_insufficientFunds", "--json")
+    assert (paid.code, paid.json["status"]) == (0, "payment_processing"), paid.stderr
+    followed = await checkout("status", key, "--follow")
+    assert "cancelled (payment failed)" in followed.stdout
+    assert (await checkout("refund", key)).code == 1
+
+
 async def test_restocking_adds(checkout: Checkout) -> None:
     first = await checkout("restock", "notebook", "5", "--json")
     second = await checkout("restock", "notebook", "7", "--json")
