@@ -54,3 +54,14 @@ async def test_what_was_given_back_is_not_counted_as_taken(rig: Rig) -> None:
     async with rig.engine.connect() as connection:
         _, takings = await insights.figures(connection, datetime.now(UTC) - timedelta(hours=1))
     assert [(each.currency, each.amount) for each in takings] == [("usd", 600)]
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", "application/octet-stream", ""])
+async def test_a_part_that_is_sent_as_something_else_than_json_is_never_taken_for_all(rig: Rig, kind: str) -> None:
+    """`curl -d` calls JSON a form."""
+    order_id = await kept(rig)
+    sent = headers("k1") | ({"Content-Type": kind} if kind else {})
+    answer = await rig.http.post(f"/admin/orders/{order_id}/refund", content=b'{"amount": 400}', headers=sent)
+    assert answer.status_code in (200, 422), answer.text
+    assert answer.status_code == 422 or answer.json()["refund"]["amount"] == 400
+    assert len(rig.provider.refunded) == (answer.status_code == 200)
