@@ -39,6 +39,7 @@ _REFUND_DUE = (
     "A payment came all the same, after the order had ended. The whole amount is being given back to you, "
     "and what was reserved is back on the shelf."
 )
+_HELD = "Paid, and held back for now"
 _ALL_ON_ITS_WAY_BACK = "Your money is on its way back"
 _DISPUTED = "Your bank disputes the payment: until it has decided, nothing more is sent or given back."
 _REFUNDS = {
@@ -139,8 +140,9 @@ def tell(order: OrderOut) -> Story:
     is_tried_again = is_owed and order.status is OrderStatus.REFUNDED
     if is_tried_again:
         lead = _REFUND_TRIED_AGAIN
+    title = _HELD if order.dispatch.status == "held" else _TITLES[order.status]
     return Story(
-        title=_ALL_ON_ITS_WAY_BACK if goes_back_whole or is_tried_again else _TITLES[order.status],
+        title=_ALL_ON_ITS_WAY_BACK if goes_back_whole or is_tried_again else title,
         lead=" ".join(["" if goes_back_whole else lead, *_of_the_money(order)]).strip(),
         steps=_way(order, happened) + _end(order, happened),
         payment=_badge(order),

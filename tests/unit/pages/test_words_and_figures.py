@@ -133,6 +133,16 @@ def test_a_refund_that_failed_is_told_as_one_that_is_tried_again() -> None:
     ]
 
 
+def test_what_is_held_back_is_not_told_as_being_packed() -> None:
+    dispute = {"id": "du_1", "amount": 1000, "state": "needs_response", "is_open": True, "at": NOW}
+    order = _order(OrderStatus.FULFILLED, WAY[:4]).model_dump(mode="json")
+    held = {"payment": order["payment"] | {"status": "paid", "paid": 1000, "kept": 1000}, "disputes": [dispute]}
+    story = tell(OrderOut.model_validate(order | held | {"dispatch": {"status": "held", "progress": 0}}))
+    assert (story.title, story.payment.text) == ("Paid, and held back for now", "disputed")
+    assert "Your bank disputes the payment" in story.lead
+    assert "packed" not in story.title + story.steps[-1].text
+
+
 def test_who_waits_for_a_bank_is_asked_to_do_nothing() -> None:
     happened = [*WAY[:2], "payment_processing"]
     order = _order(OrderStatus.PAYMENT_PROCESSING, happened).model_dump(mode="json")
