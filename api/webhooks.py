@@ -55,14 +55,19 @@ class MoneyEvent:
     object: Mapping[str, Any]
 
 
-def parse(payload: bytes) -> SessionEvent | MoneyEvent | None:
+def parse(payload: bytes, is_live: bool | None = None) -> SessionEvent | MoneyEvent | None:
     """The event if it is about a checkout session, a refund or a dispute. Of what is not needed (other kinds, thin
-    events, payments that have no intent) nothing more is asked than its type, and None is answered. Raises a 400
-    `Problem` for no event."""
+    events, payments that have no intent) nothing more is asked than its type, and None is answered; the same of events
+    of another mode than our key's (`is_live`, if the key tells). Raises a 400 `Problem` for no event."""
     try:
         event: Any = json.loads(payload)
         kind = event["type"]
         known: SessionEvent | MoneyEvent | None = None
+        if _is_of_another_mode(event, is_live):
+            EVENTS.labels("not_needed").inc()
+            told = "An event of the payment service is of another mode than our key, and is let go: %.100r"
+            sparing.warning("another mode", told, kind)
+            return None
         if kind.startswith(_SESSION_EVENTS):
             known = _session_event(event)
         elif kind in (*_REFUND_EVENTS, _CHARGE_EVENT) or kind.startswith(_DISPUTE_EVENTS):
@@ -73,6 +78,11 @@ def parse(payload: bytes) -> SessionEvent | MoneyEvent | None:
         EVENTS.labels("not_needed").inc()
         sparing.info(f"not needed: {kind}", "An event of the payment service is not needed: %.100r", kind)
     return known
+
+
+def _is_of_another_mode(event: Any, is_live: bool | None) -> bool:
+    """Stripe's test and live mode share nothing; an endpoint may be subscribed in both by mistake."""
+    return isinstance(is_live, bool) and isinstance(event.get("livemode"), bool) and event["livemode"] is not is_live
 
 
 def _money_event(event: Any) -> MoneyEvent | None:

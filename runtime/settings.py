@@ -189,6 +189,12 @@ class Settings(BaseSettings):
         return self.stripe_secret_key.get_secret_value() == DEVELOPMENT_STRIPE_KEY
 
     @property
+    def is_live(self) -> bool | None:
+        """Whether the key is of Stripe's live mode; None: it does not tell."""
+        key = self.stripe_secret_key.get_secret_value()
+        return True if "_live_" in key else False if "_test_" in key else None
+
+    @property
     def is_development(self) -> bool:
         return self.environment is Environment.DEVELOPMENT
 

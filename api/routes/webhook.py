@@ -30,7 +30,7 @@ async def payment_webhook(request: Request, gateway: GatewayDependency) -> JSONR
     payload = await request.body()
     secrets = [secret.get_secret_value() for secret in gateway.settings.stripe_webhook_secrets]
     signatures.verify(payload, request.headers.get("stripe-signature", ""), secrets)
-    event = webhooks.parse(payload)
+    event = webhooks.parse(payload, gateway.settings.is_live)
     if event is not None:
         await webhooks.deliver(event, gateway.temporal, gateway.engine)
         signatures.EVENTS.labels("taken").inc()

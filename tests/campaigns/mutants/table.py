@@ -13,6 +13,7 @@ from tests.campaigns.mutants.field_stack import FIELD_STACK
 from tests.campaigns.mutants.gateway import GATEWAY
 from tests.campaigns.mutants.journeys import JOURNEYS
 from tests.campaigns.mutants.late import LATE
+from tests.campaigns.mutants.money import MONEY
 from tests.campaigns.mutants.mutant import Mutant
 from tests.campaigns.mutants.orders import ORDERS
 from tests.campaigns.mutants.payment_service import PAYMENT_SERVICE
@@ -33,6 +34,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *FIELD_HEALTH,
     *FIELD_DB,
     *FIELD_PAY,
+    *MONEY,
     *FIELD_SHOP,
     *AFTER_SALE,
 )

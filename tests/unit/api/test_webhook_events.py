@@ -127,6 +127,19 @@ def test_an_event_whose_key_is_another_workflows_name_reaches_no_workflow() -> N
         assert event.checkout_key is None
 
 
+@pytest.mark.parametrize(
+    ("is_live", "livemode", "taken"),
+    [(True, False, False), (False, True, False), (True, True, True), (None, True, True), (False, "yes", True)],
+)
+def test_an_event_of_the_other_mode_is_let_go_with_a_line(
+    caplog: pytest.LogCaptureFixture, is_live: bool | None, livemode: object, taken: bool
+) -> None:
+    sparing.forget()
+    event = {"id": "e", "livemode": livemode, "type": "checkout.session.completed", "data": {"object": {"id": "cs_1"}}}
+    assert (parse(json.dumps(event).encode(), is_live) is not None) is taken
+    assert ("another mode" in caplog.text) is not taken
+
+
 MONEY = (
     "charge.refunded",
     "charge.refund.updated",

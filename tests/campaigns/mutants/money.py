@@ -1,0 +1,111 @@
+"""Bugs planted in the money after the sale: its ledger, what is owed, what is held."""
+
+from tests.campaigns.mutants.anchors import Code, Text, schema
+from tests.campaigns.mutants.mutant import bug
+
+MONEY = (
+    bug(
+        "refunds-within-the-payment",
+        schema("refunded + NEW.amount > paid.amount", "false"),
+        breaks="two hands at once could give back more than was paid",
+        tests="test_the_table_itself_refuses_what_was_not_paid_whoever_writes",
+    ),
+    bug(
+        "a-refund-takes-its-payment",
+        schema(
+            "UPDATE shop.payments SET version = version + 1 WHERE payment_intent_id = NEW.payment_intent_id\n"
+            "        RETURNING * INTO paid;",
+            "SELECT * INTO paid FROM shop.payments WHERE payment_intent_id = NEW.payment_intent_id;",
+        ),
+        breaks="two writers who began together would both fit",
+        tests="test_the_table_itself_refuses_what_was_not_paid_whoever_writes",
+    ),
+    bug(
+        "no-more-than-is-left",
+        Code("refunds._amount", "amount > book.left", "False"),
+        breaks="an operator who asks for too much would be answered that something broke",
+        tests="test_of_many_refunds_at_once_no_more_is_entered_than_was_paid",
+    ),
+    bug(
+        "a-key-is-one-refund",
+        Code("refunds.request_refund", "wanted.key != WHOLE_REFUND and head.request != _digest(wanted)", "False"),
+        breaks="a key used again by mistake would be answered with another refund",
+        tests="test_a_key_stands_for_one_refund",
+    ),
+    bug(
+        "goods-come-back-once",
+        Text("book._RESTOCK", "restock AND NOT restocked", "restock"),
+        Code("Book.hear", "is_taken = was.provider_refund_id is None", "is_taken = True"),
+        breaks="goods of a refund that is heard of twice would be on the shelf twice",
+        tests="test_lines_bring_their_goods_back_once_and_never_more_than_were_bought",
+    ),
+    bug(
+        "accepted-is-not-given-back",
+        Code("Book.succeeded", "one.refund.state is RefundState.SUCCEEDED", "not one.refund.state.is_undone"),
+        breaks="an order would end as refunded, and the money never arrive",
+        tests="test_all_that_is_left_ends_the_order_and_what_the_customer_kept_stays_kept",
+    ),
+    bug(
+        "what-failed-is-owed-again",
+        Code("Book.ask_again", "not one.state.is_undone or one.provider_refund_id is None or self.left <= 0", "True"),
+        Code("Book.ask_again", "not waiting and self.left > 0 and not self._may_keep", "False"),
+        breaks="a refund that fails days later would be kept for ever",
+        tests="test_a_refund_that_succeeds_and_then_fails_is_owed_again_under_another_name",
+    ),
+    bug(
+        "old-answers-are-dropped",
+        Code("ledger.record", "book.version != version", "False"),
+        breaks="an old answer would be written over a newer one",
+        tests="test_an_answer_older_than_what_is_written_is_not_written_over_it",
+    ),
+    bug(
+        "facts-come-first",
+        Code("Book._make_room", "wanted and self.refunded + word.amount > self.amount", "False"),
+        breaks="a refund of the dashboard could not be entered beside a wish of ours, and all would stand still",
+        tests="test_what_was_given_back_in_the_dashboard_is_a_fact_and_what_no_longer_fits_ends",
+    ),
+    bug(
+        "held-is-not-dispatched",
+        Text("_DISPATCH_DUE", "status = 'fulfilled' AND NOT on_hold", "status = 'fulfilled'"),
+        Text("_DISPATCH_DUE", "AND NOT o.on_hold", ""),
+        schema("OLD.status = 'fulfilled' AND NEW.on_hold", "false"),
+        breaks="goods would leave while a bank takes their money back",
+        tests="test_nothing_is_refunded_on_top_of_a_dispute_and_the_order_is_held_until_it_is_won",
+    ),
+    bug(
+        "nothing-on-top-of-a-dispute",
+        Code("_check_refundable", "book.is_disputed", "False"),
+        breaks="money could go twice, to the bank and to the customer",
+        tests="test_nothing_is_refunded_on_top_of_a_dispute_and_the_order_is_held_until_it_is_won",
+    ),
+    bug(
+        "lost-is-not-given-back",
+        Code("Book.drop_what_was_lost", "wanted and self.left < 0", "False"),
+        breaks="what a bank has taken for good would be asked for until the end of time",
+        tests="test_money_that_a_bank_has_taken_for_good_is_not_given_back_as_well",
+    ),
+    bug(
+        "what-stands-open-is-looked-at",
+        Code("Book.plan_next_look", "one.refund.state is RefundState.PENDING", "False"),
+        breaks="a refund whose events are lost would be on its way for ever",
+        tests="test_a_refund_whose_events_are_lost_is_found_out_by_the_sweep",
+    ),
+    bug(
+        "nobody-gives-up-what-a-bank-pays",
+        Code("_under_way", "closing not in (None, Reason.TIMEOUT)", "False"),
+        breaks="a customer who gives up would have the stock sold again, and pay for it all the same",
+        tests=("test_nobody_can_give_up_what_a_bank_is_paying", "test_what_follows_from_the_providers_word"),
+    ),
+    bug(
+        "a-wish-to-give-up-is-over",
+        Code("Inbox.carry_on", "self.closing = None", "pass"),
+        breaks="a checkout whose payment takes days would ask the provider without a pause",
+        tests="test_nobody_can_give_up_what_a_bank_is_paying",
+    ),
+    bug(
+        "other-mode-is-not-ours",
+        Code("webhooks.parse", "_is_of_another_mode(event, is_live)", "False"),
+        breaks="events of the test account could move live orders",
+        tests="test_an_event_of_the_other_mode_is_let_go_with_a_line",
+    ),
+)
