@@ -55,7 +55,9 @@ def refund(
         status=status or how.refund,
     )
     events = (event("refund.created", wire.refund_object(made)), event("charge.refunded", wire.charge_object(after)))
-    later = (Later(made.id, how.refund_later),) if how.refund_later and status is None else ()
+    later = [Later(made.id, how.refund_later)] if how.refund_later and status is None else []
+    if session.dispute_status in ("warning_needs_response", "warning_under_review") and after.left == 0:
+        later.append(Later(session.id, "warning_closed"))  # a bank that only inquires has nothing left to ask
     return Change(after, events, (Entry(made.id, "refund", wanted),), refund=made, later=later)
 
 
@@ -93,7 +95,7 @@ def dispute(
         raise errors.invalid_request("There is no payment to dispute, or it is disputed already.")
     status = status or "needs_response"
     _check_status(status, (*_DISPUTES, "lost"))
-    wanted = session.amount_total - session.amount_refunded if amount is None else amount
+    wanted = session.left if amount is None else amount
     if not 0 < wanted <= session.amount_total:
         raise errors.invalid_request(f"Nothing, or more than was paid, is disputed: {wanted}", param="amount")
     made = Dispute(
@@ -167,7 +169,7 @@ def _refundable(session: Session, amount: int | None) -> int:
         raise errors.invalid_request(
             f"Charge {session.charge} has been charged back; cannot issue a refund.", code="charge_disputed"
         )
-    left = session.amount_total - session.amount_refunded
+    left = session.left
     if left == 0:
         raise errors.invalid_request(
             f"Charge {session.charge} has already been refunded.", code="charge_already_refunded"

@@ -153,6 +153,9 @@ class Service:
     async def become(self, subject: str, status: str) -> Change:
         """What the outside world makes of a payment (`cs_…`), a refund (`re_…`) or a dispute (`du_…`). A status that it
         cannot have (any more) changes nothing. Raises `StripeError` 404."""
+        if subject.startswith("cs_") and status == "warning_closed":
+            async with self.database.single() as connection:
+                subject = (await DISPUTES.get(connection, subject, "session_id")).id
         if subject.startswith("cs_"):
             if status in ("succeeded", "failed"):
                 return await self.change(subject, partial(self.provider.settle, status=status))

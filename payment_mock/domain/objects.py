@@ -60,6 +60,11 @@ class Session:
     def is_paid(self) -> bool:
         return self.payment_status == "paid"
 
+    @property
+    def left(self) -> int:
+        """What of it is not refunded."""
+        return self.amount_total - self.amount_refunded
+
     def takes(self, token: object) -> bool:
         """Whether a customer may pay with this test payment method."""
         return isinstance(token, str) and token in METHODS and METHODS[token].type in self.payment_method_types

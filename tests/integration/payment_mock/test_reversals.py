@@ -302,3 +302,18 @@ async def test_the_guides_payment_takes_a_test_method_too(merchant: Merchant) ->
     assert await become(merchant, session.id, "failed")
     assert (await merchant.http.get(f"/api/session/{session.id}")).json()["payment_status"] == "cancelled"
     assert "did not go through" in (await merchant.http.get(f"/payment/{session.id}")).text
+
+
+@pytest.mark.parametrize(("amount", "status"), [(2450, "warning_closed"), (2449, "warning_needs_response")])
+async def test_an_inquiry_about_money_that_is_all_given_back_is_closed(
+    merchant: Merchant, receiver: Receiver, amount: int, status: str
+) -> None:
+    session = await paid_with(merchant, "pm_card_createDisputeInquiry")
+    [posted] = await receiver.wait_for(session.payment_intent, type_="charge.dispute.created")
+    dispute_id = posted.event["data"]["object"]["id"]
+    await refunds(merchant).create_async({"payment_intent": session.payment_intent, "amount": amount})
+    if status == "warning_closed":
+        await receiver.wait_for(dispute_id, type_="charge.dispute.closed")
+    else:
+        assert await merchant.rows("SELECT 1 FROM payments.later WHERE subject = :id", id=session.id) == []
+    assert (await disputes(merchant).retrieve_async(dispute_id)).status == status
