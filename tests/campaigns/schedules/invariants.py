@@ -59,7 +59,9 @@ async def _idle(world: World) -> None:
 
 
 async def _running(world: World, actors: Actors) -> list[str]:
-    subjects = [settlement_workflow_id(session_id) for session_id in world.provider.sessions]
+    sessions = world.provider.sessions.values()
+    told = [name for one in sessions for name in (one.session_id, one.payment_intent_id) if name is not None]
+    subjects = [settlement_workflow_id(name) for name in told]
     for order in await world.orders():
         subjects += [settlement_workflow_id(order.order_id), refund_workflow_id(order.order_id)]
     return [name for name in [*(one.key for one in actors.customers), *subjects] if await world.is_running(name)]

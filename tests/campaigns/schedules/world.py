@@ -101,7 +101,9 @@ class World:
         )
         self.environment = await self._servers.enter_async_context(environment)
         await Lab.register_search_attributes(self.client)
-        dependencies = Dependencies(self.engine, self.provider, self.client, dispatch_duration=0.0)
+        dependencies = Dependencies(
+            self.engine, self.provider, self.client, dispatch_duration=0.0, processing_timeout=PAYMENT_TIMEOUT
+        )
         await self._servers.enter_async_context(create_worker(dependencies))
         self.checkouts = Checkouts(self.engine, self.client, self._settings, Stopping(), WriteWatch(self.engine))
         self.service = Orders(self.engine, self.client, Stopping())
