@@ -87,7 +87,7 @@ def _is_of_another_mode(event: Any, is_live: bool | None) -> bool:
 
 def _money_event(event: Any) -> MoneyEvent | None:
     """Of a charge without an intent nothing can be ours: each of our payments has one."""
-    told = event["data"]["object"]
+    event_id, told = _event_id(event), event["data"]["object"]
     intent = told.get("payment_intent")
     if isinstance(intent, Mapping):  # expanded
         intent = intent.get("id")
@@ -95,7 +95,7 @@ def _money_event(event: Any) -> MoneyEvent | None:
         return None
     if not is_provider_id(intent):
         raise TypeError
-    return MoneyEvent(_event_id(event), event["type"], intent, told)
+    return MoneyEvent(event_id, event["type"], intent, told)
 
 
 def _session_event(event: Any) -> SessionEvent:

@@ -1,8 +1,9 @@
-"""The Stripe adapter and answers that are not Stripe's: a proxy's page, an empty success, a refund that failed."""
+"""The Stripe adapter and answers that are not Stripe's: a proxy's page, an empty success."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from checkout.errors import PaymentRefused, PaymentUnknown, PaymentUnreachable
+from checkout.money import ProviderRefund, Refund, RefundState, RequestedBy
 from runtime.settings import load_settings
 from tests.integration.payment_mock.serving import KEY, serve
 from tests.integration.simulator import Simulator, request
@@ -66,8 +68,10 @@ def retrieve(provider: StripeProvider) -> Awaitable[object]:
     return provider.retrieve_session("cs_1")
 
 
-def refund(provider: StripeProvider) -> Awaitable[object]:
-    return provider.refund("pi_1")
+def refund(provider: StripeProvider) -> Awaitable[ProviderRefund]:
+    return provider.refund(
+        Refund("rfd_1", "pi_1", "ord_1", 2000, "usd", RefundState.PENDING, RequestedBy.OPERATOR, datetime.now(UTC))
+    )
 
 
 @pytest.mark.parametrize("ask", [retrieve, refund])
@@ -95,28 +99,27 @@ async def test_only_stripes_own_word_makes_a_session_unknown(
     assert type(failure.value) is expected
 
 
+@pytest.mark.parametrize("body", [{}, {"object": "list", "data": []}, REFUND | {"status": "unheard of"}])
+async def test_a_success_that_is_no_refund_gives_nothing_back(body: dict[str, Any]) -> None:
+    async with answering(200, body) as provider:
+        with pytest.raises(PaymentUnreachable):
+            await refund(provider)
+
+
 @pytest.mark.parametrize(
-    ("body", "expected"),
+    ("status", "state", "requires_action"),
     [
-        ({}, PaymentUnreachable),
-        ({"object": "list", "data": []}, PaymentUnreachable),
-        (REFUND | {"status": "failed"}, PaymentRefused),
-        (REFUND | {"status": "canceled"}, PaymentRefused),
+        ("succeeded", RefundState.SUCCEEDED, False),
+        ("pending", RefundState.PENDING, False),
+        ("requires_action", RefundState.PENDING, True),
+        ("failed", RefundState.FAILED, False),
+        ("canceled", RefundState.CANCELLED, False),
     ],
 )
-async def test_a_success_without_a_refund_that_stands_gives_nothing_back(
-    body: dict[str, Any], expected: type[Exception]
-) -> None:
-    async with answering(200, body) as provider:
-        with pytest.raises(expected) as failure:
-            await refund(provider)
-    assert type(failure.value) is expected
-
-
-@pytest.mark.parametrize("status", ["succeeded", "pending", "requires_action"])
-async def test_a_refund_that_stands_is_enough(status: str) -> None:
+async def test_a_refund_is_what_stripe_says_of_it(status: str, state: RefundState, requires_action: bool) -> None:
     async with answering(200, REFUND | {"status": status}) as provider:
-        await refund(provider)
+        made = await refund(provider)
+    assert (made.state, made.requires_action, made.amount) == (state, requires_action, 2000)
 
 
 async def test_each_bad_answer_becomes_one_of_three_errors(simulator: Simulator) -> None:

@@ -44,7 +44,7 @@ LATE: tuple[Mutant, ...] = (
         "a-refund-is-one-that-stands",
         Code("answers.refund_of", "_REFUND_STATES[status]", "_REFUND_STATES.get(status, RefundState.SUCCEEDED)"),
         breaks="an empty success, or a refund that failed, would end the order as refunded",
-        tests="test_a_success_without_a_refund_that_stands_gives_nothing_back",
+        tests="test_a_success_that_is_no_refund_gives_nothing_back",
     ),
     bug(
         "debts-are-written-down",
