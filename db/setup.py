@@ -19,7 +19,8 @@ from db.seed import CATALOGUE, seed_products
 _MIGRATION_LOCK = 0x5EED_C0DE
 
 
-def _alembic_config(connection: Connection | None = None) -> Config:
+def alembic_config(connection: Connection | None = None) -> Config:
+    """Alembic's, for the steps of `db.migrations`, to be run on the connection."""
     config = Config()
     folder = str(Path(__file__).parent / "migrations")
     config.set_main_option("script_location", folder.replace("%", "%%"))  # it interpolates, as an .ini file does
@@ -29,7 +30,7 @@ def _alembic_config(connection: Connection | None = None) -> Config:
 
 def _upgrade(connection: Connection) -> None:
     try:
-        command.upgrade(_alembic_config(connection), "head")
+        command.upgrade(alembic_config(connection), "head")
     except CommandError as error:  # what Alembic cannot find its way from; what a migration itself trips over is none
         raise SettingsError(
             f"DATABASE_URL: the schema in this database is not one that this version can bring up to date ({error}). "
@@ -67,7 +68,7 @@ async def refuse_other_encodings(connection: AsyncConnection) -> None:
 
 async def schema_versions(connection: AsyncConnection) -> tuple[str | None, str | None]:
     """What the database has, None for nothing, and what this code wants."""
-    wanted = ScriptDirectory.from_config(_alembic_config()).get_current_head()
+    wanted = ScriptDirectory.from_config(alembic_config()).get_current_head()
     if await connection.scalar(text("SELECT to_regclass('shop.alembic_version')")) is None:
         return None, wanted
     return await connection.scalar(text("SELECT version_num FROM shop.alembic_version")), wanted

@@ -37,7 +37,7 @@ FIELD_STACK = (
     ),
     bug(
         "percent-in-a-folder",
-        Code("db.setup._alembic_config", 'folder.replace("%", "%%")', "folder"),
+        Code("db.setup.alembic_config", 'folder.replace("%", "%%")', "folder"),
         breaks="a shop in such a folder could never be set up",
         tests="test_a_working_copy_may_be_called_anything",
     ),

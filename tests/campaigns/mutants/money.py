@@ -108,4 +108,16 @@ MONEY = (
         breaks="events of the test account could move live orders",
         tests="test_an_event_of_the_other_mode_is_let_go_with_a_line",
     ),
+    bug(
+        "debts-of-before-are-owed",
+        schema("status IN ('refunded', 'cancelled');", "status = 'refunded';"),
+        breaks="what the first release owed would be forgotten the day its data is migrated",
+        tests="test_orders_of_the_first_release_have_their_ledger_and_their_debts_are_given_back",
+    ),
+    bug(
+        "what-an-old-worker-owes-is-looked-at",
+        schema("UPDATE shop.payments p SET look_at = clock_timestamp()", "UPDATE shop.payments p SET look_at = NULL"),
+        breaks="while a version is rolled out, money that comes late would be kept by who knows no ledger",
+        tests="test_what_a_worker_of_the_first_release_still_writes_is_in_the_ledger_or_soon_found_out",
+    ),
 )
