@@ -13,13 +13,13 @@ from tests.campaigns.chaos.verdicts import Violated, in_time
 from tests.campaigns.chaos.world import World
 
 ENDS = frozenset({"dispatched", "rejected", "cancelled", "refunded"})
+_SOLD = frozenset({"fulfilled", "dispatched", "refunded"})
 # What an order may be once a customer has seen the status on the left.
 AFTER = {
-    "pending": frozenset(
-        {"pending", "awaiting_payment", "fulfilled", "dispatched", "rejected", "cancelled", "refunded"}
-    ),
-    "awaiting_payment": frozenset({"awaiting_payment", "fulfilled", "dispatched", "cancelled", "refunded"}),
-    "fulfilled": frozenset({"fulfilled", "dispatched", "refunded"}),
+    "pending": frozenset({"pending", "awaiting_payment", "payment_processing", "rejected", *_SOLD, "cancelled"}),
+    "awaiting_payment": frozenset({"awaiting_payment", "payment_processing", *_SOLD, "cancelled"}),
+    "payment_processing": frozenset({"payment_processing", *_SOLD, "cancelled"}),
+    "fulfilled": _SOLD,
     "dispatched": frozenset({"dispatched", "refunded"}),
     "rejected": frozenset({"rejected", "refunded"}),
     "cancelled": frozenset({"cancelled", "refunded"}),

@@ -139,10 +139,14 @@ async def refund_without_news(trip: Trip) -> str:
         return True if int((await world.query(looked))[0][0]) else None
 
     await in_time(is_known, 60, "the refund is not known")
-    await world.plant("webhook", "lose", times=10)
+    rule = await world.plant("webhook", "lose", times=10)
     become = {"id": made["id"], "status": "succeeded"}
     (await world.http.post(f"{world.payment}/_faults/become", json=become)).raise_for_status()
+    # Nobody waits for half a minute: the next look is due.
+    due = "UPDATE shop.payments SET look_at = clock_timestamp() WHERE order_id = $1 AND look_at IS NOT NULL"
+    await world.query(due, customer.order_id)
     order = await customer.until("refunded")
+    await world.planted(rule)
     return f"{order['status']}:{order['reason']}"
 
 
@@ -151,7 +155,7 @@ async def bank_debit(trip: Trip) -> str:
     world, customer = trip.world, trip.customer()
     expect(await customer.buy(), "a session")
     form = {"session_id": customer.session_id, "payment_method": "pm_usBankAccount_processing"}
-    await world.http.post(f"{world.payment}/api/submit_payment", data=form)
+    (await world.http.post(f"{world.payment}/api/submit_payment", data=form)).raise_for_status()
     await customer.until("payment_processing")
     become = {"id": customer.session_id, "status": "succeeded"}
     (await world.http.post(f"{world.payment}/_faults/become", json=become)).raise_for_status()
