@@ -10,8 +10,9 @@ from api.problems import Problem
 from api.webhooks import MoneyEvent, SessionEvent, deliver
 from checkout.orders import CartLine, Order
 from checkout.payments import SessionStatus
+from tests.campaigns.schedules.banks import Banks
 from tests.campaigns.schedules.steps import Step
-from tests.campaigns.schedules.surroundings import Customer, Surroundings
+from tests.campaigns.schedules.surroundings import Customer
 
 # Three fit into the ten limited prints only if somebody gives theirs up; eleven never fit.
 CARTS = (
@@ -27,7 +28,7 @@ class Violated(AssertionError):
     """A promise was broken."""
 
 
-class Actors(Surroundings):
+class Actors(Banks):
     async def act(self, step: Step) -> None:
         verb: Callable[[Step], Awaitable[bool | None]] = getattr(self, f"do_{step.verb}")
         # A verb answers False when there was nothing to do.

@@ -32,6 +32,7 @@ _OUTCOMES = (
     "cancelled:customer",
     "cancelled:timeout",
     "cancelled:operator",
+    "cancelled:payment_failed",
     "refunded:late_payment",
     "refunded:payment_mismatch",
     "refunded:operator",
@@ -49,6 +50,10 @@ REQUIRED = (
     *(f"fault {name}" for name in _FAULTS),
     *(f"outcome {name}" for name in _OUTCOMES),
     "orphan handed to a settlement",
+    "payment looked at",
+    "refund made again",
+    "part given back",
+    "lost to a dispute",
     "reordered",
     "answered 202",
 )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from checkout.errors import PaymentStuck, PaymentUnreachable
-from checkout.money import ProviderRefund
+from checkout.money import CLOSED_DISPUTES, ProviderDispute, ProviderRefund, RefundState
 from checkout.payments import PaymentSession, SessionState, SessionStatus
 from tests.support.provider import FakeProvider
 from worker.payments.port import SessionRequest
@@ -25,6 +25,8 @@ class LedgerProvider(FakeProvider):
     faults: Counter[str] = field(default_factory=Counter)
     sticky: set[tuple[str, int]] = field(default_factory=set)
     sticky_next: str | None = None
+    failed: set[str] = field(default_factory=set)
+    """Payments of which a refund has failed."""
 
     def reset(self) -> None:
         """A new schedule: nothing of the last one is left."""
@@ -34,6 +36,7 @@ class LedgerProvider(FakeProvider):
             kept.clear()
         self.calls.clear()
         self.sticky.clear()
+        self.failed.clear()
         self.heal()
 
     def heal(self) -> None:
@@ -42,6 +45,16 @@ class LedgerProvider(FakeProvider):
         self.lose_reply.clear()
         self.on_expire = None
         self.sticky_next = None
+        self.refunds_are = RefundState.SUCCEEDED
+
+    def decide(self) -> None:
+        """The banks have thought about everything that lay with them."""
+        for refund in [one for refunds in self.given_back.values() for one in refunds]:
+            if refund.state is RefundState.PENDING:
+                self.refund_becomes(refund.provider_refund_id, RefundState.SUCCEEDED)
+        for intent, disputes in self.disputes.items():
+            for dispute in [one for one in disputes.values() if one.state not in CLOSED_DISPUTES]:
+                self.goes_on(intent, dispute, "warning_closed" if dispute.state.startswith("warning_") else "won")
 
     async def create_session(self, request: SessionRequest, key_number: int = 1) -> PaymentSession:
         if (request.order_id, key_number) in self.sticky:
@@ -61,9 +74,24 @@ class LedgerProvider(FakeProvider):
         self.faults["refund made elsewhere noticed"] += any(refund.refund_id is None for refund in refunds)
         return refunds
 
-    def give_back(self, payment_intent_id: str) -> None:
-        """Past the shop."""
-        self.refund_elsewhere(payment_intent_id)
+    def open_dispute(self, payment_intent_id: str, state: str) -> ProviderDispute:
+        """A bank wants all that was not given back."""
+        dispute = ProviderDispute(f"dp_{payment_intent_id}", self.left(payment_intent_id), state, "fraudulent")
+        return self.goes_on(payment_intent_id, dispute, state)
+
+    def goes_on(self, payment_intent_id: str, dispute: ProviderDispute, state: str) -> ProviderDispute:
+        self.disputes.setdefault(payment_intent_id, {})[dispute.dispute_id] = now = replace(dispute, state=state)
+        return now
+
+    def is_lost(self, payment_intent_id: str | None) -> bool:
+        """A bank has taken what was left, for good."""
+        return any(one.state == "lost" for one in self.disputes.get(str(payment_intent_id), {}).values())
+
+    def is_disputed(self, payment_intent_id: str | None) -> bool:
+        return any(
+            not (one.state in CLOSED_DISPUTES or one.state.startswith("warning_")) or one.state == "lost"
+            for one in self.disputes.get(str(payment_intent_id), {}).values()
+        )
 
     @property
     def refunds(self) -> dict[str, list[int]]:

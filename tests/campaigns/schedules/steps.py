@@ -23,6 +23,8 @@ WEIGHTS = {
     "decline": 1,
     "cancel": 3,
     "leave": 2,
+    "debit_succeeds": 1,
+    "debit_fails": 1,
     # webhooks
     "deliver": 6,
     "duplicate": 2,
@@ -39,6 +41,7 @@ WEIGHTS = {
     "lose_temporal": 1,
     "restock": 1,
     "refund": 4,
+    "refund_part": 4,
     "refund_elsewhere": 4,
     "sweep": 2,
     # the payment service
@@ -50,6 +53,13 @@ WEIGHTS = {
     "mismatch": 2,
     "late_money": 2,
     "pay_at_expiry": 2,
+    # the banks
+    "slow_refunds": 2,
+    "refund_succeeds": 2,
+    "refund_fails": 2,
+    "dispute": 2,
+    "win": 2,
+    "lose_dispute": 1,
 }
 
 # Scenes of one customer, drawn among the verbs: what chance alone would bring about a few times in ten thousand
@@ -60,8 +70,25 @@ _TO_OPERATION = (  # by variant, as `provider.OPERATIONS` has them; … is where
     (("buy", 0), ..., ("cancel", None), ("breathe", 1)),
     (("buy", 0), ("mismatch", None), ..., ("deliver", 0), ("breathe", 1)),
 )
+_SOLD = (("buy", 2), ("pay", None), ("deliver", 0), ("breathe", 3))
 SCENES: dict[str, tuple[tuple[str, int | None], ...]] = {
     "is given the money back": (("buy", 0), ("pay", None), ("deliver", 0), ("breathe", 3), ("refund", None)),
+    "is given a part back": (*_SOLD, ("refund_part", None), ("breathe", 1)),
+    "is given parts back by two hands": (*_SOLD, ("refund_part", 0), ("refund_elsewhere", 1), ("refund_part", 1)),
+    "waits for a refund": (*_SOLD, ("slow_refunds", 0), ("refund_part", None), ("breathe", 3), ("refund_succeeds", 0)),
+    "is given back what does not arrive": (*_SOLD, ("refund", 0), ("breathe", 3), ("refund_fails", None)),
+    "waits for what does not arrive": (
+        *_SOLD,
+        ("slow_refunds", 0),
+        ("refund_part", None),
+        ("breathe", 3),
+        ("refund_fails", 0),
+    ),
+    "disputes and is told no": (*_SOLD, ("dispute", None), ("deliver", 0), ("breathe", 1), ("win", None)),
+    "disputes and is told yes": (*_SOLD, ("dispute", 0), ("deliver", 0), ("breathe", 1), ("lose_dispute", None)),
+    "disputes what is given back in part": (*_SOLD, ("refund_part", None), ("dispute", 0), ("refund", None)),
+    "pays by a debit": (("buy", 0), ("complete_unpaid", 0), ("deliver", 0), ("breathe", 1), ("debit_succeeds", 0)),
+    "pays by a debit in vain": (("buy", 0), ("complete_unpaid", 0), ("deliver", 0), ("debit_fails", 0)),
     "clicks twice": (("buy", 0), ("pay_twice", None), ("deliver", 0)),
     "pays what was closed": (("buy", 0), ("leave", None), ("deliver", 0), ("breathe", 1), ("late_money", None)),
     "pays what is being closed": (("buy", 0), ("leave", None), ("late_money", None), ("deliver", 1)),

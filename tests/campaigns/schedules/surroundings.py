@@ -10,6 +10,7 @@ from api.webhooks import MoneyEvent, SessionEvent
 from checkout.contracts import RefundOrderInput
 from checkout.errors import PaymentRefused, PaymentUnreachable
 from checkout.ids import TASK_QUEUE, refund_workflow_id
+from checkout.money import RefundLine
 from checkout.orders import CartLine, Order, OrderStatus
 from checkout.payments import SessionStatus
 from db import inventory
@@ -40,6 +41,8 @@ class Surroundings:
     def __init__(self, world: World) -> None:
         self.world, self.provider = world, world.provider
         self.number = next(_numbers)
+        self.wishes: dict[tuple[str, str], int] = {}
+        """What operators wanted given back, by order and key: minor units."""
         self.customers = [Customer(f"schedule-{self.number}-{who}") for who in range(CUSTOMERS)]
         self.events: list[SessionEvent | MoneyEvent] = []
         # Events that are all that tells of some money: of a session closed before, or of none of ours.
@@ -65,8 +68,14 @@ class Surroundings:
         event_id = self._event_id(only_witness)
         self.events.append(SessionEvent(event_id, f"checkout.session.{kind}", session_id, key))
 
-    def _announce_refund(self, payment_intent_id: str, *, only_witness: bool = False) -> None:
-        self.events.append(MoneyEvent(self._event_id(only_witness), "charge.refunded", payment_intent_id, {}))
+    def _announce_money(self, kind: str, payment_intent_id: str, *, only_witness: bool = False, **told: object) -> None:
+        self.events.append(MoneyEvent(self._event_id(only_witness), kind, payment_intent_id, told))
+
+    async def _payment(self, step: Step) -> str | None:
+        """The payment of the customer's session, once it is paid."""
+        order = await self._order(step)
+        session = self.provider.sessions.get(order.session.session_id) if order and order.session else None
+        return session.payment_intent_id if session is not None and session.paid else None
 
     def _event_id(self, only_witness: bool) -> str:
         event_id = f"evt_{self.number}_{next(self._ids)}"
@@ -134,25 +143,43 @@ class Surroundings:
         order = await self._order(step)
         if order is None or order.status not in (OrderStatus.FULFILLED, OrderStatus.DISPATCHED):
             return False
+        await self._ask_for_refund(RefundOrderInput(order.order_id), order.amount_total)
+        self._announce_money("charge.refunded", str(order.payment_intent_id))
+        return True
+
+    async def do_refund_part(self, step: Step) -> bool:
+        """By amount or by lines, with the goods or without. Said twice, it is one wish; several may be too much."""
+        order = await self._order(step)
+        if order is None or not (order.status.is_kept or order.status is OrderStatus.REFUNDED):
+            return False
+        key, amount = f"part-{step.how}", order.amount_total // (2 + step.how % 2)
+        wanted = RefundOrderInput(order.order_id, key, amount=amount)
+        if step.how > 1:
+            lines = f"SELECT sku, unit_amount FROM shop.order_lines WHERE order_id = '{order.order_id}' ORDER BY sku"
+            sku, amount = (await self.world.query(lines))[0]
+            wanted = RefundOrderInput(order.order_id, key, lines=[RefundLine(sku, 1)], restock=step.how == 2)
+        await self._ask_for_refund(wanted, amount)
+        return True
+
+    async def _ask_for_refund(self, wanted: RefundOrderInput, amount: int) -> None:
+        self.wishes[wanted.order_id, wanted.key] = amount
         await self.world.client.start_workflow(
             RefundWorkflow.run,
-            RefundOrderInput(order.order_id),
-            id=refund_workflow_id(order.order_id),
+            wanted,
+            id=refund_workflow_id(wanted.order_id, wanted.key),
             task_queue=TASK_QUEUE,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )
-        self._announce_refund(str(order.payment_intent_id))
-        return True
 
     async def do_refund_elsewhere(self, step: Step) -> bool:
-        """The money of a paid session goes back past the shop, in the payment service's dashboard."""
-        order = await self._order(step)
-        session = self.provider.sessions.get(order.session.session_id) if order and order.session else None
-        if order is None or session is None or not session.paid or session.payment_intent_id in self.provider.refunded:
+        """Money of a paid session goes back past the shop, in the payment service's dashboard: all of it, or a part."""
+        intent = await self._payment(step)
+        if intent is None or intent in self.provider.refunded or self.provider.is_disputed(intent):
             return False
-        self.provider.give_back(str(session.payment_intent_id))
-        self._announce_refund(str(session.payment_intent_id), only_witness=True)
+        left = self.provider.left(intent)
+        self.provider.refund_elsewhere(intent, left // 2 or left if step.how % 2 else left)
+        self._announce_money("charge.refunded", intent, only_witness=True)
         return True
 
     async def do_sweep(self, _: Step) -> None:
@@ -185,7 +212,7 @@ class Surroundings:
         """Money for a session that was closed, or completed without it."""
         order = await self._order(step)
         session = self.provider.sessions.get(order.session.session_id) if order and order.session else None
-        if session is None or session.paid or session.status is SessionStatus.OPEN:
+        if session is None or session.paid or session.has_failed or session.status is SessionStatus.OPEN:
             return False
         self.provider.force_pay(session.session_id)
         kind = "completed" if session.status is SessionStatus.EXPIRED else "async_payment_succeeded"

@@ -1,6 +1,7 @@
 """A slice of the random schedules in every test run, and proof that they would notice."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -42,6 +43,19 @@ def test_money_that_is_not_given_back_is_found() -> None:
     """The fault is in what the schedules stand on, so that no defence of ours can hide it from the checker."""
     with Stage(_KeepsRefunds()) as stage, pytest.raises(Violated, match=r"^2: "):
         _act_out_often(stage, [Step("buy"), Step("mismatch"), Step("deliver")])
+
+
+class _HidesFailures(LedgerProvider):
+    async def refunds_of(self, payment_intent_id: str) -> list[ProviderRefund]:
+        """A bank has sent money back, and whoever asks is not told."""
+        return [replace(one, state=RefundState.SUCCEEDED) for one in await super().refunds_of(payment_intent_id)]
+
+
+@pytest.mark.timeout(300)
+def test_a_refund_that_failed_and_is_not_made_again_is_found() -> None:
+    schedule = [Step("buy", 0, 0), Step("pay"), Step("deliver"), Step("breathe", 0, 3), Step("refund")]
+    with Stage(_HidesFailures()) as stage, pytest.raises(Violated, match=r"^2: "):
+        _act_out_often(stage, [*schedule, Step("breathe", 0, 3), Step("refund_fails"), Step("deliver")])
 
 
 def _act_out_often(stage: Stage, schedule: list[Step]) -> None:

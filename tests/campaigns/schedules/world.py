@@ -9,6 +9,7 @@ import contextlib
 import shutil
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,12 +51,24 @@ _EMPTY = (
     "DELETE FROM shop.reservations",
     "DELETE FROM shop.stock_movements WHERE cause <> 'seed'",
     "DELETE FROM shop.order_lines",
+    "DELETE FROM shop.refund_lines",
+    "DELETE FROM shop.refunds",
+    "DELETE FROM shop.disputes",
+    "DELETE FROM shop.payments",
     "DELETE FROM shop.orders",
     "UPDATE shop.products p SET on_hand = m.delta FROM shop.stock_movements m"
     " WHERE m.sku = p.sku AND m.cause = 'seed' AND p.on_hand <> m.delta",
     "DELETE FROM shop.audit_due",
     "UPDATE shop.stock_sums s SET moved = m.delta, brought = m.delta FROM shop.stock_movements m"
     " WHERE m.sku = s.sku AND m.cause = 'seed'",
+)
+
+
+# What the banks take days for: nothing is too young to be looked at, or asked for, again.
+_A_DAY_LATER = (
+    "SET LOCAL session_replication_role = replica",  # this is time that goes by, and no change
+    "UPDATE shop.payments SET look_at = look_at - interval '1 day'",
+    "UPDATE shop.refunds SET changed_at = changed_at - interval '1 day'",
 )
 
 
@@ -125,9 +138,16 @@ class World:
         # Before the clock is so far ahead of the database's that no sweep reaches the orders.
         if await self.now() - datetime.now(UTC) > _FAR_AHEAD:
             await self._replace_server()
+        await self._write(_EMPTY)
+
+    async def _write(self, statements: Sequence[str]) -> None:
         async with self.engine.begin() as connection:
-            for statement in _EMPTY:
+            for statement in statements:
                 await connection.execute(text(statement))
+
+    async def query(self, statement: str) -> Sequence[Any]:
+        async with self.engine.connect() as connection:
+            return (await connection.execute(text(statement))).all()
 
     async def skip(self, seconds: float) -> None:
         """Let the clock jump. The test server forgets to release it where a child was started with ABANDON or an
@@ -174,11 +194,13 @@ class World:
             return await order_queries.find_by_key(connection, checkout_key)
 
     async def sweep(self) -> None:
+        await self._write(_A_DAY_LATER)
         activities = SweepActivities(
             self.engine, self.client, Starter(self.client), grace=_NO_GRACE, listing=_no_listing
         )
         result = await ActivityEnvironment().run(activities.sweep_orders)
         self.counts["orphan handed to a settlement"] += result.settlements_started
+        self.counts["payment looked at"] += result.payments_looked_at
 
     async def is_running(self, workflow_id: str) -> bool:
         status = None
