@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from runtime.boundaries import Step
 from tests.campaigns.chaos.customer import Customer
@@ -142,10 +143,14 @@ async def refund_without_news(trip: Trip) -> str:
     rule = await world.plant("webhook", "lose", times=10)
     become = {"id": made["id"], "status": "succeeded"}
     (await world.http.post(f"{world.payment}/_faults/become", json=become)).raise_for_status()
-    # Nobody waits for half a minute: the next look is due.
-    due = "UPDATE shop.payments SET look_at = clock_timestamp() WHERE order_id = $1 AND look_at IS NOT NULL"
-    await world.query(due, customer.order_id)
-    order = await customer.until("refunded")
+    due = "UPDATE shop.payments SET look_at = clock_timestamp() WHERE order_id = $1 AND look_at > clock_timestamp()"
+
+    async def is_found_out() -> dict[str, Any] | None:
+        await world.query(due, customer.order_id)  # nobody waits for half a minute, or a whole one
+        order = await customer.look()
+        return order if order["status"] == "refunded" else None
+
+    order = await in_time(is_found_out, 60, "nobody looked at the refund")
     await world.planted(rule)
     return f"{order['status']}:{order['reason']}"
 

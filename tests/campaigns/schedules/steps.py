@@ -57,9 +57,9 @@ WEIGHTS = {
     "slow_refunds": 2,
     "refund_succeeds": 2,
     "refund_fails": 2,
-    "dispute": 2,
+    "dispute": 3,
     "win": 2,
-    "lose_dispute": 1,
+    "lose_dispute": 3,
 }
 
 # Scenes of one customer, drawn among the verbs: what chance alone would bring about a few times in ten thousand
@@ -85,7 +85,7 @@ SCENES: dict[str, tuple[tuple[str, int | None], ...]] = {
         ("refund_fails", 0),
     ),
     "disputes and is told no": (*_SOLD, ("dispute", None), ("deliver", 0), ("breathe", 1), ("win", None)),
-    "disputes and is told yes": (*_SOLD, ("dispute", 0), ("deliver", 0), ("breathe", 1), ("lose_dispute", None)),
+    "disputes and is told yes": (*_SOLD, ("dispute", 0), ("lose_dispute", None), ("deliver", None)),
     "disputes what is given back in part": (*_SOLD, ("refund_part", None), ("dispute", 0), ("refund", None)),
     "pays by a debit": (("buy", 0), ("complete_unpaid", 0), ("deliver", 0), ("breathe", 1), ("debit_succeeds", 0)),
     "pays by a debit in vain": (("buy", 0), ("complete_unpaid", 0), ("deliver", 0), ("debit_fails", 0)),
