@@ -21,6 +21,7 @@ from checkout.ids import OWED_REFUND
 from checkout.money import PaymentState, ProviderDispute, ProviderRefund, Refund, RefundState, RequestedBy
 from checkout.orders import Order, Reason
 from db.book import open_book
+from db.consequences import ask_again, drop_what_was_lost, finish_order, plan_next_look
 from db.orders import name_payment
 
 _VERSION = text("SELECT version FROM shop.payments WHERE payment_intent_id = :payment_intent_id")
@@ -109,7 +110,7 @@ async def owe(connection: AsyncConnection, payment: PaymentState, order_id: str 
     await book.hear_of_payment(payment.state)
     if book.left > 0 and book.head(OWED_REFUND) is None:
         await book.ask(OWED_REFUND, book.left, RequestedBy.SHOP, reason)
-    await book.plan_next_look()
+    await plan_next_look(book)
     return Outcome(book.order, book.to_make, [])
 
 
@@ -126,10 +127,10 @@ async def record(connection: AsyncConnection, version: int, word: Word) -> Outco
     for refund in sorted(word.refunds, key=lambda one: not one.state.is_undone):  # what is undone makes room first
         await book.hear(refund)
     alarms = [alarm for dispute in word.disputes if (alarm := await book.hear_of_dispute(dispute)) is not None]
-    await book.drop_what_was_lost()
-    next_attempt = await book.ask_again()
-    await book.finish_order()
-    await book.plan_next_look(next_attempt)
+    await drop_what_was_lost(book)
+    next_attempt = await ask_again(book)
+    await finish_order(book)
+    await plan_next_look(book, next_attempt)
     return Outcome(book.order, book.to_make, alarms)
 
 
@@ -140,8 +141,8 @@ async def record_made(
     book = await open_book(connection, payment_intent_id)
     assert book is not None, "it was asked for in this ledger"
     refund = await book.hear(made)
-    await book.finish_order()
-    await book.plan_next_look()
+    await finish_order(book)
+    await plan_next_look(book)
     if refund is None:
         [refund] = [one.refund for one in book.entries if one.refund.id == made.refund_id]
     return refund, book.order
@@ -153,14 +154,14 @@ async def give_up(connection: AsyncConnection, refund: Refund, why: str) -> None
     assert book is not None, "it was asked for in this ledger"
     if any(one.id == refund.id for one in book.to_make):
         await book.end(refund, RefundState.FAILED, why)
-        await book.plan_next_look()
+        await plan_next_look(book)
 
 
 async def put_off(connection: AsyncConnection, payment_intent_id: str) -> None:
     """The provider does not know the payment (it is another account's): ask again, ever more rarely."""
     book = await open_book(connection, payment_intent_id)
     if book is not None:
-        await book.plan_next_look()
+        await plan_next_look(book)
 
 
 async def due_payments(connection: AsyncConnection, limit: int) -> list[DuePayment]:

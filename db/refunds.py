@@ -17,8 +17,10 @@ from checkout.errors import KeyReused, NotRefundable, RefundExceedsPayment, Refu
 from checkout.ids import WHOLE_REFUND
 from checkout.money import MoneyState, Refund, RefundState, RequestedBy
 from checkout.orders import OrderStatus
-from db.book import Book, Entry, open_book
+from db.book import Book, open_book
+from db.consequences import plan_next_look
 from db.order_queries import get_order
+from db.standing import Entry
 
 # What of each line can still be refunded, and what one of it cost.
 _LINES = text("""
@@ -72,7 +74,7 @@ async def request_refund(connection: AsyncConnection, wanted: RefundOrderInput) 
     if goods:
         named = {"refund_id": refund.id, "skus": list(goods), "quantities": list(goods.values())}
         await connection.execute(_INSERT_LINES, named | {"restock": wanted.restock is not False})
-    await book.plan_next_look()
+    await plan_next_look(book)
     return refund
 
 

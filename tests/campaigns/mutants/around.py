@@ -28,7 +28,7 @@ AROUND: tuple[Mutant, ...] = (
     ),
     bug(
         "refund-at-the-provider-is-the-providers-word",
-        Code("Book.finish_order", "self.succeeded == self.amount", "True"),
+        Code("consequences.finish_order", "book.succeeded == book.amount", "True"),
         breaks="a redelivered event would end a fulfilled order as refunded, its money kept",
         tests="test_a_redelivery_for_a_fulfilled_order_changes_nothing",
     ),

@@ -41,14 +41,18 @@ MONEY = (
     ),
     bug(
         "accepted-is-not-given-back",
-        Code("Book.succeeded", "one.refund.state is RefundState.SUCCEEDED", "not one.refund.state.is_undone"),
+        Code("Standing.succeeded", "one.refund.state is RefundState.SUCCEEDED", "not one.refund.state.is_undone"),
         breaks="an order would end as refunded, and the money never arrive",
         tests="test_all_that_is_left_ends_the_order_and_what_the_customer_kept_stays_kept",
     ),
     bug(
         "what-failed-is-owed-again",
-        Code("Book.ask_again", "not one.state.is_undone or one.provider_refund_id is None or self.left <= 0", "True"),
-        Code("Book.ask_again", "not waiting and self.left > 0 and not self._may_keep", "False"),
+        Code(
+            "consequences.ask_again",
+            "not one.state.is_undone or one.provider_refund_id is None or book.left <= 0",
+            "True",
+        ),
+        Code("consequences.ask_again", "not waiting and book.left > 0 and not book.may_keep", "False"),
         breaks="a refund that fails days later would be kept for ever",
         tests="test_a_refund_that_succeeds_and_then_fails_is_owed_again_under_another_name",
     ),
@@ -80,13 +84,13 @@ MONEY = (
     ),
     bug(
         "lost-is-not-given-back",
-        Code("Book.drop_what_was_lost", "wanted and self.left < 0", "False"),
+        Code("consequences.drop_what_was_lost", "wanted and book.left < 0", "False"),
         breaks="what a bank has taken for good would be asked for until the end of time",
         tests="test_money_that_a_bank_has_taken_for_good_is_not_given_back_as_well",
     ),
     bug(
         "what-stands-open-is-looked-at",
-        Code("Book.plan_next_look", "one.refund.state is RefundState.PENDING", "False"),
+        Code("consequences.plan_next_look", "one.refund.state is RefundState.PENDING", "False"),
         breaks="a refund whose events are lost would be on its way for ever",
         tests="test_a_refund_whose_events_are_lost_is_found_out_by_the_sweep",
     ),

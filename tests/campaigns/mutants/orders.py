@@ -125,8 +125,8 @@ ORDERS = (
     ),
     bug(
         "refund-closes-once",
-        Code("Book.finish_order", "order.status is not OrderStatus.REFUNDED", "True"),
-        Code("Book.finish_order", "one not in (OrderStatus.PENDING, OrderStatus.REFUNDED)", "True"),
+        Code("consequences.finish_order", "order.status is not OrderStatus.REFUNDED", "True"),
+        Code("consequences.finish_order", "one not in (OrderStatus.PENDING, OrderStatus.REFUNDED)", "True"),
         breaks="a refund told twice would end the order twice",
         tests="test_a_refund_told_again_returns_the_stock_of_a_fulfilled_order_once",
     ),

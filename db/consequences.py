@@ -1,0 +1,88 @@
+"""What follows from what is written of a payment: what is owed anew, how its order ends, when to ask again."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import text
+
+from checkout.ids import OWED_REFUND
+from checkout.money import CLOSED_DISPUTES, MoneyState, RefundState, RequestedBy
+from checkout.orders import OrderStatus, Reason
+from db.book import Book
+from db.orders import close_order
+
+# Seconds. What stands open is asked for again after this long, then ever more rarely; anything new begins anew.
+FIRST_LOOK, LONGEST_LOOK = 30.0, 3600.0
+
+_LOOK_AT = text("UPDATE shop.payments SET look_at = :at, looks = :looks WHERE payment_intent_id = :payment_intent_id")
+
+
+async def drop_what_was_lost(book: Book) -> None:
+    """Money that a bank has taken for good is not given back as well."""
+    wanted = [one.refund for one in book.entries if one.refund.is_to_be_made]
+    while wanted and book.left < 0:
+        await book.end(wanted.pop(), RefundState.CANCELLED, "The payment was lost to a dispute")
+
+
+async def ask_again(book: Book) -> datetime | None:
+    """Enter anew what is owed: what failed or was cancelled after the provider had taken it, and whatever is left
+    of a payment that is none of ours to keep. Answers when the next of them is due, if one has to wait."""
+    if book.state is not MoneyState.PAID or book.is_disputed:
+        return None
+    waiting: list[datetime] = []
+    for head in book.heads():
+        one = head.refund
+        if not one.state.is_undone or one.provider_refund_id is None or book.left <= 0:
+            continue
+        pause = pause_before(one.attempt)
+        if pause and head.changed_at + pause > book.now:
+            waiting.append(head.changed_at + pause)
+            continue
+        amount = min(one.amount, book.left)
+        await book.ask(str(head.key), amount, one.requested_by, one.reason, attempt=one.attempt + 1)
+    if not waiting and book.left > 0 and not book.may_keep:
+        last = book.head(OWED_REFUND)
+        attempt = last.refund.attempt + 1 if last else 1
+        await book.ask(OWED_REFUND, book.left, RequestedBy.SHOP, Reason.LATE_PAYMENT, attempt=attempt)
+    return min(waiting, default=None)
+
+
+async def finish_order(book: Book) -> None:
+    """All of the money has been given back: the order ends as refunded. All of it is on its way back, and the order
+    was never fulfilled: it ends as cancelled for now."""
+    order = book.order
+    if order is None or book.state is not MoneyState.PAID:
+        return
+    if book.succeeded == book.amount and order.status is not OrderStatus.REFUNDED:
+        closes = [one for one in OrderStatus if one not in (OrderStatus.PENDING, OrderStatus.REFUNDED)]
+        status = OrderStatus.REFUNDED
+    elif order.status.is_live and book.refunded == book.amount and not book.to_make:
+        closes, status = [OrderStatus.AWAITING_PAYMENT, OrderStatus.PAYMENT_PROCESSING], OrderStatus.CANCELLED
+    else:
+        return
+    book.order = await close_order(
+        book.connection,
+        order.order_id,
+        status,
+        book.why_given_back,
+        closes=closes,
+        payment_intent_id=book.payment_intent_id,
+    )
+
+
+async def plan_next_look(book: Book, at: datetime | None = None) -> None:
+    """When the provider is asked again by the sweep: never, if nothing stands open."""
+    looks = 0 if book.is_changed else book.looks + 1
+    pause = timedelta(seconds=min(FIRST_LOOK * 2 ** min(looks, 20), LONGEST_LOOK))
+    is_open = (
+        book.state is MoneyState.PROCESSING
+        or any(one.refund.state is RefundState.PENDING for one in book.entries)
+        or any(state not in CLOSED_DISPUTES for _, state in book.disputes.values())
+    )
+    times = [*([book.now + pause] if is_open else []), *([at] if at else [])]
+    given = {"payment_intent_id": book.payment_intent_id, "at": min(times, default=None), "looks": looks}
+    await book.connection.execute(_LOOK_AT, given)
+
+
+def pause_before(attempt: int) -> timedelta:
+    """How long a refund that failed waits for its next attempt: the first time not at all, then ever longer."""
+    return timedelta(seconds=min(FIRST_LOOK * 2 ** min(attempt - 2, 20), LONGEST_LOOK) if attempt > 1 else 0)
