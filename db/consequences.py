@@ -13,7 +13,10 @@ from db.orders import close_order
 # Seconds. What stands open is asked for again after this long, then ever more rarely; anything new begins anew.
 FIRST_LOOK, LONGEST_LOOK = 30.0, 3600.0
 
-_LOOK_AT = text("UPDATE shop.payments SET look_at = :at, looks = :looks WHERE payment_intent_id = :payment_intent_id")
+_LOOK_AT = text("""
+    UPDATE shop.payments SET look_at = :look_at, looks = :looks, check_at = shop.next_check(at)
+     WHERE payment_intent_id = :payment_intent_id
+""")
 
 
 async def drop_what_was_lost(book: Book) -> None:
@@ -70,7 +73,8 @@ async def finish_order(book: Book) -> None:
 
 
 async def plan_next_look(book: Book, at: datetime | None = None) -> None:
-    """When the provider is asked again by the sweep: never, if nothing stands open."""
+    """When the provider is asked again by the sweep: soon, as long as something stands open; else only at the checks
+    of the payment's first months (`shop.next_check`), of which this look stands for those that are past."""
     looks = 0 if book.is_changed else book.looks + 1
     pause = timedelta(seconds=min(FIRST_LOOK * 2 ** min(looks, 20), LONGEST_LOOK))
     is_open = (
@@ -79,7 +83,7 @@ async def plan_next_look(book: Book, at: datetime | None = None) -> None:
         or any(state not in CLOSED_DISPUTES for _, state in book.disputes.values())
     )
     times = [*([book.now + pause] if is_open else []), *([at] if at else [])]
-    given = {"payment_intent_id": book.payment_intent_id, "at": min(times, default=None), "looks": looks}
+    given = {"payment_intent_id": book.payment_intent_id, "look_at": min(times, default=None), "looks": looks}
     await book.connection.execute(_LOOK_AT, given)
 
 

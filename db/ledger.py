@@ -29,11 +29,20 @@ _ENTER = text("""
     INSERT INTO shop.payments (payment_intent_id, order_id, amount, currency, state)
     VALUES (:payment_intent_id, :order_id, :amount, :currency, :state) ON CONFLICT DO NOTHING
 """)
+# By now(), which an index can be asked for: those with a check to come are nearly all payments of four months.
 _DUE = text("""
-    SELECT p.payment_intent_id, p.look_at, o.status = 'payment_processing', o.id, o.checkout_key, o.payment_session_id
-      FROM shop.payments p LEFT JOIN shop.orders o ON o.id = p.order_id
-     WHERE p.look_at <= clock_timestamp() ORDER BY p.look_at LIMIT :limit
+    WITH due AS (
+        (SELECT payment_intent_id, order_id, look_at AS at, false AS is_check FROM shop.payments
+          WHERE look_at <= now() ORDER BY look_at LIMIT :limit)
+        UNION ALL
+        (SELECT payment_intent_id, order_id, check_at, true FROM shop.payments
+          WHERE check_at <= now() AND (look_at IS NULL OR look_at > now()) ORDER BY check_at LIMIT :checks)
+    )
+    SELECT d.payment_intent_id, d.at, o.status = 'payment_processing', o.id, o.checkout_key, o.payment_session_id
+      FROM due d LEFT JOIN shop.orders o ON o.id = d.order_id ORDER BY d.is_check, d.at LIMIT :limit
 """)
+# Of payments of which nothing stands open: at most so many at a time, as nobody waits for them.
+_CHECKS = 50
 _KNOWS_REFUND = text("""
     SELECT EXISTS (SELECT 1 FROM shop.refunds WHERE provider_refund_id = :id AND state = :state
                       AND requires_action = :requires_action)
@@ -165,8 +174,9 @@ async def put_off(connection: AsyncConnection, payment_intent_id: str) -> None:
 
 
 async def due_payments(connection: AsyncConnection, limit: int) -> list[DuePayment]:
-    """Payments of which something stands open, and which nobody has looked at for a while; longest first."""
-    return [DuePayment(*row) for row in await connection.execute(_DUE, {"limit": limit})]
+    """Payments of which something stands open, and which nobody has looked at for a while, longest first; and, as far
+    as there is room, a few of those that are asked about without a reason (`shop.next_check`)."""
+    return [DuePayment(*row) for row in await connection.execute(_DUE, {"limit": limit, "checks": _CHECKS})]
 
 
 async def knows_refund(connection: AsyncConnection, refund_id: str, state: str, requires_action: bool) -> bool:

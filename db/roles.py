@@ -50,7 +50,7 @@ _GRANTS: Mapping[str, tuple[str, ...]] = {
         "GRANT UPDATE (status, reason, payment_session_id, payment_url, simulator_url, payment_intent_id, fulfilled_at,"
         " dispatch_due_at, processing_until, event_count) ON shop.orders TO {role}",
         "GRANT UPDATE (state) ON shop.reservations TO {role}",
-        "GRANT UPDATE (state, version, look_at, looks) ON shop.payments TO {role}",
+        "GRANT UPDATE (state, version, look_at, looks, check_at) ON shop.payments TO {role}",
         "GRANT UPDATE (provider_refund_id, state, requires_action, failure_reason, changed_at) ON shop.refunds"
         " TO {role}",
         "GRANT UPDATE (restocked) ON shop.refund_lines TO {role}",

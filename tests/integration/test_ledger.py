@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -301,3 +301,37 @@ async def test_late_money_is_owed_once_however_often_it_is_told(engine: AsyncEng
     await take(engine, outcome.to_make[0])
     assert await status(engine) == "refunded"
     assert await scalar(engine, "SELECT reason FROM shop.orders") == "late_payment"
+
+
+@pytest.mark.parametrize(("age", "next_check"), [(0, 7), (6, 7), (7, 30), (29, 30), (31, 120), (121, None)])
+async def test_a_payment_at_rest_is_checked_now_and_then_in_its_first_months(
+    engine: AsyncEngine, order: Order, age: int, next_check: int | None
+) -> None:
+    """Days. Whoever looks meanwhile, for whatever reason, has looked."""
+    async with engine.begin() as connection:
+        statement = "UPDATE shop.payments SET at = at - CAST(:age AS interval), check_at = now()"
+        await connection.execute(text(statement), {"age": timedelta(days=age)})
+    assert await due(engine) == [intent_of(order)]
+    await hear(engine, order)
+    assert await due(engine) == []
+    planned = await scalar(engine, "SELECT check_at - at FROM shop.payments")
+    assert planned == (timedelta(days=next_check) if next_check else None)
+
+
+async def test_what_stands_open_is_looked_at_before_what_is_at_rest_and_of_that_only_some(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        for number in range(60):
+            payment = PaymentState(f"pi_{number}", MoneyState.PAID, 100, "usd")
+            await ledger.enter_payment(connection, payment, None)
+        await connection.execute(text("UPDATE shop.payments SET check_at = now() - interval '1 hour'"))
+        urgent = "UPDATE shop.payments SET look_at = now() WHERE payment_intent_id IN ('pi_58', 'pi_59')"
+        await connection.execute(text(urgent))
+    found = await due(engine)
+    assert sorted(found[:2]) == ["pi_58", "pi_59"]
+    assert len(found) == len(set(found)) == 52
+    assert len(await due(engine, 1)) == 1
+
+
+async def due(engine: AsyncEngine, limit: int = 100) -> list[str]:
+    async with engine.connect() as connection:
+        return [one.payment_intent_id for one in await ledger.due_payments(connection, limit)]

@@ -116,6 +116,20 @@ async def test_money_that_is_owed_for_an_ended_order_is_given_back_though_its_se
     assert (await rig.sweep()).payments_looked_at == 0
 
 
+async def test_a_refund_of_the_dashboard_of_which_no_event_came_is_found_at_the_payments_next_check(rig: Rig) -> None:
+    _, order_id, session_id = await rig.bought()
+    rig.provider.pay(session_id)
+    assert (await rig.tell(session_id)).status_code == 200
+    await rig.until(order_id, OrderStatus.FULFILLED, OrderStatus.DISPATCHED)
+    rig.provider.refund_elsewhere(f"pi_{session_id}")
+    assert (await rig.sweep()).payments_looked_at == 0, "nothing stands open"
+    async with rig.engine.begin() as connection:
+        await connection.execute(text("UPDATE shop.payments SET check_at = now()"))
+    assert (await rig.sweep()).payments_looked_at == 1
+    await rig.until(order_id, OrderStatus.REFUNDED)
+    assert (await rig.sweep()).payments_looked_at == 0, "once"
+
+
 async def test_an_overdue_order_is_dispatched_by_the_sweep_as_well(rig: Rig) -> None:
     order = await awaiting(rig.engine, "parcel")
     async with rig.engine.begin() as connection:

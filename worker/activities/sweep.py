@@ -53,8 +53,8 @@ class SweepActivities:
     @activity.defn
     @around(Step.SWEEP)
     async def sweep_orders(self) -> SweepResult:
-        """Start a settlement for each live order without a running workflow, and for each payment of which something
-        stands open; dispatch what is overdue, wake checkouts whose orders have ended.
+        """Start a settlement for each live order without a running workflow, and for each payment that is due to
+        be looked at; dispatch what is overdue, wake checkouts whose orders have ended.
 
         An order that cannot be asked about or handed on is told of in the log, and holds up none of the others.
         """
@@ -88,7 +88,7 @@ class SweepActivities:
             handle = self._client.get_workflow_handle(str(payment.checkout_key))
             with contextlib.suppress(RPCError):  # without a checkout, the order is an orphan
                 await handle.signal("payment_event", event_id)
-        because = f"Something stands open of payment {payment.payment_intent_id}"
+        because = f"Payment {payment.payment_intent_id} is due to be looked at"
         settlement = SettlementInput(payment_intent_id=payment.payment_intent_id)
         await self._starter.settlement(StartSettlementInput(settlement, event_id, because))
 

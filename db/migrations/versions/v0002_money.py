@@ -8,6 +8,7 @@
   Only triggers write it, in the transaction of the change, so that dispatching an order and giving its money back meet
   in the order's own row (`refresh_hold`, `guard_hold`).
 - `payments.look_at` is when somebody has to ask the provider again, should no event tell; NULL: nothing stands open.
+  `check_at`: when it is asked all the same, a few times in the payment's first months (`next_check`).
 
 Payments, refunds and debts from before are entered as far as they are known; what the provider called their refunds is
 found out when they are next looked at.

@@ -199,7 +199,9 @@ CREATE TRIGGER refresh_hold AFTER INSERT OR UPDATE ON shop.disputes
     FOR EACH ROW WHEN (NEW.order_id IS NOT NULL) EXECUTE FUNCTION shop.refresh_hold();
 
 CREATE TRIGGER enter_payment AFTER UPDATE OF status, payment_intent_id ON shop.orders
-    FOR EACH ROW WHEN (NEW.payment_intent_id IS NOT NULL AND NEW.status <> 'payment_processing'       AND (OLD.payment_intent_id IS NULL OR NEW.status IN ('cancelled', 'refunded'))) EXECUTE FUNCTION shop.enter_payment();
+    FOR EACH ROW WHEN (NEW.payment_intent_id IS NOT NULL AND NEW.status <> 'payment_processing'
+        AND (OLD.payment_intent_id IS NULL OR NEW.status IN ('cancelled', 'refunded')))
+    EXECUTE FUNCTION shop.enter_payment();
 
 CREATE TRIGGER is_kept BEFORE DELETE OR TRUNCATE ON shop.payments FOR EACH STATEMENT EXECUTE FUNCTION shop.refuse();
 

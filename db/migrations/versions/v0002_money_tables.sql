@@ -38,10 +38,22 @@ CREATE TABLE shop.payments (
     version            bigint NOT NULL DEFAULT 1,
     look_at            timestamptz,
     looks              integer NOT NULL DEFAULT 0,
+    check_at           timestamptz DEFAULT clock_timestamp() + interval '7 days',
     UNIQUE (payment_intent_id, order_id)
 ) WITH (fillfactor = 80);
 
 CREATE INDEX payments_to_look_at ON shop.payments (look_at) WHERE look_at IS NOT NULL;
+
+CREATE INDEX payments_to_check ON shop.payments (check_at) WHERE check_at IS NOT NULL;
+
+-- When the provider is asked about a payment of which nothing stands open, should every event of a refund made there, or
+-- of a dispute, have been lost: after a week (Stripe sends an event again for three days), a month, and four (banks take
+-- most disputes for 120 days). NULL: never again.
+CREATE FUNCTION shop.next_check(paid_at timestamptz) RETURNS timestamptz
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT min(paid_at + pause) FROM unnest(ARRAY[interval '7 days', '30 days', '120 days']) AS pause
+     WHERE paid_at + pause > clock_timestamp()
+$$;
 
 CREATE TABLE shop.refunds (
     id                  text PRIMARY KEY,
@@ -100,9 +112,9 @@ CREATE INDEX disputes_open ON shop.disputes (at)
 
 -- What is known of before. A payment that is still to be given back is looked at soon.
 
-INSERT INTO shop.payments (payment_intent_id, order_id, amount, currency, state, at, look_at)
+INSERT INTO shop.payments (payment_intent_id, order_id, amount, currency, state, at, look_at, check_at)
 SELECT payment_intent_id, id, amount_total, currency, 'paid', coalesce(fulfilled_at, updated_at),
-       CASE WHEN status = 'cancelled' THEN clock_timestamp() END
+       CASE WHEN status = 'cancelled' THEN clock_timestamp() END, shop.next_check(coalesce(fulfilled_at, updated_at))
   FROM shop.orders WHERE payment_intent_id IS NOT NULL;
 
 INSERT INTO shop.refunds (id, payment_intent_id, order_id, amount, state, requested_by, reason, request_key, at)

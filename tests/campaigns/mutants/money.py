@@ -124,4 +124,16 @@ MONEY = (
         breaks="while a version is rolled out, money that comes late would be kept by who knows no ledger",
         tests="test_what_a_worker_of_the_first_release_still_writes_is_in_the_ledger_or_soon_found_out",
     ),
+    bug(
+        "what-is-at-rest-is-checked",
+        Text("ledger._DUE", "check_at <= now()", "false"),
+        breaks="a refund of the dashboard whose events are all lost would never be known",
+        tests="test_a_refund_of_the_dashboard_of_which_no_event_came_is_found_at_the_payments_next_check",
+    ),
+    bug(
+        "what-is-at-rest-waits",
+        Text("ledger._DUE", "ORDER BY d.is_check, d.at", "ORDER BY d.at"),
+        breaks="a day of many checks would put off what is owed",
+        tests="test_what_stands_open_is_looked_at_before_what_is_at_rest_and_of_that_only_some",
+    ),
 )
