@@ -15,6 +15,8 @@ _WORDS = {
     "rejected": "The order could not be taken",
     "cancelled": "The order was cancelled",
     "refunded": "All of the money was given back",
+    "refund_requested": "{amount} is to be given back",
+    "refund_given_up": "{amount} is not given back: nothing has moved",
     "refund_pending": "{amount} is on its way back to the customer",
     "refund_succeeded": "{amount} was given back",
     "refund_failed": "A refund of {amount} failed: the money came back to the shop",

@@ -80,10 +80,12 @@ class Book(Standing):
         request: str | None = None,
     ) -> Refund:
         """Enter a refund that the provider is to be asked for."""
-        return await self._insert(
+        refund = await self._insert(
             {"request_key": key, "amount": amount, "requested_by": requested_by, "reason": reason}
             | {"attempt": attempt, "request": request, "state": RefundState.PENDING},
         )
+        await self._tell_of(refund, "requested")
+        return refund
 
     async def _insert(self, given: dict[str, Any]) -> Refund:
         fresh = {
@@ -145,7 +147,9 @@ class Book(Standing):
     async def end(self, refund: Refund, state: RefundState, why: str) -> Refund:
         """A refund that the provider has not taken comes to nothing."""
         [entry] = [one for one in self.entries if one.refund.id == refund.id]
-        return await self._change(entry, state, False, why[:500])
+        ended = await self._change(entry, state, False, why[:500])
+        await self._tell_of(ended, "given_up")
+        return ended
 
     async def _change(
         self,
@@ -197,8 +201,8 @@ class Book(Standing):
         await self._tell(kind, data)
         return f"dispute {word.dispute_id} over {word.amount} {self.currency} is {word.state}"
 
-    async def _tell_of(self, refund: Refund) -> None:
-        await self._tell(f"refund_{refund.state}", {"refund_id": refund.id, "amount": refund.amount})
+    async def _tell_of(self, refund: Refund, what: str | None = None) -> None:
+        await self._tell(f"refund_{what or refund.state}", {"refund_id": refund.id, "amount": refund.amount})
 
     async def _tell(self, kind: str, data: dict[str, Any]) -> None:
         if self.order_id is not None:

@@ -332,6 +332,29 @@ async def test_what_stands_open_is_looked_at_before_what_is_at_rest_and_of_that_
     assert len(await due(engine, 1)) == 1
 
 
+async def test_that_a_refund_was_asked_for_and_that_it_came_to_nothing_is_told(
+    engine: AsyncEngine, order: Order
+) -> None:
+    refused, made = await ask(engine, order, amount=500), await ask(engine, order, "k2", amount=700)
+    for _ in range(2):
+        async with engine.begin() as connection:
+            await ledger.give_up(connection, refused, "refused")
+        await take(engine, made)
+    async with engine.connect() as connection:
+        told = await connection.execute(
+            text(
+                "SELECT kind, data ->> 'refund_id', data -> 'amount' FROM shop.order_events WHERE seq > 4 ORDER BY seq"
+            )
+        )
+        assert [tuple(one) for one in told] == [
+            ("refund_requested", refused.id, 500),
+            ("refund_requested", made.id, 700),
+            ("refund_given_up", refused.id, 500),
+            ("refund_succeeded", made.id, 700),
+        ]
+    assert await violations(engine) == []
+
+
 async def due(engine: AsyncEngine, limit: int = 100) -> list[str]:
     async with engine.connect() as connection:
         return [one.payment_intent_id for one in await ledger.due_payments(connection, limit)]
