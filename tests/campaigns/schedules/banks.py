@@ -14,10 +14,9 @@ class Banks(Surroundings):
         if session is None:
             return False
         self.provider.force_pay(session.session_id)
-        order = await self._order(step)
-        is_late = order is None or not order.status.is_live
+        # The order's time may be up at this very moment: then the bank's word is all that tells of the money.
         key = self.customers[step.who].key
-        self._announce(session.session_id, "async_payment_succeeded", key, only_witness=is_late)
+        self._announce(session.session_id, "async_payment_succeeded", key, only_witness=True)
         return True
 
     async def do_debit_fails(self, step: Step) -> bool:
