@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 PAGE, AUDIT = 0.1, 1.0  # seconds that one may take at its middle
-_TIMES = 15
+TIMES = 15
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Timed:
 
 
 def time_pages(
-    url: str, token: str, phase: Callable[[str, int, int], None] = lambda name, done, total: None
+    url: str, token: str, phase: Callable[[str, int, int], None] = lambda name, done, total: None, times: int = TIMES
 ) -> list[Timed]:
-    """Ask for each page `_TIMES` times, one after the other, over one connection. Raises `ValueError` for a shop that
+    """Ask for each page so many `times`, one after the other, over one connection. Raises `ValueError` for a shop that
     is not ready for it."""
     operator = {"Authorization": f"Bearer {token}"}
     html = {"Accept": "text/html"}
@@ -64,7 +64,7 @@ def time_pages(
         timed = []
         for number, (name, path, headers, allowed) in enumerate(asked):
             phase(name, number, len(asked))
-            timed.append(_time(client, name, path, headers, allowed))
+            timed.append(_time(client, times, name, path, headers, allowed))
     return timed
 
 
@@ -83,9 +83,9 @@ def _check_audited(client: httpx.Client, operator: dict[str, str]) -> None:
         raise ValueError(f"{waiting:,} orders have never been audited: run `checkout audit --all` first")
 
 
-def _time(client: httpx.Client, name: str, path: str, headers: dict[str, str], allowed: float) -> Timed:
+def _time(client: httpx.Client, times: int, name: str, path: str, headers: dict[str, str], allowed: float) -> Timed:
     seconds, size = [], 0
-    for _ in range(_TIMES):
+    for _ in range(times):
         began = time.perf_counter()
         answer = client.get(path, headers=headers).raise_for_status()
         seconds.append(time.perf_counter() - began)
