@@ -31,7 +31,7 @@ async def awaiting(engine: AsyncEngine, key: str, *lines: CartLine) -> Order:
 
 async def fulfil(engine: AsyncEngine, order: Order) -> Order:
     async with engine.begin() as connection:
-        return await orders.fulfil_order(connection, order.order_id, f"pi_{order.order_id}", timedelta(seconds=1))
+        return await orders.fulfil_order(connection, order.order_id, f"pi_{order.order_id}", timedelta(hours=1))
 
 
 async def close(engine: AsyncEngine, order: Order, status: OrderStatus = OrderStatus.CANCELLED) -> Order:
