@@ -137,6 +137,10 @@ class Book(Standing):
         if now == (was.state, was.requires_action, was.provider_refund_id):
             return was
         is_taken = was.provider_refund_id is None
+        if was.state.is_undone:  # a surprise: what was to be made in its place is not made as well
+            for again in [one for one in self.entries if one.key == known.key and one.refund.is_to_be_made]:
+                await self.end(again.refund, RefundState.CANCELLED, "It was given back after all")
+            await self._make_room(word)
         refund = await self._change(known, word.state, word.requires_action, word.failure_reason, word)
         if is_taken:
             await self.connection.execute(_RESTOCK, {"id": was.id, "order_id": self.order_id})
@@ -227,6 +231,8 @@ async def open_book(connection: AsyncConnection, payment_intent_id: str) -> Book
 
 def _may_become(was: Refund, state: RefundState) -> bool:
     """As `shop.guard_refund` has it."""
-    if was.state is state:
+    if was.state is state or was.state is RefundState.PENDING:
         return True
-    return was.state is RefundState.PENDING or (was.state, state) == (RefundState.SUCCEEDED, RefundState.FAILED)
+    # Given up, and taken all the same: its answer was lost, say, and the next one was a refusal.
+    is_a_surprise = was.state.is_undone and was.provider_refund_id is None
+    return is_a_surprise or (was.state, state) == (RefundState.SUCCEEDED, RefundState.FAILED)

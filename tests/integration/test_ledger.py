@@ -231,6 +231,29 @@ async def test_an_order_is_not_dispatched_while_all_of_its_money_is_asked_back(
     assert (await ask(engine, order)).attempt == 2, "the same key tries again"
 
 
+@pytest.mark.parametrize("is_tried_again", [False, True])
+async def test_a_refund_that_was_given_up_and_had_been_taken_all_the_same_counts(
+    engine: AsyncEngine, order: Order, is_tried_again: bool
+) -> None:
+    """Its answer was lost, and whoever asked again was refused: a key that is not valid any more, say."""
+    refund = await ask(engine, order, amount=10_000)
+    async with engine.begin() as connection:
+        await ledger.give_up(connection, refund, "no such key")
+    if is_tried_again:
+        assert (await ask(engine, order, amount=10_000)).attempt == 2
+    made = ProviderRefund("re_1", 10_000, SUCCEEDED, refund_id=refund.id)
+    for _ in range(2):
+        outcome = await hear(engine, order, [made])
+        assert outcome.to_make == []
+    assert (
+        await scalar(engine, "SELECT sum(amount) FROM shop.refunds WHERE state IN ('pending', 'succeeded')") == 10_000
+    )
+    await ask(engine, order, "the rest")
+    await hear(engine, order, [made, ProviderRefund("re_2", TOTAL - 10_000, SUCCEEDED)])
+    assert await status(engine) == "refunded"
+    assert await violations(engine) == []
+
+
 @pytest.mark.parametrize("refunded_first", [True, False])
 async def test_a_refund_and_the_warehouse_meet_in_the_orders_row(
     engine: AsyncEngine, order: Order, refunded_first: bool

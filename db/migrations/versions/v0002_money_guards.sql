@@ -85,7 +85,10 @@ BEGIN
         END IF;
         IF NEW.state <> OLD.state AND (OLD.state || ' to ' || NEW.state) NOT IN (
             'pending to succeeded', 'pending to failed', 'pending to cancelled', 'succeeded to failed')
-           AND NOT (OLD.state = 'succeeded' AND NEW.state = 'cancelled' AND OLD.provider_refund_id IS NULL) THEN
+           AND NOT (OLD.state = 'succeeded' AND NEW.state = 'cancelled' AND OLD.provider_refund_id IS NULL)
+           -- Given up, and then the provider says that it had taken it.
+           AND NOT (OLD.state IN ('failed', 'cancelled') AND OLD.provider_refund_id IS NULL
+                    AND NEW.provider_refund_id IS NOT NULL) THEN
             RAISE EXCEPTION 'refund %: no way from % to %', OLD.id, OLD.state, NEW.state
                 USING ERRCODE = 'check_violation';
         END IF;

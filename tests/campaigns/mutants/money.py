@@ -27,6 +27,12 @@ MONEY = (
         tests="test_of_many_refunds_at_once_no_more_is_entered_than_was_paid",
     ),
     bug(
+        "given-up-and-taken-all-the-same",
+        Code("book._may_become", "was.state.is_undone and was.provider_refund_id is None", "False"),
+        breaks="money that went back would be the shop's in its ledger, and could be given back again",
+        tests="test_a_refund_that_was_given_up_and_had_been_taken_all_the_same_counts",
+    ),
+    bug(
         "a-key-is-one-refund",
         Code("refunds.request_refund", "wanted.key != WHOLE_REFUND and head.request != _digest(wanted)", "False"),
         breaks="a key used again by mistake would be answered with another refund",
