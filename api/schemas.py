@@ -171,10 +171,12 @@ class RefundOut(BaseModel):
 
 
 class OperatorRefund(RefundOut):
-    """`attempt` counts those of one wish. `requires_action`: the payment service waits for its customer."""
+    """`attempt` counts those of one wish. `is_taken`: the payment service has it, whatever became of it there.
+    `requires_action`: the payment service waits for its customer."""
 
     requested_by: RequestedBy
     attempt: int
+    is_taken: bool
     requires_action: bool
     failure_reason: str | None = None
 

@@ -71,15 +71,18 @@ def minor_units(text: str, code: str) -> int:
 
     Raises `ValueError`, with a sentence, for what is no amount of the currency above nothing.
     """
-    exponent = currency(code).exponent
+    rules = currency(code)
+    exponent = rules.exponent
     match = re.fullmatch(r"([0-9]{1,3}(?:,[0-9]{3}){0,4}|[0-9]{1,15})(?:\.([0-9]+))?", text.strip(), re.ASCII)
     digits = (match[2] or "").rstrip("0") if match else ""
     if match is None or len(digits) > exponent:
-        like = decimal(450 * 10 ** max(exponent - 2, 0), code)
+        like = decimal(450 * 10 ** max(exponent - 2, 0) if rules.shown else 5 * 10**exponent, code)
         raise ValueError(f"{text!r} is no amount in {code.upper()}: write it like {like}")
     amount: int = int(match[1].replace(",", "")) * 10**exponent + int(digits.ljust(exponent, "0") or 0)
     if amount == 0:
         raise ValueError("the amount must be more than nothing")
+    if amount % rules.step:
+        raise ValueError(f"amounts in {code.upper()} are multiples of {decimal(rules.step, code)}")
     return amount
 
 

@@ -14,7 +14,7 @@
     ├── PriceChanged             a product does not cost what its buyer saw
     ├── BeyondPaymentLimits      a cart that the payment service would not take: too little, too much, a name too long
     ├── UnstorableData           text or a number that PostgreSQL cannot hold
-    ├── KeyReused                a key that stands for another cart
+    ├── KeyReused                a key that stands for another cart, or another refund
     ├── WritesRefused            PostgreSQL answers, and can store nothing: read-only, or its disk is full
     ├── OrderNotFound
     ├── NotRefundable            an order whose payment cannot be given back
@@ -131,7 +131,7 @@ class CannotFulfil(CheckoutError):
 
 
 class KeyReused(CheckoutError):
-    """The key stands for another cart: the first checkout is untouched."""
+    """The key stands for another cart or another refund: the first one is untouched."""
 
     code = "idempotency-key-reused"
 

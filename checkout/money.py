@@ -43,6 +43,13 @@ class RequestedBy(StrEnum):
 CLOSED_DISPUTES = frozenset({"won", "lost", "warning_closed", "prevented"})
 
 
+def forbids_refund(dispute_state: str) -> bool:
+    """Nothing is refunded on top of a dispute that is open or lost. A bank that only inquires has taken nothing: giving
+    the money back is an answer (docs.stripe.com/disputes/how-disputes-work, "Inquiries")."""
+    is_open = dispute_state not in CLOSED_DISPUTES
+    return dispute_state == "lost" or (is_open and not dispute_state.startswith("warning_"))
+
+
 @dataclass(frozen=True)
 class PaymentState:
     """The provider's word on a payment. `order_id` is what we gave it along."""

@@ -41,7 +41,9 @@ async def ask_again(book: Book) -> datetime | None:
             waiting.append(head.changed_at + pause)
             continue
         amount = min(one.amount, book.left)
-        await book.ask(str(head.key), amount, one.requested_by, one.reason, attempt=one.attempt + 1)
+        await book.ask(
+            str(head.key), amount, one.requested_by, one.reason, attempt=one.attempt + 1, request=head.request
+        )
     if not waiting and book.left > 0 and not book.may_keep:
         last = book.head(OWED_REFUND)
         attempt = last.refund.attempt + 1 if last else 1

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from checkout.money import CLOSED_DISPUTES, MoneyState, ProviderRefund, Refund, RefundState, RequestedBy
+from checkout.money import MoneyState, ProviderRefund, Refund, RefundState, RequestedBy, forbids_refund
 from checkout.orders import Order, Reason
 
 REFUND_COLUMNS = """id, payment_intent_id, order_id, amount, state, requested_by, at, attempt, reason, requires_action,
@@ -78,11 +78,7 @@ class Standing:
 
     @property
     def is_disputed(self) -> bool:
-        """Nothing is refunded on top of it. A bank that only inquires has taken nothing: refunding is an answer."""
-        return any(
-            state == "lost" or (state not in CLOSED_DISPUTES and not state.startswith("warning_"))
-            for _, state in self.disputes.values()
-        )
+        return any(forbids_refund(state) for _, state in self.disputes.values())
 
     def head(self, key: str) -> Entry | None:
         """The latest attempt of a wish."""

@@ -90,6 +90,7 @@ async def stack(scratch: Path) -> AsyncIterator[Stack]:
 _LONGEST_FIRST = (
     "campaigns/chaos",
     "campaigns/schedules",
+    "campaigns/upgrade",
     "e2e",
     "browser",
     "integration/stack",

@@ -43,6 +43,7 @@ async def postgres(scratch: Path) -> AsyncIterator[Postgres]:
 @pytest.fixture(scope="module", params=["ours", *PEERS])
 async def contestant(postgres: Postgres, scratch: Path, request: pytest.FixtureRequest) -> AsyncIterator[Running]:
     if request.param == "dbos" and importlib.util.find_spec("dbos") is None:
+        # A peer's framework is no dependency of the shop or of its tests; whoever measures it has it, and runs this.
         pytest.skip("dbos is not installed: `make bench` does it")
     async with running(CONTESTANTS[request.param], postgres, scratch / "bench") as contestant:
         yield contestant

@@ -126,6 +126,19 @@ async def test_a_key_stands_for_one_refund(engine: AsyncEngine, order: Order) ->
     assert await scalar(engine, "SELECT count(*) FROM shop.refunds") == 1
 
 
+async def test_a_key_answers_the_attempt_that_is_made_in_place_of_one_that_failed(
+    engine: AsyncEngine, order: Order
+) -> None:
+    refund = await take(engine, await ask(engine, order, amount=500))
+    await hear(engine, order, [ProviderRefund("re_1", 500, FAILED, refund_id=refund.id)])
+    again = await ask(engine, order, amount=500)
+    assert (again.attempt, again.amount) == (2, 500)
+    async with engine.connect() as connection:
+        await refunds.check_wish(connection, RefundOrderInput(order.order_id, "k1", amount=500))
+        with pytest.raises(KeyReused):
+            await refunds.check_wish(connection, RefundOrderInput(order.order_id, "k1", amount=501))
+
+
 async def test_lines_bring_their_goods_back_once_and_never_more_than_were_bought(
     engine: AsyncEngine, order: Order
 ) -> None:

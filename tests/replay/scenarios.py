@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Awaitable, Callable
 
-from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.service import RPCError
 
@@ -20,7 +20,6 @@ from worker.workflows.refund import RefundWorkflow
 from worker.workflows.settlement import SettlementWorkflow
 from worker.workflows.sweep import SweepWorkflow
 
-AnyHandle = WorkflowHandle[object, object]
 Scenario = Callable[[Lab], Awaitable[str | tuple[str, str]]]
 """Answers the workflow's id; and the run's, if it is not the last one."""
 

@@ -16,6 +16,7 @@ def small_disk(path: Path, like: Path | None = None) -> Iterator[None]:
     options = f"size=32m,mode=700,uid={owner.st_uid},gid={owner.st_gid}"
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", path], capture_output=True, check=False)
     if mounted.returncode:
+        # Only root may mount one, and `make test` does not ask for root; a full disk cannot be had any other way.
         pytest.skip("a disk of its own needs the right to mount one")
     try:
         yield

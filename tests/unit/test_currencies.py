@@ -1,6 +1,7 @@
 """The shop's table of currencies, and the payment service's own, against Stripe's lists (docs.stripe.com/currencies)"""
 
 import json
+import re
 
 import pytest
 
@@ -116,3 +117,16 @@ def test_what_people_write_is_read_as_minor_units(text: str, code: str, amount: 
 def test_what_is_no_amount_is_refused_and_never_guessed(text: str) -> None:
     with pytest.raises(ValueError, match="amount"):
         minor_units(text, "usd")
+
+
+@pytest.mark.parametrize(("text", "code", "like"), [("4.50", "ugx", "1"), ("1.234", "kwd", "0.010")])
+def test_what_the_payment_service_cannot_take_in_a_currency_is_no_amount(text: str, code: str, like: str) -> None:
+    with pytest.raises(ValueError, match=rf"multiples of {re.escape(like)}"):
+        minor_units(text, code)
+
+
+def test_the_example_in_a_refusal_is_an_amount() -> None:
+    for code in CURRENCIES:
+        with pytest.raises(ValueError, match="write it like") as refusal:
+            minor_units("much", code)
+        assert minor_units(str(refusal.value).rpartition(" ")[2], code)

@@ -26,7 +26,7 @@ from api.web.rendering import page as render
 from api.web.shop.story import tell
 from checkout.errors import OrderNotFound
 from checkout.ids import new_checkout_key, refund_workflow_id, settlement_workflow_id
-from checkout.money import RefundState
+from checkout.money import RefundState, forbids_refund
 from checkout.orders import OrderStatus
 from db import insights, views
 from worker.keepers import describe, status_name
@@ -113,8 +113,7 @@ async def order(order_id: str, request: Request, session: SessionDependency, gat
         order=seen,
         story=tell(seen),
         left=_left(seen),
-        # A bank that only inquires has taken nothing: giving the money back is an answer.
-        is_disputed=any(dispute.is_open and not dispute.state.startswith("warning_") for dispute in seen.disputes),
+        is_disputed=any(forbids_refund(dispute.state) for dispute in seen.disputes),
         key=new_checkout_key(),  # of the next refund: a double click sends the same one
         inside=inside,
         reserved={each["sku"]: each["state"] for each in inside.reservations or []},
@@ -238,10 +237,11 @@ class _Left:
 
 
 def _left(order: OperatorOrder) -> _Left:
-    """Nothing of an order that has no payment. What was given back of the lines counts while its refund stands."""
+    """Nothing of an order that has no payment. What was given back of the lines counts, also while a refund that failed
+    is made again."""
     lines = {line.sku: line.quantity for line in order.lines}
     for refund in order.refunds:
-        if refund.state in (RefundState.PENDING, RefundState.SUCCEEDED):
+        if refund.is_taken or refund.state in (RefundState.PENDING, RefundState.SUCCEEDED):
             for line in refund.lines:
                 lines[line.sku] -= line.quantity
     return _Left(order.payment.kept - order.payment.refund_pending, lines)

@@ -11,8 +11,6 @@ from tests.campaigns.chaos.interventions import ended, force_payment, give_back,
 from tests.campaigns.chaos.verdicts import expect, in_time
 from tests.campaigns.chaos.world import World
 
-HASTY = "hasty-gateway"
-
 
 @dataclass
 class Trip:
@@ -41,16 +39,6 @@ async def pay(trip: Trip) -> str:
     customer = trip.customer(cart={"pen": 1, "notebook": 2})
     expect(await customer.buy(), "a session")
     expect(await customer.pay(), "the payment to be taken")
-    return str((await customer.until("dispatched"))["status"])
-
-
-async def decline_then_pay(trip: Trip) -> str:
-    customer = trip.customer()
-    expect(await customer.buy(), "a session")
-    rule = await trip.world.plant("pay.before", "decline", match={"session_id": customer.session_id})
-    expect(not await customer.pay(), "the card to be declined")
-    await trip.world.planted(rule)
-    expect(await customer.pay(), "the second card to be taken")
     return str((await customer.until("dispatched"))["status"])
 
 

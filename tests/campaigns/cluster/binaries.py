@@ -73,7 +73,7 @@ def _has_gin(config: Path) -> bool:
 def _find(environ: Mapping[str, str], setting: str, name: str) -> Path | None:
     """Raises `Missing` when the setting names what is no program."""
     given = environ.get(setting, "").strip()
-    if given and shutil.which(given) is None:
+    if given and shutil.which(given, path=environ.get("PATH")) is None:
         raise Missing(f"{setting}={given} is no program that can be run. {WHERE}")
     found = shutil.which(given or name, path=environ.get("PATH"))
     return Path(found).absolute() if found else None

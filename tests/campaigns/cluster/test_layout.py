@@ -17,6 +17,7 @@ from tests.campaigns.cluster.binaries import Missing, find
 from tests.campaigns.cluster.load import LATE, Crowd, Visit
 from tests.campaigns.cluster.report import by_kind
 from tests.campaigns.cluster.rolling import is_met
+from tests.support.eventually import eventually
 
 URL = "postgresql://checkout:secret@127.0.0.1:5999/checkout"
 
@@ -91,7 +92,7 @@ async def test_requests_go_in_turn_to_those_that_are_ready() -> None:
         targets = [listener(one), listener(two), (gone, _never)]
         shop = await exits.enter_async_context(HttpBalancer(targets))
         http = await exits.enter_async_context(httpx.AsyncClient(trust_env=False))
-        await asyncio.sleep(0.1)  # the first questions are answered
+        await eventually(lambda: not shop._ready[gone])  # the first questions are answered
         answers = {(await http.post(f"http://127.0.0.1:{shop.port}/", content=b"hi")).text for _ in range(6)}
     assert answers == {"1hi", "2hi"}
 

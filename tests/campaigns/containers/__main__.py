@@ -50,7 +50,8 @@ def _images(engine: Engine, work: Path, report: Report, arguments: argparse.Name
     images = Images(engine, work, _say, pull=not arguments.no_pull, stand_in=not arguments.real_images)
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     base = next(line.split()[1] for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("FROM"))
-    report.images = [images.obtain(name) for name in sorted({base, *others(services)})]
+    for name in sorted({base, *others(services)}):
+        report.images.append(images.obtain(name))  # each at once: what stands in is forgotten whatever fails next
     absent = sorted({name for image in report.images for name in image.without})
     if not absent:
         return ()
@@ -68,12 +69,17 @@ def _run(arguments: argparse.Namespace) -> bool:
     engine = find(work / "podman", arguments.engine)
     report = Report(engine.name, engine.run("--version").strip())
     _say(f"{report.version}; the report will be in {arguments.out}")
-    overrides = _images(engine, work, report, arguments)
-    deployment = Deployment(engine, ROOT, work, overrides)
-    _say("building the image")
-    build_ours(engine, deployment.file["services"]["worker"]["image"], ROOT, os.environ)
-    chosen = [one for one in TRIALS if not arguments.only or any(text in one.__name__ for text in arguments.only)]
-    deployment.down(with_data=True)
+    try:
+        overrides = _images(engine, work, report, arguments)
+        deployment = Deployment(engine, ROOT, work, overrides)
+        _say("building the image")
+        build_ours(engine, deployment.file["services"]["worker"]["image"], ROOT, os.environ)
+        chosen = [one for one in TRIALS if not arguments.only or any(text in one.__name__ for text in arguments.only)]
+        deployment.down(with_data=True)
+    except BaseException:
+        if not arguments.keep:
+            forget(engine, report.stand_ins)
+        raise
     try:
         with deployment.health_checked():
             began = time.monotonic()

@@ -1,13 +1,12 @@
 """The compose file as a running project: started in its order, looked at, killed, stopped, taken down."""
 
 import base64
-import json
 import re
 import secrets
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -171,10 +170,3 @@ def health(state: Mapping[str, Any]) -> str:
 def moment(text: str) -> datetime:
     """An engine's time with nanoseconds."""
     return datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", text.replace("Z", "+00:00")))
-
-
-def pretty(value: object) -> str:
-    return json.dumps(value, indent=1, default=str)
-
-
-Trial = Callable[["Deployment"], str]

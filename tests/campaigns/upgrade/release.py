@@ -15,7 +15,7 @@ class NoRelease(Exception):
 def last_release() -> str:
     """The newest tag before this commit. Raises `NoRelease`."""
     try:
-        return _git("describe", "--tags", "--abbrev=0", "--match", "v*").decode().strip()
+        return _git("describe", "--tags", "--abbrev=0", "--match", "v*", "HEAD^").decode().strip()
     except NoRelease:
         raise NoRelease("No release is tagged yet (or this is no clone with its tags): name a commit.") from None
 

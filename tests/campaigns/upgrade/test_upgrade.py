@@ -17,6 +17,8 @@ async def test_the_last_release_sells_on_the_new_schema_and_what_it_began_goes_o
         try:
             unpack(last_release(), old)
         except NoRelease as reason:
+            # There is nothing to upgrade from before the first tag, nor in a clone or an archive without tags: what it
+            # rehearses then needs a commit by name (`make upgrade ARGS="--from COMMIT"`).
             pytest.skip(str(reason))
         await rehearse(folder / "stack", old, print, versions=True)
 

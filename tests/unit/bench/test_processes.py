@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 
-import psutil
 import pytest
 
 from bench.processes import CpuMeter, cpu_seconds, memory_bytes
@@ -40,13 +39,12 @@ def test_what_a_child_holds_counts_and_who_has_ended_is_left_out() -> None:
     child = subprocess.Popen([sys.executable, "-c", hold], stdin=-1, stdout=-1)
     assert child.stdout is not None
     child.stdout.readline()
-    assert memory_bytes({"me": os.getpid()})["me"] - before > 45_000_000
+    assert memory_bytes({"me": os.getpid()})["me"] - before > 30_000_000  # others under this process may give some back
     child.communicate(b"\n")
     assert set(memory_bytes({"me": os.getpid(), "ended": nobody()})) == {"me"}
 
 
 def test_the_load_generator_s_own_share_is_told_apart() -> None:
-    me = psutil.Process()
     child = subprocess.Popen(
         [sys.executable, "-c", f"input()\n{_BURN}\nprint(flush=True)\ninput()"], stdin=-1, stdout=-1
     )
@@ -60,7 +58,7 @@ def test_the_load_generator_s_own_share_is_told_apart() -> None:
     spent = meter.stop()
     child.communicate(b"\n")
     assert spent["part"] >= 0.2
-    assert spent["client"] < me.cpu_times().user + me.cpu_times().system
+    assert spent["client"] < 0.2  # it waited
     assert meter.others is not None
     assert 0 <= meter.others < 1
 
