@@ -19,6 +19,7 @@ from api.signatures import EVENTS, refused, sparing
 from checkout.contracts import SettlementInput, StartSettlementInput
 from checkout.errors import InvalidKey
 from checkout.ids import is_provider_id, parse_checkout_key, settlement_workflow_id
+from checkout.money import CLOSED_DISPUTES
 from checkout.orders import Order, OrderStatus
 from db import ledger, order_queries
 from db.engine import autocommit
@@ -157,7 +158,8 @@ async def _is_known(connection: AsyncConnection, event: MoneyEvent) -> bool:
         amount = told.get("amount_refunded")
         return isinstance(amount, int) and await ledger.knows_refunded(connection, event.payment_intent_id, amount)
     if event.type.startswith(_DISPUTE_EVENTS):
-        return isinstance(status, str) and await ledger.knows_dispute(connection, object_id, status)
+        # Of one that is open, amount and deadline may be news as well.
+        return status in CLOSED_DISPUTES and await ledger.knows_dispute(connection, object_id, str(status))
     state = {"requires_action": "pending", "canceled": "cancelled"}.get(str(status), str(status))
     return await ledger.knows_refund(connection, object_id, state, status == "requires_action")
 

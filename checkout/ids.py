@@ -46,7 +46,7 @@ def is_provider_id(text: object) -> bool:
 
 
 def settlement_workflow_id(subject: str) -> str:
-    """`settle:<session id>`; the order id stands in where there is no session yet."""
+    """`settle:<session id>`; the order's id stands in where there is no session yet, the payment's after the sale."""
     return f"{_SETTLEMENT_PREFIX}{subject}"
 
 

@@ -95,7 +95,8 @@ def _under_way(order: Order, session: SessionState, closing: Reason | None) -> D
     if session.has_failed:
         return Release(Reason.PAYMENT_FAILED)
     if order.status is not OrderStatus.PAYMENT_PROCESSING or closing not in (None, Reason.TIMEOUT):
-        return Process(session.payment_intent_id)
+        # One of another amount is entered when it has come, as what it is, to be given back.
+        return Process(session.payment_intent_id if _is_as_agreed(order, session) else None)
     return Release(closing) if closing else Wait()
 
 

@@ -47,9 +47,14 @@ _CHANGE_REFUND = text(f"""
      WHERE id = :id RETURNING {REFUND_COLUMNS}
 """)
 # In the transaction in which the provider's taking it is written down, hence once.
+# Of a refund that counts by surprise, the goods may have been refunded anew: they come back once.
 _RESTOCK = text("""
     WITH back AS (
-        UPDATE shop.refund_lines SET restocked = true WHERE refund_id = :id AND restock AND NOT restocked
+        UPDATE shop.refund_lines l SET restocked = true WHERE refund_id = :id AND restock AND NOT restocked
+           AND quantity + (SELECT coalesce(sum(o.quantity), 0) FROM shop.refunds r JOIN shop.refund_lines o
+                               ON o.refund_id = r.id WHERE r.order_id = :order_id AND o.sku = l.sku AND r.id <> :id
+                              AND (r.state IN ('pending', 'succeeded') OR r.provider_refund_id IS NOT NULL))
+               <= (SELECT b.quantity FROM shop.order_lines b WHERE b.order_id = :order_id AND b.sku = l.sku)
         RETURNING sku, quantity
     ), returned AS (
         UPDATE shop.products p SET on_hand = p.on_hand + back.quantity FROM back WHERE p.sku = back.sku
@@ -105,8 +110,8 @@ class Book(Standing):
         return entry.refund
 
     async def hear_of_payment(self, state: MoneyState) -> None:
-        """What is paid stays paid."""
-        if self.state in (state, MoneyState.PAID):
+        """What is paid stays paid; what failed may still be paid, and until then it has failed."""
+        if self.state in (state, MoneyState.PAID) or state is MoneyState.PROCESSING:
             return
         self.state, self.is_changed = state, True
         await self.connection.execute(_BECOMES, {"payment_intent_id": self.payment_intent_id, "state": state})

@@ -9,6 +9,7 @@ from checkout.money import CLOSED_DISPUTES, MoneyState, RefundState, RequestedBy
 from checkout.orders import OrderStatus, Reason
 from db.book import Book
 from db.orders import close_order
+from db.standing import Entry
 
 # Seconds. What stands open is asked for again after this long, then ever more rarely; anything new begins anew.
 FIRST_LOOK, LONGEST_LOOK = 30.0, 3600.0
@@ -26,29 +27,40 @@ async def drop_what_was_lost(book: Book) -> None:
         await book.end(wanted.pop(), RefundState.CANCELLED, "The payment was lost to a dispute")
 
 
-async def ask_again(book: Book) -> datetime | None:
+async def ask_again(book: Book) -> None:
     """Enter anew what is owed: what failed or was cancelled after the provider had taken it, and whatever is left
-    of a payment that is none of ours to keep. Answers when the next of them is due, if one has to wait."""
+    of a payment that is none of ours to keep. What failed before has to wait for its turn (`next_attempt`)."""
     if book.state is not MoneyState.PAID or book.is_disputed:
-        return None
-    waiting: list[datetime] = []
-    for head in book.heads():
-        one = head.refund
-        if not one.state.is_undone or one.provider_refund_id is None or book.left <= 0:
-            continue
-        pause = pause_before(one.attempt)
+        return
+    is_waiting = False
+    for head in _to_be_made_again(book):
+        one, pause = head.refund, pause_before(head.refund.attempt)
+        if book.left <= 0:
+            break
         if pause and head.changed_at + pause > book.now:
-            waiting.append(head.changed_at + pause)
+            is_waiting = True
             continue
         amount = min(one.amount, book.left)
         await book.ask(
             str(head.key), amount, one.requested_by, one.reason, attempt=one.attempt + 1, request=head.request
         )
-    if not waiting and book.left > 0 and not book.may_keep:
+    if not is_waiting and book.left > 0 and not book.may_keep:
         last = book.head(OWED_REFUND)
         attempt = last.refund.attempt + 1 if last else 1
         await book.ask(OWED_REFUND, book.left, RequestedBy.SHOP, Reason.LATE_PAYMENT, attempt=attempt)
-    return min(waiting, default=None)
+
+
+def _to_be_made_again(book: Book) -> list[Entry]:
+    """Wishes whose latest attempt the provider had taken, and then came to nothing."""
+    return [head for head in book.heads() if head.refund.state.is_undone and head.refund.provider_refund_id is not None]
+
+
+def next_attempt(book: Book) -> datetime | None:
+    """When the first of what is owed again has its turn."""
+    if book.state is not MoneyState.PAID or book.is_disputed or book.left <= 0:
+        return None
+    turns = [head.changed_at + pause_before(head.refund.attempt) for head in _to_be_made_again(book)]
+    return min(turns, default=None)
 
 
 async def finish_order(book: Book) -> None:
@@ -74,7 +86,7 @@ async def finish_order(book: Book) -> None:
     )
 
 
-async def plan_next_look(book: Book, at: datetime | None = None) -> None:
+async def plan_next_look(book: Book) -> None:
     """When the provider is asked again by the sweep: soon, as long as something stands open; else only at the checks
     of the payment's first months (`shop.next_check`), of which this look stands for those that are past."""
     looks = 0 if book.is_changed else book.looks + 1
@@ -83,7 +95,9 @@ async def plan_next_look(book: Book, at: datetime | None = None) -> None:
         book.state is MoneyState.PROCESSING
         or any(one.refund.state is RefundState.PENDING for one in book.entries)
         or any(state not in CLOSED_DISPUTES for _, state in book.disputes.values())
+        or (book.state is MoneyState.PAID and book.left > 0 and not book.may_keep and not book.is_disputed)
     )
+    at = next_attempt(book)
     times = [*([book.now + pause] if is_open else []), *([at] if at else [])]
     given = {"payment_intent_id": book.payment_intent_id, "look_at": min(times, default=None), "looks": looks}
     await book.connection.execute(_LOOK_AT, given)

@@ -23,6 +23,7 @@ from checkout.orders import Order, Reason
 from db.book import open_book
 from db.consequences import ask_again, drop_what_was_lost, finish_order, plan_next_look
 from db.orders import name_payment
+from db.standing import REFUND_COLUMNS, refund_of
 
 _VERSION = text("SELECT version FROM shop.payments WHERE payment_intent_id = :payment_intent_id")
 _ENTER = text("""
@@ -43,6 +44,7 @@ _DUE = text("""
 """)
 # Of payments of which nothing stands open: at most so many at a time, as nobody waits for them.
 _CHECKS = 50
+_REFUND = text(f"SELECT {REFUND_COLUMNS} FROM shop.refunds WHERE id = :id")
 _KNOWS_REFUND = text("""
     SELECT EXISTS (SELECT 1 FROM shop.refunds WHERE provider_refund_id = :id AND state = :state
                       AND requires_action = :requires_action)
@@ -117,8 +119,11 @@ async def owe(connection: AsyncConnection, payment: PaymentState, order_id: str 
     if order_id is not None:
         await name_payment(connection, order_id, payment.payment_intent_id)
     await book.hear_of_payment(payment.state)
-    if book.left > 0 and book.head(OWED_REFUND) is None:
-        await book.ask(OWED_REFUND, book.left, RequestedBy.SHOP, reason)
+    last = book.head(OWED_REFUND)
+    came_to_nothing = last is not None and last.refund.state.is_undone and last.refund.provider_refund_id is None
+    if book.left > 0 and (last is None or came_to_nothing):
+        attempt = last.refund.attempt + 1 if last else 1
+        await book.ask(OWED_REFUND, book.left, RequestedBy.SHOP, reason, attempt=attempt)
     await plan_next_look(book)
     return Outcome(book.order, book.to_make, [])
 
@@ -137,9 +142,9 @@ async def record(connection: AsyncConnection, version: int, word: Word) -> Outco
         await book.hear(refund)
     alarms = [alarm for dispute in word.disputes if (alarm := await book.hear_of_dispute(dispute)) is not None]
     await drop_what_was_lost(book)
-    next_attempt = await ask_again(book)
+    await ask_again(book)
     await finish_order(book)
-    await plan_next_look(book, next_attempt)
+    await plan_next_look(book)
     return Outcome(book.order, book.to_make, alarms)
 
 
@@ -155,6 +160,11 @@ async def record_made(
     if refund is None:
         [refund] = [one.refund for one in book.entries if one.refund.id == made.refund_id]
     return refund, book.order
+
+
+async def find_refund(connection: AsyncConnection, refund: Refund) -> Refund:
+    """The refund as it now is."""
+    return refund_of((await connection.execute(_REFUND, {"id": refund.id})).one(), refund.currency)
 
 
 async def give_up(connection: AsyncConnection, refund: Refund, why: str) -> None:

@@ -22,16 +22,19 @@ from db.consequences import plan_next_look
 from db.order_queries import get_order
 from db.standing import Entry
 
-# What of each line can still be refunded, and what one of it cost.
+# What of each line can still be refunded, and what one of it cost. Of goods that are back, because all of the money was
+# given back once, nothing.
 _LINES = text("""
-    SELECT l.sku, l.unit_amount, l.quantity - coalesce(sum(r.quantity), 0) AS left
+    SELECT l.sku, l.unit_amount,
+           CASE WHEN v.state = 'consumed' THEN l.quantity - coalesce(sum(r.quantity), 0) ELSE 0 END AS left
       FROM shop.order_lines l
+      LEFT JOIN shop.reservations v ON v.order_id = l.order_id AND v.sku = l.sku
       LEFT JOIN (SELECT f.order_id, rl.sku, rl.quantity FROM shop.refunds f
                    JOIN shop.refund_lines rl ON rl.refund_id = f.id
                   WHERE f.order_id = :order_id
                     AND (f.state IN ('pending', 'succeeded') OR f.provider_refund_id IS NOT NULL)) r
         ON r.order_id = l.order_id AND r.sku = l.sku
-     WHERE l.order_id = :order_id GROUP BY l.sku, l.unit_amount, l.quantity
+     WHERE l.order_id = :order_id GROUP BY l.sku, l.unit_amount, l.quantity, v.state
 """)
 _REQUEST = text("SELECT request FROM shop.refunds WHERE order_id = :order_id AND request_key = :key LIMIT 1")
 _INSERT_LINES = text("""
@@ -87,9 +90,12 @@ async def check_wish(connection: AsyncConnection, wanted: RefundOrderInput) -> N
 
 def _may_be_asked_anew(book: Book, head: Entry, wanted: RefundOrderInput) -> bool:
     """The provider had refused it; or all of it is wanted again, and by now something is left (again)."""
-    if head.refund.state is RefundState.FAILED and head.refund.provider_refund_id is None:
-        return True
-    return wanted.key == WHOLE_REFUND and head.refund.state is RefundState.SUCCEEDED and book.left > 0
+    state, is_all_wanted = head.refund.state, wanted.key == WHOLE_REFUND and book.left > 0
+    if state.is_undone and head.refund.provider_refund_id is None:
+        return (
+            state is RefundState.FAILED or is_all_wanted
+        )  # else it had to make room for what was given back elsewhere
+    return is_all_wanted and state is RefundState.SUCCEEDED
 
 
 def _check_refundable(book: Book) -> None:

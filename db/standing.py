@@ -56,7 +56,7 @@ class Standing:
         self.disputes = {row.id: (row.amount, row.state) for row in await self.connection.execute(_DISPUTES, given)}
 
     def entry_of(self, row: Row[Any]) -> Entry:
-        return Entry(_refund(row, self.currency), row.request_key, row.request, row.changed_at)
+        return Entry(refund_of(row, self.currency), row.request_key, row.request, row.changed_at)
 
     @property
     def refunded(self) -> int:
@@ -117,7 +117,8 @@ class Standing:
         return [one.refund for one in self.entries if one.refund.is_to_be_made]
 
 
-def _refund(row: Row[Any], currency: str) -> Refund:
+def refund_of(row: Row[Any], currency: str) -> Refund:
+    """The refund of a row with `REFUND_COLUMNS`."""
     return Refund(
         id=row.id,
         payment_intent_id=row.payment_intent_id,

@@ -3,7 +3,7 @@
 | kind | id | a second start |
 | --- | --- | --- |
 | checkout | the idempotency key | joins the one that runs; refused after it has ended, unless asked for `again` |
-| settlement | `settle:<session id>`, or the order's id where there is no session | has the one that runs look again |
+| settlement | `settle:<session id>`, or the id of the order or of the payment | has the one that runs look again |
 | refund | `refund/<order id>`, with the caller's key if there is one | joins the one that runs |
 | sweep | `sweep/run`, by its schedule | is skipped while one runs |
 """

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.contracts import RefundOrderInput
 from checkout.errors import KeyReused, NotRefundable, RefundExceedsPayment, RefundLinesExceedOrder
+from checkout.ids import WHOLE_REFUND
 from checkout.money import (
     MoneyState,
     PaymentState,
@@ -265,6 +267,70 @@ async def test_a_refund_that_was_given_up_and_had_been_taken_all_the_same_counts
     await hear(engine, order, [made, ProviderRefund("re_2", TOTAL - 10_000, SUCCEEDED)])
     assert await status(engine) == "refunded"
     assert await violations(engine) == []
+
+
+async def test_what_is_owed_again_is_looked_at_whoever_writes_next(engine: AsyncEngine, order: Order) -> None:
+    due = "SELECT look_at FROM shop.payments"
+    broken = await ask(engine, order, amount=500)
+    assert (await take(engine, broken, FAILED)).state is FAILED  # its answer was lost, and the next one says so
+    assert await scalar(engine, due) is not None
+    outcome = await hear(engine, order, [ProviderRefund("re_1", 500, FAILED, refund_id=broken.id)])
+    [again] = outcome.to_make
+    await take(engine, again, FAILED, "re_2")  # so that the third has to wait for its turn
+    planned = await scalar(engine, due)
+    await take(engine, await ask(engine, order, "k2", amount=700), name="re_3")
+    assert planned is not None
+    assert await scalar(engine, due) == planned
+    refused = await ask(engine, order, "k3", amount=100)
+    async with engine.begin() as connection:
+        await ledger.give_up(connection, refused, "refused")
+    assert await scalar(engine, due) == planned
+
+
+async def test_goods_that_were_refunded_anew_come_back_once(engine: AsyncEngine, order: Order) -> None:
+    lines = [RefundLine("pen", 1)]
+    refund = await ask(engine, order, lines=lines)
+    async with engine.begin() as connection:
+        await ledger.give_up(connection, refund, "no such key")
+    await take(engine, await ask(engine, order, "k2", lines=lines), name="re_2")
+    assert await on_hand(engine, "pen") == 100_000
+    surprise = ProviderRefund("re_1", refund.amount, SUCCEEDED, refund_id=refund.id)
+    await hear(engine, order, [ProviderRefund("re_2", refund.amount, SUCCEEDED), surprise])
+    assert await on_hand(engine, "pen") == 100_000
+    assert await scalar(engine, "SELECT sum(amount) FROM shop.refunds WHERE state = 'succeeded'") == 2_000
+
+
+async def test_goods_that_are_back_are_not_returned_again(engine: AsyncEngine, order: Order) -> None:
+    elsewhere = ProviderRefund("re_1", TOTAL, SUCCEEDED)
+    await hear(engine, order, [elsewhere])
+    assert (await status(engine), await on_hand(engine, "limited-print")) == ("refunded", 10)
+    await hear(engine, order, [replace(elsewhere, state=FAILED)])
+    with pytest.raises((RefundLinesExceedOrder, NotRefundable)):
+        await ask(engine, order, lines=[RefundLine("limited-print", 1)])
+    assert await on_hand(engine, "limited-print") == 10
+
+
+async def test_all_can_be_asked_for_again_after_it_made_room(engine: AsyncEngine, order: Order) -> None:
+    await ask(engine, order, WHOLE_REFUND)
+    elsewhere = ProviderRefund("re_1", 500, SUCCEEDED)
+    await hear(engine, order, [elsewhere])
+    again = await ask(engine, order, WHOLE_REFUND)
+    assert (again.state, again.amount, again.attempt) == (PENDING, TOTAL - 500, 2)
+
+
+async def test_what_is_owed_for_an_order_that_waits_is_asked_for_anew_after_it_made_room(engine: AsyncEngine) -> None:
+    order = await awaiting(engine, "k", *CART)
+    payment = PaymentState("pi_1", MoneyState.PAID, 2_000, "usd", order.order_id)
+    elsewhere = ProviderRefund("re_1", 500, SUCCEEDED)
+    async with engine.begin() as connection:
+        await ledger.owe(connection, payment, order.order_id, Reason.PAYMENT_MISMATCH)
+    async with engine.begin() as connection:
+        version = await ledger.version_of(connection, "pi_1")
+        assert version is not None
+        await ledger.record(connection, version, ledger.Word(payment, [elsewhere], []))
+    async with engine.begin() as connection:
+        outcome = await ledger.owe(connection, payment, order.order_id, Reason.PAYMENT_MISMATCH)
+    assert [one.amount for one in outcome.to_make] == [1_500]
 
 
 @pytest.mark.parametrize("refunded_first", [True, False])

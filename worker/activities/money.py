@@ -55,9 +55,11 @@ class MoneyActivities:
 
     @activity.defn
     async def make_refund(self, refund: Refund) -> Refund:
-        """Have the provider give it back; answers it as the provider then has it."""
-        made, _ = await self._make(refund)
-        return made
+        """Have the provider give it back; answers it as the provider then has it. Not one that has come to nothing, or
+        was made, since somebody saw that it was to be made: that may be a while ago."""
+        async with self._reads.connect() as connection:
+            now = await ledger.find_refund(connection, refund)
+        return (await self._make(now))[0] if now.is_to_be_made else now
 
     @activity.defn
     async def give_up_refund(self, request: GiveUpInput) -> None:
@@ -72,7 +74,12 @@ class MoneyActivities:
             async with self._reads.connect() as connection:
                 version = await ledger.version_of(connection, payment_intent_id)
             if version is None:
-                return await self._who_is_it_for(payment_intent_id)
+                found = await self._who_is_it_for(payment_intent_id)
+                async with self._reads.connect() as connection:
+                    is_here_now = await ledger.version_of(connection, payment_intent_id) is not None
+                if is_here_now and not found.is_early:
+                    continue  # its order was fulfilled while the provider was asked
+                return found
             try:
                 word = ledger.Word(
                     await self._provider.payment(payment_intent_id),

@@ -11,7 +11,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from checkout.contracts import SettlementInput, StartSettlementInput, SweepResult
-from checkout.ids import is_settlement
+from checkout.ids import is_settlement, settlement_workflow_id
 from db import ledger, order_queries
 from db.ledger import DuePayment
 from db.order_queries import UnsettledOrder
@@ -67,7 +67,7 @@ class SweepActivities:
         settlements = 0
         for payment in payments:
             async with self._apart(payment.order_id or payment.payment_intent_id):
-                await self._have_looked_at(payment)
+                await self._have_looked_at(payment, running)
         for orphan in live:
             async with self._apart(orphan.order_id):
                 if await is_looked_after(self._client, orphan, running):
@@ -81,13 +81,15 @@ class SweepActivities:
         return SweepResult(len(live), settlements, dispatched, len(payments))
 
     @around(Step.FOLLOW_PAYMENT)
-    async def _have_looked_at(self, payment: DuePayment) -> None:
+    async def _have_looked_at(self, payment: DuePayment, running: set[str]) -> None:
         """A refund on its way, a dispute, a bank debit: their events may have been lost. A repeat is one event."""
         event_id = f"sweep/{payment.payment_intent_id}/{payment.look_at.timestamp():.0f}"
         if payment.is_awaited:
             handle = self._client.get_workflow_handle(str(payment.checkout_key))
             with contextlib.suppress(RPCError):  # without a checkout, the order is an orphan
                 await handle.signal("payment_event", event_id)
+        if settlement_workflow_id(payment.payment_intent_id) in running:
+            return  # it is being looked at, for as long as the provider may refuse to speak
         because = f"Payment {payment.payment_intent_id} is due to be looked at"
         settlement = SettlementInput(payment_intent_id=payment.payment_intent_id)
         await self._starter.settlement(StartSettlementInput(settlement, event_id, because))

@@ -45,6 +45,8 @@ class CheckoutWorkflow:
                     order = await actions.release(order, reason)
                 case Refund(payment, reason):
                     order = await actions.refund(order, payment, reason)
+                    if order.status.is_live:
+                        await self.inbox.pause()  # it came to nothing: it is asked for again after a while
                 case Close(session_id):
                     await actions.close_session(session_id)
                 case Wait() if session is None:

@@ -1,6 +1,7 @@
-"""Settle what no running checkout looks after: a webhook for a closed or forgotten checkout, an orphaned order.
+"""Settle what no running checkout looks after: a webhook for a closed or forgotten checkout, an orphaned order, the
+money of a sale that is over.
 
-Workflow id: `settle:<session id>`, or the order's id where there is no session yet.
+Workflow id: `settle:<session id>`, or the order's id where there is no session yet, or the payment intent's.
 """
 
 from functools import partial
@@ -85,7 +86,9 @@ class SettlementWorkflow:
             case Release(reason):
                 return await actions.release(order, reason)
             case Refund(payment, reason):
-                return await actions.refund(order, payment, reason)
+                order = await actions.refund(order, payment, reason)
+                if order.status.is_live:
+                    await self.inbox.pause()  # it came to nothing: it is asked for again after a while
             case Close(session_id):
                 return await self._follow(order, await actions.close_session(session_id), closing)
         return order
@@ -94,6 +97,8 @@ class SettlementWorkflow:
         """Enter what became of it, and give back what is owed (again)."""
         followed = await actions.follow_money(payment_intent_id)
         while followed is not None and followed.is_early:
+            if workflow.info().is_continue_as_new_suggested():
+                workflow.continue_as_new(SettlementInput(payment_intent_id=payment_intent_id))
             await workflow.sleep(policies.EARLY_PAUSE, summary="The order is being settled")
             followed = await actions.follow_money(payment_intent_id)
         if followed is None:

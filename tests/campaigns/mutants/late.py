@@ -54,7 +54,7 @@ LATE: tuple[Mutant, ...] = (
     ),
     bug(
         "debts-are-looked-after",
-        Code("sweep_orders", "await self._have_looked_at(payment)", "pass"),
+        Code("sweep_orders", "await self._have_looked_at(payment, running)", "pass"),
         breaks="what is owed would be written down, and nobody would read it",
         tests="test_money_that_is_owed_for_an_ended_order_is_given_back_though_its_settlement_is_lost",
     ),

@@ -54,11 +54,11 @@ MONEY = (
     bug(
         "what-failed-is-owed-again",
         Code(
-            "consequences.ask_again",
-            "not one.state.is_undone or one.provider_refund_id is None or book.left <= 0",
-            "True",
+            "consequences._to_be_made_again",
+            "head.refund.state.is_undone and head.refund.provider_refund_id is not None",
+            "False",
         ),
-        Code("consequences.ask_again", "not waiting and book.left > 0 and not book.may_keep", "False"),
+        Code("consequences.ask_again", "not is_waiting and book.left > 0 and not book.may_keep", "False"),
         breaks="a refund that fails days later would be kept for ever",
         tests="test_a_refund_that_succeeds_and_then_fails_is_owed_again_under_another_name",
     ),
