@@ -26,6 +26,8 @@ from checkout.money import (
 from checkout.orders import CartLine, Order, OrderStatus, Reason
 from db import ledger, orders, refunds
 from tests.support.orders import awaiting, fulfil, on_hand, scalar, violations
+from tests.support.provider import FakeProvider
+from worker.activities.money import MoneyActivities
 
 FAILED, PENDING, SUCCEEDED = RefundState.FAILED, RefundState.PENDING, RefundState.SUCCEEDED
 CART = (CartLine("limited-print", 3), CartLine("pen", 1))
@@ -304,10 +306,34 @@ async def test_goods_that_are_back_are_not_returned_again(engine: AsyncEngine, o
     elsewhere = ProviderRefund("re_1", TOTAL, SUCCEEDED)
     await hear(engine, order, [elsewhere])
     assert (await status(engine), await on_hand(engine, "limited-print")) == ("refunded", 10)
-    await hear(engine, order, [replace(elsewhere, state=FAILED)])
-    with pytest.raises((RefundLinesExceedOrder, NotRefundable)):
+    [owed] = (await hear(engine, order, [replace(elsewhere, state=FAILED)])).to_make
+    await take(engine, owed, FAILED, "re_2")  # so that something is left to be asked for
+    with pytest.raises(RefundLinesExceedOrder, match="0 were bought and not refunded yet"):
         await ask(engine, order, lines=[RefundLine("limited-print", 1)])
     assert await on_hand(engine, "limited-print") == 10
+
+
+async def test_what_has_come_to_nothing_is_not_made_by_who_remembers_it(engine: AsyncEngine, order: Order) -> None:
+    provider = FakeProvider()
+    refund = await ask(engine, order, amount=500)
+    async with engine.begin() as connection:
+        await ledger.give_up(connection, refund, "refused")
+    now = await MoneyActivities(engine, provider).make_refund(refund)
+    assert (now.state, provider.calls) == (FAILED, [])
+
+
+async def test_a_payment_that_failed_and_is_tried_again_has_failed_until_it_is_paid(engine: AsyncEngine) -> None:
+    order = await awaiting(engine, "k", *CART)
+    states = []
+    for state in (MoneyState.PROCESSING, MoneyState.FAILED, MoneyState.PROCESSING, MoneyState.PAID):
+        payment = PaymentState("pi_1", state, TOTAL, "usd", order.order_id)
+        async with engine.begin() as connection:
+            await ledger.enter_payment(connection, payment, order.order_id)
+            version = await ledger.version_of(connection, "pi_1")
+            assert version is not None
+            await ledger.record(connection, version, ledger.Word(payment, [], []))
+        states.append(await scalar(engine, "SELECT state FROM shop.payments"))
+    assert states == ["processing", "failed", "failed", "paid"]
 
 
 async def test_all_can_be_asked_for_again_after_it_made_room(engine: AsyncEngine, order: Order) -> None:
