@@ -7,7 +7,6 @@ import sys
 import uvicorn
 
 from payment_mock.app import create_app
-from payment_mock.faults.replies import expose_connection
 from payment_mock.protocol import LimitedHttp
 from payment_mock.settings import WrongSettings, load_settings
 
@@ -22,7 +21,7 @@ def main() -> int:
     for chatty in ("httpx", "alembic", "uvicorn.error"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     uvicorn.run(
-        expose_connection(create_app(settings, on_death=lambda: os._exit(1))),
+        create_app(settings, on_death=lambda: os._exit(1)),
         host=settings.host,
         port=settings.port,
         workers=1,  # else WEB_CONCURRENCY, which many hosts set, would ask for more than one process can be

@@ -1,31 +1,39 @@
-"""The composition root: builds the service and its application from settings."""
+"""The composition root: builds the service and its application from settings; and what the service does by itself."""
 
 import asyncio
+import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 
 import httpx
 from fastapi import FastAPI, Request
 from fastapi_offline import FastAPIOffline
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
-from payment_mock import housekeeping
-from payment_mock.database import Database
-from payment_mock.domain import errors, wire
+from payment_mock.database import UNREACHABLE, Database, brief
+from payment_mock.domain import errors, payments, wire
 from payment_mock.faults.plane import Faults
-from payment_mock.faults.replies import FaultReply
-from payment_mock.http import rendered
-from payment_mock.outbox.deliverer import Outbox
-from payment_mock.provider import Declined
+from payment_mock.outbox import Outbox
 from payment_mock.routes import faults as faults_routes
-from payment_mock.routes import guide, hosted, probes, stripe
+from payment_mock.routes import guide, hosted, stripe
+from payment_mock.routes.edge import rendered
 from payment_mock.service import Service
 from payment_mock.settings import Settings
+from payment_mock.store import idempotency
 
 log = logging.getLogger(__name__)
+
+_PRUNE_EVERY = 3600.0
+_OVER = text(
+    "SELECT id FROM payments.sessions WHERE status = 'open' AND expires_at <= now() ORDER BY expires_at LIMIT 100"
+)
+_DUE = text("SELECT id, subject, status FROM payments.later WHERE due_at <= now() ORDER BY due_at LIMIT 100")
+_HAPPENED = text("DELETE FROM payments.later WHERE id = :id")
 
 
 def create_app(settings: Settings, on_death: Callable[[], None] = lambda: None) -> FastAPI:
@@ -36,20 +44,47 @@ def create_app(settings: Settings, on_death: Callable[[], None] = lambda: None) 
     app = FastAPIOffline(  # Swagger UI from the package, not from a CDN
         title="Payment service (Stripe simulator)",
         lifespan=_lifespan,
-        routes=[*stripe.routes, *hosted.routes, *probes.routes],
+        routes=[*stripe.routes, *hosted.routes, Route("/livez", livez), Route("/readyz", readyz)],
         redoc_url=None,
     )
     app.state.settings = settings
     app.state.on_death = on_death
     app.include_router(guide.router)
     app.include_router(faults_routes.router)
-    for known in (errors.StripeError, Declined, FaultReply, ClientDisconnect, DBAPIError):
+    for known in (errors.StripeError, idempotency.Reply, ClientDisconnect, DBAPIError, Exception):
         app.add_exception_handler(known, _render)
-    app.add_exception_handler(Exception, _render)
     return app
 
 
-@asynccontextmanager
+async def livez(_: Request) -> JSONResponse:
+    """The process answers."""
+    return JSONResponse({"status": "ok"})
+
+
+async def readyz(request: Request) -> JSONResponse:
+    """Its database takes writes."""
+    service: Service = request.app.state.service
+    if not service.database.ready.is_set():
+        return JSONResponse({"status": "starting", "database": "not migrated yet"}, 503)
+    try:
+        async with asyncio.timeout(2):
+            await service.database.check()
+    except UNREACHABLE as error:
+        return JSONResponse({"status": "unavailable", "database": brief(error)}, 503)
+    return JSONResponse({"status": "ok"})
+
+
+async def _render(_: Request, error: Exception) -> Response:
+    """Errors of the routes that are not Stripe's, in Stripe's error objects."""
+    if (known := rendered(error)) is not None:
+        return known
+    if isinstance(error, DBAPIError):
+        raise error
+    # A bug: uvicorn logs the traceback, the client learns nothing of it.
+    return wire.response(errors.api_error(500).body, 500)
+
+
+@contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     database = Database(settings)
@@ -74,11 +109,11 @@ async def _background(service: Service, on_death: Callable[[], None]) -> None:
     """Become ready, then work. Meanwhile the port answers: `/livez` 200, the rest 503 until the database is there."""
     try:
         await service.database.prepare()
-        await service.faults.refresh(force=True)
+        await service.faults.refresh()
         log.info("Payment service ready on %s", service.settings.public_url)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(service.outbox.run())
-            tasks.create_task(housekeeping.run(service))
+            tasks.create_task(_keep_house(service))
     except asyncio.CancelledError:
         raise
     except BaseException:
@@ -87,11 +122,29 @@ async def _background(service: Service, on_death: Callable[[], None]) -> None:
         raise
 
 
-async def _render(_: Request, error: Exception) -> Response:
-    """Errors of the routes that are not Stripe's, in Stripe's error objects."""
-    if (known := rendered(error)) is not None:
-        return known
-    if isinstance(error, DBAPIError):
-        raise error
-    # A bug: uvicorn logs the traceback, the client learns nothing of it.
-    return Response(wire.encode(errors.api_error(500).body), 500, media_type="application/json")
+async def _keep_house(service: Service) -> None:
+    """What happens by itself: sessions expire when their time is over, payments, refunds and disputes become what they
+    come to, old idempotency keys are forgotten, and rules that another process changed are noticed."""
+    prune_at = 0.0
+    while True:
+        try:
+            await service.faults.refresh()
+            await _let_happen(service)
+            if time.monotonic() >= prune_at:
+                await service.database.run(idempotency.PRUNE)
+                prune_at = time.monotonic() + _PRUNE_EVERY
+        except UNREACHABLE as error:
+            log.warning("Housekeeping cannot reach PostgreSQL: %s", brief(error))
+        await asyncio.sleep(service.settings.poll_interval)
+
+
+async def _let_happen(service: Service) -> None:
+    """Each by a guarded statement of its own: a crash in between leaves the rest for the next look, and what has
+    happened changes nothing the second time, or in a second process."""
+    for row in await service.database.run(_OVER):
+        with contextlib.suppress(payments.NotOpen):
+            await service.change(row.id, payments.expire)
+    for row in await service.database.run(_DUE):
+        with contextlib.suppress(errors.StripeError):  # there is no such thing, or it cannot be disputed
+            await service.become(row.subject, row.status)
+        await service.database.run(_HAPPENED, id=row.id)

@@ -6,13 +6,13 @@ the two round trips of BEGIN and COMMIT. Whatever takes more statements, or must
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
 
 import asyncpg
-from sqlalchemy import event
+from sqlalchemy import Row, TextClause, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -72,19 +72,17 @@ class Database:
 
     def single(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A connection in autocommit: each statement is its own transaction."""
-        return self._connect()
+        return self._engine.connect()
+
+    async def run(self, statement: TextClause, **values: Any) -> Sequence[Row[Any]]:
+        """One statement, in a transaction of its own, and its rows."""
+        async with self.single() as connection:
+            result = await connection.execute(statement, values)
+            return result.all() if result.returns_rows else ()
 
     def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A transaction: committed at the end of the block, rolled back on an exception."""
         return self._transactional.begin()
-
-    def work(self, *, atomic: bool) -> AbstractAsyncContextManager[AsyncConnection]:
-        return self.transaction() if atomic else self.single()
-
-    @asynccontextmanager
-    async def _connect(self) -> AsyncIterator[AsyncConnection]:
-        async with self._engine.connect() as connection:
-            yield connection
 
     async def check(self) -> None:
         """Raises `DBAPIError` (or what a connection raises that cannot be had) unless PostgreSQL takes writes now."""
@@ -94,16 +92,14 @@ class Database:
     async def prepare(self) -> None:
         """Connect and migrate; while PostgreSQL is away, say so and try again, for ever."""
         delay = _RETRY_FIRST
-        while True:
+        while not self.ready.is_set():
             try:
                 await migrate(self._transactional)
+                self.ready.set()
             except UNREACHABLE as error:
                 log.warning("PostgreSQL is not reachable yet (%s); next try in %.1f s", brief(error), delay)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, _RETRY_CAP)
-            else:
-                self.ready.set()
-                return
 
     async def close(self) -> None:
         await self._engine.dispose()
@@ -121,23 +117,25 @@ def _throw_away(context: ExceptionContext) -> None:
         context.is_disconnect = True
 
 
-def is_unreachable(error: BaseException) -> bool:
-    """Whether the database could not be asked, as against: refused what it was asked."""
-    if isinstance(error, DBAPIError):
-        state = getattr(error.orig, "sqlstate", None) or ""
-        return error.connection_invalidated or state.startswith(_TRANSIENT)
-    return isinstance(error, UNREACHABLE)
-
-
 def brief(error: BaseException) -> str:
     """An error in one line, for the log."""
     lines = str(getattr(error, "orig", None) or error).splitlines()
     return lines[0][:200] if lines else type(error).__name__
 
 
+def is_unreachable(error: BaseException) -> bool:
+    """Whether the database could not be asked, as against: refused what it was asked."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or _state(error).startswith(_TRANSIENT)
+    return isinstance(error, UNREACHABLE)
+
+
 def is_unfit(error: BaseException) -> bool:
     """Whether PostgreSQL cannot hold a value: a NUL, half of a surrogate pair, a number out of range (class 22)."""
     if not isinstance(error, DBAPIError):
         return False
-    state = str(getattr(error.orig, "sqlstate", None) or "")
-    return state.startswith("22") or isinstance(getattr(error.orig, "__cause__", None), asyncpg.DataError)
+    return _state(error).startswith("22") or isinstance(getattr(error.orig, "__cause__", None), asyncpg.DataError)
+
+
+def _state(error: DBAPIError) -> str:
+    return str(getattr(error.orig, "sqlstate", None) or "")

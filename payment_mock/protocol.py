@@ -41,6 +41,10 @@ class LimitedHttp(HttpToolsProtocol):
         if self._head + self._untold > MAX_HEAD_BYTES:
             self._refuse(b"431 Request Header Fields Too Large")
 
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["state"]["cut"] = self.transport.abort  # for a planted fault
+
     def on_url(self, url: bytes) -> None:
         self._take(len(url))
         super().on_url(url)
@@ -77,11 +81,9 @@ class LimitedHttp(HttpToolsProtocol):
         """What is being sent must be whole in so many seconds; None: nothing is being sent."""
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = (
-            None if seconds is None else self.loop.call_later(seconds, self._refuse, b"408 Request Timeout")
-        )
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, self._refuse)
 
-    def _refuse(self, status: bytes) -> None:
+    def _refuse(self, status: bytes = b"408 Request Timeout") -> None:
         if self._is_refused:
             return
         self._is_refused = True

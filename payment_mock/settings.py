@@ -10,19 +10,8 @@ from ipaddress import ip_address
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-
-Port = Annotated[int, Field(ge=1, le=65535)]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
 def _host(value: str) -> str:
@@ -52,6 +41,18 @@ def _origin(value: str) -> str:
     return value
 
 
+def _test_key(value: SecretStr) -> SecretStr:
+    if value.get_secret_value().startswith(("sk_live_", "rk_live_")):
+        raise ValueError("is a live key; the simulator takes test keys only")
+    return value
+
+
+def _postgres_only(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().startswith(("postgresql://", "postgres://", "postgresql+asyncpg://")):
+        raise ValueError("must be a PostgreSQL address: postgresql://user:password@host:port/database")
+    return value
+
+
 def _split(value: Any) -> Any:
     """Several secrets while one is rotated out: every event is signed with all of them, as Stripe does."""
     if not isinstance(value, str):
@@ -62,6 +63,8 @@ def _split(value: Any) -> Any:
     return secrets
 
 
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
@@ -84,7 +87,7 @@ class Settings(BaseSettings):
     )
 
     environment: str = Field("development", pattern="^(development|production)$", alias="CHECKOUT_ENV")
-    database_url: SecretStr = Field(
+    database_url: Annotated[SecretStr, AfterValidator(_postgres_only)] = Field(
         SecretStr("postgresql://checkout:checkout@127.0.0.1:5433/checkout"), alias="DATABASE_URL"
     )
     database_pool_size: int = Field(20, ge=1, le=200, alias="PAYMENT_DATABASE_POOL_SIZE")
@@ -95,7 +98,9 @@ class Settings(BaseSettings):
     public_url_setting: Annotated[HttpUrl, AfterValidator(_origin)] | None = Field(None, alias="PAYMENT_PUBLIC_URL")
     webhook_url_setting: HttpUrl | None = Field(None, alias="PAYMENT_WEBHOOK_URL")
 
-    secret_key: SecretStr = Field(SecretStr("sk_test_checkout_development"), alias="STRIPE_SECRET_KEY")
+    secret_key: Annotated[SecretStr, AfterValidator(_test_key)] = Field(
+        SecretStr("sk_test_checkout_development"), alias="STRIPE_SECRET_KEY"
+    )
     webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)] = Field(
         (SecretStr("whsec_checkout_development"),), alias="STRIPE_WEBHOOK_SECRET"
     )
@@ -113,20 +118,6 @@ class Settings(BaseSettings):
         stripped = {name: text.strip() if isinstance(text, str) else text for name, text in values.items()}
         return {name: value for name, value in stripped.items() if value != ""}
 
-    @field_validator("secret_key")
-    @classmethod
-    def _test_key(cls, value: SecretStr) -> SecretStr:
-        if value.get_secret_value().startswith(("sk_live_", "rk_live_")):
-            raise ValueError("is a live key; the simulator takes test keys only")
-        return value
-
-    @field_validator("database_url")
-    @classmethod
-    def _postgres_only(cls, value: SecretStr) -> SecretStr:
-        if not value.get_secret_value().startswith(("postgresql://", "postgres://", "postgresql+asyncpg://")):
-            raise ValueError("must be a PostgreSQL address: postgresql://user:password@host:port/database")
-        return value
-
     @model_validator(mode="after")
     def _never_in_production(self) -> "Settings":
         if self.environment == "production":
@@ -142,11 +133,6 @@ class Settings(BaseSettings):
     def webhook_url(self) -> str:
         """The configured webhook endpoint: where events go unless a session names its own."""
         return self.webhook_url_setting or f"http://127.0.0.1:{self.api_port}/payment_webhook"
-
-    @cached_property
-    def delivery_lease(self) -> float:
-        """How long a delivery is left to the process that attempts it: longer than the attempt may take."""
-        return 2 * self.webhook_timeout
 
     @cached_property
     def signing_secrets(self) -> tuple[bytes, ...]:

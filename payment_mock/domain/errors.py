@@ -1,6 +1,7 @@
 """Stripe's error objects: `{"error": {"type", "code", "message", "param"}}` (docs.stripe.com/api/errors).
 
-One class and a constructor for each kind: to a client only the object on the wire tells errors apart.
+To a client only the object on the wire tells errors apart: so there is one class, a constructor for each kind, and a
+subclass only for what the simulator itself looks at (`payments.NotPayable`, `NotOpen`, `Declined`).
 """
 
 from typing import Any
@@ -33,36 +34,8 @@ def missing(param: str) -> StripeError:
     return invalid_request(f"Missing required param: {param}.", param=param, code="parameter_missing")
 
 
-def unknown(param: str) -> StripeError:
-    return invalid_request(f"Received unknown parameter: {param}", param=param, code="parameter_unknown")
-
-
 def no_such(kind: str, identifier: str, param: str = "id") -> StripeError:
     return invalid_request(f"No such {kind}: '{identifier}'", param=param, code="resource_missing", status=404)
-
-
-def idempotency_mismatch(key: str, what: str = "parameters") -> StripeError:
-    """docs.stripe.com/api/idempotent_requests"""
-    return StripeError(
-        400,
-        "idempotency_error",
-        f"Keys for idempotent requests can only be used with the same {what} they were first used with. "
-        f"Try using a key other than '{key}' if you meant to execute a different request.",
-    )
-
-
-def idempotency_in_use(key: str) -> StripeError:
-    return StripeError(
-        409,
-        "idempotency_error",
-        "There is currently another in-progress request using this Idempotent Key (that probably means you "
-        f"submitted twice, and the other request is still going through): {key}. Please try again later.",
-        code="idempotency_key_in_use",
-    )
-
-
-def card_declined(decline_code: str, message: str) -> StripeError:
-    return StripeError(402, "card_error", message, code="card_declined", decline_code=decline_code)
 
 
 def api_error(status: int = 500, message: str = "An unknown error occurred.") -> StripeError:

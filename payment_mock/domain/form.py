@@ -15,24 +15,30 @@ _KEY = re.compile(r"^([^\[\]]+)((?:\[[^\[\]]*\])*)$")
 _MAX_FIELDS = 2000
 _MAX_DEPTH = 6
 
-Params = dict[str, Any]
+Form = dict[str, Any]
 
 
-def parse(encoded: bytes) -> Params:
+def parse(encoded: bytes) -> Form:
     """Decode a body or a query string. Raises `StripeError` (400) when it is no such form."""
-    params: Params = {}
-    for name, value in pairs(encoded):
+    form: Form = {}
+    for name, value in _pairs(encoded):
         match = _KEY.match(name)
         if match is None:
             raise invalid_request(f"Invalid parameter name: {name[:100]}")
         path = [match[1], *match[2][1:-1].split("][")] if match[2] else [match[1]]
         if len(path) > _MAX_DEPTH:
             raise invalid_request("Parameters are nested too deeply.")
-        _put(params, path, value, name)
-    return params
+        _put(form, path, value, name[:100])
+    return form
 
 
-def pairs(encoded: bytes) -> list[tuple[str, str]]:
+def fingerprint(path: str, encoded: bytes) -> str:
+    """Equal for equal parameters in any order: what an idempotency key is compared by."""
+    canonical = repr(sorted(_pairs(encoded)))
+    return hashlib.sha256(f"{path}\n{canonical}".encode()).hexdigest()
+
+
+def _pairs(encoded: bytes) -> list[tuple[str, str]]:
     try:
         found = parse_qsl(encoded.decode(), keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict")
     except ValueError:
@@ -43,21 +49,15 @@ def pairs(encoded: bytes) -> list[tuple[str, str]]:
     return found
 
 
-def fingerprint(path: str, encoded: bytes) -> str:
-    """Equal for equal parameters in any order: what an idempotency key is compared by."""
-    canonical = repr(sorted(pairs(encoded)))
-    return hashlib.sha256(f"{path}\n{canonical}".encode()).hexdigest()
-
-
-def _put(into: Params, path: list[str], value: str, name: str) -> None:
+def _put(into: Form, path: list[str], value: str, name: str) -> None:
     *parents, leaf = path
     for part in parents:
         into = into.setdefault(part, {})
         if not isinstance(into, dict):
-            raise invalid_request(f"Invalid parameter: {name[:100]}", param=name[:100])
+            raise invalid_request(f"Invalid parameter: {name}", param=name)
     if leaf == "":  # expand[]=a&expand[]=b
         into.setdefault("", []).append(value)
     elif isinstance(into.get(leaf), dict):
-        raise invalid_request(f"Invalid parameter: {name[:100]}", param=name[:100])
+        raise invalid_request(f"Invalid parameter: {name}", param=name)
     else:
         into[leaf] = value

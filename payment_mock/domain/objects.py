@@ -1,10 +1,33 @@
-"""What the service remembers of a payment: a checkout session, its refunds, its disputes. Money is minor units."""
+"""What the service remembers of a payment: a checkout session, its refunds, its disputes. Money is minor units, times
+are unix seconds."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from payment_mock.domain.methods import METHODS
+
+Json = dict[str, Any]
+
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+# Byte → letter. 256 is no multiple of 62, so eight letters are a little likelier: still > 5.9 bits a letter.
+_LETTERS = bytes(_ALPHABET[byte % 62] for byte in range(256))
+_SESSION = "cs_test_a1"
+
+
+def new_id(prefix: str, length: int = 24) -> str:
+    return prefix + os.urandom(length).translate(_LETTERS).decode()
+
+
+def session_id() -> str:
+    return new_id(_SESSION, 32)
+
+
+def id_of_its(prefix: str, session: str) -> str:
+    """A session's payment intent (`pi_3`) and charge (`ch_3`) share its random part, as Stripe's do: so the intent is
+    known before it exists, and two racing attempts cannot make two of them."""
+    return prefix + session.removeprefix(_SESSION)[:24]
 
 
 class LineItem(TypedDict):
@@ -15,8 +38,8 @@ class LineItem(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One row of `payments.sessions`. Times are unix seconds. What is below `version` may change after creation, each
-    time together with it, so that whoever changes what he has read changes it once."""
+    """One row of `payments.sessions`. What is below `version` may change after creation, each time together with it, so
+    that whoever changes what he has read changes it once."""
 
     id: str
     amount_total: int
@@ -45,10 +68,6 @@ class Session:
     paid_at: int | None = None
 
     @property
-    def order_id(self) -> str | None:
-        return self.metadata.get("order_id")
-
-    @property
     def deadline(self) -> int:
         """When the customer must have paid: the provider's limit, or the shop's earlier `pay_by`."""
         try:
@@ -61,6 +80,15 @@ class Session:
         return self.payment_status == "paid"
 
     @property
+    def is_processing(self) -> bool:
+        """Complete, and the money is on its way: it takes days, and may yet fail."""
+        return self.status == "complete" and not self.is_paid and self.decline_code is None
+
+    @property
+    def received(self) -> int:
+        return self.amount_total if self.is_paid else 0
+
+    @property
     def left(self) -> int:
         """What of it is not refunded."""
         return self.amount_total - self.amount_refunded
@@ -69,15 +97,10 @@ class Session:
         """Whether a customer may pay with this test payment method."""
         return isinstance(token, str) and token in METHODS and METHODS[token].type in self.payment_method_types
 
-    @property
-    def is_processing(self) -> bool:
-        """Complete, and the money is on its way: it takes days, and may yet fail."""
-        return self.status == "complete" and not self.is_paid and self.decline_code is None
 
-
-@dataclass(frozen=True, slots=True)
-class Refund:
-    """One row of `payments.refunds`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reversal:
+    """Money of a session's charge that goes back, or may."""
 
     id: str
     session_id: str
@@ -85,43 +108,31 @@ class Refund:
     charge: str | None
     amount: int
     currency: str
+    status: str
+    created: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund(Reversal):
+    """One row of `payments.refunds`."""
+
     reason: str | None
     metadata: Mapping[str, str]
-    created: int
-    status: str
     failure_reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Dispute:
-    """One row of `payments.disputes`. `due_by`: until when evidence is heard, unix seconds."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispute(Reversal):
+    """One row of `payments.disputes`. `due_by`: until when evidence is heard."""
 
-    id: str
-    session_id: str
-    payment_intent: str | None
-    charge: str | None
-    amount: int
-    currency: str
     reason: str
-    status: str
-    created: int
     due_by: int
     has_evidence: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """A stored event: `payload` is the JSON text that is signed and sent."""
-
-    id: str
-    type: str
-    payload: str
-
-
-@dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of the ledger: what moved money, how much of it, and how: `charge`, `refund`, `refund_failure`, `dispute`,
-    `dispute_reversal`."""
+    """A line of the ledger: what moved money (`charge`, `refund`, `refund_failure`, `dispute`, `dispute_reversal`)."""
 
     id: str
     kind: str
@@ -129,33 +140,16 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Later:
-    """What is to become of something (a session, a refund, a dispute) after a while, by itself."""
-
-    subject: str
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
 class Change:
-    """What a payment becomes, with all that belongs to that and is stored with it or not at all. `in_time`: only while
-    the session's time is not over."""
+    """What a payment becomes, with all that belongs to that and is stored with it or not at all.
+
+    `events` as they are sent. `later`: what is to become of a session, a refund or a dispute after a while, by itself,
+    by its id. `in_time`: only while the session's time is not over.
+    """
 
     session: Session
-    events: Sequence[Event] = ()
+    events: Sequence[Json] = ()
     entries: Sequence[Entry] = ()
-    refund: Refund | None = None
-    dispute: Dispute | None = None
-    later: Sequence[Later] = ()
+    reversal: Refund | Dispute | None = None
+    later: Mapping[str, str] = field(default_factory=dict)
     in_time: bool = False
-
-
-@dataclass(frozen=True)
-class Page:
-    """Which part of a list: `limit` objects that come after the one with the id `after`, created from `since` to before
-    `until` (unix seconds)."""
-
-    limit: int
-    after: str | None = None
-    since: int | None = None
-    until: int | None = None

@@ -3,14 +3,13 @@
 
 import re
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import PydanticCustomError
 
 from payment_mock.domain import errors, form
 from payment_mock.domain.money import MOST_OF_ALL
-from payment_mock.domain.objects import Page
-from payment_mock.domain.urls import is_address
 
 _INTEGER = re.compile(r"-?[0-9]{1,12}")
 _CODES = ("parameter_invalid_integer", "url_invalid", "email_invalid")  # of ours, which are also Stripe's
@@ -39,6 +38,18 @@ def _email(value: str) -> str | None:
     if value and ("@" not in value.strip("@") or " " in value):
         raise _refuse("email_invalid", f"Invalid email address: {value}")
     return value or None
+
+
+def is_address(url: str) -> bool:
+    """Only http and https: a `javascript:` link on the payment page would be a script in our page's name."""
+    if len(url) > 5000 or any(ord(letter) <= 32 for letter in url):
+        return False
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _address(value: str) -> str:
@@ -75,7 +86,7 @@ class Params(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @classmethod
-    def of(cls, given: form.Params) -> Self:
+    def of(cls, given: form.Form) -> Self:
         """Raises `StripeError` (400) that names the parameter."""
         try:
             return cls.model_validate(given)
@@ -92,10 +103,15 @@ def _refusal(error: ValidationError) -> errors.StripeError:
         case "missing":
             return errors.missing(name)
         case "extra_forbidden":
-            return errors.unknown(name)
+            told = f"Received unknown parameter: {name}"
+            return errors.invalid_request(told, param=name, code="parameter_unknown")
     code = first["type"] if first["type"] in _CODES else None
     told = first["msg"] if code else f"Invalid {name}: {first['msg']}"
     return errors.invalid_request(told, param=name, code=code)
+
+
+class Nothing(Params):
+    """Of what takes no parameters: those that come are passed over, unread."""
 
 
 class _ProductData(Params):
@@ -181,12 +197,14 @@ def _span(value: Any) -> Any:
 
 
 class Listed(Params):
+    """A page of a list: `limit` objects that come after the one with the id `starting_after`."""
+
     limit: Annotated[Integer, Field(ge=1, le=100)] = 10
     starting_after: Text | None = None
 
-    @property
-    def page(self) -> Page:
-        return Page(self.limit, self.starting_after)
+    def where(self) -> dict[str, Any]:
+        """What is compared, as in `{"status =": "open"}`; with None: not at all."""
+        return {}
 
 
 class ListedSessions(Listed):
@@ -195,17 +213,18 @@ class ListedSessions(Listed):
     created: Annotated[_Span, BeforeValidator(_span)] = _Span()
     expand: Annotated[Strings, _expandable(*SESSION_PATHS, below="data.")] = []
 
-    @property
-    def page(self) -> Page:
+    def where(self) -> dict[str, Any]:
         of = self.created
-        since = max((at for at in (of.gte, None if of.gt is None else of.gt + 1) if at is not None), default=None)
-        until = min((at for at in (of.lt, None if of.lte is None else of.lte + 1) if at is not None), default=None)
-        return Page(self.limit, self.starting_after, since, until)
+        span = {"created >": of.gt, "created >=": of.gte, "created <": of.lt, "created <=": of.lte}
+        return {"status =": self.status, "payment_intent =": self.payment_intent, **span}
 
 
 class ListedReversals(Listed):
     payment_intent: Text | None = None
     charge: Text | None = None
+
+    def where(self) -> dict[str, Any]:
+        return {"payment_intent =": self.payment_intent, "charge =": self.charge}
 
 
 class ListedEvents(Listed):
@@ -213,3 +232,7 @@ class ListedEvents(Listed):
 
     type: Text | None = None
     types: Strings = []
+
+    def where(self) -> dict[str, Any]:
+        types = self.types if self.type is None else [*self.types, self.type]
+        return {"type = ANY": types or None}

@@ -1,1 +1,1 @@
-"""The control plane: planted faults. Inert, it costs a request one look at an empty dictionary."""
+"""The control plane: planted faults. Inert, it costs a request one look at an empty list."""

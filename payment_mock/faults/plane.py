@@ -7,13 +7,23 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy import text
+
 from payment_mock.database import Database
 from payment_mock.domain.objects import Session
 from payment_mock.faults.replies import FaultReply
 from payment_mock.faults.rules import REPLIES, Rule, RuleInput, Subject
-from payment_mock.store import faults as store
 
 _LONGEST_HOLD = 60.0
+_ADD = text("INSERT INTO payments.faults (rule) VALUES (CAST(:rule AS jsonb)) RETURNING id")
+_REMOVE = text("DELETE FROM payments.faults WHERE CAST(:id AS bigint) IS NULL OR id = CAST(:id AS bigint) RETURNING id")
+_ALL = text("SELECT id, fired, rule FROM payments.faults ORDER BY id")
+# The count is raised by the statement that grants the firing, so a rule with `times: 1` fires once even when a hundred
+# requests reach it together, in several processes.
+_FIRE = text("""
+    UPDATE payments.faults SET fired = fired + 1
+    WHERE id = :id AND (rule->>'times' IS NULL OR fired < CAST(rule->>'times' AS bigint)) RETURNING fired
+""")
 
 
 class Faults:
@@ -21,50 +31,38 @@ class Faults:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._by_point: dict[str, list[Rule]] = {}
-        self._version: Any = None
+        self._rules: list[Rule] = []  # that can still fire
+        self._refreshing = asyncio.Lock()
         self._barriers: dict[int, asyncio.Event] = {}
         self._holding: defaultdict[int, int] = defaultdict(int)
 
     def armed(self, operation: str) -> bool:
-        """Whether any rule is set for the operation's points. A dictionary look-up, no I/O."""
-        rules = self._by_point
-        return bool(rules) and (f"{operation}.before" in rules or f"{operation}.after" in rules)
+        """Whether any rule is set for the operation's points. No I/O."""
+        return any(rule.point in (f"{operation}.before", f"{operation}.after") for rule in self._rules)
 
-    def has(self, point: str) -> bool:
-        return point in self._by_point
+    async def refresh(self) -> None:
+        """Learn of the rules that another process, or an earlier life of this one, set or removed."""
+        async with self._refreshing:  # else an older list could take the place of a newer one
+            self._rules = [rule for rule in await self._stored() if not rule.is_spent]
 
-    async def refresh(self, *, force: bool = False) -> None:
-        """Reload the rules when another process, or an earlier life of this one, changed them."""
-        async with self._database.single() as connection:
-            version = await store.version(connection)
-            if not force and version == self._version:
-                return
-            by_point: dict[str, list[Rule]] = {}
-            for rule in await store.every(connection):
-                if not rule.is_spent:
-                    by_point.setdefault(rule.point, []).append(rule)
-            self._by_point, self._version = by_point, version
+    async def _stored(self) -> list[Rule]:
+        return [Rule(id=row.id, fired=row.fired, **row.rule) for row in await self._database.run(_ALL)]
 
     async def listed(self) -> list[dict[str, Any]]:
         """Every rule with its count, and how many requests it holds at its barrier now."""
-        async with self._database.single() as connection:
-            rules = await store.every(connection)
-        return [rule.model_dump(exclude_none=False) | {"holding": self._holding[rule.id]} for rule in rules]
+        return [rule.model_dump() | {"holding": self._holding[rule.id]} for rule in await self._stored()]
 
     async def add(self, rule: RuleInput) -> int:
-        async with self._database.single() as connection:
-            rule_id = await store.add(connection, rule)
-        await self.refresh(force=True)
-        return rule_id
+        [added] = await self._database.run(_ADD, rule=rule.model_dump_json())
+        await self.refresh()
+        return int(added.id)
 
     async def remove(self, rule_id: int | None) -> int:
-        """Delete one rule or all, and let go what they hold."""
-        async with self._database.single() as connection:
-            removed = await store.remove(connection, rule_id)
+        """Delete one rule or all, and let go what they hold. Returns how many."""
+        removed = await self._database.run(_REMOVE, id=rule_id)
         self.release(rule_id)
-        await self.refresh(force=True)
-        return removed
+        await self.refresh()
+        return len(removed)
 
     def release(self, rule_id: int | None = None) -> int:
         """Open a barrier (or all): every request held there goes on. Returns how many."""
@@ -78,13 +76,12 @@ class Faults:
     async def fire(self, point: str, subject: Subject) -> Sequence[Rule]:
         """The rules that fire here and now, in the order they were set. Each firing is counted, durably."""
         fired: list[Rule] = []
-        for rule in [rule for rule in self._by_point.get(point, ()) if rule.fits(subject)]:
-            async with self._database.single() as connection:
-                count = await store.fire(connection, rule.id)
-            if count is not None:
+        for rule in [rule for rule in self._rules if rule.point == point and rule.fits(subject)]:
+            granted = await self._database.run(_FIRE, id=rule.id)
+            if granted:
                 fired.append(rule)
-            if count is None or (rule.times is not None and count >= rule.times):
-                self._drop(rule)
+            if not granted or (rule.times is not None and granted[0].fired >= rule.times):  # gone, or spent
+                self._rules = [other for other in self._rules if other.id != rule.id]
         return fired
 
     async def pass_through(self, point: str, subject: Subject) -> Sequence[Rule]:
@@ -110,9 +107,8 @@ class Faults:
 
     async def report(self, session: Session) -> Session:
         """The session as the provider reports it: overridden where a `report` rule says so."""
-        if "report" in self._by_point:
-            for rule in await self.fire("report", Subject.of(session)):
-                session = rule.changed(session)
+        for rule in await self.fire("report", Subject.of(session)):
+            session = rule.changed(session)
         return session
 
     async def _hold(self, rule: Rule) -> None:
@@ -124,11 +120,3 @@ class Faults:
                     await barrier.wait()
         finally:
             self._holding[rule.id] -= 1
-
-    def _drop(self, rule: Rule) -> None:
-        """Take a spent rule out of the cache, so that the hot path is inert again."""
-        left = [other for other in self._by_point.get(rule.point, ()) if other.id != rule.id]
-        if left:
-            self._by_point[rule.point] = left
-        else:
-            self._by_point.pop(rule.point, None)

@@ -99,7 +99,7 @@ class Rule(RuleInput):
         return replace(session, **fields, metadata={**session.metadata, **metadata})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """What a request or a delivery is about; matched against a rule's `match`. `deadline` in unix seconds."""
 
@@ -111,4 +111,9 @@ class Subject:
 
     @staticmethod
     def of(session: Session) -> "Subject":
-        return Subject(session.id, session.client_reference_id, session.order_id, deadline=session.deadline)
+        return Subject(
+            session_id=session.id,
+            client_reference_id=session.client_reference_id,
+            order_id=session.metadata.get("order_id"),
+            deadline=session.deadline,
+        )

@@ -4,59 +4,48 @@
 """
 
 import asyncio
-import json
 import time
 from functools import partial
 from typing import Any, Literal
 
 from fastapi import APIRouter, HTTPException
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from payment_mock import provider, reversals
-from payment_mock.domain import wire
-from payment_mock.domain.events import event
-from payment_mock.domain.urls import check_webhook_url
+from payment_mock.domain import payments, reversals, wire
+from payment_mock.domain.objects import Json
+from payment_mock.domain.sessions import check_webhook_url
 from payment_mock.faults.rules import ACTIONS, RuleInput
-from payment_mock.http import TheService
-from payment_mock.outbox.signature import signature_header
+from payment_mock.outbox import signature_header
+from payment_mock.routes.edge import Body, TheService
 from payment_mock.service import Service
-from payment_mock.store import deliveries
 
 router = APIRouter(prefix="/_faults", tags=["control plane"])
 
 
-class Release(BaseModel):
+class Release(Body):
     """Which barrier to open; null: all of them."""
-
-    model_config = ConfigDict(extra="forbid")
 
     id: int | None = None
 
 
-class Payment(BaseModel):
+class Payment(Body):
     """A payment by the control plane: at an exact moment, or on a session that is over."""
-
-    model_config = ConfigDict(extra="forbid")
 
     session_id: str
     at: float | None = Field(None, description="unix seconds to pay at; null: now")
     force: bool = Field(False, description="charge even an expired session (late money)")
 
 
-class Becoming(BaseModel):
+class Becoming(Body):
     """What the outside world makes of a payment that takes days (`cs_…`: succeeded, failed), of a refund (`re_…`: its
     status) or of a dispute (`du_…`: its status)."""
-
-    model_config = ConfigDict(extra="forbid")
 
     id: str
     status: str
 
 
-class Reversal(BaseModel):
+class Reversal(Body):
     """A refund by the provider's dashboard, or a dispute by the customer's bank; null: of all that is left."""
-
-    model_config = ConfigDict(extra="forbid")
 
     session_id: str
     amount: int | None = Field(None, ge=1)
@@ -64,10 +53,8 @@ class Reversal(BaseModel):
     reason: str | None = None
 
 
-class Webhook(BaseModel):
+class Webhook(Body):
     """An event of one's own making. `data` is the event's `data.object`; `session_id` takes a stored session's."""
-
-    model_config = ConfigDict(extra="forbid")
 
     type: str = "checkout.session.completed"
     session_id: str | None = None
@@ -117,10 +104,10 @@ async def pay(service: TheService, payment: Payment) -> dict[str, Any]:
     told: dict[str, Any] = {"paid": True}
     try:
         if payment.force:
-            session = (await service.change(payment.session_id, service.provider.pay_late)).session
+            session = (await service.change(payment.session_id, payments.pay_late)).session
         else:
             session = await service.pay(payment.session_id)
-    except provider.NotPayable as refusal:
+    except payments.NotPayable as refusal:
         told, session = {"paid": False, "reason": refusal.reason}, refusal.session
     return {**told, "status": session.status, "at": time.time()}
 
@@ -133,19 +120,15 @@ async def become(service: TheService, becoming: Becoming) -> dict[str, bool]:
 
 
 @router.post("/refund")
-async def refund(service: TheService, wanted: Reversal) -> wire.Json:
+async def refund(service: TheService, wanted: Reversal) -> Json:
     step = partial(reversals.refund, amount=wanted.amount, status=wanted.status)
-    made = (await service.change(wanted.session_id, step)).refund
-    assert made is not None, "what is not refused is made"
-    return wire.refund_object(made)
+    return wire.reversal_of(await service.change(wanted.session_id, step))
 
 
 @router.post("/dispute")
-async def dispute(service: TheService, wanted: Reversal) -> wire.Json:
+async def dispute(service: TheService, wanted: Reversal) -> Json:
     step = partial(reversals.dispute, amount=wanted.amount, reason=wanted.reason, status=wanted.status)
-    made = (await service.change(wanted.session_id, step)).dispute
-    assert made is not None, "what is not refused is made"
-    return wire.dispute_object(made)
+    return wire.reversal_of(await service.change(wanted.session_id, step))
 
 
 @router.post("/webhooks")
@@ -174,11 +157,8 @@ async def send_webhook(service: TheService, webhook: Webhook) -> dict[str, Any]:
 @router.post("/webhooks/{event_id}/resend")
 async def resend(service: TheService, event_id: str) -> dict[str, bool]:
     """Deliver a recorded event again through the outbox, as Stripe's dashboard can."""
-    async with service.database.single() as connection:
-        queued = await deliveries.resend(connection, event_id)
-    if not queued:
+    if not await service.outbox.resend(event_id):
         raise HTTPException(404, "no such delivered event")
-    service.outbox.wake()
     return {"queued": True}
 
 
@@ -189,5 +169,5 @@ async def _body(service: Service, webhook: Webhook) -> bytes:
     if webhook.session_id is not None:
         session = await service.find(webhook.session_id)
         data = {**wire.session_object(session, service.settings.public_url), **data}
-    made = json.loads(event(webhook.type, data).payload)
+    made = wire.event(webhook.type, data)
     return wire.encode({**made, "id": webhook.event_id or made["id"]})

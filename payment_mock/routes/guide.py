@@ -4,44 +4,56 @@ Amounts are minor units (`price: 1000` is 10.00 USD). Errors are Stripe's error 
 """
 
 import json
-import time
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from payment_mock import provider
 from payment_mock.domain import errors, form
-from payment_mock.domain.creation import DAY, new_session
 from payment_mock.domain.methods import CARD
 from payment_mock.domain.money import MOST_OF_ALL
 from payment_mock.domain.objects import Session
-from payment_mock.domain.urls import check_url, check_webhook_url
-from payment_mock.http import TheService, read_body
+from payment_mock.domain.params import NewSession
+from payment_mock.domain.payments import NotOpen
+from payment_mock.domain.sessions import check_webhook_url, session_of
+from payment_mock.routes.edge import Body, TheService, read_body
 from payment_mock.service import Service
 
 router = APIRouter(prefix="/api", tags=["guide"])
 
 
-class Item(BaseModel):
+class Item(Body):
     """`price` is for one unit, in minor units of the currency."""
-
-    model_config = ConfigDict(extra="forbid")
 
     description: str = Field(min_length=1, max_length=250)
     quantity: Annotated[int, Field(strict=True, ge=1, le=999_999)]
     price: Annotated[int, Field(strict=True, ge=0, le=MOST_OF_ALL)]
 
 
-class NewPaymentSession(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class NewPaymentSession(Body):
     webhook: str | None = Field(None, description="where this session's events go; only hosts of this machine")
     success_url: str
     cancel_url: str
     items: list[Item] = Field(min_length=1, max_length=100)
     currency: str = Field("usd", pattern="^[a-z]{3}$")
     client_reference_id: str | None = Field(None, max_length=200)
+
+    def as_form(self) -> form.Form:
+        """The same in Stripe's parameters."""
+        lines = {
+            str(number): {
+                "quantity": str(item.quantity),
+                "price_data": {
+                    "currency": self.currency,
+                    "unit_amount": str(item.price),
+                    "product_data": {"name": item.description},
+                },
+            }
+            for number, item in enumerate(self.items)
+        }
+        same = self.model_dump(include={"success_url", "cancel_url", "client_reference_id"})
+        return {"mode": "payment", "line_items": lines, **same}
 
 
 class PaymentSession(BaseModel):
@@ -54,17 +66,8 @@ class PaymentSession(BaseModel):
 
 @router.post("/create_payment_session")
 async def create_payment_session(service: TheService, new: NewPaymentSession) -> PaymentSession:
-    created = int(time.time())
-    session = new_session(
-        [{"description": item.description, "unit_amount": item.price, "quantity": item.quantity} for item in new.items],
-        new.currency,
-        success_url=check_url(new.success_url, "success_url"),
-        cancel_url=check_url(new.cancel_url, "cancel_url"),
-        created=created,
-        expires_at=created + DAY,
-        client_reference_id=new.client_reference_id,
-        webhook_url=check_webhook_url(new.webhook, service.settings.webhook_url) if new.webhook else None,
-    )
+    webhook_url = check_webhook_url(new.webhook, service.settings.webhook_url) if new.webhook else None
+    session = replace(session_of(NewSession.of(new.as_form())), webhook_url=webhook_url)
     await service.create(session)
     return _shown(service, await service.find(session.id))
 
@@ -94,16 +97,10 @@ async def submit_payment(service: TheService, request: Request) -> Response:
     204 also when it is paid already; 404 unknown; 409 expired or cancelled; 402 declined.
     """
     params = await _params(request)
-    token = params.get("payment_method", CARD)
-    session_id = _session_id(params)
+    session_id, token = _session_id(params), params.get("payment_method", CARD)
     if token != CARD and not (await service.find(session_id)).takes(token):
         raise errors.invalid_request("This session cannot be paid by such a payment method.", param="payment_method")
-    try:
-        await service.pay(session_id, token)
-    except provider.NotPayable as refusal:
-        raise errors.invalid_request(
-            f"This session cannot be paid: it {refusal.reason}.", code="session_not_payable", status=409
-        ) from None
+    await service.pay(session_id, token)
     return Response(status_code=204)
 
 
@@ -112,7 +109,7 @@ async def cancel_payment(service: TheService, request: Request) -> Response:
     """Give up: the session is expired and `checkout.session.expired` sent. 404 unknown; 409 when it is paid."""
     try:
         await service.cancel(_session_id(await _params(request)))
-    except provider.NotOpen:
+    except NotOpen:
         raise errors.invalid_request(
             "This session cannot be cancelled: it is already complete.", code="session_already_complete", status=409
         ) from None

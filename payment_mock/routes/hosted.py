@@ -5,9 +5,8 @@ without script the page offers buttons. Only `http` and `https` addresses are li
 """
 
 import time
-from functools import cache
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader
@@ -15,13 +14,13 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from payment_mock import provider
-from payment_mock.domain import errors, form, wire
+from payment_mock.domain import errors, form
 from payment_mock.domain.methods import METHODS
 from payment_mock.domain.money import money
 from payment_mock.domain.objects import Session
-from payment_mock.domain.urls import fill_in
-from payment_mock.http import read_body, rendered
+from payment_mock.domain.payments import Declined, NotOpen, NotPayable
+from payment_mock.domain.sessions import fill_in
+from payment_mock.routes.edge import read_body, rendered
 from payment_mock.service import Service
 
 _PACKAGE = Path(__file__).parent.parent
@@ -35,6 +34,10 @@ _HEADERS = {
     "referrer-policy": "same-origin",
     "cache-control": "no-store",
 }
+
+_TEMPLATE = Environment(
+    loader=FileSystemLoader(_PACKAGE / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+).get_template("payment.html")
 
 
 async def page(service: Service, request: Request) -> Response:
@@ -61,10 +64,8 @@ async def _pay_with(token: str, service: Service, request: Request) -> Response:
     session_id = request.path_params["id"]
     try:
         session = await service.pay(session_id, token)
-    except provider.NotPayable as refusal:
-        return _render(refusal.session, status=409)
-    except provider.Declined as refused:
-        return _render(await service.find(session_id), error=wire.decline_message(refused.code), status=402)
+    except Declined as refused:
+        return _render(await service.find(session_id), error=str(refused), status=402)
     return RedirectResponse(fill_in(session.success_url, session.id), 303)
 
 
@@ -79,30 +80,28 @@ async def static(_: Service, request: Request) -> Response:
 async def cancel(service: Service, request: Request) -> Response:
     """Give up. On Stripe's page this only leaves; in the guide it cancels, so here the session is expired first."""
     await _form(request)
-    try:
-        session = await service.cancel(request.path_params["id"])
-    except provider.NotOpen as refusal:
-        return _render(refusal.session, status=409)
+    session = await service.cancel(request.path_params["id"])
     return RedirectResponse(fill_in(session.cancel_url, session.id), 303) if session.cancel_url else _render(session)
 
 
-def _route(method: str, path: str, handler: Any) -> Route:
-    """Errors as pages, not as tracebacks: unknown sessions, refused posts, planted faults."""
+def _route(method: str, path: str, handler: Callable[[Service, Request], Awaitable[Response]]) -> Route:
+    """Errors as pages, not as tracebacks: unknown sessions, those that are over, refused posts, planted faults."""
 
     async def endpoint(request: Request) -> Response:
         try:
-            response: Response = await handler(request.app.state.service, request)
+            return await handler(request.app.state.service, request)
+        except (NotPayable, NotOpen) as refusal:
+            return _render(refusal.session, status=409)
         except Exception as error:
             if (known := rendered(error)) is None:
                 raise
             is_unknown = known.status_code == 404 or (known.status_code == 400 and method == "GET")
             return _render(None, status=404) if is_unknown else known
-        return response
 
     return Route(path, endpoint, methods=[method])
 
 
-async def _form(request: Request) -> form.Params:
+async def _form(request: Request) -> form.Form:
     """The posted form. A post from another site's page is refused: browsers name the page's origin."""
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
@@ -112,7 +111,7 @@ async def _form(request: Request) -> form.Params:
 
 def _render(session: Session | None, *, error: str | None = None, status: int = 200) -> Response:
     state = _state(session)
-    html = _template().render(
+    html = _TEMPLATE.render(
         session=session,
         state=state,
         error=error if state == "open" else None,
@@ -143,13 +142,6 @@ def _targets(session: Session) -> str:
         parts = urlsplit(url)
         targets.add(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
     return " ".join(sorted(target for target in targets if ";" not in target and "," not in target))
-
-
-@cache
-def _template() -> Any:
-    loader = FileSystemLoader(_PACKAGE / "templates")
-    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template("payment.html")
 
 
 routes = [

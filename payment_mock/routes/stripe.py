@@ -1,231 +1,137 @@
-"""Stripe's API, as far as the simulator has it (docs.stripe.com/api): one handler a route, which reads the parameters,
-has the service do it, and shows the object."""
+"""Stripe's API, as far as the simulator has it (docs.stripe.com/api): a handler has the service do what the parameters
+say, and shows the object."""
 
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
-from starlette.requests import Request
+from starlette.responses import Response
 
-from payment_mock import reversals
-from payment_mock.domain import errors, wire
-from payment_mock.domain.creation import session_of
-from payment_mock.domain.objects import Change, Dispute, Refund, Session
-from payment_mock.domain.params import (
-    Expand,
-    ExpandIntent,
-    ListedEvents,
-    ListedReversals,
-    ListedSessions,
-    NewRefund,
-    NewSession,
-    Response,
-)
-from payment_mock.http import Handler, query, read_form, stripe_route
-from payment_mock.provider import Step
-from payment_mock.service import Run, Service
-from payment_mock.store import idempotency
-from payment_mock.store.idempotency import Answer, Key
-from payment_mock.store.objects import DISPUTES, EVENTS, REFUNDS, SESSIONS, Kind
-
-_SESSIONS = "/v1/checkout/sessions"
+from payment_mock.domain import errors, params, payments, reversals, wire
+from payment_mock.domain.objects import Json, Session
+from payment_mock.domain.params import Expand, ListedReversals, Nothing
+from payment_mock.domain.payments import Step
+from payment_mock.domain.sessions import session_of
+from payment_mock.routes.edge import Call, Handler, stripe_route
+from payment_mock.store.changes import Work
+from payment_mock.store.objects import CHARGES, DISPUTES, EVENTS, INTENTS, REFUNDS, SESSIONS, Kind
 
 
-async def create_session(service: Service, request: Request) -> Answer:
-    params, key = await read_form(request)
-    try:
-        new = NewSession.of(params)
-        session = session_of(new)
-    except errors.StripeError:
-        # A repeat gets the first one's answer, though `expires_at` has come too near meanwhile.
-        if key is not None:
-            async with service.database.single() as connection:
-                if (known := await idempotency.recall(connection, key)) is not None:
-                    return known
-        raise
-    return await service.create(session, new.expand, key)
+async def create_session(call: Call[params.NewSession]) -> Response:
+    return await call.service.create(session_of(call.params), call.params.expand, call.key)
 
 
-async def retrieve_session(service: Service, request: Request) -> wire.Json:
-    expand = Expand.of(query(request)).expand
-    find = partial(SESSIONS.get, value=request.path_params["id"], param="session")
-    async with service.operation("retrieve", find) as run:
-        session = await find(run.connection)
-    return wire.session_object(await service.faults.report(session), service.settings.public_url, expand)
+async def line_items(call: Call[Nothing]) -> Json:
+    return wire.line_items_object(await call.service.find(call.id))
 
 
-async def line_items(service: Service, request: Request) -> wire.Json:
-    return wire.line_items_object(await service.find(request.path_params["id"]))
+async def expire_session(call: Call[Expand]) -> Response:
+    async def work(run: Work) -> Json:
+        expired = await run.change(call.id, payments.expire)
+        return wire.session_object(expired.session, expand=call.params.expand)
+
+    return await call.service.answer("expire", partial(SESSIONS.get, value=call.id, param="session"), call.key, work)
 
 
-async def expire_session(service: Service, request: Request) -> Answer:
-    params, key = await read_form(request)
-    expand, session_id = Expand.of(params).expand, request.path_params["id"]
-
-    async def work(run: Run) -> wire.Json:
-        expired = await run.change(session_id, service.provider.expire)
-        return wire.session_object(expired.session, service.settings.public_url, expand)
-
-    return await service.answer("expire", partial(SESSIONS.get, value=session_id, param="session"), key, work)
-
-
-async def list_sessions(service: Service, request: Request) -> wire.Json:
-    wanted = ListedSessions.of(query(request))
-    async with service.operation("list") as run:
-        status, intent = [wanted.status], [wanted.payment_intent]
-        found, has_more = await SESSIONS.page(run.connection, wanted.page, status=status, payment_intent=intent)
-    shown = [await service.faults.report(session) for session in found]
-    data = [wire.session_object(session, service.settings.public_url, wanted.expand) for session in shown]
-    return wire.list_object(data, _SESSIONS, has_more=has_more)
-
-
-async def payment_intent(service: Service, request: Request) -> wire.Json:
-    """Exists from the first attempt to pay on; `expand[]=latest_charge` is understood."""
-    expand = ExpandIntent.of(query(request)).expand
-    async with service.database.single() as connection:
-        session = await _of_intent(connection, request.path_params["id"], "intent")
-    return wire.payment_intent_object(session, bool(expand))
-
-
-async def charge(service: Service, request: Request) -> wire.Json:
-    async with service.database.single() as connection:
-        return wire.charge_object(await _of_charge(connection, request.path_params["id"], "id"))
-
-
-async def create_refund(service: Service, request: Request) -> Answer:
-    params, key = await read_form(request)
-    new = NewRefund.of(params)
+async def create_refund(call: Call[params.NewRefund]) -> Response:
+    new = call.params
     if new.payment_intent is None and new.charge is None:
         raise errors.invalid_request(
             "One of the following params should be provided for this request: payment_intent or charge."
         )
 
     async def find(connection: AsyncConnection) -> Session:
-        if new.payment_intent is not None:
-            session = await _of_intent(connection, new.payment_intent, "payment_intent")
-            if new.charge not in (None, session.charge):
-                raise errors.no_such("charge", str(new.charge), "charge")
-            return session
-        return await _of_charge(connection, str(new.charge), "charge")
+        if new.payment_intent is None:
+            return await CHARGES.get(connection, str(new.charge), "charge")
+        session = await INTENTS.get(connection, new.payment_intent, "payment_intent")
+        if new.charge not in (None, session.charge):
+            raise errors.no_such("charge", str(new.charge), "charge")
+        return session
 
-    async def work(run: Run) -> wire.Json:
+    async def work(run: Work) -> Json:
         session = await find(run.connection)
         step = partial(reversals.refund, amount=new.amount, reason=new.reason, metadata=new.metadata)
-        return _refund((await run.change(session.id, step)).refund)
+        return wire.reversal_of(await run.change(session.id, step))
 
-    return await service.answer("refund", find, key, work)
-
-
-async def cancel_refund(service: Service, request: Request) -> Answer:
-    return await _of(service, request, REFUNDS, reversals.cancel_refund, lambda made: _refund(made.refund))
+    return await call.service.answer("refund", find, call.key, work)
 
 
-def listed(kind: Kind[Any], show: Callable[[Any], wire.Json], url: str) -> Handler:
-    """Refunds or disputes, of all payments or of one."""
-
-    async def endpoint(service: Service, request: Request) -> wire.Json:
-        wanted = ListedReversals.of(query(request))
-        of = {"payment_intent": [wanted.payment_intent], "charge": [wanted.charge]}
-        async with service.database.single() as connection:
-            found, has_more = await kind.page(connection, wanted.page, **of)
-        return wire.list_object([show(one) for one in found], url, has_more=has_more)
-
-    return endpoint
-
-
-def retrieved(kind: Kind[Any], show: Callable[[Any], wire.Json]) -> Handler:
-    async def endpoint(service: Service, request: Request) -> wire.Json:
-        async with service.database.single() as connection:
-            return show(await kind.get(connection, request.path_params["id"]))
-
-    return endpoint
-
-
-async def respond_to_dispute(service: Service, request: Request) -> Answer:
+def respond(params: params.Response) -> Step:
     """Evidence; `submit=false` keeps it back. Its `uncategorized_text` decides, as in Stripe's test mode."""
-    params, key = await read_form(request)
-    response = Response.of(params)
-    text = response.evidence.get("uncategorized_text", "")
-    step = partial(reversals.respond, text=text, submit=response.submit == "true")
-    return await _of(service, request, DISPUTES, step, lambda made: _dispute(made.dispute), key)
+    text = params.evidence.get("uncategorized_text", "")
+    return partial(reversals.respond, text=text, submit=params.submit == "true")
 
 
-async def close_dispute(service: Service, request: Request) -> Answer:
-    """The shop accepts that it is lost."""
-    step = partial(reversals.dispute_becomes, status="lost")
-    return await _of(service, request, DISPUTES, step, lambda made: _dispute(made.dispute))
+def changed(kind: Kind[Any], step: Callable[[Any], Step]) -> Handler[Any]:
+    """Take the step that the parameters ask for with the refund or dispute that the address names."""
+
+    async def handler(call: Call[Any]) -> Response:
+        async def work(run: Work) -> Json:
+            session_id = (await kind.get(run.connection, call.id)).session_id
+            return wire.reversal_of(await run.change(session_id, step(call.params), (kind, call.id)))
+
+        return await call.service.answer(kind.name, None, call.key, work)
+
+    return handler
 
 
-async def list_events(service: Service, request: Request) -> wire.Json:
-    wanted = ListedEvents.of(query(request))
-    async with service.database.single() as connection:
-        found, has_more = await EVENTS.page(connection, wanted.page, type=[*wanted.types, wanted.type])
-    return wire.list_object(found, "/v1/events", has_more=has_more)
+def retrieved(kind: Kind[Any], operation: str = "", param: str = "id") -> Handler[Any]:
+    async def handler(call: Call[Any]) -> Json:
+        find = partial(kind.get, value=call.id, param=param)
+        async with call.service.operation(operation, find) as run:
+            found = await find(run.connection)
+        return await _shown(call, kind, found)
+
+    return handler
 
 
-async def unrecognized(_: Service, request: Request) -> wire.Json:
+def listed(kind: Kind[Any], operation: str = "") -> Handler[Any]:
+    async def handler(call: Call[Any]) -> Json:
+        async with call.service.operation(operation) as run:
+            found, has_more = await kind.page(run.connection, call.params)
+        data = [await _shown(call, kind, one) for one in found]
+        return wire.list_object(data, call.request.url.path, has_more=has_more)
+
+    return handler
+
+
+async def unrecognized(call: Call[Nothing]) -> Json:
     """Whatever else Stripe has and the simulator has not."""
-    raise errors.invalid_request(f"Unrecognized request URL ({request.method}: {request.url.path}).", status=404)
+    told = f"Unrecognized request URL ({call.request.method}: {call.request.url.path})."
+    raise errors.invalid_request(told, status=404)
 
 
-async def _of(
-    service: Service,
-    request: Request,
-    kind: Kind[Any],
-    step: Step,
-    show: Callable[[Change], wire.Json],
-    key: Key | None = None,
-) -> Answer:
-    """A step of the refund or dispute that the address names."""
-    identifier = request.path_params["id"]
-
-    async def work(run: Run) -> wire.Json:
-        session_id = (await kind.get(run.connection, identifier)).session_id
-        return show(await run.change(session_id, step, (kind, identifier)))
-
-    return await service.answer(kind.name, None, key, work)
+async def _shown(call: Call[Any], kind: Kind[Any], found: Any) -> Json:
+    if kind is INTENTS:
+        return wire.payment_intent_object(found, "latest_charge" in call.params.expand)
+    if kind is CHARGES:
+        return wire.charge_object(found)
+    if kind is SESSIONS:
+        session = await call.service.faults.report(found)
+        return wire.session_object(session, call.service.settings.public_url, call.params.expand)
+    return found if kind is EVENTS else wire.reversal_object(found)
 
 
-def _refund(refund: Refund | None) -> wire.Json:
-    assert refund is not None, "what is not refused is made"
-    return wire.refund_object(refund)
-
-
-def _dispute(dispute: Dispute | None) -> wire.Json:
-    if dispute is None:
-        raise errors.invalid_request("This dispute is already closed.")
-    return wire.dispute_object(dispute)
-
-
-async def _session_by(column: str, connection: AsyncConnection, value: str, param: str) -> Session:
-    """By its `payment_intent` or its `charge`. Raises `StripeError` 404."""
-    session = await SESSIONS.find(connection, value, column)
-    if session is None:
-        raise errors.no_such(column, value, param)
-    return session
-
-
-_of_intent, _of_charge = partial(_session_by, "payment_intent"), partial(_session_by, "charge")
-
+_SESSIONS = "/v1/checkout/sessions"
 
 routes = [
-    stripe_route("POST", _SESSIONS, create_session),
-    stripe_route("GET", _SESSIONS, list_sessions),
-    stripe_route("GET", f"{_SESSIONS}/{{id}}", retrieve_session),
-    stripe_route("GET", f"{_SESSIONS}/{{id}}/line_items", line_items),
-    stripe_route("POST", f"{_SESSIONS}/{{id}}/expire", expire_session),
-    stripe_route("GET", "/v1/payment_intents/{id}", payment_intent),
-    stripe_route("GET", "/v1/charges/{id}", charge),
-    stripe_route("POST", "/v1/refunds", create_refund),
-    stripe_route("GET", "/v1/refunds", listed(REFUNDS, wire.refund_object, "/v1/refunds")),
-    stripe_route("GET", "/v1/refunds/{id}", retrieved(REFUNDS, wire.refund_object)),
-    stripe_route("POST", "/v1/refunds/{id}/cancel", cancel_refund),
-    stripe_route("GET", "/v1/disputes", listed(DISPUTES, wire.dispute_object, "/v1/disputes")),
-    stripe_route("GET", "/v1/disputes/{id}", retrieved(DISPUTES, wire.dispute_object)),
-    stripe_route("POST", "/v1/disputes/{id}", respond_to_dispute),
-    stripe_route("POST", "/v1/disputes/{id}/close", close_dispute),
-    stripe_route("GET", "/v1/events", list_events),
-    stripe_route("GET", "/v1/events/{id}", retrieved(EVENTS, dict)),
-    stripe_route("", "/v1/{rest:path}", unrecognized),
+    stripe_route("POST", _SESSIONS, params.NewSession, create_session),
+    stripe_route("GET", _SESSIONS, params.ListedSessions, listed(SESSIONS, "list")),
+    stripe_route("GET", f"{_SESSIONS}/{{id}}", Expand, retrieved(SESSIONS, "retrieve", "session")),
+    stripe_route("GET", f"{_SESSIONS}/{{id}}/line_items", Nothing, line_items),
+    stripe_route("POST", f"{_SESSIONS}/{{id}}/expire", Expand, expire_session),
+    stripe_route("GET", "/v1/payment_intents/{id}", params.ExpandIntent, retrieved(INTENTS, param="intent")),
+    stripe_route("GET", "/v1/charges/{id}", Nothing, retrieved(CHARGES)),
+    stripe_route("POST", "/v1/refunds", params.NewRefund, create_refund),
+    stripe_route("GET", "/v1/refunds", ListedReversals, listed(REFUNDS)),
+    stripe_route("GET", "/v1/refunds/{id}", Nothing, retrieved(REFUNDS)),
+    stripe_route("POST", "/v1/refunds/{id}/cancel", Nothing, changed(REFUNDS, lambda _: reversals.cancel_refund)),
+    stripe_route("GET", "/v1/disputes", ListedReversals, listed(DISPUTES)),
+    stripe_route("GET", "/v1/disputes/{id}", Nothing, retrieved(DISPUTES)),
+    stripe_route("POST", "/v1/disputes/{id}", params.Response, changed(DISPUTES, respond)),
+    stripe_route("POST", "/v1/disputes/{id}/close", Nothing, changed(DISPUTES, lambda _: reversals.close)),
+    stripe_route("GET", "/v1/events", params.ListedEvents, listed(EVENTS)),
+    stripe_route("GET", "/v1/events/{id}", Nothing, retrieved(EVENTS)),
+    stripe_route("", "/v1/{rest:path}", Nothing, unrecognized),
 ]

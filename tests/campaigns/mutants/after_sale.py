@@ -36,7 +36,7 @@ AFTER_SALE = (
     ),
     bug(
         "debit-that-failed-is-not-paid",
-        Code("Provider.settle", "session.is_processing and status == 'failed'", "False"),
+        Code("domain.payments.settle", "session.is_processing and status == 'failed'", "False"),
         breaks="the simulator's debits would never fail",
         tests="test_a_payment_that_takes_days_is_complete_at_once_and_paid_or_failed_later",
     ),

@@ -6,7 +6,7 @@ from tests.campaigns.mutants.mutant import bug
 PAYMENT_SERVICE = (
     bug(
         "pay-only-what-is-open",
-        Code("provider._is_payable", "session.status == 'open' and time() < session.expires_at", "True"),
+        Code("payments._check_payable", "session.status != 'open' or time() >= session.expires_at", "False"),
         breaks="an expired session could be charged",
         tests="test_of_payment_and_expiry_exactly_one_wins",
     ),
@@ -34,7 +34,7 @@ PAYMENT_SERVICE = (
     ),
     bug(
         "expire-only-what-is-open",
-        Code("Provider.expire", "session.status != 'open'", "False"),
+        Code("domain.payments.expire", "session.status != 'open'", "False"),
         breaks="an expired session would expire again, with another event",
         tests="test_an_open_session_expires_once_and_a_closed_one_is_refused_in_stripes_words",
     ),
@@ -46,11 +46,7 @@ PAYMENT_SERVICE = (
     ),
     bug(
         "repeat-gets-the-stored-answer",
-        Text(
-            "idempotency.CLAIMED",
-            "FROM gate WHERE is_free ON CONFLICT (key) DO NOTHING",
-            "FROM gate WHERE is_free ON CONFLICT (key) DO UPDATE SET body = excluded.body",
-        ),
+        Code("idempotency.hold", "answer is not None", "False"),
         breaks="a repeated create would open another session",
         tests="test_a_repeat_gets_the_same_bytes_and_says_so",
     ),

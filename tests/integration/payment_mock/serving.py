@@ -16,7 +16,6 @@ import httpx
 import uvicorn
 
 from payment_mock.app import create_app
-from payment_mock.faults.replies import expose_connection
 from payment_mock.protocol import LimitedHttp
 from payment_mock.settings import load_settings
 from stack.ports import free_ports
@@ -180,6 +179,6 @@ async def in_process(
         "PAYMENT_POLL_INTERVAL": 0.2,
     }
     loaded = load_settings(**{**ours, **settings})
-    async with serve(expose_connection(create_app(loaded)), port, protocol) as url:
+    async with serve(create_app(loaded), port, protocol) as url:
         await until_ready(url)
         yield url

@@ -10,7 +10,7 @@ import pytest
 import stripe
 from sqlalchemy import text
 
-from payment_mock.store.idempotency import prune
+from payment_mock.store.idempotency import PRUNE
 from tests.integration.payment_mock.conftest import Merchant, in_seconds, order
 
 
@@ -193,6 +193,6 @@ async def test_a_key_is_forgotten_after_24_hours_and_not_before(merchant: Mercha
         age = "UPDATE payments.idempotency_keys SET created_at = now() - CAST(:age AS interval) WHERE key = :key"
         await connection.execute(text(age), {"key": old, "age": timedelta(hours=24, seconds=1)})
         await connection.execute(text(age), {"key": young, "age": timedelta(hours=23, minutes=59)})
-        await prune(connection)
+        await connection.execute(PRUNE)
     assert (await merchant.create(young, metadata={})).id == first[young]
     assert (await merchant.create(old, metadata={})).id != first[old]

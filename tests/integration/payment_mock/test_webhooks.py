@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from payment_mock.migrate import migrate
-from payment_mock.store.deliveries import claim
+from payment_mock.outbox import CLAIM
 from tests.integration.payment_mock.conftest import Merchant, merchant_at
 from tests.integration.payment_mock.serving import SECRET, Receiver, in_process, serve
 from tests.support.databases import DatabaseServer
@@ -169,10 +169,10 @@ async def test_two_that_claim_at_once_get_different_deliveries_and_do_not_wait(d
                 )
             )
         async with asyncio.timeout(5), engine.begin() as one, engine.begin() as other:
-            claimed = [*await claim(one, 1, 20), *await claim(other, 1, 20)]
+            claimed = [row for each in (one, other) for row in await each.execute(CLAIM, {"limit": 1, "lease": 20})]
         assert {delivery.event_id for delivery in claimed} == {"evt_1", "evt_2"}
         async with engine.begin() as later:
-            assert await claim(later, 10, 20) == [], "both are leased"
+            assert (await later.execute(CLAIM, {"limit": 10, "lease": 20})).all() == [], "both are leased"
         await engine.dispose()
 
 

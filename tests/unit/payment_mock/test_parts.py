@@ -5,14 +5,13 @@ import time
 import pytest
 import stripe
 
-from payment_mock.domain import ids
 from payment_mock.domain.errors import StripeError
 from payment_mock.domain.money import money
-from payment_mock.domain.objects import Session
-from payment_mock.domain.urls import check_webhook_url, fill_in
+from payment_mock.domain.objects import Session, id_of_its, session_id
+from payment_mock.domain.sessions import check_webhook_url, fill_in
 from payment_mock.faults.rules import Match, Rule, Subject
 from payment_mock.migrate import FILES, HEAD
-from payment_mock.outbox.signature import signature_header
+from payment_mock.outbox import signature_header
 from payment_mock.settings import WrongSettings, load_settings
 
 BODY = b'{"object": "event", "name": "caf\xc3\xa9"}'
@@ -68,11 +67,11 @@ def test_amounts_are_shown_in_their_currencys_way(amount: int, currency: str, sh
 
 
 def test_ids_are_unguessable_and_a_sessions_intent_and_charge_are_its_own() -> None:
-    sessions = {ids.session_id() for _ in range(1000)}
+    sessions = {session_id() for _ in range(1000)}
     assert len(sessions) == 1000
     assert all(len(session) >= 40 for session in sessions)
-    assert len({ids.payment_intent_id(session) for session in sessions}) == 1000
-    assert len({ids.charge_id(session) for session in sessions}) == 1000
+    assert len({id_of_its("pi_3", session) for session in sessions}) == 1000
+    assert len({id_of_its("ch_3", session) for session in sessions}) == 1000
 
 
 @pytest.mark.parametrize(

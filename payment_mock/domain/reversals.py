@@ -6,14 +6,14 @@ Sources: docs.stripe.com/refunds, docs.stripe.com/disputes, docs.stripe.com/api/
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from time import time
+from typing import Any
 
-from payment_mock.domain import errors, ids, wire
-from payment_mock.domain.events import event
+from payment_mock.domain import errors, wire
 from payment_mock.domain.methods import method
-from payment_mock.domain.objects import Change, Dispute, Entry, Later, Refund, Session
+from payment_mock.domain.objects import Change, Dispute, Entry, Refund, Session, new_id
+from payment_mock.domain.wire import event
 
-_DAY = 86_400
-_RESPONSE_DAYS = 9
+_TIME_TO_RESPOND = 9 * 86_400
 # What may follow upon what; whatever else is asked for changes nothing.
 _REFUNDS: Mapping[str, tuple[str, ...]] = {
     "pending": ("requires_action", "succeeded", "failed", "canceled"),
@@ -25,6 +25,13 @@ _DISPUTES: Mapping[str, tuple[str, ...]] = {
     "warning_under_review": ("warning_closed", "needs_response"),
     "needs_response": ("under_review", "won", "lost"),
     "under_review": ("won", "lost"),
+}
+# What is told of a dispute that has come to a status; of any other, that it was updated.
+_TOLD = {
+    "warning_closed": ("closed",),
+    "needs_response": ("updated", "funds_withdrawn"),
+    "won": ("closed", "funds_reinstated"),
+    "lost": ("closed",),
 }
 _DISPUTE_ENDS = {"winning_evidence": "won", "losing_evidence": "lost"}
 _INQUIRY_ENDS = dict.fromkeys(_DISPUTE_ENDS, "warning_closed") | {"escalate_inquiry_evidence": "needs_response"}
@@ -39,26 +46,19 @@ def refund(
 ) -> Change:
     """Give money back; `amount` in minor units, None for all that is left. `status`: not as the payment method has it.
     Raises `StripeError` (400)."""
-    wanted, how = _refundable(session, amount), method(session.payment_method)
+    _check_left(session, amount)
+    wanted, how = session.left if amount is None else amount, method(session.payment_method)
     _check_status(status or how.refund, _REFUNDS)
     after = replace(session, amount_refunded=session.amount_refunded + wanted)
     made = Refund(
-        id=ids.refund_id(),
-        session_id=session.id,
-        payment_intent=session.payment_intent,
-        charge=session.charge,
-        amount=wanted,
-        currency=session.currency,
-        reason=reason,
-        metadata=metadata or {},
-        created=int(time()),
-        status=status or how.refund,
-    )
-    events = (event("refund.created", wire.refund_object(made)), event("charge.refunded", wire.charge_object(after)))
-    later = [Later(made.id, how.refund_later)] if how.refund_later and status is None else []
+        id=new_id("re_3"), amount=wanted, status=status or how.refund, reason=reason, metadata=metadata or {},
+        **_of(session),
+    )  # fmt: skip
+    events = (event("refund.created", wire.reversal_object(made)), event("charge.refunded", wire.charge_object(after)))
+    later = {made.id: how.refund_later} if how.refund_later and status is None else {}
     if session.dispute_status in ("warning_needs_response", "warning_under_review") and after.left == 0:
-        later.append(Later(session.id, "warning_closed"))  # a bank that only inquires has nothing left to ask
-    return Change(after, events, (Entry(made.id, "refund", wanted),), refund=made, later=later)
+        later[session.id] = "warning_closed"  # a bank that only inquires has nothing left to ask
+    return Change(after, events, (Entry(made.id, "refund", wanted),), reversal=made, later=later)
 
 
 def refund_becomes(session: Session, was: Refund, status: str) -> Change:
@@ -67,13 +67,13 @@ def refund_becomes(session: Session, was: Refund, status: str) -> Change:
         return Change(session)
     is_undone = status in ("failed", "canceled")
     now = replace(was, status=status, failure_reason="expired_or_canceled_card" if status == "failed" else None)
-    shown = wire.refund_object(now)
+    shown = wire.reversal_object(now)
     kinds = ("refund.updated", "charge.refund.updated", *(["refund.failed"] if status == "failed" else []))
     return Change(
         replace(session, amount_refunded=session.amount_refunded - was.amount) if is_undone else session,
         [event(kind, shown) for kind in kinds],
         (Entry(f"txn_{was.id}", "refund_failure", was.amount),) if is_undone else (),
-        refund=now,
+        reversal=now,
     )
 
 
@@ -99,44 +99,19 @@ def dispute(
     if not 0 < wanted <= session.amount_total:
         raise errors.invalid_request(f"Nothing, or more than was paid, is disputed: {wanted}", param="amount")
     made = Dispute(
-        id=ids.dispute_id(),
-        session_id=session.id,
-        payment_intent=session.payment_intent,
-        charge=session.charge,
-        amount=wanted,
-        currency=session.currency,
-        reason=reason or method(session.payment_method).dispute_reason,
-        status=status,
-        created=int(time()),
-        due_by=int(time()) + _RESPONSE_DAYS * _DAY,
-    )
-    after = replace(session, dispute_status=status)
-    shown, kinds = wire.dispute_object(made), ["charge.dispute.created"]
-    if takes := not status.startswith("warning_"):
-        kinds.append("charge.dispute.funds_withdrawn")
-    if status == "lost":
-        kinds.append("charge.dispute.closed")
-    entries = [Entry(made.id, "dispute", made.amount)] if takes else []
-    return Change(after, [event(kind, shown) for kind in kinds], entries, dispute=made)
+        id=new_id("du_1"), amount=wanted, status=status, due_by=int(time()) + _TIME_TO_RESPOND,
+        reason=reason or method(session.payment_method).dispute_reason, **_of(session),
+    )  # fmt: skip
+    takes = () if status.startswith("warning_") else ("funds_withdrawn",)
+    return _disputed(session, made, ("created", *takes, *(("closed",) if status == "lost" else ())))
 
 
-def dispute_becomes(session: Session, was: Dispute, status: str, *, has_evidence: bool | None = None) -> Change:
+def dispute_becomes(session: Session, was: Dispute, status: str, *, has_evidence: bool = False) -> Change:
     """A response, a decision of the bank, or an inquiry that becomes a dispute."""
     if status not in _DISPUTES.get(was.status, ()):
         return Change(session)
-    now = replace(was, status=status, has_evidence=was.has_evidence if has_evidence is None else has_evidence)
-    shown, entries = wire.dispute_object(now), []
-    kinds = ["charge.dispute.updated"]
-    if status in ("won", "lost", "warning_closed"):
-        kinds = ["charge.dispute.closed"]
-    if status == "won":
-        kinds.append("charge.dispute.funds_reinstated")
-        entries.append(Entry(f"txn_{was.id}", "dispute_reversal", was.amount))
-    if status == "needs_response":
-        kinds.append("charge.dispute.funds_withdrawn")
-        entries.append(Entry(was.id, "dispute", was.amount))
-    after = replace(session, dispute_status=status)
-    return Change(after, [event(kind, shown) for kind in kinds], entries, dispute=now)
+    now = replace(was, status=status, has_evidence=was.has_evidence or has_evidence)
+    return _disputed(session, now, _TOLD.get(status, ("updated",)))
 
 
 def respond(session: Session, was: Dispute, text: str, submit: bool) -> Change:
@@ -147,11 +122,35 @@ def respond(session: Session, was: Dispute, text: str, submit: bool) -> Change:
     if was.status not in ("needs_response", "warning_needs_response"):
         raise errors.invalid_request(f"This dispute is already closed or under review: its status is {was.status}.")
     if not submit:
-        return Change(session, [event("charge.dispute.updated", wire.dispute_object(was))], dispute=was)
+        return _disputed(session, was, ("updated",))
     is_inquiry = was.status.startswith("warning_")
     made = dispute_becomes(session, was, "warning_under_review" if is_inquiry else "under_review", has_evidence=True)
     outcome = (_INQUIRY_ENDS if is_inquiry else _DISPUTE_ENDS).get(text)
-    return replace(made, later=(Later(was.id, outcome),)) if outcome else made
+    return replace(made, later={was.id: outcome}) if outcome else made
+
+
+def close(session: Session, was: Dispute) -> Change:
+    """The shop accepts that it is lost. Raises `StripeError` (400)."""
+    if "lost" not in _DISPUTES.get(was.status, ()):
+        raise errors.invalid_request("This dispute is already closed.")
+    return dispute_becomes(session, was, "lost")
+
+
+def _disputed(session: Session, now: Dispute, told: Collection[str]) -> Change:
+    """The dispute as it is now, what is told of it, and the money that this moves."""
+    shown, entries = wire.reversal_object(now), []
+    if "funds_withdrawn" in told:
+        entries.append(Entry(now.id, "dispute", now.amount))
+    if "funds_reinstated" in told:
+        entries.append(Entry(f"txn_{now.id}", "dispute_reversal", now.amount))
+    events = [event(f"charge.dispute.{what}", shown) for what in told]
+    return Change(replace(session, dispute_status=now.status), events, entries, reversal=now)
+
+
+def _of(session: Session) -> dict[str, Any]:
+    """What a refund or a dispute has from its payment."""
+    its = {name: getattr(session, name) for name in ("payment_intent", "charge", "currency")}
+    return {**its, "session_id": session.id, "created": int(time())}
 
 
 def _check_status(status: str, known: Collection[str]) -> None:
@@ -159,26 +158,16 @@ def _check_status(status: str, known: Collection[str]) -> None:
         raise errors.invalid_request(f"Invalid status: must be one of {', '.join(known)}", param="status")
 
 
-def _refundable(session: Session, amount: int | None) -> int:
+def _check_left(session: Session, amount: int | None) -> None:
+    charge, left, currency = session.charge, session.left, session.currency
     if not session.is_paid:
-        raise errors.invalid_request(
-            f"This PaymentIntent ({session.payment_intent}) does not have a successful charge to refund.",
-            code="payment_intent_unexpected_state",
-        )
+        told = f"This PaymentIntent ({session.payment_intent}) does not have a successful charge to refund."
+        raise errors.invalid_request(told, code="payment_intent_unexpected_state")
     if session.dispute_status in ("needs_response", "under_review", "lost"):
-        raise errors.invalid_request(
-            f"Charge {session.charge} has been charged back; cannot issue a refund.", code="charge_disputed"
-        )
-    left = session.left
+        told = f"Charge {charge} has been charged back; cannot issue a refund."
+        raise errors.invalid_request(told, code="charge_disputed")
     if left == 0:
-        raise errors.invalid_request(
-            f"Charge {session.charge} has already been refunded.", code="charge_already_refunded"
-        )
-    wanted = left if amount is None else amount
-    if wanted > left:
-        raise errors.invalid_request(
-            f"Refund amount ({wanted} {session.currency}) is greater than unrefunded amount on charge "
-            f"({left} {session.currency})",
-            param="amount",
-        )
-    return wanted
+        raise errors.invalid_request(f"Charge {charge} has already been refunded.", code="charge_already_refunded")
+    if amount is not None and amount > left:
+        told = f"Refund amount ({amount} {currency}) is greater than unrefunded amount on charge ({left} {currency})"
+        raise errors.invalid_request(told, param="amount")

@@ -1,24 +1,27 @@
-"""The edge of the Stripe API: keys, bodies, request ids, and one place that renders every error."""
+"""The edge of HTTP: keys, bodies, request ids, and one place that renders every error."""
 
 import base64
 import hmac
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Generic, TypeVar
 
 from fastapi import Depends
+from pydantic import BaseModel, ConfigDict
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from payment_mock.database import is_unfit, is_unreachable
-from payment_mock.domain import errors, form, ids, wire
-from payment_mock.faults.replies import FaultReply
-from payment_mock.provider import Declined
+from payment_mock.domain import errors, form, wire
+from payment_mock.domain.objects import Json, new_id
+from payment_mock.domain.params import Nothing, Params
 from payment_mock.service import Service
-from payment_mock.store.idempotency import Answer, Key
+from payment_mock.store import idempotency
+from payment_mock.store.idempotency import Key, Reply
 
-MAX_BODY = 256 * 1024
 _FORM = "application/x-www-form-urlencoded"
+P = TypeVar("P", bound=Params)
 
 
 def _service(request: Request) -> Service:
@@ -26,21 +29,39 @@ def _service(request: Request) -> Service:
     return service
 
 
+class Body(BaseModel):
+    """A body in JSON, in which nothing is that we do not know."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 TheService = Annotated[Service, Depends(_service)]
-Handler = Callable[[Service, Request], Awaitable[Answer | wire.Json]]
 
 
-def stripe_route(method: str, path: str, handler: Handler) -> Route:
+@dataclass(frozen=True)
+class Call(Generic[P]):
+    """A request to Stripe's API: who is asked, for what, and under which idempotency key."""
+
+    service: Service
+    request: Request
+    params: P
+    key: Key | None
+
+    @property
+    def id(self) -> str:
+        return str(self.request.path_params["id"])
+
+
+Handler = Callable[[Call[P]], Awaitable[Response | Json]]
+
+
+def stripe_route(method: str, path: str, params: type[P], handler: Handler[P]) -> Route:
     """Authenticate, call, and answer as Stripe does: every reply carries a `request-id`, every error is an object."""
 
     async def endpoint(request: Request) -> Response:
-        request.state.request_id = ids.request_id()
-        service = _service(request)
+        request.state.request_id = new_id("req_", 14)
         try:
-            _authenticate(service, request)
-            made = await handler(service, request)
-            answer = made if isinstance(made, Answer) else Answer(200, wire.encode(made))
-            response = Response(answer.body, answer.status, answer.headers, "application/json")
+            response = await _answered(request, params, handler)
         except Exception as error:
             if (known := rendered(error)) is None:
                 raise
@@ -54,15 +75,31 @@ def stripe_route(method: str, path: str, handler: Handler) -> Route:
     return Route(path, endpoint, methods=[method] if method else ["GET", "POST", "PUT", "PATCH", "DELETE"])
 
 
+async def _answered(request: Request, params: type[P], handler: Handler[P]) -> Response:
+    service = _service(request)
+    _authenticate(service, request)
+    given, key = ({}, None) if params is Nothing else await _read(request)
+    try:
+        made = await handler(Call(service, request, params.of(given), key))
+    except errors.StripeError:
+        # A repeat gets the first one's answer, though what it asks for (`expires_at`) has come too near meanwhile.
+        if key is None:
+            raise
+        async with service.database.single() as connection:
+            known = await idempotency.recall(connection, key)
+        if known is None:
+            raise
+        return known
+    return made if isinstance(made, Response) else wire.response(made)
+
+
 def rendered(error: Exception) -> Response | None:
     """The answer that an error is; None for a bug."""
     if isinstance(error, ClientDisconnect):
         return Response(status_code=400)  # which nobody reads
-    if isinstance(error, FaultReply):
-        return error.response()
-    if isinstance(error, Declined):
-        error = errors.card_declined(error.code, wire.decline_message(error.code))
-    elif is_unfit(error):
+    if isinstance(error, Reply):
+        return error.response
+    if is_unfit(error):
         error = errors.invalid_request("Invalid string or number: it cannot be stored.")
     elif is_unreachable(error):
         error = errors.api_error(503, "The database is not reachable; try again.")
@@ -71,10 +108,10 @@ def rendered(error: Exception) -> Response | None:
     headers = {"www-authenticate": 'Bearer realm="Stripe"'} if error.status == 401 else {}
     if error.status in (409, 429, 503):
         headers["stripe-should-retry"] = "true"
-    return Response(wire.encode(error.body), error.status, headers, "application/json")
+    return wire.response(error.body, error.status, headers)
 
 
-async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
+async def read_body(request: Request, limit: int = 256 * 1024) -> bytes:
     """The body, refused (413) as soon as it is over the limit."""
     body = bytearray()
     async for chunk in request.stream():
@@ -84,27 +121,21 @@ async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
     return bytes(body)
 
 
-async def read_form(request: Request) -> tuple[form.Params, Key | None]:
+async def _read(request: Request) -> tuple[form.Form, Key | None]:
     """The parameters, and the idempotency key that they come with. Raises `StripeError` (400)."""
+    if request.method != "POST":
+        return form.parse(request.scope["query_string"]), None
     kind = request.headers.get("content-type", _FORM).partition(";")[0].strip().lower()
     if kind != _FORM:
         raise errors.invalid_request(f"Invalid request (check that your POST content type is {_FORM}).")
     body = await read_body(request)
-    return form.parse(body), _idempotency_key(request, body)
-
-
-def query(request: Request) -> form.Params:
-    return form.parse(request.scope["query_string"])
-
-
-def _idempotency_key(request: Request, body: bytes) -> Key | None:
-    value = request.headers.get("idempotency-key")
+    given, value = form.parse(body), request.headers.get("idempotency-key")
     if not value:
-        return None
+        return given, None
     if len(value) > 255 or not value.isprintable():
         raise errors.StripeError(400, "idempotency_error", "Idempotency keys must be 1 to 255 printable characters.")
     path = request.url.path
-    return Key(value, path, form.fingerprint(path, body), request.state.request_id)
+    return given, Key(value, path, form.fingerprint(path, body), request.state.request_id)
 
 
 def _authenticate(service: Service, request: Request) -> None:

@@ -1,0 +1,233 @@
+"""The durable outbox: events leave in the transaction that made them, and are sent until somebody answers 2xx.
+
+The table alone remembers. A delivery is claimed under a lease (`next_attempt_at`), so that crashes and several
+processes are both fine: what goes wrong at any point only means that an event is sent again.
+"""
+
+import asyncio
+import contextlib
+import hmac
+import logging
+import random
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import httpx
+from sqlalchemy import text
+
+from payment_mock.database import UNREACHABLE, Database, brief
+from payment_mock.faults.plane import Faults
+from payment_mock.faults.rules import Subject
+from payment_mock.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_REORDER_PATIENCE = 5.0
+_READ_AT_MOST = 65_536
+
+# SKIP LOCKED: two processes that look at once take different rows. The lease keeps others away while one is at it.
+CLAIM = text("""
+    WITH due AS (
+        SELECT id FROM payments.deliveries WHERE status = 'pending' AND next_attempt_at <= now()
+        ORDER BY next_attempt_at LIMIT :limit FOR UPDATE SKIP LOCKED
+    ), leased AS (
+        UPDATE payments.deliveries d SET next_attempt_at = now() + make_interval(secs => :lease)
+        FROM due WHERE d.id = due.id RETURNING d.id, d.event_id, d.url, d.attempts
+    )
+    SELECT leased.id, leased.event_id, leased.url, leased.attempts, e.type AS event_type, e.payload, e.session_id,
+        s.client_reference_id, s.metadata->>'order_id' AS order_id
+    FROM leased JOIN payments.events e ON e.id = leased.event_id LEFT JOIN payments.sessions s ON s.id = e.session_id
+""")
+_DONE = text("""
+    UPDATE payments.deliveries SET status = :status, attempts = attempts + 1, last_status = :code, last_error = NULL,
+        delivered_at = now() WHERE id = :id AND status = 'pending'
+""")
+_FAILED = text("""
+    UPDATE payments.deliveries SET attempts = attempts + :attempts, last_status = :code, last_error = :error,
+        next_attempt_at = now() + make_interval(secs => :delay) WHERE id = :id AND status = 'pending'
+""")
+# At start: whatever an earlier life had under lease is due now. With other processes alive this may send an event
+# twice, which "at least once" allows; waiting for their leases would delay every recovery instead.
+_RECLAIM = text("UPDATE payments.deliveries SET next_attempt_at = now() WHERE status = 'pending'")
+_RESEND = text("""
+    INSERT INTO payments.deliveries (event_id, url, next_attempt_at)
+    SELECT event_id, url, now() FROM (
+        SELECT DISTINCT ON (event_id) event_id, url FROM payments.deliveries WHERE event_id = :event_id
+    ) AS first RETURNING id
+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery(Subject):
+    """One event on its way to one address (None: the configured endpoint)."""
+
+    id: int
+    event_id: str
+    payload: str
+    url: str | None
+    attempts: int
+
+
+def signature_header(body: bytes, secrets: Iterable[bytes], at: int | None = None) -> str:
+    """`Stripe-Signature` for exactly these bytes (docs.stripe.com/webhooks/signature): `t=<unix seconds>,v1=<hex
+    HMAC-SHA256 of "t.body">[,v1=…]`, one `v1` for each secret while one is being rotated out. `at`: by default now."""
+    stamp = int(time.time()) if at is None else at
+    signed = b"%d.%b" % (stamp, body)
+    signatures = [f"v1={hmac.digest(secret, signed, 'sha256').hex()}" for secret in secrets]
+    return ",".join([f"t={stamp}", *signatures])
+
+
+class Outbox:
+    """Delivers to one endpoint, or to a session's own address. At least once, in no promised order."""
+
+    def __init__(
+        self, settings: Settings, database: Database, faults: Faults, transport: httpx.AsyncHTTPTransport
+    ) -> None:
+        self._settings, self._database, self._faults, self._transport = settings, database, faults, transport
+        self._wake = asyncio.Event()
+        self._looking = asyncio.Lock()
+        self._attempts: set[asyncio.Task[None]] = set()
+        self._overtaken: list[int] = []
+
+    def wake(self) -> None:
+        """Something is due now."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Attempt what is due, for ever: at once what is new, again what failed, and what an earlier life left."""
+        is_reclaimed = False
+        while True:
+            self._wake.clear()
+            try:
+                if not is_reclaimed:
+                    await self._database.run(_RECLAIM)
+                    is_reclaimed = True
+                may_be_more = await self._look()
+            except UNREACHABLE as error:
+                log.warning("The outbox cannot reach PostgreSQL: %s", brief(error))
+                may_be_more = False
+            if may_be_more:
+                await asyncio.wait(self._attempts, return_when=asyncio.FIRST_COMPLETED)
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.poll_interval):
+                    await self._wake.wait()
+
+    async def empty(self) -> None:
+        """Attempt what is due now, and wait for that."""
+        await self._look()
+        if self._attempts:
+            await asyncio.wait(list(self._attempts))
+
+    async def _look(self) -> bool:
+        """Begin to attempt what is due. Answers whether that is all that can be done at a time."""
+        async with self._looking:
+            room = self._settings.webhook_concurrency - len(self._attempts)
+            if room > 0:
+                lease = 2 * self._settings.webhook_timeout  # longer than the attempt may take
+                for row in await self._database.run(CLAIM, limit=room, lease=lease):
+                    task = asyncio.create_task(self._attempt(Delivery(**row._mapping)))
+                    self._attempts.add(task)
+                    task.add_done_callback(self._attempts.discard)
+            return len(self._attempts) >= self._settings.webhook_concurrency
+
+    async def _attempt(self, delivery: Delivery) -> None:
+        """One attempt, recorded. Never raises: what goes wrong is tried again."""
+        try:
+            if await self._live_through_faults(delivery):
+                await self._send_and_record(delivery)
+        except UNREACHABLE as error:
+            # Sent or not, it is not recorded: the lease runs out and it is sent again.
+            log.warning("Delivery of %s could not be recorded: %s", delivery.event_id, brief(error))
+
+    async def _send_and_record(self, delivery: Delivery) -> None:
+        code, error = await self.post(delivery.payload.encode(), delivery.url)
+        if code is not None and 200 <= code < 300:
+            await self._done(delivery, "delivered", code)
+            # A reordered event waits until another has passed it; one just has.
+            while self._overtaken:
+                await self._postpone(self._overtaken.pop(), 0, error="overtaken", attempts=0)
+            return
+        # Exponential, capped, with jitter.
+        full = min(
+            self._settings.webhook_retry_cap, self._settings.webhook_retry_base * 2.0 ** min(delivery.attempts, 30)
+        )
+        delay = full * random.uniform(0.5, 1.0)  # noqa: S311
+        await self._postpone(delivery.id, delay, code=code, error=error or f"status {code}")
+
+    async def post(self, body: bytes, url: str | None = None, signature: str | None = None) -> tuple[int | None, str]:
+        """Post an event, signed unless given a signature ("" for none). Redirects are not followed.
+
+        Returns the status, or None and what went wrong.
+        """
+        headers = {
+            "content-type": "application/json; charset=utf-8",
+            "user-agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
+        }
+        if signature != "":
+            headers["stripe-signature"] = signature or signature_header(body, self._settings.signing_secrets)
+        try:
+            async with asyncio.timeout(self._settings.webhook_timeout):
+                request = httpx.Request("POST", url or self._settings.webhook_url, content=body, headers=headers)
+                response = await self._transport.handle_async_request(request)
+                try:
+                    await _skip(response)
+                finally:
+                    await response.aclose()
+                return response.status_code, ""
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as error:
+            return None, f"{type(error).__name__}: {error}"[:300]
+
+    async def resend(self, event_id: str) -> bool:
+        """Deliver an old event once more. False: there is no such event, or it is not one that is delivered."""
+        queued = await self._database.run(_RESEND, event_id=event_id)
+        self.wake()
+        return bool(queued)
+
+    async def _done(self, delivery: Delivery, status: str, code: int | None = None) -> None:
+        await self._database.run(_DONE, id=delivery.id, status=status, code=code)
+
+    async def _postpone(
+        self, delivery_id: int, delay: float, *, code: int | None = None, error: str, attempts: int = 1
+    ) -> None:
+        """Try again in `delay` seconds. `attempts` is 0 when none was made."""
+        await self._database.run(_FAILED, id=delivery_id, delay=delay, code=code, error=error, attempts=attempts)
+        # A hair later than the row's own time, so that the look finds it due.
+        asyncio.get_running_loop().call_later(delay + 0.005, self.wake)
+
+    async def _live_through_faults(self, delivery: Delivery) -> bool:
+        """Carry out the `webhook` rules. False: this attempt is not to be made."""
+        body = delivery.payload.encode()
+        for rule in await self._faults.fire("webhook", delivery):
+            match rule.action:
+                case "lose":
+                    await self._done(delivery, "lost")
+                    return False
+                case "delay":
+                    await self._postpone(delivery.id, rule.delay_seconds, error="delayed by a fault", attempts=0)
+                    return False
+                case "reorder":
+                    self._overtaken.append(delivery.id)
+                    patience = rule.delay_seconds or _REORDER_PATIENCE
+                    await self._postpone(delivery.id, patience, error="held to be overtaken", attempts=0)
+                    return False
+                case "duplicate":
+                    await asyncio.gather(*(self.post(body, delivery.url) for _ in range(rule.copies or 1)))
+                case "forge":  # the genuine event follows at once: forging must not hide it
+                    await self.post(body, delivery.url, signature_header(body, [b"whsec_of_somebody_else"]))
+        return True
+
+    async def close(self) -> None:
+        """Give attempts under way a moment; what does not finish is sent again by the next life."""
+        if self._attempts:
+            await asyncio.wait(self._attempts, timeout=2)
+
+
+async def _skip(response: httpx.Response) -> None:
+    """Read a short answer to its end, so that the connection can be used again; never a long one."""
+    read = 0
+    async for chunk in response.aiter_raw():
+        read += len(chunk)
+        if read > _READ_AT_MOST:
+            return
