@@ -13,7 +13,7 @@ from api.problems import invalid
 from api.schemas import Available, CatalogueProduct, ProductIn, Restock, WriteOff
 from api.shared import Shared
 from checkout.limits import product_faults
-from db import catalogue, inventory
+from db import catalogue
 from db.catalogue import Product
 from db.engine import autocommit, transaction
 from runtime.boundaries import Step
@@ -72,14 +72,14 @@ class Catalogue:
 async def restock(engine: AsyncEngine, wanted: Restock) -> Available:
     """Add to the stock. Raises `ProductNotFound`."""
     async with transaction(engine, Step.CHANGE_STOCK) as connection:
-        available = await inventory.restock(connection, wanted.sku, wanted.quantity)
+        available = await catalogue.restock(connection, wanted.sku, wanted.quantity)
     return Available(sku=wanted.sku, available=available)
 
 
 async def write_off(engine: AsyncEngine, wanted: WriteOff) -> Available:
     """Take broken or lost goods out of the stock. Raises `ProductNotFound` and `NotEnoughStock`."""
     async with transaction(engine, Step.CHANGE_STOCK) as connection:
-        available = await inventory.write_off(connection, wanted.sku, wanted.quantity, wanted.reason)
+        available = await catalogue.write_off(connection, wanted.sku, wanted.quantity, wanted.reason)
     return Available(sku=wanted.sku, available=available)
 
 
@@ -88,8 +88,7 @@ async def put_product(engine: AsyncEngine, sku: str, product: ProductIn) -> tupl
     if faults := product_faults(product.name, product.unit_amount, product.currency):
         raise invalid([{"field": field, "message": message} for field, message in faults.items()])
     async with transaction(engine, Step.CHANGE_CATALOGUE) as connection:
-        is_new = await catalogue.put_product(connection, sku, **product.model_dump())
-        entry = await catalogue.get_entry(connection, sku)
+        entry, is_new = await catalogue.put_product(connection, sku, **product.model_dump())
     return CatalogueProduct(**vars(entry)), is_new
 
 

@@ -27,8 +27,8 @@ from checkout.errors import BeyondPaymentLimits, MixedCurrencies, PriceChanged, 
 from checkout.fingerprint import cart_fingerprint
 from checkout.ids import new_order_id
 from checkout.orders import CartLine, Order, OrderStatus
-from db import inventory, order_queries
-from db.catalogue import products_of
+from db import order_queries
+from db.catalogue import known_products, products_of
 from db.engine import autocommit
 from db.writing import WriteWatch
 from runtime.boundaries import Step
@@ -183,7 +183,7 @@ class Checkouts:
         if len(known) == 1 and None not in known:
             return
         async with self._reads.connect() as connection:
-            found = await inventory.known_products(connection, [line.sku for line in lines])
+            found = await known_products(connection, [line.sku for line in lines])
         self._last_currency |= found
         errors = [
             {"field": f"items[{index}].sku", "message": f"there is no product {line.sku}"}

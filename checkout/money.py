@@ -97,7 +97,8 @@ class RefundLine:
 class Refund:
     """A refund as the shop keeps it. `order_id` is None for money that belonged to no order of ours.
 
-    One that has no `provider_refund_id` has not been taken by the provider yet; `attempt` counts those of one wish.
+    One that has no `provider_refund_id` has not been taken by the provider yet; `attempt` counts those of one wish, for
+    which `request_key` stands, and `request` (a digest of what was wished for).
     """
 
     id: str
@@ -113,7 +114,15 @@ class Refund:
     requires_action: bool = False
     failure_reason: str | None = None
     provider_refund_id: str | None = None
+    request_key: str | None = None
+    request: str | None = None
+    changed_at: datetime | None = None
 
     @property
     def is_to_be_made(self) -> bool:
         return self.state is RefundState.PENDING and self.provider_refund_id is None
+
+    @property
+    def was_never_taken(self) -> bool:
+        """It came to nothing before the provider had taken it."""
+        return self.state.is_undone and self.provider_refund_id is None

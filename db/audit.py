@@ -12,28 +12,73 @@ rewritten in the payment service's ledger, at once. It is read piece by piece, s
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db import stock_audit
-from db.invariants import AT_REST, LIVE, MAX_VIOLATIONS, OF_ORDERS, SCOPE, STANDING, STOCK, Check
-from db.money_invariants import QUIET
+from db.invariants import MAX_VIOLATIONS, NAMES, OF_ORDERS, ORDERS, QUIET, SCOPE, STANDING, Check
+from db.money_invariants import OF_MONEY
+from db.order_queries import LIVE
 
 PIECE = 5_000  # orders or sessions
 PATROL = 1_000  # old orders that are read again with each recent audit
 _LEDGER_OVERLAP = timedelta(minutes=1)  # longer than any transaction of the payment service takes to commit
+# Advisory locks of transactions, which poolers of transactions keep as well.
+_A_PIECE, _THE_WHOLE = 0x5EED_A0D1, 0x5EED_A0D2
+
+_HAS_PAYMENTS = text("SELECT to_regclass('payments.ledger') IS NOT NULL")
+_ALL_ORDERS = text("SELECT id FROM shop.orders")
+_OUTCOMES = text(f"{SCOPE} SELECT concat_ws(':', o.status, o.reason), count(*) FROM {ORDERS} GROUP BY 1")
+_LIVE_ORDERS = text(f"SELECT id FROM shop.orders WHERE status IN {LIVE}")
+_DUE = text(f"""
+    SELECT d.order_id FROM shop.audit_due d LEFT JOIN shop.orders o ON o.id = d.order_id
+     WHERE o.id IS NULL OR o.status NOT IN {LIVE} LIMIT :limit
+""")
+_HOW_MANY_DUE = text("SELECT count(*) FROM shop.audit_due")
+_HOW_MUCH = text("""
+    SELECT greatest(reltuples, 0), (SELECT greatest(max(reltuples), 0) FROM pg_class
+                                     WHERE oid = to_regclass('payments.sessions'))
+      FROM pg_class WHERE oid = to_regclass('shop.orders')
+""")
+_STATE = text("SELECT ledger_read_to, patrolled_to, clock_timestamp() AS now FROM shop.audit_state")
+_TOUCHED_IN_THE_LEDGER = text("""
+    SELECT coalesce(s.metadata ->> 'order_id', s.id), l.at
+      FROM payments.ledger l JOIN payments.sessions s ON s.id = l.session_id WHERE l.at > :since
+     ORDER BY l.at FETCH FIRST (:limit) ROWS WITH TIES
+""")
+_NEXT_ORDERS = text("SELECT id FROM shop.orders WHERE id > :after ORDER BY id LIMIT :limit")
+# Nothing will be wrong with such an order later that is right now, unless something changes.
+_AT_REST = text(f"""
+    {SCOPE} SELECT d.order_id, d.changes FROM scope JOIN shop.audit_due d ON d.order_id = scope.id
+      LEFT JOIN shop.orders o ON o.id = d.order_id
+     WHERE o.id IS NULL OR o.status IN ('dispatched', 'rejected', 'cancelled', 'refunded') AND {QUIET}
+""")
+_AUDITED = text("SELECT shop.audited(:clean, :seen, :wrong, :read_to, :patrolled)")
+# Sessions that name an order which does not exist, or none.
+_STRAYS = text("""
+    SELECT s.id, coalesce(s.order_id, s.id), o.id IS NULL
+      FROM (SELECT id, metadata ->> 'order_id' AS order_id FROM payments.sessions
+             WHERE id > :after ORDER BY id LIMIT :limit) s
+      LEFT JOIN shop.orders o ON o.id = s.order_id ORDER BY s.id
+""")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Finding:
+    """Of one invariant, by its number."""
+
     number: int
-    name: str
-    checked: int
-    violations: list[str]
+    checked: int = 0
+    violations: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return NAMES[self.number]
 
 
 @dataclass
@@ -44,14 +89,14 @@ class Found:
     wrong: set[str] = field(default_factory=set)
     outcomes: Counter[str] = field(default_factory=Counter)
 
-    def add(self, number: int, name: str, checked: int, violations: Sequence[str]) -> None:
-        before = self.findings.get(number, Finding(number, name, 0, []))
-        told = [*before.violations, *violations][:MAX_VIOLATIONS]
-        self.findings[number] = Finding(number, name, before.checked + checked, told)
+    def add(self, number: int, checked: int, violations: Sequence[str]) -> None:
+        finding = self.findings.setdefault(number, Finding(number))
+        finding.checked += checked
+        finding.violations = [*finding.violations, *violations][:MAX_VIOLATIONS]
 
     def merge(self, other: "Found") -> None:
         for finding in other.findings.values():
-            self.add(finding.number, finding.name, finding.checked, finding.violations)
+            self.add(finding.number, finding.checked, finding.violations)
         self.wrong |= other.wrong
         self.outcomes += other.outcomes
 
@@ -78,55 +123,42 @@ class Strays:
     strays: list[str]
 
 
-_HAS_PAYMENTS = text("SELECT to_regclass('payments.ledger') IS NOT NULL")
-_OUTCOMES = text(
-    f"{SCOPE} SELECT concat_ws(':', o.status, o.reason), count(*) FROM scope JOIN shop.orders o USING (id) GROUP BY 1"
-)
-_LIVE_ORDERS = text(f"SELECT id FROM shop.orders WHERE status IN {LIVE}")
-_DUE = text(f"""
-    SELECT d.order_id FROM shop.audit_due d LEFT JOIN shop.orders o ON o.id = d.order_id
-     WHERE o.id IS NULL OR o.status NOT IN {LIVE} LIMIT :limit
-""")
-_HOW_MANY_DUE = text("SELECT count(*) FROM shop.audit_due")
-_HOW_MUCH = text("""
-    SELECT greatest(reltuples, 0), (SELECT greatest(max(reltuples), 0) FROM pg_class
-                                     WHERE oid = to_regclass('payments.sessions'))
-      FROM pg_class WHERE oid = to_regclass('shop.orders')
-""")
-_STATE = text("SELECT ledger_read_to, patrolled_to, clock_timestamp() AS now FROM shop.audit_state")
-_TOUCHED_IN_THE_LEDGER = text("""
-    SELECT coalesce(s.metadata ->> 'order_id', s.id), l.at
-      FROM payments.ledger l JOIN payments.sessions s ON s.id = l.session_id WHERE l.at > :since
-     ORDER BY l.at FETCH FIRST (:limit) ROWS WITH TIES
-""")
-_NEXT_ORDERS = text("SELECT id FROM shop.orders WHERE id > :after ORDER BY id LIMIT :limit")
-_SEEN = text(f"""
-    {SCOPE} SELECT d.order_id, d.changes FROM scope JOIN shop.audit_due d ON d.order_id = scope.id
-      LEFT JOIN shop.orders o ON o.id = d.order_id WHERE o.id IS NULL OR {AT_REST} AND {QUIET}
-""")
-_AUDITED = text("SELECT shop.audited(:clean, :seen, :wrong, :read_to, :patrolled)")
-# Sessions that name an order which does not exist, or none.
-_STRAYS = text("""
-    SELECT s.id, coalesce(s.order_id, s.id), o.id IS NULL
-      FROM (SELECT id, metadata ->> 'order_id' AS order_id FROM payments.sessions
-             WHERE id > :after ORDER BY id LIMIT :limit) s
-      LEFT JOIN shop.orders o ON o.id = s.order_id ORDER BY s.id
-""")
+@asynccontextmanager
+async def snapshot(engine: AsyncEngine, patience: float) -> AsyncIterator[AsyncConnection]:
+    """A transaction that only reads and in which all statements see one moment, `patience` seconds each. Nobody else
+    audits anything meanwhile, however many gateways there are."""
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="REPEATABLE READ")
+        async with connection.begin():
+            await connection.execute(text("SET TRANSACTION READ ONLY"))
+            for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+                await connection.execute(text(f"SET LOCAL {limit} = '{patience:.0f}s'"))
+            # A piece is found by indexes, whatever the planner believes of its size.
+            await connection.execute(text("SET LOCAL enable_seqscan = off"))
+            await connection.execute(text("SET LOCAL jit = off"))
+            await connection.execute(text(f"SELECT pg_advisory_xact_lock({_A_PIECE})"))
+            yield connection
+
+
+@asynccontextmanager
+async def the_whole(engine: AsyncEngine) -> AsyncIterator[bool]:
+    """Whether everything may be audited in the block: nobody else does. Holds a connection, and no snapshot."""
+    async with engine.connect() as connection, connection.begin():
+        await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        yield bool(await connection.scalar(text(f"SELECT pg_try_advisory_xact_lock({_THE_WHOLE})")))
 
 
 async def audit_ledgers(connection: AsyncConnection, grace: timedelta) -> list[Finding]:
     """Everything at once, for a shop that is small. `connection` must be in one REPEATABLE READ transaction."""
     found = Found()
-    orders = list((await connection.scalars(text("SELECT id FROM shop.orders"))).all())
-    if await has_payments(connection):
-        rows = await connection.execute(_STRAYS, {"after": "", "limit": None})
-        orders += [whom for _, whom, is_stray in rows if is_stray]
-    await audit_orders(connection, orders, grace, found)
+    orders = list((await connection.scalars(_ALL_ORDERS)).all())
+    strays = await next_strays(connection, "", limit=None)
+    await audit_orders(connection, [*orders, *strays.strays], grace, found)
     await audit_standing(connection, grace, found)
     sums = await stock_audit.begin(connection)
     while not sums.is_read:
         await stock_audit.add_up(connection, sums)
-    found.add(4, STOCK, 0, await stock_audit.differences(connection, sums))
+    found.add(4, 0, await stock_audit.differences(connection, sums))
     return found.sorted()
 
 
@@ -141,7 +173,7 @@ async def agenda(connection: AsyncConnection, grace: timedelta, patrol: int = PA
     live = (await connection.scalars(_LIVE_ORDERS)).all()
     due = (await connection.scalars(_DUE, {"limit": PIECE})).all()
     waiting = await how_many_due(connection) - len(live) - len(due)
-    paid: Sequence[tuple[str, datetime]] = []
+    paid: list[tuple[str, datetime]] = []
     if await has_payments(connection):
         rows = await connection.execute(_TOUCHED_IN_THE_LEDGER, {"since": state.ledger_read_to, "limit": PIECE})
         paid = [(whom, at) for whom, at in rows]
@@ -158,9 +190,10 @@ async def agenda(connection: AsyncConnection, grace: timedelta, patrol: int = PA
 
 async def audit_orders(connection: AsyncConnection, orders: Sequence[str], grace: timedelta, found: Found) -> None:
     """Check what has to do with these orders, adding to `found`."""
+    given = {"orders": list(orders), "grace": grace}
     # Without a limit: whoever is not told of is in order.
-    found.wrong |= await _run(connection, OF_ORDERS, {"orders": list(orders), "grace": grace}, found, prefix=SCOPE)
-    for name, count in await connection.execute(_OUTCOMES, {"orders": list(orders)}):
+    found.wrong |= await _run(connection, (*OF_MONEY, *OF_ORDERS), given, found, prefix=SCOPE)
+    for name, count in await connection.execute(_OUTCOMES, given):
         found.outcomes[str(name)] += int(count)
 
 
@@ -172,7 +205,7 @@ async def audit_standing(connection: AsyncConnection, grace: timedelta, found: F
 async def _run(
     connection: AsyncConnection,
     checks: Sequence[Check],
-    parameters: dict[str, object],
+    given: dict[str, object],
     found: Found,
     *,
     prefix: str = "",
@@ -182,25 +215,19 @@ async def _run(
     readable, wrong = await has_payments(connection), set()
     for check in checks:
         if check.needs_payments and not readable:
-            found.add(check.number, check.name, 0, [])
+            found.add(check.number, 0, [])
             continue
-        violations = text(f"{prefix} {check.violations} {limit}")
-        checked = text(f"{prefix} {check.checked}")
-        rows = (await connection.execute(violations, _used(violations, parameters))).all()
+        rows = (await connection.execute(text(f"{prefix} {check.violations} {limit}"), given)).all()
         wrong |= {str(whom) for whom, _ in rows}
-        count = await connection.scalar(checked, _used(checked, parameters))
-        found.add(check.number, check.name, int(count or 0), [str(sentence) for _, sentence in rows])
+        count = await connection.scalar(text(f"{prefix} {check.checked}"), given)
+        found.add(check.number, int(count or 0), [str(sentence) for _, sentence in rows])
     return wrong
-
-
-def _used(statement: object, parameters: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in parameters.items() if f":{name}" in str(statement)}
 
 
 async def at_rest(connection: AsyncConnection, orders: Sequence[str], grace: timedelta) -> list[tuple[str, int]]:
     """Those of the orders that are due and need not be looked at again if they are in order, each with how often it has
     changed so far. In the snapshot in which they are audited."""
-    rows = await connection.execute(_SEEN, {"orders": list(orders), "grace": grace})
+    rows = await connection.execute(_AT_REST, {"orders": list(orders), "grace": grace})
     return [(str(order_id), int(changes)) for order_id, changes in rows]
 
 
@@ -215,17 +242,9 @@ async def note(
     """Take from what is due what was `seen` at rest and is not among the `wrong`, unless it has changed since; see that
     the wrong is looked at again. In a transaction after the snapshot's."""
     bad = set(wrong)
-    clean = [(order_id, changes) for order_id, changes in seen if order_id not in bad]
-    await connection.execute(
-        _AUDITED,
-        {
-            "clean": [order_id for order_id, _ in clean],
-            "seen": [changes for _, changes in clean],
-            "wrong": sorted(bad),
-            "read_to": read_to,
-            "patrolled": patrolled,
-        },
-    )
+    clean = {order_id: changes for order_id, changes in seen if order_id not in bad}
+    given = {"clean": list(clean), "seen": list(clean.values()), "wrong": sorted(bad)}
+    await connection.execute(_AUDITED, given | {"read_to": read_to, "patrolled": patrolled})
 
 
 async def next_orders(connection: AsyncConnection, after: str) -> list[str]:
@@ -233,11 +252,11 @@ async def next_orders(connection: AsyncConnection, after: str) -> list[str]:
     return list((await connection.scalars(_NEXT_ORDERS, {"after": after, "limit": PIECE})).all())
 
 
-async def next_strays(connection: AsyncConnection, after: str) -> Strays:
+async def next_strays(connection: AsyncConnection, after: str, limit: int | None = PIECE) -> Strays:
     """The piece of all payment sessions that comes after the session `after`."""
     if not await has_payments(connection):
         return Strays(None, 0, [])
-    rows = (await connection.execute(_STRAYS, {"after": after, "limit": PIECE})).all()
+    rows = (await connection.execute(_STRAYS, {"after": after, "limit": limit})).all()
     return Strays(rows[-1][0] if rows else None, len(rows), [whom for _, whom, is_stray in rows if is_stray])
 
 

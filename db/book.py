@@ -1,12 +1,14 @@
-"""One payment with its refunds and disputes, locked for a transaction, and what may be entered.
+"""One payment with its refunds and disputes, locked for a transaction: what they add up to, and what may be entered.
 
 Locks are taken in one order: the order's products (by SKU), the order, the payment.
 """
 
 import logging
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checkout.ids import new_refund_id
@@ -18,14 +20,20 @@ from checkout.money import (
     Refund,
     RefundState,
     RequestedBy,
+    forbids_refund,
 )
-from db.inventory import lock_order_products
-from db.order_queries import find_by_id
+from checkout.orders import Order, Reason
+from db.catalogue import lock_order_products
+from db.order_queries import COUNTED_LINES, find_by_id
 from db.orders import tell
-from db.standing import REFUND_COLUMNS, Entry, Standing
 
 logger = logging.getLogger("worker")
 
+_COLUMNS = """id, payment_intent_id, order_id, amount, state, requested_by, at, attempt, reason, requires_action,
+    failure_reason, provider_refund_id, request_key, request, changed_at"""
+_REFUNDS = text(f"SELECT {_COLUMNS} FROM shop.refunds WHERE payment_intent_id = :payment_intent_id ORDER BY at, id")
+_REFUND = text(f"SELECT {_COLUMNS} FROM shop.refunds WHERE id = :id")
+_DISPUTES = text("SELECT id, amount, state FROM shop.disputes WHERE payment_intent_id = :payment_intent_id")
 _ORDER_OF = text("SELECT order_id FROM shop.payments WHERE payment_intent_id = :payment_intent_id")
 _LOCK_ORDER = text("SELECT 1 FROM shop.orders WHERE id = :order_id FOR NO KEY UPDATE")
 _LOCK_PAYMENT = text("""
@@ -39,21 +47,20 @@ _INSERT_REFUND = text(f"""
                               request_key, request, attempt, requires_action, failure_reason)
     VALUES (:id, :payment_intent_id, :order_id, :provider_refund_id, :amount, :state, :requested_by, :reason,
             :request_key, :request, :attempt, :requires_action, :failure_reason)
-    RETURNING {REFUND_COLUMNS}
+    RETURNING {_COLUMNS}
 """)
 _CHANGE_REFUND = text(f"""
     UPDATE shop.refunds SET state = :state, requires_action = :requires_action, failure_reason = :failure_reason,
                             provider_refund_id = coalesce(provider_refund_id, :provider_refund_id)
-     WHERE id = :id RETURNING {REFUND_COLUMNS}
+     WHERE id = :id RETURNING {_COLUMNS}
 """)
 # In the transaction in which the provider's taking it is written down, hence once.
 # Of a refund that counts by surprise, the goods may have been refunded anew: they come back once.
-_RESTOCK = text("""
+_RESTOCK = text(f"""
     WITH back AS (
         UPDATE shop.refund_lines l SET restocked = true WHERE refund_id = :id AND restock AND NOT restocked
-           AND quantity + (SELECT coalesce(sum(o.quantity), 0) FROM shop.refunds r JOIN shop.refund_lines o
-                               ON o.refund_id = r.id WHERE r.order_id = :order_id AND o.sku = l.sku AND r.id <> :id
-                              AND (r.state IN ('pending', 'succeeded') OR r.provider_refund_id IS NOT NULL))
+           AND quantity + (SELECT coalesce(sum(o.quantity), 0) FROM {COUNTED_LINES} o
+                            WHERE o.order_id = :order_id AND o.sku = l.sku AND o.refund_id <> :id)
                <= (SELECT b.quantity FROM shop.order_lines b WHERE b.order_id = :order_id AND b.sku = l.sku)
         RETURNING sku, quantity
     ), returned AS (
@@ -71,43 +78,91 @@ _ENTER_DISPUTE = text("""
 """)
 
 
-class Book(Standing):
-    """One payment, locked, to be written in: for the length of a transaction."""
+@dataclass
+class Book:
+    """Wants the length of a transaction. `version` is that from before, `now` the database's time, `refunds` are by
+    id, `disputes` the amount and the state of each; `is_changed` by what has been entered since."""
+
+    connection: AsyncConnection
+    payment_intent_id: str
+    order_id: str | None
+    amount: int
+    currency: str
+    state: MoneyState
+    version: int
+    looks: int
+    now: datetime
+    order: Order | None
+    refunds: dict[str, Refund]
+    disputes: dict[str, tuple[int, str]]
+    is_changed: bool = field(default=False, init=False)
+
+    @property
+    def refunded(self) -> int:
+        """Given back, on its way, or asked for."""
+        return sum(one.amount for one in self.refunds.values() if not one.state.is_undone)
+
+    @property
+    def succeeded(self) -> int:
+        return sum(one.amount for one in self.refunds.values() if one.state is RefundState.SUCCEEDED)
+
+    @property
+    def left(self) -> int:
+        """What can still be given back: a bank may have taken some for good."""
+        return self.amount - self.refunded - sum(amount for amount, state in self.disputes.values() if state == "lost")
+
+    @property
+    def is_disputed(self) -> bool:
+        return any(forbids_refund(state) for _, state in self.disputes.values())
+
+    @property
+    def may_keep(self) -> bool:
+        return self.order is not None and (self.order.status.is_live or self.order.status.is_kept)
+
+    @property
+    def why_given_back(self) -> Reason:
+        """Why the money went back: by the shop's rule, else because somebody wanted it."""
+        told = [one.reason for one in self.refunds.values() if one.requested_by is RequestedBy.SHOP]
+        return Reason(told[0]) if told and told[0] in set(Reason) else Reason.OPERATOR
+
+    @property
+    def to_make(self) -> list[Refund]:
+        return [one for one in self.refunds.values() if one.is_to_be_made]
+
+    def head(self, key: str | None) -> Refund | None:
+        """The latest attempt of a wish."""
+        attempts = [one for one in self.refunds.values() if key is not None and one.request_key == key]
+        return max(attempts, key=lambda one: one.attempt, default=None)
+
+    def heads(self) -> list[Refund]:
+        return [one for one in self.refunds.values() if one is self.head(one.request_key)]
+
+    def known(self, word: ProviderRefund) -> Refund | None:
+        named = {one.provider_refund_id: one for one in self.refunds.values()}
+        if word.provider_refund_id in named:
+            return named[word.provider_refund_id]
+        ours = self.refunds.get(word.refund_id or "")
+        if ours is not None and ours.provider_refund_id is None:
+            return ours
+        nameless = (one for one in self.refunds.values() if _is_nameless(one) and one.amount == word.amount)
+        return next(nameless, None) if word.state is RefundState.SUCCEEDED else None
 
     async def ask(
-        self,
-        key: str,
-        amount: int,
-        requested_by: RequestedBy,
-        reason: str | None,
-        *,
-        attempt: int = 1,
-        request: str | None = None,
+        self, key: str, amount: int, requested_by: RequestedBy, reason: str | None, request: str | None = None
     ) -> Refund:
-        """Enter a refund that the provider is to be asked for."""
+        """Enter a refund that the provider is to be asked for: the first, or the next, attempt of the wish `key`."""
+        last = self.head(key)
         refund = await self._insert(
-            {"request_key": key, "amount": amount, "requested_by": requested_by, "reason": reason}
-            | {"attempt": attempt, "request": request, "state": RefundState.PENDING},
+            amount=amount,
+            state=RefundState.PENDING,
+            requested_by=requested_by,
+            reason=reason,
+            request_key=key,
+            request=request,
+            attempt=last.attempt + 1 if last else 1,
         )
         await self._tell_of(refund, "requested")
         return refund
-
-    async def _insert(self, given: dict[str, Any]) -> Refund:
-        fresh = {
-            "id": new_refund_id(),
-            "payment_intent_id": self.payment_intent_id,
-            "order_id": self.order_id,
-            "provider_refund_id": None,
-            "request_key": None,
-            "request": None,
-            "attempt": 1,
-            "requires_action": False,
-            "failure_reason": None,
-        }
-        entry = self.entry_of((await self.connection.execute(_INSERT_REFUND, fresh | given)).one())
-        self.entries.append(entry)
-        self.is_changed = True
-        return entry.refund
 
     async def hear_of_payment(self, state: MoneyState) -> None:
         """What is paid stays paid; what failed may still be paid, and until then it has failed."""
@@ -118,76 +173,41 @@ class Book(Standing):
 
     async def hear(self, word: ProviderRefund) -> Refund | None:
         """Enter what the provider says of one refund. None for what cannot be (it is logged, and nothing changes)."""
-        known = self.known(word)
-        if known is None:
+        said: dict[str, Any] = {
+            "provider_refund_id": word.provider_refund_id,
+            "state": word.state,
+            "requires_action": word.requires_action,
+            "failure_reason": word.failure_reason,
+        }
+        was = self.known(word)
+        if was is None:
             await self._make_room(word)
             refund = await self._insert(
-                {
-                    "provider_refund_id": word.provider_refund_id,
-                    "amount": word.amount,
-                    "state": word.state,
-                    "requested_by": RequestedBy.PROVIDER,
-                    "reason": word.reason,
-                    "requires_action": word.requires_action,
-                    "failure_reason": word.failure_reason,
-                }
+                amount=word.amount, requested_by=RequestedBy.PROVIDER, reason=word.reason, **said
             )
             await self._tell_of(refund)
             return refund
-        was = known.refund
         if not _may_become(was, word.state):
             logger.error("Refund %s is %s, and the payment service says %s", was.id, was.state, word.state)
             return None
-        now = (word.state, word.requires_action, word.provider_refund_id)
-        if now == (was.state, was.requires_action, was.provider_refund_id):
+        if replace(was, **said | {"failure_reason": was.failure_reason}) == was:
             return was
         is_taken = was.provider_refund_id is None
         if was.state.is_undone:  # a surprise: what was to be made in its place is not made as well
-            for again in [one for one in self.entries if one.key == known.key and one.refund.is_to_be_made]:
-                await self.end(again.refund, RefundState.CANCELLED, "It was given back after all")
+            for again in [one for one in self.to_make if one.request_key == was.request_key]:
+                await self.end(again, RefundState.CANCELLED, "It was given back after all")
             await self._make_room(word)
-        refund = await self._change(known, word.state, word.requires_action, word.failure_reason, word)
+        refund = await self._write(_CHANGE_REFUND, replace(was, **said))
         if is_taken:
             await self.connection.execute(_RESTOCK, {"id": was.id, "order_id": self.order_id})
-        if refund.state is not was.state or (is_taken and not known.is_nameless):
+        if refund.state is not was.state or (is_taken and not _is_nameless(was)):
             await self._tell_of(refund)
         return refund
 
-    async def end(self, refund: Refund, state: RefundState, why: str) -> Refund:
+    async def end(self, refund: Refund, state: RefundState, why: str) -> None:
         """A refund that the provider has not taken comes to nothing."""
-        [entry] = [one for one in self.entries if one.refund.id == refund.id]
-        ended = await self._change(entry, state, False, why[:500])
-        await self._tell_of(ended, "given_up")
-        return ended
-
-    async def _change(
-        self,
-        entry: Entry,
-        state: RefundState,
-        requires_action: bool,
-        why: str | None,
-        word: ProviderRefund | None = None,
-    ) -> Refund:
-        changed = {
-            "id": entry.refund.id,
-            "state": state,
-            "requires_action": requires_action,
-            "failure_reason": why,
-            "provider_refund_id": word.provider_refund_id if word else None,
-        }
-        self.entries[self.entries.index(entry)] = now = self.entry_of(
-            (await self.connection.execute(_CHANGE_REFUND, changed)).one()
-        )
-        self.is_changed = True
-        return now.refund
-
-    async def _make_room(self, word: ProviderRefund) -> None:
-        """What the provider has given back is a fact: what we only wanted, and no longer fits beside it, ends."""
-        if word.state.is_undone:
-            return
-        wanted = [one for one in self.entries if one.refund.is_to_be_made or one.is_nameless]
-        while wanted and self.refunded + word.amount > self.amount:
-            await self.end(wanted.pop().refund, RefundState.CANCELLED, "It was given back at the payment service")
+        ended = replace(self.refunds[refund.id], state=state, requires_action=False, failure_reason=why[:500])
+        await self._tell_of(await self._write(_CHANGE_REFUND, ended), "given_up")
 
     async def hear_of_dispute(self, word: ProviderDispute) -> str | None:
         """Enter what the provider says of a dispute; answers what an operator has to hear of it."""
@@ -196,9 +216,8 @@ class Book(Standing):
             logger.error("Dispute %s is %s, and the payment service says %s", word.dispute_id, was, word.state)
             return None
         given = vars(word) | {"id": word.dispute_id, "reason": word.reason[:200]}
-        await self.connection.execute(
-            _ENTER_DISPUTE, given | {"payment_intent_id": self.payment_intent_id, "order_id": self.order_id}
-        )
+        given |= {"payment_intent_id": self.payment_intent_id, "order_id": self.order_id}
+        await self.connection.execute(_ENTER_DISPUTE, given)
         self.disputes[word.dispute_id] = (word.amount, word.state)
         if was == word.state:
             return None
@@ -206,9 +225,27 @@ class Book(Standing):
         kind = "dispute_opened" if not was else "dispute_updated"
         if word.state in CLOSED_DISPUTES:
             kind = f"dispute_{word.state}" if word.state in ("won", "lost") else "dispute_closed"
-        data = {"dispute_id": word.dispute_id, "amount": word.amount, "state": word.state}
-        await self._tell(kind, data)
+        await self._tell(kind, {"dispute_id": word.dispute_id, "amount": word.amount, "state": word.state})
         return f"dispute {word.dispute_id} over {word.amount} {self.currency} is {word.state}"
+
+    async def _make_room(self, word: ProviderRefund) -> None:
+        """What the provider has given back is a fact: what we only wanted, and no longer fits beside it, ends."""
+        if word.state.is_undone:
+            return
+        wanted = [one for one in self.refunds.values() if one.is_to_be_made or _is_nameless(one)]
+        while wanted and self.refunded + word.amount > self.amount:
+            await self.end(wanted.pop(), RefundState.CANCELLED, "It was given back at the payment service")
+
+    async def _insert(self, **given: Any) -> Refund:
+        given |= {"payment_intent_id": self.payment_intent_id, "order_id": self.order_id, "currency": self.currency}
+        return await self._write(_INSERT_REFUND, Refund(id=new_refund_id(), at=self.now, **given))
+
+    async def _write(self, statement: TextClause, refund: Refund) -> Refund:
+        """Answers it as the database then has it."""
+        written = _refund_of((await self.connection.execute(statement, vars(refund))).one(), self.currency)
+        self.refunds[written.id] = written
+        self.is_changed = True
+        return written
 
     async def _tell_of(self, refund: Refund, what: str | None = None) -> None:
         await self._tell(f"refund_{what or refund.state}", {"refund_id": refund.id, "amount": refund.amount})
@@ -227,11 +264,27 @@ async def open_book(connection: AsyncConnection, payment_intent_id: str) -> Book
     if found.order_id is not None:
         await lock_order_products(connection, found.order_id)
         await connection.execute(_LOCK_ORDER, {"order_id": found.order_id})
-    row = (await connection.execute(_LOCK_PAYMENT, given)).one()
-    order = await find_by_id(connection, row.order_id) if row.order_id is not None else None
-    book = Book(connection, row, order)
-    await book.read()
-    return book
+    payment = (await connection.execute(_LOCK_PAYMENT, given)).one()
+    order = await find_by_id(connection, payment.order_id) if payment.order_id is not None else None
+    refunds = {row.id: _refund_of(row, payment.currency) for row in await connection.execute(_REFUNDS, given)}
+    disputes = {row.id: (row.amount, row.state) for row in await connection.execute(_DISPUTES, given)}
+    known = payment._asdict() | {"state": MoneyState(payment.state)}
+    return Book(connection, **known, order=order, refunds=refunds, disputes=disputes)
+
+
+async def find_refund(connection: AsyncConnection, refund: Refund) -> Refund:
+    """The refund as it now is, without a lock."""
+    return _refund_of((await connection.execute(_REFUND, {"id": refund.id})).one(), refund.currency)
+
+
+def _refund_of(row: Row[Any], currency: str) -> Refund:
+    enums = {"state": RefundState(row.state), "requested_by": RequestedBy(row.requested_by)}
+    return Refund(**row._asdict() | enums, currency=currency)
+
+
+def _is_nameless(refund: Refund) -> bool:
+    """From before there was a ledger: it succeeded, and nobody wrote down what the provider calls it."""
+    return refund.state is RefundState.SUCCEEDED and refund.provider_refund_id is None
 
 
 def _may_become(was: Refund, state: RefundState) -> bool:
@@ -239,5 +292,4 @@ def _may_become(was: Refund, state: RefundState) -> bool:
     if was.state is state or was.state is RefundState.PENDING:
         return True
     # Given up, and taken all the same: its answer was lost, say, and the next one was a refusal.
-    is_a_surprise = was.state.is_undone and was.provider_refund_id is None
-    return is_a_surprise or (was.state, state) == (RefundState.SUCCEEDED, RefundState.FAILED)
+    return was.was_never_taken or (was.state, state) == (RefundState.SUCCEEDED, RefundState.FAILED)

@@ -1,22 +1,24 @@
-"""The catalogue as it is read (a page of it, a search in it, certain products) and as it is changed.
+"""The catalogue and its stock: as it is read, locked and changed. `on_hand` is what can still be sold.
 
-All changes go through functions of the schema, for the gateway's role may call them and otherwise change nothing. An
-order's lines hold what was agreed: no change here reaches one.
+An operator's changes go through functions of the schema, for the gateway's role may call them and otherwise change
+nothing; each change of stock has a movement. An order's lines hold what was agreed: no change here reaches one. Rows
+are locked in SKU order, always, so that two carts with the same products never deadlock.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from checkout.errors import ProductNotFound
+from checkout.errors import NotEnoughStock, ProductNotFound
 
 
 @dataclass(frozen=True)
 class Product:
-    """A product as the storefront shows it. `available` can be sold now; `unit_amount` in minor units."""
+    """`available` can be sold now, unless the product is `withdrawn`; `unit_amount` in minor units."""
 
     sku: str
     name: str
@@ -25,27 +27,42 @@ class Product:
     unit_amount: int
     currency: str
     available: int
-
-
-@dataclass(frozen=True)
-class CatalogueEntry(Product):
-    """A product as the operator sees it: also one that is no longer sold."""
-
     withdrawn: bool
 
 
-_COLUMNS = "p.sku, p.name, p.description, p.image, p.unit_amount, p.currency, p.on_hand AS available"
-_SOME = text(f"""
-    SELECT {_COLUMNS} FROM shop.products p
-     WHERE sku = ANY(CAST(:skus AS text[])) AND withdrawn_at IS NULL ORDER BY position, sku
-""")
-_GET = text(f"SELECT {_COLUMNS}, p.withdrawn_at IS NOT NULL FROM shop.products p WHERE sku = :sku")
-_PUT = text("SELECT shop.put_product(:sku, :name, :description, :image, :unit_amount, :currency)")
-_SET_WITHDRAWN = text("SELECT shop.set_withdrawn(:sku, :is_withdrawn)")
+@dataclass(frozen=True)
+class LockedProduct:
+    sku: str
+    name: str
+    unit_amount: int
+    currency: str
+    on_hand: int
+    is_withdrawn: bool
+
+
+_PRODUCTS = """
+    SELECT p.sku, p.name, p.description, p.image, p.unit_amount, p.currency, p.on_hand, p.withdrawn_at IS NOT NULL
+      FROM shop.products p
+"""
+_SOLD = "p.withdrawn_at IS NULL"
 # As the index `products_words` has it.
 _MATCHES = "shop.words_of(p.sku, p.name, p.description) @@ to_tsquery('simple', :words)"
-_SOLD = "p.withdrawn_at IS NULL"
 _AFTER = "(p.position, p.sku) > (SELECT c.position, c.sku FROM shop.products c WHERE c.sku = :after)"
+_SOME = text(f"{_PRODUCTS} WHERE sku = ANY(CAST(:skus AS text[])) AND {_SOLD} ORDER BY position, sku")
+_GET = text(f"{_PRODUCTS} WHERE sku = :sku")
+_KNOWN = text("SELECT sku, currency FROM shop.products WHERE sku = ANY(CAST(:skus AS text[]))")
+_LOCK = text("""
+    SELECT sku, name, unit_amount, currency, on_hand, withdrawn_at IS NOT NULL FROM shop.products
+     WHERE sku = ANY(CAST(:skus AS text[])) ORDER BY sku FOR NO KEY UPDATE
+""")
+_LOCK_OF_ORDER = text("""
+    SELECT 1 FROM shop.products
+     WHERE sku IN (SELECT sku FROM shop.order_lines WHERE order_id = :order_id) ORDER BY sku FOR NO KEY UPDATE
+""")
+_RESTOCK = text("SELECT shop.restock(:sku, :quantity)")
+_WRITE_OFF = text("SELECT shop.write_off(:sku, :quantity, :reason)")
+_PUT = text("SELECT shop.put_product(:sku, :name, :description, :image, :unit_amount, :currency)")
+_SET_WITHDRAWN = text("SELECT shop.set_withdrawn(:sku, :is_withdrawn)")
 
 
 async def shelf(
@@ -59,17 +76,22 @@ async def shelf(
 ) -> list[Product]:
     """Products in the shop's order: those that have a word beginning with each word of `search`, that come behind the
     SKU `after`, and behind `offset` others. Those that were withdrawn are among them unless `sold_only`."""
-    conditions = [_SOLD] if sold_only else []
-    conditions += [_MATCHES] if search else []
-    conditions += [_AFTER] if after else []
-    statement = (
-        f"SELECT {_COLUMNS} FROM shop.products p {'WHERE ' if conditions else ''}{' AND '.join(conditions)}"
-        " ORDER BY p.position, p.sku OFFSET :offset LIMIT :limit"
-    )
     parameters: dict[str, object] = {"offset": offset, "limit": limit}
-    parameters |= {"words": _query_of(search)} if search else {}
-    parameters |= {"after": after} if after else {}
-    return [Product(*row) for row in await connection.execute(text(statement), parameters)]
+    conditions = [_SOLD] if sold_only else []
+    if search:
+        conditions.append(_MATCHES)
+        parameters["words"] = _query_of(search)
+    if after:
+        conditions.append(_AFTER)
+        parameters["after"] = after
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    statement = text(f"{_PRODUCTS} {where} ORDER BY p.position, p.sku OFFSET :offset LIMIT :limit")
+    return [Product(*row) for row in await connection.execute(statement, parameters)]
+
+
+def _query_of(search: str) -> str:
+    """`"desk la"` → `desk:* & la:*`; without any word a query that finds nothing."""
+    return " & ".join(f"{word}:*" for word in re.findall(r"[^\W_]+", search))
 
 
 async def look(connection: AsyncConnection) -> None:
@@ -82,17 +104,52 @@ async def products_of(connection: AsyncConnection, skus: Sequence[str]) -> list[
     return [Product(*row) for row in await connection.execute(_SOME, {"skus": list(skus)})]
 
 
-def _query_of(search: str) -> str:
-    """`"desk la"` → `desk:* & la:*`; without any word a query that finds nothing."""
-    return " & ".join(f"{word}:*" for word in re.findall(r"[^\W_]+", search))
-
-
-async def get_entry(connection: AsyncConnection, sku: str) -> CatalogueEntry:
-    """Raises `ProductNotFound`."""
+async def get_product(connection: AsyncConnection, sku: str) -> Product:
+    """Sold or withdrawn. Raises `ProductNotFound`."""
     row = (await connection.execute(_GET, {"sku": sku})).one_or_none()
     if row is None:
         raise ProductNotFound([sku])
-    return CatalogueEntry(*row)
+    return Product(*row)
+
+
+async def known_products(connection: AsyncConnection, skus: Iterable[str]) -> dict[str, str]:
+    """The currency by SKU, of those SKUs that exist, sold or withdrawn."""
+    rows: Any = await connection.execute(_KNOWN, {"skus": list(skus)})
+    return {row.sku: row.currency for row in rows}
+
+
+async def lock_products(connection: AsyncConnection, skus: Sequence[str]) -> list[LockedProduct]:
+    """Lock the products and read on what terms they are sold, and how many. Raises `ProductNotFound`."""
+    rows = (await connection.execute(_LOCK, {"skus": list(skus)})).all()
+    unknown = set(skus) - {row.sku for row in rows}
+    if unknown:
+        raise ProductNotFound(sorted(unknown))
+    return [LockedProduct(*row) for row in rows]
+
+
+async def lock_order_products(connection: AsyncConnection, order_id: str) -> None:
+    """Before stock goes back to them."""
+    await connection.execute(_LOCK_OF_ORDER, {"order_id": order_id})
+
+
+async def restock(connection: AsyncConnection, sku: str, quantity: int) -> int:
+    """Add `quantity` to the stock and answer what is on hand now. Raises `ProductNotFound`."""
+    on_hand = (await connection.execute(_RESTOCK, {"sku": sku, "quantity": quantity})).scalar_one_or_none()
+    if on_hand is None:
+        raise ProductNotFound([sku])
+    return int(on_hand)
+
+
+async def write_off(connection: AsyncConnection, sku: str, quantity: int, reason: str | None) -> int:
+    """Take broken or lost goods out of the stock and answer what is on hand now.
+
+    Raises `ProductNotFound`, and `NotEnoughStock`: what is reserved for orders cannot be written off.
+    """
+    written_off = {"sku": sku, "quantity": quantity, "reason": reason}
+    on_hand = (await connection.execute(_WRITE_OFF, written_off)).scalar_one_or_none()
+    if on_hand is None:
+        raise NotEnoughStock(sku, (await get_product(connection, sku)).available)
+    return int(on_hand)
 
 
 async def put_product(
@@ -104,20 +161,15 @@ async def put_product(
     image: str,
     unit_amount: int,
     currency: str,
-) -> bool:
-    """Change the product, or add it with nothing in stock; answers whether it is new."""
-    product = {
-        "sku": sku,
-        "name": name,
-        "description": description,
-        "image": image,
-        "unit_amount": unit_amount,
-        "currency": currency,
-    }
-    return bool((await connection.execute(_PUT, product)).scalar_one())
+) -> tuple[Product, bool]:
+    """Change the product, or add it with nothing in stock; answers it as it now is, and whether it is new."""
+    product = {"sku": sku, "name": name, "description": description, "image": image}
+    terms = {"unit_amount": unit_amount, "currency": currency}
+    is_new = bool((await connection.execute(_PUT, product | terms)).scalar_one())
+    return await get_product(connection, sku), is_new
 
 
-async def set_withdrawn(connection: AsyncConnection, sku: str, is_withdrawn: bool) -> CatalogueEntry:
+async def set_withdrawn(connection: AsyncConnection, sku: str, is_withdrawn: bool) -> Product:
     """Take the product out of the shop, or put it back. Raises `ProductNotFound`."""
     await connection.execute(_SET_WITHDRAWN, {"sku": sku, "is_withdrawn": is_withdrawn})
-    return await get_entry(connection, sku)
+    return await get_product(connection, sku)

@@ -5,11 +5,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 
 from checkout.ids import OWED_REFUND
-from checkout.money import CLOSED_DISPUTES, MoneyState, RefundState, RequestedBy
+from checkout.money import CLOSED_DISPUTES, MoneyState, Refund, RefundState, RequestedBy
 from checkout.orders import OrderStatus, Reason
 from db.book import Book
 from db.orders import close_order
-from db.standing import Entry
 
 # Seconds. What stands open is asked for again after this long, then ever more rarely; anything new begins anew.
 FIRST_LOOK, LONGEST_LOOK = 30.0, 3600.0
@@ -22,45 +21,27 @@ _LOOK_AT = text("""
 
 async def drop_what_was_lost(book: Book) -> None:
     """Money that a bank has taken for good is not given back as well."""
-    wanted = [one.refund for one in book.entries if one.refund.is_to_be_made]
+    wanted = book.to_make
     while wanted and book.left < 0:
         await book.end(wanted.pop(), RefundState.CANCELLED, "The payment was lost to a dispute")
 
 
 async def ask_again(book: Book) -> None:
     """Enter anew what is owed: what failed or was cancelled after the provider had taken it, and whatever is left
-    of a payment that is none of ours to keep. What failed before has to wait for its turn (`next_attempt`)."""
+    of a payment that is none of ours to keep. What failed before has to wait for its turn (`plan_next_look`)."""
     if book.state is not MoneyState.PAID or book.is_disputed:
         return
     is_waiting = False
     for head in _to_be_made_again(book):
-        one, pause = head.refund, pause_before(head.refund.attempt)
         if book.left <= 0:
             break
-        if pause and head.changed_at + pause > book.now:
+        if head.attempt > 1 and _turn_of(head) > book.now:
             is_waiting = True
             continue
-        amount = min(one.amount, book.left)
-        await book.ask(
-            str(head.key), amount, one.requested_by, one.reason, attempt=one.attempt + 1, request=head.request
-        )
+        key, amount = str(head.request_key), min(head.amount, book.left)
+        await book.ask(key, amount, head.requested_by, head.reason, head.request)
     if not is_waiting and book.left > 0 and not book.may_keep:
-        last = book.head(OWED_REFUND)
-        attempt = last.refund.attempt + 1 if last else 1
-        await book.ask(OWED_REFUND, book.left, RequestedBy.SHOP, Reason.LATE_PAYMENT, attempt=attempt)
-
-
-def _to_be_made_again(book: Book) -> list[Entry]:
-    """Wishes whose latest attempt the provider had taken, and then came to nothing."""
-    return [head for head in book.heads() if head.refund.state.is_undone and head.refund.provider_refund_id is not None]
-
-
-def next_attempt(book: Book) -> datetime | None:
-    """When the first of what is owed again has its turn."""
-    if book.state is not MoneyState.PAID or book.is_disputed or book.left <= 0:
-        return None
-    turns = [head.changed_at + pause_before(head.refund.attempt) for head in _to_be_made_again(book)]
-    return min(turns, default=None)
+        await book.ask(OWED_REFUND, book.left, RequestedBy.SHOP, Reason.LATE_PAYMENT)
 
 
 async def finish_order(book: Book) -> None:
@@ -76,33 +57,40 @@ async def finish_order(book: Book) -> None:
         closes, status = [OrderStatus.AWAITING_PAYMENT, OrderStatus.PAYMENT_PROCESSING], OrderStatus.CANCELLED
     else:
         return
+    reason, payment = book.why_given_back, book.payment_intent_id
     book.order = await close_order(
-        book.connection,
-        order.order_id,
-        status,
-        book.why_given_back,
-        closes=closes,
-        payment_intent_id=book.payment_intent_id,
+        book.connection, order.order_id, status, reason, closes=closes, payment_intent_id=payment
     )
 
 
 async def plan_next_look(book: Book) -> None:
-    """When the provider is asked again by the sweep: soon, as long as something stands open; else only at the checks
-    of the payment's first months (`shop.next_check`), of which this look stands for those that are past."""
+    """When the provider is asked again by the sweep: soon, as long as something stands open, or when the first of what
+    is owed again has its turn; else only at the checks of the payment's first months (`shop.next_check`), of which
+    this look stands for those that are past."""
     looks = 0 if book.is_changed else book.looks + 1
-    pause = timedelta(seconds=min(FIRST_LOOK * 2 ** min(looks, 20), LONGEST_LOOK))
-    is_open = (
+    is_ours_to_make = book.state is MoneyState.PAID and book.left > 0 and not book.is_disputed
+    times = [_turn_of(head) for head in _to_be_made_again(book)] if is_ours_to_make else []
+    if (
         book.state is MoneyState.PROCESSING
-        or any(one.refund.state is RefundState.PENDING for one in book.entries)
+        or any(one.state is RefundState.PENDING for one in book.refunds.values())
         or any(state not in CLOSED_DISPUTES for _, state in book.disputes.values())
-        or (book.state is MoneyState.PAID and book.left > 0 and not book.may_keep and not book.is_disputed)
-    )
-    at = next_attempt(book)
-    times = [*([book.now + pause] if is_open else []), *([at] if at else [])]
+        or (is_ours_to_make and not book.may_keep)
+    ):
+        times.append(book.now + _pause(looks))
     given = {"payment_intent_id": book.payment_intent_id, "look_at": min(times, default=None), "looks": looks}
     await book.connection.execute(_LOOK_AT, given)
 
 
-def pause_before(attempt: int) -> timedelta:
-    """How long a refund that failed waits for its next attempt: the first time not at all, then ever longer."""
-    return timedelta(seconds=min(FIRST_LOOK * 2 ** min(attempt - 2, 20), LONGEST_LOOK) if attempt > 1 else 0)
+def _to_be_made_again(book: Book) -> list[Refund]:
+    """Wishes whose latest attempt the provider had taken, and then came to nothing."""
+    return [head for head in book.heads() if head.state.is_undone and head.provider_refund_id is not None]
+
+
+def _turn_of(failed: Refund) -> datetime:
+    """When its next attempt is made: that of the first one at once."""
+    assert failed.changed_at is not None, "as the database has it"
+    return failed.changed_at + (_pause(failed.attempt - 2) if failed.attempt > 1 else timedelta(0))
+
+
+def _pause(doublings: int) -> timedelta:
+    return timedelta(seconds=min(FIRST_LOOK * 2 ** min(doublings, 20), LONGEST_LOOK))

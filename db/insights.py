@@ -3,40 +3,39 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.order_queries import KEPT, LIVE
+
 # Each has an index that holds only what stands open. Money that is owed is on top.
 _STUCK = text("""
     WITH stuck AS (
-        (SELECT id, status, amount_total, currency, created_at, expires_at AS since, 'unsettled' AS why
+        (SELECT id, 'unsettled' AS why, expires_at AS since
            FROM shop.orders WHERE status IN ('awaiting_payment', 'payment_processing')
             AND coalesce(processing_until, expires_at) < :late
           ORDER BY created_at LIMIT :limit)
         UNION ALL
-        (SELECT id, status, amount_total, currency, created_at, created_at, 'no_session'
-           FROM shop.orders WHERE status = 'pending' AND created_at < :late
-          ORDER BY created_at LIMIT :limit)
+        (SELECT id, 'no_session', created_at
+           FROM shop.orders WHERE status = 'pending' AND created_at < :late ORDER BY created_at LIMIT :limit)
         UNION ALL
-        (SELECT id, status, amount_total, currency, created_at, dispatch_due_at, 'undispatched'
+        (SELECT id, 'undispatched', dispatch_due_at
            FROM shop.orders WHERE status = 'fulfilled' AND NOT on_hold AND dispatch_due_at < :late
           ORDER BY dispatch_due_at LIMIT :limit)
         UNION ALL
-        (SELECT o.id, o.status, o.amount_total, o.currency, o.created_at, r.at,
-                CASE WHEN r.attempt > 1 THEN 'refund_failed' WHEN r.requires_action THEN 'refund_waits' ELSE 'owing' END
-           FROM shop.refunds r JOIN shop.orders o ON o.id = r.order_id
-          WHERE r.state = 'pending' AND (r.provider_refund_id IS NULL OR r.attempt > 1 OR r.requires_action)
-            AND r.at < :late
-          ORDER BY r.at LIMIT :limit)
+        (SELECT order_id,
+                CASE WHEN attempt > 1 THEN 'refund_failed' WHEN requires_action THEN 'refund_waits' ELSE 'owing' END, at
+           FROM shop.refunds
+          WHERE state = 'pending' AND (provider_refund_id IS NULL OR attempt > 1 OR requires_action)
+            AND at < :late AND order_id IS NOT NULL
+          ORDER BY at LIMIT :limit)
         UNION ALL
         -- Failed, and its next attempt has to wait for its turn.
-        (SELECT o.id, o.status, o.amount_total, o.currency, o.created_at,
-                (SELECT max(changed_at) FROM shop.refunds r WHERE r.payment_intent_id = p.payment_intent_id),
-                'refund_failed'
-           FROM shop.payments p JOIN shop.orders o ON o.id = p.order_id
-          WHERE p.look_at IS NOT NULL AND EXISTS (
+        (SELECT p.order_id, 'refund_failed',
+                (SELECT max(changed_at) FROM shop.refunds r WHERE r.payment_intent_id = p.payment_intent_id)
+           FROM shop.payments p
+          WHERE p.look_at IS NOT NULL AND p.order_id IS NOT NULL AND EXISTS (
                 SELECT 1 FROM shop.refunds r
                  WHERE r.payment_intent_id = p.payment_intent_id AND r.request_key IS NOT NULL
                    AND r.state IN ('failed', 'cancelled') AND r.provider_refund_id IS NOT NULL
@@ -45,12 +44,11 @@ _STUCK = text("""
                                       AND again.request_key = r.request_key AND again.attempt > r.attempt))
           ORDER BY p.look_at LIMIT :limit)
         UNION ALL
-        (SELECT o.id, o.status, o.amount_total, o.currency, o.created_at, d.at, 'disputed'
-           FROM shop.disputes d JOIN shop.orders o ON o.id = d.order_id
-          WHERE d.state NOT IN ('won', 'lost', 'warning_closed', 'prevented')
-          ORDER BY d.evidence_due_by LIMIT :limit)
+        (SELECT order_id, 'disputed', at FROM shop.disputes
+          WHERE state NOT IN ('won', 'lost', 'warning_closed', 'prevented') AND order_id IS NOT NULL
+          ORDER BY evidence_due_by LIMIT :limit)
     )
-    SELECT *, clock_timestamp() - since AS age FROM stuck
+    SELECT id, why, clock_timestamp() - since FROM stuck
      ORDER BY array_position('{refund_failed,owing,disputed}'::text[], why), since LIMIT :limit
 """)
 _OUTCOMES = text("""
@@ -60,13 +58,13 @@ _OUTCOMES = text("""
 """)
 # Held is what live orders hold. The rest of what was brought in and is not there any more was sold: the auditor sees to
 # it that the books say so (`shop.stock_sums`), so nobody has to add up all that ever was.
-_STOCK = text("""
+_STOCK = text(f"""
     SELECT p.sku, p.name, p.unit_amount, p.currency, p.on_hand, p.withdrawn_at IS NOT NULL AS withdrawn,
            coalesce(h.held, 0)::bigint AS held,
            (coalesce(s.brought, 0) - p.on_hand - coalesce(h.held, 0))::bigint AS sold
       FROM shop.products p LEFT JOIN shop.stock_sums s USING (sku)
       LEFT JOIN (SELECT r.sku, sum(r.quantity) AS held FROM shop.orders o JOIN shop.reservations r ON r.order_id = o.id
-                  WHERE o.status IN ('pending', 'awaiting_payment', 'payment_processing') AND r.state = 'held'
+                  WHERE o.status IN {LIVE} AND r.state = 'held'
                   GROUP BY r.sku) h USING (sku)
      WHERE p.sku = ANY(CAST(:skus AS text[])) ORDER BY p.position, p.sku
 """)
@@ -81,14 +79,11 @@ _TIME_TO_PAY = text("""
            (SELECT percentile_cont(0.9) WITHIN GROUP (ORDER BY seconds) FROM paid) AS ninth
       FROM paid GROUP BY 1
 """)
-_FIGURES = text("""
-    SELECT count(*) AS orders,
-           count(*) FILTER (WHERE status IN ('fulfilled', 'dispatched')) AS kept,
-           count(*) FILTER (WHERE status IN ('pending', 'awaiting_payment', 'payment_processing')) AS live,
-           count(*) FILTER (WHERE status = 'refunded') AS refunded
+_FIGURES = text(f"""
+    SELECT count(*), count(*) FILTER (WHERE status IN {KEPT}), count(*) FILTER (WHERE status IN {LIVE})
       FROM shop.orders WHERE created_at >= :since
 """)
-_TAKINGS = text("""
+_TAKINGS = text(f"""
     WITH gone AS (
         SELECT order_id, sum(amount) AS amount
           FROM (SELECT order_id, amount FROM shop.refunds WHERE state = 'succeeded'
@@ -97,27 +92,20 @@ _TAKINGS = text("""
     )
     SELECT o.currency, (sum(o.amount_total) - coalesce(sum(gone.amount), 0))::bigint AS amount
       FROM shop.orders o LEFT JOIN gone ON gone.order_id = o.id
-     WHERE o.created_at >= :since AND o.status IN ('fulfilled', 'dispatched') GROUP BY o.currency ORDER BY 2 DESC
+     WHERE o.created_at >= :since AND o.status IN {KEPT} GROUP BY o.currency ORDER BY 2 DESC
 """)
 _INSIDE = text("""
-    SELECT o.email, o.payment_intent_id, o.updated_at,
-           (SELECT json_agg(json_build_object('sku', r.sku, 'quantity', r.quantity, 'state', r.state) ORDER BY r.sku)
-              FROM shop.reservations r WHERE r.order_id = o.id) AS reservations
-      FROM shop.orders o WHERE o.id = :order_id
+    SELECT email, (SELECT json_object_agg(sku, state) FROM shop.reservations WHERE order_id = o.id)
+      FROM shop.orders o WHERE id = :order_id
 """)
 
 
 @dataclass(frozen=True)
 class StuckOrder:
-    """`since` is when it should have moved on. `why`: unsettled, no_session, undispatched; of its money: owing (the
-    provider has not taken a refund yet), refund_failed (made again), refund_waits (for the customer), disputed."""
+    """`age` is for how long it should have moved on. `why`: unsettled, no_session, undispatched; of its money: owing
+    (the provider has not taken a refund yet), refund_failed (made again), refund_waits (for the customer), disputed."""
 
     id: str
-    status: str
-    amount_total: int
-    currency: str
-    created_at: datetime
-    since: datetime
     why: str
     age: timedelta
 
@@ -155,26 +143,12 @@ class PayTimes:
 
 @dataclass(frozen=True)
 class Figures:
+    """How many orders, and what was taken by currency (minor units)."""
+
     orders: int
     kept: int
     live: int
-    refunded: int
-
-
-@dataclass(frozen=True)
-class Takings:
-    currency: str
-    amount: int
-
-
-@dataclass(frozen=True)
-class Inside:
-    """What only an operator sees of an order; `reservations` as JSON has them."""
-
-    email: str | None
-    payment_intent_id: str | None
-    updated_at: datetime
-    reservations: list[dict[str, Any]] | None
+    takings: dict[str, int]
 
 
 async def stuck_orders(connection: AsyncConnection, grace: timedelta, limit: int = 20) -> list[StuckOrder]:
@@ -205,12 +179,14 @@ async def time_to_pay(connection: AsyncConnection, since: datetime, bounds: list
     return [PayTimes(*row) for row in await connection.execute(_TIME_TO_PAY, {"since": since, "bounds": bounds})]
 
 
-async def figures(connection: AsyncConnection, since: datetime) -> tuple[Figures, list[Takings]]:
-    """Counts of orders since then, and what was taken by currency (minor units)."""
-    counts = Figures(*(await connection.execute(_FIGURES, {"since": since})).one())
-    return counts, [Takings(*row) for row in await connection.execute(_TAKINGS, {"since": since})]
+async def figures(connection: AsyncConnection, since: datetime) -> Figures:
+    """Of the orders opened since then."""
+    orders, kept, live = (await connection.execute(_FIGURES, {"since": since})).one()
+    takings = {row.currency: row.amount for row in await connection.execute(_TAKINGS, {"since": since})}
+    return Figures(orders, kept, live, takings)
 
 
-async def order_inside(connection: AsyncConnection, order_id: str) -> Inside | None:
-    row = (await connection.execute(_INSIDE, {"order_id": order_id})).one_or_none()
-    return Inside(*row) if row else None
+async def order_inside(connection: AsyncConnection, order_id: str) -> tuple[str | None, dict[str, str]]:
+    """What only an operator sees of an order: its customer's email, and the state of the reservation by SKU."""
+    email, reserved = (await connection.execute(_INSIDE, {"order_id": order_id})).one_or_none() or (None, None)
+    return email, reserved or {}

@@ -1,9 +1,7 @@
 """The money after the sale, written down: payments, refunds, disputes, each one row for an object of the provider.
 
 What the provider says is a fact and is entered, in whatever order it is heard (`record`). What the shop wants given
-back is a row before the provider is asked for it (`owe`, `db.refunds`), so that no debt is forgotten; one that does not
-fit any more beside the facts is cancelled. How much was given back, is on its way, or is owed, is always added up from
-the rows.
+back is a row before the provider is asked for it (`owe`, `db.refunds`), so that no debt is forgotten.
 
 The provider is asked with no lock held: who asks remembers the payment's `version` from before, and what was heard is
 dropped when somebody else has written meanwhile, so that an old answer is never written over a newer one.
@@ -20,10 +18,9 @@ from checkout.errors import PaymentUnknown
 from checkout.ids import OWED_REFUND
 from checkout.money import PaymentState, ProviderDispute, ProviderRefund, Refund, RefundState, RequestedBy
 from checkout.orders import Order, Reason
-from db.book import open_book
+from db.book import Book, open_book
 from db.consequences import ask_again, drop_what_was_lost, finish_order, plan_next_look
 from db.orders import name_payment
-from db.standing import REFUND_COLUMNS, refund_of
 
 _VERSION = text("SELECT version FROM shop.payments WHERE payment_intent_id = :payment_intent_id")
 _ENTER = text("""
@@ -39,12 +36,11 @@ _DUE = text("""
         (SELECT payment_intent_id, order_id, check_at, true FROM shop.payments
           WHERE check_at <= now() AND (look_at IS NULL OR look_at > now()) ORDER BY check_at LIMIT :checks)
     )
-    SELECT d.payment_intent_id, d.at, o.status = 'payment_processing', o.id, o.checkout_key, o.payment_session_id
+    SELECT d.payment_intent_id, d.at, o.status = 'payment_processing', o.id, o.checkout_key
       FROM due d LEFT JOIN shop.orders o ON o.id = d.order_id ORDER BY d.is_check, d.at LIMIT :limit
 """)
 # Of payments of which nothing stands open: at most so many at a time, as nobody waits for them.
 _CHECKS = 50
-_REFUND = text(f"SELECT {REFUND_COLUMNS} FROM shop.refunds WHERE id = :id")
 _KNOWS_REFUND = text("""
     SELECT EXISTS (SELECT 1 FROM shop.refunds WHERE provider_refund_id = :id AND state = :state
                       AND requires_action = :requires_action)
@@ -86,7 +82,6 @@ class DuePayment:
     is_awaited: bool | None
     order_id: str | None
     checkout_key: str | None
-    session_id: str | None
 
 
 async def version_of(connection: AsyncConnection, payment_intent_id: str) -> int | None:
@@ -95,24 +90,11 @@ async def version_of(connection: AsyncConnection, payment_intent_id: str) -> int
     return None if version is None else int(version)
 
 
-async def enter_payment(connection: AsyncConnection, payment: PaymentState, order_id: str | None) -> None:
-    """Unless it is here. `order_id` is None for money that belongs to no order."""
-    await connection.execute(
-        _ENTER,
-        {
-            "payment_intent_id": payment.payment_intent_id,
-            "order_id": order_id,
-            "amount": payment.amount,
-            "currency": payment.currency,
-            "state": payment.state,
-        },
-    )
-
-
 async def owe(connection: AsyncConnection, payment: PaymentState, order_id: str | None, reason: Reason) -> Outcome:
     """Enter a payment that is none of ours to keep, and that all of it is to be given back: once, however often it is
-    told. Until the provider says that it has been, the sweep looks after it."""
-    await enter_payment(connection, payment, order_id)
+    told. Until the provider says that it has been, the sweep looks after it. `order_id` is None for money that belongs
+    to no order."""
+    await connection.execute(_ENTER, vars(payment) | {"order_id": order_id})
     book = await open_book(connection, payment.payment_intent_id)
     if book is None:  # another payment is the order's
         raise PaymentUnknown(f"Payment {payment.payment_intent_id} is not that of order {order_id}")
@@ -120,10 +102,8 @@ async def owe(connection: AsyncConnection, payment: PaymentState, order_id: str 
         await name_payment(connection, order_id, payment.payment_intent_id)
     await book.hear_of_payment(payment.state)
     last = book.head(OWED_REFUND)
-    came_to_nothing = last is not None and last.refund.state.is_undone and last.refund.provider_refund_id is None
-    if book.left > 0 and (last is None or came_to_nothing):
-        attempt = last.refund.attempt + 1 if last else 1
-        await book.ask(OWED_REFUND, book.left, RequestedBy.SHOP, reason, attempt=attempt)
+    if book.left > 0 and (last is None or last.was_never_taken):
+        await book.ask(OWED_REFUND, book.left, RequestedBy.SHOP, reason)
     await plan_next_look(book)
     return Outcome(book.order, book.to_make, [])
 
@@ -152,25 +132,16 @@ async def record_made(
     connection: AsyncConnection, payment_intent_id: str, made: ProviderRefund
 ) -> tuple[Refund, Order | None]:
     """Enter the provider's answer to a refund that it was asked for; answers the refund and its order."""
-    book = await open_book(connection, payment_intent_id)
-    assert book is not None, "it was asked for in this ledger"
-    refund = await book.hear(made)
+    book = await _own_book(connection, payment_intent_id)
+    refund = await book.hear(made) or book.refunds[str(made.refund_id)]
     await finish_order(book)
     await plan_next_look(book)
-    if refund is None:
-        [refund] = [one.refund for one in book.entries if one.refund.id == made.refund_id]
     return refund, book.order
-
-
-async def find_refund(connection: AsyncConnection, refund: Refund) -> Refund:
-    """The refund as it now is."""
-    return refund_of((await connection.execute(_REFUND, {"id": refund.id})).one(), refund.currency)
 
 
 async def give_up(connection: AsyncConnection, refund: Refund, why: str) -> None:
     """The provider refuses a refund and has none like it: it ends as failed, and nothing has moved."""
-    book = await open_book(connection, refund.payment_intent_id)
-    assert book is not None, "it was asked for in this ledger"
+    book = await _own_book(connection, refund.payment_intent_id)
     if any(one.id == refund.id for one in book.to_make):
         await book.end(refund, RefundState.FAILED, why)
         await plan_next_look(book)
@@ -181,6 +152,12 @@ async def put_off(connection: AsyncConnection, payment_intent_id: str) -> None:
     book = await open_book(connection, payment_intent_id)
     if book is not None:
         await plan_next_look(book)
+
+
+async def _own_book(connection: AsyncConnection, payment_intent_id: str) -> Book:
+    book = await open_book(connection, payment_intent_id)
+    assert book is not None, "it was asked for in this ledger"
+    return book
 
 
 async def due_payments(connection: AsyncConnection, limit: int) -> list[DuePayment]:

@@ -10,24 +10,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checkout.contracts import OpenOrderInput
 from checkout.currencies import money
-from checkout.errors import (
-    BeyondPaymentLimits,
-    CheckoutError,
-    MixedCurrencies,
-    OrderNotFound,
-    PriceChanged,
-)
+from checkout.errors import BeyondPaymentLimits, CheckoutError, MixedCurrencies, OrderNotFound, PriceChanged
 from checkout.ids import new_order_id
 from checkout.limits import cart_fault, product_faults
 from checkout.orders import CartLine, Order, OrderStatus, Reason
-from db.inventory import LockedProduct, lock_products
+from db.catalogue import LockedProduct, lock_products
 from db.order_queries import find_by_key, fold_email, order_of
 
 _OPEN = text("""
     WITH wanted AS (
-        SELECT * FROM unnest(CAST(:skus AS text[]), CAST(:names AS text[]), CAST(:quantities AS int[]),
-                             CAST(:unit_amounts AS bigint[]), CAST(:currencies AS text[]))
-                 AS w(sku, name, quantity, unit_amount, currency)
+        SELECT p.sku, p.name, w.quantity, p.unit_amount, p.currency
+          FROM unnest(CAST(:skus AS text[]), CAST(:quantities AS int[])) AS w(sku, quantity)
+          JOIN shop.products p ON p.sku = w.sku
     ), opened AS (
         INSERT INTO shop.orders (id, checkout_key, fingerprint, status, reason, missing_skus, email,
                                  email_folded, client, amount_total, currency, created_at, expires_at, event_count)
@@ -62,8 +56,7 @@ async def open_order(connection: AsyncConnection, request: OpenOrderInput) -> Or
 
     A second call with the key, from a retry, a second run or a zombie, gets the order that is there, whatever has
     become of it: the row under the key is the tombstone. Raises `ProductNotFound` for a SKU that does not exist,
-    `PriceChanged`, `MixedCurrencies` and `BeyondPaymentLimits`: whoever has looked at the cart before, the products as
-    they are locked here are what counts.
+    `PriceChanged`, `MixedCurrencies` and `BeyondPaymentLimits`.
     """
     quantities = {line.sku: line.quantity for line in request.lines}
     stock = await lock_products(connection, list(quantities))
@@ -78,31 +71,18 @@ async def open_order(connection: AsyncConnection, request: OpenOrderInput) -> Or
         return existing
     withdrawn = [product.sku for product in stock if product.is_withdrawn]
     missing = withdrawn or [product.sku for product in stock if product.on_hand < quantities[product.sku]]
-    inserted = (
-        await connection.execute(
-            _OPEN,
-            {
-                "id": request.order_id or new_order_id(),
-                "checkout_key": request.checkout_key,
-                "fingerprint": request.fingerprint,
-                "status": OrderStatus.REJECTED if missing else OrderStatus.PENDING,
-                "reason": Reason.WITHDRAWN if withdrawn else Reason.OUT_OF_STOCK if missing else None,
-                "missing_skus": missing or None,
-                "email": request.email,
-                "email_folded": fold_email(request.email) if request.email is not None else None,
-                "client": request.client,
-                "amount_total": amount_total,
-                "currency": stock[0].currency,
-                "opened_at": request.opened_at,
-                "expires_at": request.expires_at,
-                "skus": [product.sku for product in stock],
-                "names": [product.name for product in stock],
-                "quantities": [quantities[product.sku] for product in stock],
-                "unit_amounts": [product.unit_amount for product in stock],
-                "currencies": [product.currency for product in stock],
-            },
-        )
-    ).one_or_none()
+    given = vars(request) | {
+        "id": request.order_id or new_order_id(),
+        "status": OrderStatus.REJECTED if missing else OrderStatus.PENDING,
+        "reason": Reason.WITHDRAWN if withdrawn else Reason.OUT_OF_STOCK if missing else None,
+        "missing_skus": missing or None,
+        "email_folded": fold_email(request.email) if request.email is not None else None,
+        "amount_total": amount_total,
+        "currency": stock[0].currency,
+        "skus": [product.sku for product in stock],
+        "quantities": [quantities[product.sku] for product in stock],
+    }
+    inserted = (await connection.execute(_OPEN, given)).one_or_none()
     if inserted:
         return order_of(inserted)
     existing = await find_by_key(connection, request.checkout_key)

@@ -5,35 +5,42 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checkout.errors import OrderNotFound
 from checkout.orders import Order, OrderStatus, Reason
 from checkout.payments import PaymentSession
 
-COLUMNS = """id, checkout_key, fingerprint, status, reason, missing_skus, amount_total, currency, created_at,
-    expires_at, payment_session_id, payment_url, simulator_url, dispatch_due_at, payment_intent_id,
-    processing_until"""
+_SAME = """checkout_key fingerprint missing_skus amount_total currency created_at expires_at dispatch_due_at
+    payment_intent_id processing_until""".split()  # columns that are fields of `Order`
+COLUMNS = ", ".join(["id", "status", "reason", "payment_session_id", "payment_url", "simulator_url", *_SAME])
+# Statuses, as the partial indexes have them: undecided, and paid and ours to keep.
+LIVE = "('pending', 'awaiting_payment', 'payment_processing')"
+KEPT = "('fulfilled', 'dispatched')"
+# Refunded lines that count: not of a refund that came to nothing before the provider took it.
+COUNTED_LINES = """(
+    SELECT f.order_id, l.refund_id, l.sku, l.quantity, l.restocked
+      FROM shop.refunds f JOIN shop.refund_lines l ON l.refund_id = f.id
+     WHERE f.state IN ('pending', 'succeeded') OR f.provider_refund_id IS NOT NULL
+)"""
 
-_BY_KEY = text(f"SELECT {COLUMNS} FROM shop.orders WHERE checkout_key = :checkout_key")
-_BY_SESSION = text(f"SELECT {COLUMNS} FROM shop.orders WHERE payment_session_id = :session_id")
-_BY_ID = text(f"SELECT {COLUMNS} FROM shop.orders WHERE id = :order_id")
+_BY_KEY = text(f"SELECT {COLUMNS} FROM shop.orders WHERE checkout_key = :value")
+_BY_SESSION = text(f"SELECT {COLUMNS} FROM shop.orders WHERE payment_session_id = :value")
+_BY_ID = text(f"SELECT {COLUMNS} FROM shop.orders WHERE id = :value")
 _LINES = text("""
     SELECT o.email, l.name, l.quantity, l.unit_amount
       FROM shop.orders o JOIN shop.order_lines l ON l.order_id = o.id WHERE o.id = :order_id ORDER BY l.sku
 """)
-_LIVE = text("""
+_LIVE = text(f"""
     SELECT id, checkout_key, payment_session_id FROM shop.orders
-     WHERE status IN ('pending', 'awaiting_payment', 'payment_processing')
-       AND created_at < clock_timestamp() - CAST(:grace AS interval)
+     WHERE status IN {LIVE} AND created_at < clock_timestamp() - CAST(:grace AS interval)
      ORDER BY created_at LIMIT :limit
 """)
 # The 30 seconds: its workflow ends a moment after its order.
-_ENDED_KEYS = text("""
+_ENDED_KEYS = text(f"""
     SELECT checkout_key FROM shop.orders
-     WHERE checkout_key = ANY(CAST(:keys AS text[]))
-       AND status NOT IN ('pending', 'awaiting_payment', 'payment_processing')
+     WHERE checkout_key = ANY(CAST(:keys AS text[])) AND status NOT IN {LIVE}
        AND updated_at < clock_timestamp() - interval '30 seconds'
 """)
 
@@ -73,22 +80,8 @@ def order_of(row: Row[Any]) -> Order:
     session = None
     if row.payment_session_id is not None:
         session = PaymentSession(row.payment_session_id, row.payment_url, row.simulator_url)
-    return Order(
-        order_id=row.id,
-        checkout_key=row.checkout_key,
-        fingerprint=row.fingerprint,
-        status=OrderStatus(row.status),
-        amount_total=row.amount_total,
-        currency=row.currency,
-        created_at=row.created_at,
-        expires_at=row.expires_at,
-        reason=Reason(row.reason) if row.reason else None,
-        missing_skus=row.missing_skus,
-        session=session,
-        dispatch_due_at=row.dispatch_due_at,
-        payment_intent_id=row.payment_intent_id,
-        processing_until=row.processing_until,
-    )
+    reason, same = Reason(row.reason) if row.reason else None, {name: getattr(row, name) for name in _SAME}
+    return Order(order_id=row.id, status=OrderStatus(row.status), reason=reason, session=session, **same)
 
 
 def fold_email(email: str) -> str:
@@ -97,17 +90,19 @@ def fold_email(email: str) -> str:
 
 
 async def find_by_key(connection: AsyncConnection, checkout_key: str) -> Order | None:
-    row = (await connection.execute(_BY_KEY, {"checkout_key": checkout_key})).one_or_none()
-    return order_of(row) if row else None
+    return await _find(connection, _BY_KEY, checkout_key)
 
 
 async def find_by_id(connection: AsyncConnection, order_id: str) -> Order | None:
-    row = (await connection.execute(_BY_ID, {"order_id": order_id})).one_or_none()
-    return order_of(row) if row else None
+    return await _find(connection, _BY_ID, order_id)
 
 
 async def find_by_session(connection: AsyncConnection, session_id: str) -> Order | None:
-    row = (await connection.execute(_BY_SESSION, {"session_id": session_id})).one_or_none()
+    return await _find(connection, _BY_SESSION, session_id)
+
+
+async def _find(connection: AsyncConnection, statement: TextClause, value: str) -> Order | None:
+    row = (await connection.execute(statement, {"value": value})).one_or_none()
     return order_of(row) if row else None
 
 

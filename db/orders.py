@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from checkout.errors import CannotFulfil
 from checkout.orders import Order, OrderStatus, Reason
 from checkout.payments import PaymentSession
-from db.inventory import lock_order_products
-from db.order_queries import COLUMNS, get_order, order_of
+from db.catalogue import lock_order_products
+from db.order_queries import COLUMNS, COUNTED_LINES, get_order, order_of
 
 FIRST_PROCESSING_LOOK = timedelta(minutes=10)
 
@@ -39,7 +39,7 @@ _PROCESS = text(f"""
     WITH moved AS (
         UPDATE shop.orders
            SET status = 'payment_processing', payment_intent_id = :payment_intent_id,
-               processing_until = clock_timestamp() + CAST(:processing_timeout AS interval),
+               processing_until = clock_timestamp() + CAST(:timeout AS interval),
                event_count = event_count + 1
          WHERE id = :order_id AND status = 'awaiting_payment'
         RETURNING *
@@ -91,14 +91,13 @@ _CLOSE = text(f"""
     ), released AS (
         UPDATE shop.reservations r SET state = 'released'
           FROM moved WHERE r.order_id = moved.id AND r.state IN ('held', 'consumed')
-           AND NOT EXISTS (SELECT 1 FROM shop.refunds f JOIN shop.refund_lines l ON l.refund_id = f.id
-                            WHERE f.order_id = r.order_id AND l.sku = r.sku AND NOT l.restocked
-                              AND (f.state IN ('pending', 'succeeded') OR f.provider_refund_id IS NOT NULL))
+           AND NOT EXISTS (SELECT 1 FROM {COUNTED_LINES} l
+                            WHERE l.order_id = r.order_id AND l.sku = r.sku AND NOT l.restocked)
         RETURNING r.order_id, r.sku, r.quantity
     ), left_over AS (
         SELECT order_id, sku, quantity - coalesce(
-                   (SELECT sum(l.quantity) FROM shop.refunds f JOIN shop.refund_lines l ON l.refund_id = f.id
-                     WHERE f.order_id = released.order_id AND l.sku = released.sku AND l.restocked), 0) AS quantity
+                   (SELECT sum(l.quantity) FROM {COUNTED_LINES} l
+                     WHERE l.order_id = released.order_id AND l.sku = released.sku AND l.restocked), 0) AS quantity
           FROM released
     ), returned AS (
         UPDATE shop.products p SET on_hand = p.on_hand + left_over.quantity FROM left_over WHERE p.sku = left_over.sku
@@ -115,17 +114,12 @@ _CLOSE = text(f"""
     SELECT {COLUMNS} FROM moved
 """)
 
-_ANY_DUE = text("""
-    SELECT EXISTS (SELECT 1 FROM shop.orders
-                    WHERE status = 'fulfilled' AND NOT on_hold
-                      AND dispatch_due_at <= clock_timestamp() - CAST(:overdue AS interval))
-""")
+_IS_DUE = "status = 'fulfilled' AND NOT on_hold AND dispatch_due_at <= clock_timestamp() - CAST(:overdue AS interval)"
+_ANY_DUE = text(f"SELECT EXISTS (SELECT 1 FROM shop.orders WHERE {_IS_DUE})")
 # A row that another worker dispatches or an operator refunds just now is left to them: it is looked at again.
-_DISPATCH_DUE = text("""
+_DISPATCH_DUE = text(f"""
     WITH due AS (
-        SELECT id FROM shop.orders
-         WHERE status = 'fulfilled' AND NOT on_hold
-           AND dispatch_due_at <= clock_timestamp() - CAST(:overdue AS interval)
+        SELECT id FROM shop.orders WHERE {_IS_DUE}
          ORDER BY dispatch_due_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
     ), moved AS (
         UPDATE shop.orders o SET status = 'dispatched', event_count = event_count + 1
@@ -149,14 +143,7 @@ _TELL = text("""
 
 async def record_session(connection: AsyncConnection, order_id: str, session: PaymentSession) -> Order:
     """pending → awaiting_payment. The answer's session may be another's: the first one recorded stays."""
-    return await _transition(
-        connection,
-        _RECORD_SESSION,
-        order_id,
-        session_id=session.session_id,
-        url=session.url,
-        simulator_url=session.simulator_url,
-    )
+    return await _transition(connection, _RECORD_SESSION, order_id, **vars(session))
 
 
 async def process_order(
@@ -164,14 +151,8 @@ async def process_order(
 ) -> Order:
     """awaiting_payment → payment_processing: the stock stays held for as long as a payment takes that takes days, at
     most `timeout`. Somebody looks at it now and then, should no event tell."""
-    return await _transition(
-        connection,
-        _PROCESS,
-        order_id,
-        payment_intent_id=payment_intent_id,
-        processing_timeout=timeout,
-        first_look=FIRST_PROCESSING_LOOK,
-    )
+    given = {"payment_intent_id": payment_intent_id, "timeout": timeout, "first_look": FIRST_PROCESSING_LOOK}
+    return await _transition(connection, _PROCESS, order_id, **given)
 
 
 async def fulfil_order(
@@ -182,12 +163,8 @@ async def fulfil_order(
     Raises `CannotFulfil` for an order that lacks a reservation, naming both: no code makes one, so it is damage, and
     taking stock anew would hide it (docs/decisions/0021-a-missing-reservation-is-an-alarm.md).
     """
-    parameters = {
-        "order_id": order_id,
-        "payment_intent_id": payment_intent_id,
-        "dispatch_duration": dispatch_duration,
-    }
-    row = (await connection.execute(_FULFIL, parameters)).one_or_none()
+    given = {"order_id": order_id, "payment_intent_id": payment_intent_id, "dispatch_duration": dispatch_duration}
+    row = (await connection.execute(_FULFIL, given)).one_or_none()
     if row is None:
         return await get_order(connection, order_id)
     if row.unreserved:
@@ -207,15 +184,8 @@ async def close_order(
     """Move an order in one of the states `closes` to an end, returning what it held or had consumed to stock: but for
     what has come back already, and lines that were refunded without their goods."""
     await lock_order_products(connection, order_id)
-    return await _transition(
-        connection,
-        _CLOSE,
-        order_id,
-        status=status,
-        reason=reason,
-        closes=list(closes),
-        payment_intent_id=payment_intent_id,
-    )
+    given = {"status": status, "reason": reason, "closes": list(closes), "payment_intent_id": payment_intent_id}
+    return await _transition(connection, _CLOSE, order_id, **given)
 
 
 async def name_payment(connection: AsyncConnection, order_id: str, payment_intent_id: str) -> None:

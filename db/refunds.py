@@ -19,21 +19,16 @@ from checkout.money import MoneyState, Refund, RefundState, RequestedBy
 from checkout.orders import OrderStatus
 from db.book import Book, open_book
 from db.consequences import plan_next_look
-from db.order_queries import get_order
-from db.standing import Entry
+from db.order_queries import COUNTED_LINES, get_order
 
 # What of each line can still be refunded, and what one of it cost. Of goods that are back, because all of the money was
 # given back once, nothing.
-_LINES = text("""
+_LINES = text(f"""
     SELECT l.sku, l.unit_amount,
            CASE WHEN v.state = 'consumed' THEN l.quantity - coalesce(sum(r.quantity), 0) ELSE 0 END AS left
       FROM shop.order_lines l
       LEFT JOIN shop.reservations v ON v.order_id = l.order_id AND v.sku = l.sku
-      LEFT JOIN (SELECT f.order_id, rl.sku, rl.quantity FROM shop.refunds f
-                   JOIN shop.refund_lines rl ON rl.refund_id = f.id
-                  WHERE f.order_id = :order_id
-                    AND (f.state IN ('pending', 'succeeded') OR f.provider_refund_id IS NOT NULL)) r
-        ON r.order_id = l.order_id AND r.sku = l.sku
+      LEFT JOIN {COUNTED_LINES} r ON r.order_id = l.order_id AND r.sku = l.sku
      WHERE l.order_id = :order_id GROUP BY l.sku, l.unit_amount, l.quantity, v.state
 """)
 _REQUEST = text("SELECT request FROM shop.refunds WHERE order_id = :order_id AND request_key = :key LIMIT 1")
@@ -56,24 +51,15 @@ async def request_refund(connection: AsyncConnection, wanted: RefundOrderInput) 
         raise NotRefundable(f"There is no payment to give back: the order is {order.status}")
     head = book.head(wanted.key)
     if head is not None:
-        if wanted.key != WHOLE_REFUND and head.request != _digest(wanted):
-            raise KeyReused("This key stands for another refund")
+        _check_same_wish(wanted, head.request)
         if not _may_be_asked_anew(book, head, wanted):
-            return head.refund
+            return head
     _check_refundable(book)
-    left_of_lines = {
-        row.sku: (row.left, row.unit_amount) for row in await connection.execute(_LINES, {"order_id": wanted.order_id})
-    }
+    rows = await connection.execute(_LINES, {"order_id": wanted.order_id})
+    left_of_lines = {row.sku: (row.left, row.unit_amount) for row in rows}
     goods = _goods(wanted, left_of_lines)
     amount = _amount(wanted, book, left_of_lines)
-    refund = await book.ask(
-        wanted.key,
-        amount,
-        RequestedBy.OPERATOR,
-        wanted.reason,
-        attempt=head.refund.attempt + 1 if head else 1,
-        request=_digest(wanted),
-    )
+    refund = await book.ask(wanted.key, amount, RequestedBy.OPERATOR, wanted.reason, _digest(wanted))
     if goods:
         named = {"refund_id": refund.id, "skus": list(goods), "quantities": list(goods.values())}
         await connection.execute(_INSERT_LINES, named | {"restock": wanted.restock is not False})
@@ -84,18 +70,21 @@ async def request_refund(connection: AsyncConnection, wanted: RefundOrderInput) 
 async def check_wish(connection: AsyncConnection, wanted: RefundOrderInput) -> None:
     """Raises `KeyReused` when the key stands for another wish than this one."""
     row = (await connection.execute(_REQUEST, {"order_id": wanted.order_id, "key": wanted.key})).first()
-    if row is not None and wanted.key != WHOLE_REFUND and row.request != _digest(wanted):
+    if row is not None:
+        _check_same_wish(wanted, row.request)
+
+
+def _check_same_wish(wanted: RefundOrderInput, request: str | None) -> None:
+    if wanted.key != WHOLE_REFUND and request != _digest(wanted):
         raise KeyReused("This key stands for another refund")
 
 
-def _may_be_asked_anew(book: Book, head: Entry, wanted: RefundOrderInput) -> bool:
+def _may_be_asked_anew(book: Book, head: Refund, wanted: RefundOrderInput) -> bool:
     """The provider had refused it; or all of it is wanted again, and by now something is left (again)."""
-    state, is_all_wanted = head.refund.state, wanted.key == WHOLE_REFUND and book.left > 0
-    if state.is_undone and head.refund.provider_refund_id is None:
-        return (
-            state is RefundState.FAILED or is_all_wanted
-        )  # else it had to make room for what was given back elsewhere
-    return is_all_wanted and state is RefundState.SUCCEEDED
+    is_all_wanted = wanted.key == WHOLE_REFUND and book.left > 0
+    if head.was_never_taken:  # else than refused: it had to make room for what was given back elsewhere
+        return head.state is RefundState.FAILED or is_all_wanted
+    return is_all_wanted and head.state is RefundState.SUCCEEDED
 
 
 def _check_refundable(book: Book) -> None:

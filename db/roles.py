@@ -32,32 +32,34 @@ _LOCK = 0x5EED_0001E5
 _SCRAM_ROUNDS = 4096
 
 # After "REVOKE ALL". Column lists where only some columns are ever written.
+_READS = ("USAGE ON SCHEMA shop", "SELECT ON ALL TABLES IN SCHEMA shop")
 _GRANTS: Mapping[str, tuple[str, ...]] = {
     "gateway": (
-        "GRANT USAGE ON SCHEMA shop TO {role}",
-        "GRANT SELECT ON ALL TABLES IN SCHEMA shop TO {role}",
-        "GRANT EXECUTE ON FUNCTION shop.audited(text[], bigint[], text[], timestamptz, text) TO {role}",
-        "GRANT EXECUTE ON FUNCTION shop.restock(text, bigint), shop.write_off(text, bigint, text),"
-        " shop.put_product(text, text, text, text, bigint, text), shop.set_withdrawn(text, boolean) TO {role}",
-        "GRANT INSERT, DELETE ON shop.ended_sessions TO {role}",
+        *_READS,
+        "EXECUTE ON FUNCTION shop.audited(text[], bigint[], text[], timestamptz, text)",
+        "EXECUTE ON FUNCTION shop.restock(text, bigint), shop.write_off(text, bigint, text),"
+        " shop.put_product(text, text, text, text, bigint, text), shop.set_withdrawn(text, boolean)",
+        "INSERT, DELETE ON shop.ended_sessions",
     ),
     "worker": (
-        "GRANT USAGE ON SCHEMA shop TO {role}",
-        "GRANT SELECT ON ALL TABLES IN SCHEMA shop TO {role}",
-        "GRANT UPDATE (on_hand) ON shop.products TO {role}",
-        "GRANT INSERT ON shop.orders, shop.order_lines, shop.reservations, shop.stock_movements, shop.order_events,"
-        " shop.payments, shop.refunds, shop.refund_lines, shop.disputes TO {role}",
-        "GRANT UPDATE (status, reason, payment_session_id, payment_url, simulator_url, payment_intent_id, fulfilled_at,"
-        " dispatch_due_at, processing_until, event_count) ON shop.orders TO {role}",
-        "GRANT UPDATE (state) ON shop.reservations TO {role}",
-        "GRANT UPDATE (state, version, look_at, looks, check_at) ON shop.payments TO {role}",
-        "GRANT UPDATE (provider_refund_id, state, requires_action, failure_reason, changed_at) ON shop.refunds"
-        " TO {role}",
-        "GRANT UPDATE (restocked) ON shop.refund_lines TO {role}",
-        "GRANT UPDATE (amount, state, reason, evidence_due_by, changed_at) ON shop.disputes TO {role}",
+        *_READS,
+        "UPDATE (on_hand) ON shop.products",
+        "INSERT ON shop.orders, shop.order_lines, shop.reservations, shop.stock_movements, shop.order_events,"
+        " shop.payments, shop.refunds, shop.refund_lines, shop.disputes",
+        "UPDATE (status, reason, payment_session_id, payment_url, simulator_url, payment_intent_id, fulfilled_at,"
+        " dispatch_due_at, processing_until, event_count) ON shop.orders",
+        "UPDATE (state) ON shop.reservations",
+        "UPDATE (state, version, look_at, looks, check_at) ON shop.payments",
+        "UPDATE (provider_refund_id, state, requires_action, failure_reason, changed_at) ON shop.refunds",
+        "UPDATE (restocked) ON shop.refund_lines",
+        "UPDATE (amount, state, reason, evidence_due_by, changed_at) ON shop.disputes",
     ),
     "payment": (),
 }
+_IS_POWERFUL = text("""
+    SELECT rolsuper OR rolcreaterole OR rolbypassrls OR pg_has_role(rolname, CURRENT_USER, 'MEMBER')
+      FROM pg_roles WHERE rolname = :name
+""")
 _OWNER_OF_PAYMENTS = text("SELECT quote_ident(pg_get_userbyid(nspowner)) FROM pg_namespace WHERE nspname = 'payments'")
 _TABLES_OF_PAYMENTS = text("""
     SELECT format(CASE c.relkind WHEN 'S' THEN 'ALTER SEQUENCE payments.%I OWNER TO '
@@ -80,6 +82,10 @@ class Role:
     password: str = field(repr=False)
     url: str = field(repr=False)
     variable: str
+
+    @property
+    def quoted(self) -> str:
+        return '"' + self.name.replace('"', '""') + '"'
 
 
 def roles_of(settings: Settings) -> list[Role]:
@@ -116,9 +122,13 @@ async def grant_roles(engine: AsyncEngine, roles: list[Role]) -> None:
         for role in roles:
             if role in missing:
                 await _create(connection, role)
-            await _check_powerless(connection, role)
+            # One that may do anything anyway would make a mockery of what it is granted.
+            if await connection.scalar(_IS_POWERFUL, {"name": role.name}) is not False:
+                raise SettingsError(
+                    f"{role.variable}: {role.name!r} has rights beyond its own (superuser, CREATEROLE, owner)"
+                )
         for role in roles:
-            await _grant(connection, role, next((each.name for each in roles if each.kind == "gateway"), None))
+            await _grant(connection, role)
 
 
 async def _can_log_in(role: Role) -> bool:
@@ -136,14 +146,12 @@ async def _can_log_in(role: Role) -> bool:
 
 
 async def _create(connection: AsyncConnection, role: Role) -> None:
-    name = await _quoted(connection, role.name)
     exists = await connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :name"), {"name": role.name})
+    # A verifier instead of the password: then no log of the server can hold it.
+    statement = f"ALTER ROLE {role.quoted} LOGIN PASSWORD '{_scram_verifier(role.password)}'"
     try:
         async with connection.begin_nested():
-            if not exists:
-                await connection.exec_driver_sql(f"CREATE ROLE {name} LOGIN")
-            # A verifier instead of the password: then no log of the server can hold it.
-            await connection.exec_driver_sql(f"ALTER ROLE {name} LOGIN PASSWORD '{_scram_verifier(role.password)}'")
+            await _execute(connection, *([] if exists else [f"CREATE ROLE {role.quoted} LOGIN"]), statement)
     except ProgrammingError as error:
         raise SettingsError(
             f"{role.variable}: {role.name!r} cannot log in, and the user of DATABASE_URL may not make or change it. "
@@ -151,60 +159,46 @@ async def _create(connection: AsyncConnection, role: Role) -> None:
         ) from error
 
 
-async def _check_powerless(connection: AsyncConnection, role: Role) -> None:
-    """A role that may do anything anyway would make a mockery of what it is granted."""
-    powers = await connection.scalar(
-        text(
-            "SELECT rolsuper OR rolcreaterole OR rolbypassrls OR pg_has_role(rolname, CURRENT_USER, 'MEMBER')"
-            " FROM pg_roles WHERE rolname = :name"
-        ),
-        {"name": role.name},
-    )
-    if powers is not False:
-        raise SettingsError(f"{role.variable}: {role.name!r} has rights beyond its own (superuser, CREATEROLE, owner)")
-
-
-async def _grant(connection: AsyncConnection, role: Role, gateway: str | None) -> None:
-    name = await _quoted(connection, role.name)
+async def _grant(connection: AsyncConnection, role: Role) -> None:
     database = await connection.scalar(text("SELECT quote_ident(current_database())"))
-    for statement in (
-        f"REVOKE ALL ON DATABASE {database} FROM {name}",
-        f"GRANT CONNECT ON DATABASE {database} TO {name}",
-        f"REVOKE ALL ON SCHEMA shop FROM {name}",
-        f"REVOKE ALL ON ALL TABLES IN SCHEMA shop FROM {name}",
-        f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA shop FROM {name}",
-        f"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA shop FROM {name}",
-        *(grant.format(role=name) for grant in _GRANTS[role.kind]),
-    ):
-        await connection.exec_driver_sql(statement)
+    await _execute(
+        connection,
+        f"REVOKE ALL ON DATABASE {database} FROM {role.quoted}",
+        f"GRANT CONNECT ON DATABASE {database} TO {role.quoted}",
+        f"REVOKE ALL ON SCHEMA shop FROM {role.quoted}",
+        f"REVOKE ALL ON ALL TABLES IN SCHEMA shop FROM {role.quoted}",
+        f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA shop FROM {role.quoted}",
+        f"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA shop FROM {role.quoted}",
+        *(f"GRANT {rights} TO {role.quoted}" for rights in _GRANTS[role.kind]),
+    )
     if role.kind == "payment":
-        await _give_payments(connection, role.name, name)
-    if role.kind == "gateway" and await connection.scalar(text("SELECT to_regnamespace('payments') IS NOT NULL")):
-        await _let_audit(connection, await _quoted(connection, str(gateway)))
+        await _give_payments(connection, role.quoted)
+    if role.kind == "gateway" and (owner := await connection.scalar(_OWNER_OF_PAYMENTS)):
+        # The auditor compares both ledgers: it may read the payment service's, and the tables still to come there.
+        await _execute(
+            connection,
+            f"GRANT USAGE ON SCHEMA payments TO {role.quoted}",
+            f"GRANT SELECT ON ALL TABLES IN SCHEMA payments TO {role.quoted}",
+            f"ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA payments GRANT SELECT ON TABLES TO {role.quoted}",
+        )
 
 
-async def _give_payments(connection: AsyncConnection, role: str, name: str) -> None:
+async def _give_payments(connection: AsyncConnection, role: str) -> None:
     """Let the payment service own its schema, also one that was made before it had a role of its own."""
     if not await connection.scalar(text("SELECT rolsuper FROM pg_roles WHERE rolname = CURRENT_USER")):
-        await connection.exec_driver_sql(f"GRANT {name} TO CURRENT_USER")
-    await connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS payments AUTHORIZATION {name}")
-    await connection.exec_driver_sql(f"ALTER SCHEMA payments OWNER TO {name}")
-    for (statement,) in (await connection.execute(_TABLES_OF_PAYMENTS, {"role": name})).all():
-        await connection.exec_driver_sql(statement + name)
-
-
-async def _let_audit(connection: AsyncConnection, gateway: str) -> None:
-    """The auditor compares both ledgers: it may read the payment service's, and the tables still to come there."""
-    owner = await connection.scalar(_OWNER_OF_PAYMENTS)
-    await connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA payments TO {gateway}")
-    await connection.exec_driver_sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA payments TO {gateway}")
-    await connection.exec_driver_sql(
-        f"ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA payments GRANT SELECT ON TABLES TO {gateway}"
+        await _execute(connection, f"GRANT {role} TO CURRENT_USER")
+    await _execute(
+        connection,
+        f"CREATE SCHEMA IF NOT EXISTS payments AUTHORIZATION {role}",
+        f"ALTER SCHEMA payments OWNER TO {role}",
     )
+    statements = (await connection.scalars(_TABLES_OF_PAYMENTS, {"role": role})).all()
+    await _execute(connection, *(statement + role for statement in statements))
 
 
-async def _quoted(connection: AsyncConnection, name: str) -> str:
-    return str(await connection.scalar(text("SELECT quote_ident(:name)"), {"name": name}))
+async def _execute(connection: AsyncConnection, *statements: str) -> None:
+    for statement in statements:
+        await connection.exec_driver_sql(statement)
 
 
 def _scram_verifier(password: str) -> str:

@@ -1,5 +1,6 @@
 """The sums of the stock ledger, added up anew and compared with those that triggers keep (`shop.stock_sums`)."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from sqlalchemy import text
@@ -33,8 +34,8 @@ class Sums:
 
     end: int
     read_to: int = 0
-    moved: dict[str, int] = field(default_factory=dict)
-    brought: dict[str, int] = field(default_factory=dict)
+    moved: Counter[str] = field(default_factory=Counter)
+    brought: Counter[str] = field(default_factory=Counter)
 
     @property
     def is_read(self) -> bool:
@@ -49,8 +50,8 @@ async def add_up(connection: AsyncConnection, sums: Sums) -> None:
     """Read the next piece."""
     until = min(sums.read_to + PIECE, sums.end)
     for sku, moved, brought in await connection.execute(_PIECE, {"after": sums.read_to, "until": until}):
-        sums.moved[sku] = sums.moved.get(sku, 0) + moved
-        sums.brought[sku] = sums.brought.get(sku, 0) + brought
+        sums.moved[sku] += moved
+        sums.brought[sku] += brought
     sums.read_to = until
 
 
@@ -59,12 +60,11 @@ async def differences(connection: AsyncConnection, sums: Sums) -> list[str]:
     while we read: whatever looks wrong is added up once more, in one statement, before it counts."""
     told = []
     for row in (await connection.execute(_KEPT, {"end": sums.end})).all():
-        counted = (sums.moved.get(row.sku, 0) + row.moved_since, sums.brought.get(row.sku, 0) + row.brought_since)
-        if counted != (row.moved, row.brought):
-            moved, brought, all_moved, all_brought = (await connection.execute(_ONE, {"sku": row.sku})).one()
-            if (moved, brought) != (all_moved, all_brought):
-                told.append(
-                    f"{row.sku}: movements add up to {all_moved}, of them {all_brought} brought in; "
-                    f"kept are {moved} and {brought}"
-                )
+        counted = (sums.moved[row.sku] + row.moved_since, sums.brought[row.sku] + row.brought_since)
+        if counted == (row.moved, row.brought):
+            continue
+        moved, brought, all_moved, all_brought = (await connection.execute(_ONE, {"sku": row.sku})).one()
+        if (moved, brought) != (all_moved, all_brought):
+            all_of_it = f"movements add up to {all_moved}, of them {all_brought} brought in"
+            told.append(f"{row.sku}: {all_of_it}; kept are {moved} and {brought}")
     return told

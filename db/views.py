@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.order_queries import fold_email
+from db.order_queries import LIVE, fold_email
 
 _DETAIL = text("""
     SELECT o.id, o.checkout_key, o.status, o.reason, o.amount_total, o.currency, o.created_at, o.updated_at,
@@ -40,11 +40,9 @@ _FOUND = """(id = :search OR payment_session_id = :search OR payment_intent_id =
 _EVENTS_AFTER = text("""
     SELECT seq, kind, at, data FROM shop.order_events WHERE order_id = :order_id AND seq > :seq ORDER BY seq
 """)
-_OPEN_OF_CLIENT = text("""
-    SELECT checkout_key, client = :client AND status IN ('pending', 'awaiting_payment', 'payment_processing')
-      FROM shop.orders
-     WHERE client = :client AND status IN ('pending', 'awaiting_payment', 'payment_processing')
-        OR checkout_key = ANY(:begun)
+_OPEN_OF_CLIENT = text(f"""
+    SELECT checkout_key, client = :client AND status IN {LIVE} FROM shop.orders
+     WHERE client = :client AND status IN {LIVE} OR checkout_key = ANY(:begun)
 """)
 
 
@@ -116,36 +114,29 @@ async def order_detail(connection: AsyncConnection, order_id: str) -> OrderDetai
 
 
 def page_query(
-    *, status: str | None, search: str | None, before: tuple[datetime, str] | None, limit: int
-) -> tuple[str, dict[str, object]]:
-    """The statement of `order_page`, of only those conditions that are asked for: each of them has an index."""
-    parameters: dict[str, object] = {"limit": limit}
+    *, status: str | None = None, search: str | None = None, before: tuple[datetime, str] | None = None, limit: int
+) -> tuple[TextClause, dict[str, object]]:
+    """Orders newest first, those before the cursor `(created_at, id)`. `search` is an id of the order, its session or
+    its payment, its key or how that begins, or its email in any case. Only the conditions asked for are in it, for each
+    of them has an index."""
+    given: dict[str, object] = {"limit": limit}
     conditions = []
     if status is not None:
         conditions.append("status = :status")
-        parameters["status"] = status
+        given["status"] = status
     if search is not None:
         conditions.append(_FOUND)
-        parameters |= {"search": search, "folded": fold_email(search)}
+        given |= {"search": search, "folded": fold_email(search)}
     if before is not None:
         conditions.append("(created_at, id) < (:before_at, :before_id)")
-        parameters |= {"before_at": before[0], "before_id": before[1]}
+        given |= {"before_at": before[0], "before_id": before[1]}
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"{_PAGE}{where} ORDER BY created_at DESC, id DESC LIMIT :limit", parameters
+    return text(f"{_PAGE}{where} ORDER BY created_at DESC, id DESC LIMIT :limit"), given
 
 
-async def order_page(
-    connection: AsyncConnection,
-    *,
-    status: str | None,
-    search: str | None,
-    before: tuple[datetime, str] | None,
-    limit: int,
-) -> list[OrderRow]:
-    """Orders newest first, those before the cursor `(created_at, id)`. `search` is an id of the order, its session or
-    its payment, its key or how that begins, or its email in any case."""
-    statement, parameters = page_query(status=status, search=search, before=before, limit=limit)
-    return [OrderRow(*row) for row in await connection.execute(text(statement), parameters)]
+async def order_page(connection: AsyncConnection, query: tuple[TextClause, dict[str, object]]) -> list[OrderRow]:
+    """The orders of a `page_query`."""
+    return [OrderRow(*row) for row in await connection.execute(*query)]
 
 
 async def order_events_after(connection: AsyncConnection, order_id: str, seq: int) -> list[OrderEvent]:

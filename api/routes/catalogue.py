@@ -9,7 +9,7 @@ from starlette.responses import Response
 from api.problems import invalid
 from api.schemas import ProductList, ProductOut, Sku
 from api.state import Gateway, GatewayDependency
-from db import inventory
+from db.catalogue import known_products
 
 router = APIRouter(tags=["catalogue"])
 
@@ -52,4 +52,4 @@ async def products(
 async def _is_known(gateway: Gateway, sku: str) -> bool:
     """Sold or withdrawn: a page may end with a product that is withdrawn before the next one is asked for."""
     async with gateway.engine.connect() as connection:
-        return bool(await inventory.known_products(connection, [sku]))
+        return bool(await known_products(connection, [sku]))

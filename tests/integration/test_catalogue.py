@@ -7,11 +7,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.shared import Shared
-from db.seed import CATALOGUE
+from db.setup import CATALOGUE
 from tests.support.catalogue import stock_up
 from tests.support.rig import Rig
 
-SEED = [product.sku for product in CATALOGUE]
+SEED = [sku for sku, *_ in CATALOGUE]
 
 
 def skus(answer: dict[str, list[dict[str, str]]]) -> list[str]:

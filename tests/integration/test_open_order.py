@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.errors import ProductNotFound
 from checkout.orders import CartLine, OrderStatus, Reason
-from db import inventory
+from db import catalogue
 from tests.support.databases import patient
 from tests.support.eventually import eventually
 from tests.support.orders import close, on_hand, open_order, scalar, violations
@@ -50,7 +50,7 @@ async def test_an_unknown_product_is_refused_before_anything_is_written(engine: 
 async def test_restocking_adds_and_leaves_agreed_prices_alone(engine: AsyncEngine) -> None:
     order = await open_order(engine, "k", CartLine("limited-print", 10))
     async with engine.begin() as connection:
-        assert await inventory.restock(connection, "limited-print", 5) == 5
+        assert await catalogue.restock(connection, "limited-print", 5) == 5
         await connection.execute(text("UPDATE shop.products SET unit_amount = 1"))
     assert (await open_order(engine, "k")).amount_total == order.amount_total == 120_000
 
@@ -99,7 +99,7 @@ async def test_carts_in_opposite_order_wait_for_each_other_in_one_order(engine: 
 async def test_a_restock_in_mid_checkout_adds_to_what_is_left(engine: AsyncEngine) -> None:
     order = await open_order(engine, "k", CartLine("limited-print", 4))
     async with engine.begin() as connection:
-        assert await inventory.restock(connection, "limited-print", 5) == 11
+        assert await catalogue.restock(connection, "limited-print", 5) == 11
     await close(engine, order)
     assert await on_hand(engine, "limited-print") == 15
     assert await violations(engine) == []

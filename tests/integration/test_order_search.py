@@ -19,15 +19,15 @@ async def buy(engine: AsyncEngine, key: str, email: str | None) -> str:
 
 async def found(engine: AsyncEngine, search: str | None = None, status: str | None = None) -> list[str]:
     """The keys of what is found; no order is read for it that an index has not found."""
-    statement, parameters = views.page_query(status=status, search=search, before=None, limit=50)
+    query = views.page_query(status=status, search=search, limit=50)
     async with engine.connect() as connection:
         await connection.execute(text("SET LOCAL enable_seqscan = off"))
         await connection.execute(text("SET LOCAL enable_indexscan = off"))  # a walk along the newest, filtered
-        plan = "\n".join(await connection.scalars(text(f"EXPLAIN {statement}"), parameters))
+        plan = "\n".join(await connection.scalars(text(f"EXPLAIN {query[0].text}"), query[1]))
         if search is not None:
             assert "BitmapOr" in plan, plan
             assert "Filter" not in plan, plan
-        page = await views.order_page(connection, status=status, search=search, before=None, limit=50)
+        page = await views.order_page(connection, query)
     return [row.checkout_key for row in page]
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.errors import NotEnoughStock, ProductNotFound
 from checkout.orders import CartLine, OrderStatus, Reason
-from db import catalogue, insights, inventory
+from db import catalogue, insights
 from tests.support.orders import awaiting, close, fulfil, on_hand, open_order, scalar, violations
 from tests.support.rig import TOKEN, Rig
 
@@ -25,7 +25,7 @@ BOOK: dict[str, Any] = {
 
 async def write_off(engine: AsyncEngine, sku: str, quantity: int, reason: str | None = None) -> int:
     async with engine.begin() as connection:
-        return await inventory.write_off(connection, sku, quantity, reason)
+        return await catalogue.write_off(connection, sku, quantity, reason)
 
 
 async def withdraw(engine: AsyncEngine, sku: str, is_withdrawn: bool = True) -> bool:

@@ -14,6 +14,7 @@ from checkout.errors import PaymentUnknown, PaymentUnreachable
 from checkout.money import Refund
 from checkout.orders import Order
 from db import ledger, order_queries, refunds
+from db.book import find_refund
 from db.engine import autocommit, transaction
 from runtime.boundaries import Step
 from worker.payments.port import PaymentProvider
@@ -58,7 +59,7 @@ class MoneyActivities:
         """Have the provider give it back; answers it as the provider then has it. Not one that has come to nothing, or
         was made, since somebody saw that it was to be made: that may be a while ago."""
         async with self._reads.connect() as connection:
-            now = await ledger.find_refund(connection, refund)
+            now = await find_refund(connection, refund)
         return (await self._make(now))[0] if now.is_to_be_made else now
 
     @activity.defn

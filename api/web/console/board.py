@@ -27,7 +27,6 @@ Value = TypeVar("Value")
 @dataclass(frozen=True)
 class Charts:
     figures: insights.Figures
-    takings: list[insights.Takings]
     outcomes: charts.Columns
     time_to_pay: charts.TimeToPay
     stock: list[charts.StockRow]
@@ -89,10 +88,8 @@ async def _read_charts(gateway: Gateway, span: charts.Span) -> Charts:
     until = charts.whole_step(datetime.now(UTC), span.step)
     since = until - span.length
     async with gateway.engine.connect() as connection:
-        figures, takings = await insights.figures(connection, since)
         return Charts(
-            figures=figures,
-            takings=takings,
+            figures=await insights.figures(connection, since),
             outcomes=charts.outcomes(
                 await insights.outcomes_over_time(connection, since, until, span.step), span, until
             ),

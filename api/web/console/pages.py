@@ -102,8 +102,8 @@ async def orders(
 async def order(order_id: str, request: Request, session: SessionDependency, gateway: GatewayDependency) -> Response:
     async with gateway.engine.connect() as connection:
         row = await views.order_detail(connection, order_id)
-        inside = await insights.order_inside(connection, order_id)
-    if row is None or inside is None:
+        email, reserved = await insights.order_inside(connection, order_id)
+    if row is None:
         raise OrderNotFound
     seen = operator_order(row)
     return _page(
@@ -115,8 +115,9 @@ async def order(order_id: str, request: Request, session: SessionDependency, gat
         left=_left(seen),
         is_disputed=any(forbids_refund(dispute.state) for dispute in seen.disputes),
         key=new_checkout_key(),  # of the next refund: a double click sends the same one
-        inside=inside,
-        reserved={each["sku"]: each["state"] for each in inside.reservations or []},
+        email=email,
+        payment_intent_id=row.payment_intent_id,
+        reserved=reserved,
         checkout_key=row.checkout_key,
         workflows=_workflows(gateway, row),
         running=await _run_status(gateway, row.checkout_key),

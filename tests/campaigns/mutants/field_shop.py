@@ -92,7 +92,7 @@ FIELD_SHOP = (
     bug(
         "one-audit-of-everything",
         Code(
-            "audit_turns.the_whole",
+            "audit.the_whole",
             "await connection.scalar(text(f'SELECT pg_try_advisory_xact_lock({_THE_WHOLE})'))",
             "True",
         ),

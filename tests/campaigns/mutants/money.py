@@ -28,13 +28,13 @@ MONEY = (
     ),
     bug(
         "given-up-and-taken-all-the-same",
-        Code("book._may_become", "was.state.is_undone and was.provider_refund_id is None", "False"),
+        Code("book._may_become", "was.was_never_taken", "False"),
         breaks="money that went back would be the shop's in its ledger, and could be given back again",
         tests="test_a_refund_that_was_given_up_and_had_been_taken_all_the_same_counts",
     ),
     bug(
         "a-key-is-one-refund",
-        Code("refunds.request_refund", "wanted.key != WHOLE_REFUND and head.request != _digest(wanted)", "False"),
+        Code("refunds._check_same_wish", "wanted.key != WHOLE_REFUND and request != _digest(wanted)", "False"),
         breaks="a key used again by mistake would be answered with another refund",
         tests="test_a_key_stands_for_one_refund",
     ),
@@ -47,7 +47,7 @@ MONEY = (
     ),
     bug(
         "accepted-is-not-given-back",
-        Code("Standing.succeeded", "one.refund.state is RefundState.SUCCEEDED", "not one.refund.state.is_undone"),
+        Code("Book.succeeded", "one.state is RefundState.SUCCEEDED", "not one.state.is_undone"),
         breaks="an order would end as refunded, and the money never arrive",
         tests="test_all_that_is_left_ends_the_order_and_what_the_customer_kept_stays_kept",
     ),
@@ -55,7 +55,7 @@ MONEY = (
         "what-failed-is-owed-again",
         Code(
             "consequences._to_be_made_again",
-            "head.refund.state.is_undone and head.refund.provider_refund_id is not None",
+            "head.state.is_undone and head.provider_refund_id is not None",
             "False",
         ),
         Code("consequences.ask_again", "not is_waiting and book.left > 0 and not book.may_keep", "False"),
@@ -76,7 +76,7 @@ MONEY = (
     ),
     bug(
         "held-is-not-dispatched",
-        Text("_DISPATCH_DUE", "status = 'fulfilled' AND NOT on_hold", "status = 'fulfilled'"),
+        Text("orders._IS_DUE", "status = 'fulfilled' AND NOT on_hold", "status = 'fulfilled'"),
         Text("_DISPATCH_DUE", "AND NOT o.on_hold", ""),
         schema("OLD.status = 'fulfilled' AND NEW.on_hold", "false"),
         breaks="goods would leave while a bank takes their money back",
@@ -96,7 +96,7 @@ MONEY = (
     ),
     bug(
         "what-stands-open-is-looked-at",
-        Code("consequences.plan_next_look", "one.refund.state is RefundState.PENDING", "False"),
+        Code("consequences.plan_next_look", "one.state is RefundState.PENDING", "False"),
         breaks="a refund whose events are lost would be on its way for ever",
         tests="test_a_refund_whose_events_are_lost_is_found_out_by_the_sweep",
     ),

@@ -92,7 +92,7 @@ ORDERS = (
     ),
     bug(
         "dispatch-guard",
-        Text("_DISPATCH_DUE", "status = 'fulfilled' AND NOT on_hold", "NOT on_hold"),
+        Text("orders._IS_DUE", "status = 'fulfilled' AND NOT on_hold", "NOT on_hold"),
         Text("_DISPATCH_DUE", "o.id = due.id AND o.status = 'fulfilled' AND", "o.id = due.id AND"),
         breaks="a refunded order would be dispatched",
         tests="test_a_refunded_order_is_not_dispatched_and_a_dispatched_one_only_once",
@@ -106,7 +106,7 @@ ORDERS = (
     bug(
         "dispatch-not-before-its-time",
         Text(
-            "_DISPATCH_DUE",
+            "orders._IS_DUE",
             "dispatch_due_at <= clock_timestamp() - CAST(:overdue AS interval)",
             "CAST(:overdue AS interval) IS NOT NULL",
         ),
@@ -133,7 +133,7 @@ ORDERS = (
     bug(
         "rows-locked-before-the-look",
         Text(
-            "inventory._LOCK",
+            "catalogue._LOCK",
             "WHERE sku = ANY(CAST(:skus AS text[])) ORDER BY sku FOR NO KEY UPDATE",
             "WHERE sku = ANY(CAST(:skus AS text[])) ORDER BY sku",
         ),
@@ -143,7 +143,7 @@ ORDERS = (
     bug(
         "lock-order-of-a-cart",
         Text(
-            "inventory._LOCK",
+            "catalogue._LOCK",
             "WHERE sku = ANY(CAST(:skus AS text[])) ORDER BY sku FOR NO KEY UPDATE",
             "WHERE sku = ANY(CAST(:skus AS text[])) ORDER BY sku DESC FOR NO KEY UPDATE",
         ),

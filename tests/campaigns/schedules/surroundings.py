@@ -13,7 +13,7 @@ from checkout.ids import TASK_QUEUE, refund_workflow_id
 from checkout.money import RefundLine
 from checkout.orders import CartLine, Order, OrderStatus
 from checkout.payments import SessionStatus
-from db import inventory
+from db import catalogue
 from tests.campaigns.schedules.provider import OPERATIONS
 from tests.campaigns.schedules.steps import CUSTOMERS, Step
 from tests.campaigns.schedules.world import World
@@ -137,7 +137,7 @@ class Surroundings:
 
     async def do_restock(self, step: Step) -> None:
         async with self.world.engine.begin() as connection:
-            await inventory.restock(connection, "limited-print", 1 + step.how)
+            await catalogue.restock(connection, "limited-print", 1 + step.how)
 
     async def do_refund(self, step: Step) -> bool:
         order = await self._order(step)
