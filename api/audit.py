@@ -87,9 +87,7 @@ class Auditor:
             seen = await audit.at_rest(connection, agenda.orders, grace)
             live = await live_orders(connection, max(grace, _LIVE_GRACE))
         async with self._engine.begin() as connection:
-            await audit.note(
-                connection, seen, found.wrong, read_to=agenda.ledger_read_to, patrolled=agenda.patrolled_to
-            )
+            await audit.note(connection, seen, found.wrong, agenda)
         return await self._verdict(found, live, whole=False, waiting=agenda.waiting)
 
     async def everything(self, grace: timedelta) -> AuditOut:
@@ -133,19 +131,13 @@ class Auditor:
     async def _everything(self, grace: timedelta, found: audit.Found) -> AsyncIterator[AuditProgress]:
         orders, sessions = await self._piece(audit.how_much)
         yield AuditProgress(what="orders", done=0, of=orders)
-        after, done = "", 0
-        while ids := await self._piece(partial(audit.next_orders, after=after)):
-            await self._audit_piece(ids, grace, found)
-            after, done = ids[-1], done + len(ids)
-            yield AuditProgress(what="orders", done=done, of=max(done, orders))
-        after, done = "", 0
-        while True:
-            step = await self._piece(partial(audit.next_strays, after=after))
-            if step.last is None:
-                break
-            await self._audit_piece(step.strays, grace, found)
-            after, done = step.last, done + step.read
-            yield AuditProgress(what="payment sessions", done=done, of=max(done, sessions))
+        walks = (("orders", audit.next_orders, orders), ("payment sessions", audit.next_strays, sessions))
+        for what, next_piece, of in walks:
+            after, done = "", 0
+            while (piece := await self._piece(partial(next_piece, after=after))).last is not None:
+                await self._audit_piece(piece.orders, grace, found)
+                after, done = piece.last, done + piece.read
+                yield AuditProgress(what=what, done=done, of=max(done, of))
         sums = await self._piece(stock_audit.begin)
         while not sums.is_read:
             await self._piece(partial(stock_audit.add_up, sums=sums))

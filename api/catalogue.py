@@ -88,7 +88,7 @@ async def put_product(engine: AsyncEngine, sku: str, product: ProductIn) -> tupl
     if faults := product_faults(product.name, product.unit_amount, product.currency):
         raise invalid([{"field": field, "message": message} for field, message in faults.items()])
     async with transaction(engine, Step.CHANGE_CATALOGUE) as connection:
-        entry, is_new = await catalogue.put_product(connection, sku, **product.model_dump())
+        entry, is_new = await catalogue.put_product(connection, sku, product.model_dump())
     return CatalogueProduct(**vars(entry)), is_new
 
 

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -32,7 +33,6 @@ _LEDGER_OVERLAP = timedelta(minutes=1)  # longer than any transaction of the pay
 _A_PIECE, _THE_WHOLE = 0x5EED_A0D1, 0x5EED_A0D2
 
 _HAS_PAYMENTS = text("SELECT to_regclass('payments.ledger') IS NOT NULL")
-_ALL_ORDERS = text("SELECT id FROM shop.orders")
 _OUTCOMES = text(f"{SCOPE} SELECT concat_ws(':', o.status, o.reason), count(*) FROM {ORDERS} GROUP BY 1")
 _LIVE_ORDERS = text(f"SELECT id FROM shop.orders WHERE status IN {LIVE}")
 _DUE = text(f"""
@@ -59,7 +59,6 @@ _AT_REST = text(f"""
      WHERE o.id IS NULL OR o.status IN ('dispatched', 'rejected', 'cancelled', 'refunded') AND {QUIET}
 """)
 _AUDITED = text("SELECT shop.audited(:clean, :seen, :wrong, :read_to, :patrolled)")
-# Sessions that name an order which does not exist, or none.
 _STRAYS = text("""
     SELECT s.id, coalesce(s.order_id, s.id), o.id IS NULL
       FROM (SELECT id, metadata ->> 'order_id' AS order_id FROM payments.sessions
@@ -115,12 +114,13 @@ class Agenda:
 
 
 @dataclass(frozen=True)
-class Strays:
-    """Of `read` sessions up to `last` (None behind the last one), whom those without an order are about."""
+class Piece:
+    """Of all orders, or payment sessions: how many were `read`, up to `last` (None behind the last one), and what
+    `orders` have to be looked at (or sessions without one)."""
 
     last: str | None
     read: int
-    strays: list[str]
+    orders: list[str]
 
 
 @asynccontextmanager
@@ -151,9 +151,9 @@ async def the_whole(engine: AsyncEngine) -> AsyncIterator[bool]:
 async def audit_ledgers(connection: AsyncConnection, grace: timedelta) -> list[Finding]:
     """Everything at once, for a shop that is small. `connection` must be in one REPEATABLE READ transaction."""
     found = Found()
-    orders = list((await connection.scalars(_ALL_ORDERS)).all())
+    orders = await next_orders(connection, "", limit=None)
     strays = await next_strays(connection, "", limit=None)
-    await audit_orders(connection, [*orders, *strays.strays], grace, found)
+    await audit_orders(connection, [*orders.orders, *strays.orders], grace, found)
     await audit_standing(connection, grace, found)
     sums = await stock_audit.begin(connection)
     while not sums.is_read:
@@ -192,7 +192,7 @@ async def audit_orders(connection: AsyncConnection, orders: Sequence[str], grace
     """Check what has to do with these orders, adding to `found`."""
     given = {"orders": list(orders), "grace": grace}
     # Without a limit: whoever is not told of is in order.
-    found.wrong |= await _run(connection, (*OF_MONEY, *OF_ORDERS), given, found, prefix=SCOPE)
+    found.wrong |= await _run(connection, (*OF_MONEY, *OF_ORDERS), given, found, SCOPE)
     for name, count in await connection.execute(_OUTCOMES, given):
         found.outcomes[str(name)] += int(count)
 
@@ -203,13 +203,7 @@ async def audit_standing(connection: AsyncConnection, grace: timedelta, found: F
 
 
 async def _run(
-    connection: AsyncConnection,
-    checks: Sequence[Check],
-    given: dict[str, object],
-    found: Found,
-    *,
-    prefix: str = "",
-    limit: str = "",
+    connection: AsyncConnection, checks: Sequence[Check], given: Any, found: Found, prefix: str = "", limit: str = ""
 ) -> set[str]:
     """Whom violations are about."""
     readable, wrong = await has_payments(connection), set()
@@ -232,32 +226,30 @@ async def at_rest(connection: AsyncConnection, orders: Sequence[str], grace: tim
 
 
 async def note(
-    connection: AsyncConnection,
-    seen: Sequence[tuple[str, int]],
-    wrong: Iterable[str],
-    *,
-    read_to: datetime | None = None,
-    patrolled: str | None = None,
+    connection: AsyncConnection, seen: Sequence[tuple[str, int]], wrong: Iterable[str], done: Agenda | None = None
 ) -> None:
     """Take from what is due what was `seen` at rest and is not among the `wrong`, unless it has changed since; see that
-    the wrong is looked at again. In a transaction after the snapshot's."""
+    the wrong is looked at again, and that the next one goes on behind what is `done`. In a transaction after the
+    snapshot's."""
     bad = set(wrong)
     clean = {order_id: changes for order_id, changes in seen if order_id not in bad}
     given = {"clean": list(clean), "seen": list(clean.values()), "wrong": sorted(bad)}
+    read_to, patrolled = (done.ledger_read_to, done.patrolled_to) if done else (None, None)
     await connection.execute(_AUDITED, given | {"read_to": read_to, "patrolled": patrolled})
 
 
-async def next_orders(connection: AsyncConnection, after: str) -> list[str]:
-    """The piece of all orders that comes after the order `after`; empty behind the last."""
-    return list((await connection.scalars(_NEXT_ORDERS, {"after": after, "limit": PIECE})).all())
+async def next_orders(connection: AsyncConnection, after: str, limit: int | None = PIECE) -> Piece:
+    """Those that come after the order `after`."""
+    orders = list((await connection.scalars(_NEXT_ORDERS, {"after": after, "limit": limit})).all())
+    return Piece(orders[-1] if orders else None, len(orders), orders)
 
 
-async def next_strays(connection: AsyncConnection, after: str, limit: int | None = PIECE) -> Strays:
-    """The piece of all payment sessions that comes after the session `after`."""
+async def next_strays(connection: AsyncConnection, after: str, limit: int | None = PIECE) -> Piece:
+    """Sessions that come after the session `after`, and name an order which does not exist, or none."""
     if not await has_payments(connection):
-        return Strays(None, 0, [])
+        return Piece(None, 0, [])
     rows = (await connection.execute(_STRAYS, {"after": after, "limit": limit})).all()
-    return Strays(rows[-1][0] if rows else None, len(rows), [whom for _, whom, is_stray in rows if is_stray])
+    return Piece(rows[-1][0] if rows else None, len(rows), [whom for _, whom, is_stray in rows if is_stray])
 
 
 async def how_much(connection: AsyncConnection) -> tuple[int, int]:

@@ -152,14 +152,9 @@ class Book:
     ) -> Refund:
         """Enter a refund that the provider is to be asked for: the first, or the next, attempt of the wish `key`."""
         last = self.head(key)
+        wish = {"request_key": key, "request": request, "attempt": last.attempt + 1 if last else 1}
         refund = await self._insert(
-            amount=amount,
-            state=RefundState.PENDING,
-            requested_by=requested_by,
-            reason=reason,
-            request_key=key,
-            request=request,
-            attempt=last.attempt + 1 if last else 1,
+            state=RefundState.PENDING, amount=amount, requested_by=requested_by, reason=reason, **wish
         )
         await self._tell_of(refund, "requested")
         return refund
@@ -182,11 +177,9 @@ class Book:
         was = self.known(word)
         if was is None:
             await self._make_room(word)
-            refund = await self._insert(
-                amount=word.amount, requested_by=RequestedBy.PROVIDER, reason=word.reason, **said
-            )
-            await self._tell_of(refund)
-            return refund
+            new = await self._insert(amount=word.amount, requested_by=RequestedBy.PROVIDER, reason=word.reason, **said)
+            await self._tell_of(new)
+            return new
         if not _may_become(was, word.state):
             logger.error("Refund %s is %s, and the payment service says %s", was.id, was.state, word.state)
             return None

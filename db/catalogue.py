@@ -6,7 +6,7 @@ are locked in SKU order, always, so that two carts with the same products never 
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,20 +152,10 @@ async def write_off(connection: AsyncConnection, sku: str, quantity: int, reason
     return int(on_hand)
 
 
-async def put_product(
-    connection: AsyncConnection,
-    sku: str,
-    *,
-    name: str,
-    description: str,
-    image: str,
-    unit_amount: int,
-    currency: str,
-) -> tuple[Product, bool]:
-    """Change the product, or add it with nothing in stock; answers it as it now is, and whether it is new."""
-    product = {"sku": sku, "name": name, "description": description, "image": image}
-    terms = {"unit_amount": unit_amount, "currency": currency}
-    is_new = bool((await connection.execute(_PUT, product | terms)).scalar_one())
+async def put_product(connection: AsyncConnection, sku: str, product: Mapping[str, object]) -> tuple[Product, bool]:
+    """Change the product's name, description, image, unit_amount and currency, or add it with nothing in stock; answers
+    it as it now is, and whether it is new."""
+    is_new = bool((await connection.execute(_PUT, {"sku": sku, **product})).scalar_one())
     return await get_product(connection, sku), is_new
 
 

@@ -12,8 +12,11 @@ from checkout.errors import OrderNotFound
 from checkout.orders import Order, OrderStatus, Reason
 from checkout.payments import PaymentSession
 
-_SAME = """checkout_key fingerprint missing_skus amount_total currency created_at expires_at dispatch_due_at
-    payment_intent_id processing_until""".split()  # columns that are fields of `Order`
+# Those that are fields of `Order` under the same name.
+_SAME = (
+    "checkout_key", "fingerprint", "missing_skus", "amount_total", "currency", "created_at", "expires_at",
+    "dispatch_due_at", "payment_intent_id", "processing_until",
+)  # fmt: skip
 COLUMNS = ", ".join(["id", "status", "reason", "payment_session_id", "payment_url", "simulator_url", *_SAME])
 # Statuses, as the partial indexes have them: undecided, and paid and ours to keep.
 LIVE = "('pending', 'awaiting_payment', 'payment_processing')"

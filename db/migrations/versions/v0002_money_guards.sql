@@ -1,4 +1,12 @@
 -- What may become of payments, refunds and disputes; and what follows for the order.
+--
+-- Refunds that are not undone never exceed their payment. Whoever writes one takes its payment's row first, by an update
+-- (`version`), so that this holds at every isolation level and for any writer (`guard_refund`).
+-- What was done is not undone: a payment that is paid stays paid, a refund moves pending > succeeded > failed, a dispute
+-- that is closed does not open again.
+-- `orders.on_hold` says what follows for the warehouse: a dispute that is open or lost, or all of the money asked back.
+-- Only triggers write it, in the transaction of the change, so that dispatching an order and giving its money back meet
+-- in the order's own row (`refresh_hold`, `guard_order`).
 
 CREATE OR REPLACE FUNCTION shop.guard_order() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

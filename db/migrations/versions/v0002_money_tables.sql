@@ -1,4 +1,10 @@
 -- Payments that take days, and the money after the sale.
+--
+-- `payments.look_at` is when somebody has to ask the provider again, should no event tell; NULL: nothing stands open.
+-- `check_at`: when it is asked all the same, a few times in the payment's first months (`next_check`).
+--
+-- Payments, refunds and debts from before are entered as far as they are known; what the provider called their refunds
+-- is found out when they are next looked at.
 
 ALTER TABLE shop.orders ADD COLUMN processing_until timestamptz, ADD COLUMN on_hold boolean NOT NULL DEFAULT false;
 
