@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
+from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -31,9 +32,10 @@ from runtime.settings import Settings
 _LOCK = 0x5EED_0001E5
 _SCRAM_ROUNDS = 4096
 
-# After "REVOKE ALL". Column lists where only some columns are ever written.
+# After "REVOKE ALL", in this order. Column lists where only some columns are ever written.
 _READS = ("USAGE ON SCHEMA shop", "SELECT ON ALL TABLES IN SCHEMA shop")
 _GRANTS: Mapping[str, tuple[str, ...]] = {
+    "payment": (),
     "gateway": (
         *_READS,
         "EXECUTE ON FUNCTION shop.audited(text[], bigint[], text[], timestamptz, text)",
@@ -54,7 +56,6 @@ _GRANTS: Mapping[str, tuple[str, ...]] = {
         "UPDATE (restocked) ON shop.refund_lines",
         "UPDATE (amount, state, reason, evidence_due_by, changed_at) ON shop.disputes",
     ),
-    "payment": (),
 }
 _IS_POWERFUL = text("""
     SELECT rolsuper OR rolcreaterole OR rolbypassrls OR pg_has_role(rolname, CURRENT_USER, 'MEMBER')
@@ -90,15 +91,11 @@ class Role:
 
 def roles_of(settings: Settings) -> list[Role]:
     """The roles that the settings ask for. Raises `SettingsError` when one is the owner, or two are one."""
-    given = {
-        "payment": settings.payment_database_url,
-        "gateway": settings.gateway_database_url,
-        "worker": settings.worker_database_url,
-    }
     owner = urlsplit(settings.database_url.get_secret_value()).username or ""
     taken = {unquote(owner): "DATABASE_URL"}
     roles = []
-    for kind, url in given.items():
+    for kind in _GRANTS:
+        url: SecretStr | None = getattr(settings, f"{kind}_database_url")
         if url is None:
             continue
         variable = f"CHECKOUT_{kind.upper()}_DATABASE_URL"

@@ -53,33 +53,18 @@ CREATE TRIGGER note_update AFTER UPDATE ON shop.orders REFERENCING OLD TABLE AS 
 CREATE TRIGGER note_delete AFTER DELETE ON shop.orders REFERENCING OLD TABLE AS changed
     FOR EACH STATEMENT EXECUTE FUNCTION shop.note_order();
 
-CREATE TRIGGER note_insert AFTER INSERT ON shop.order_lines REFERENCING NEW TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part();
-CREATE TRIGGER note_update AFTER UPDATE ON shop.order_lines REFERENCING OLD TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part();
-CREATE TRIGGER note_delete AFTER DELETE ON shop.order_lines REFERENCING OLD TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part();
-
-CREATE TRIGGER note_insert AFTER INSERT ON shop.reservations REFERENCING NEW TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part();
-CREATE TRIGGER note_update AFTER UPDATE ON shop.reservations REFERENCING OLD TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part();
-CREATE TRIGGER note_delete AFTER DELETE ON shop.reservations REFERENCING OLD TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part();
-
-CREATE TRIGGER note_insert AFTER INSERT ON shop.stock_movements REFERENCING NEW TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part();
-CREATE TRIGGER note_update AFTER UPDATE ON shop.stock_movements REFERENCING OLD TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part();
-CREATE TRIGGER note_delete AFTER DELETE ON shop.stock_movements REFERENCING OLD TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part();
-
-CREATE TRIGGER note_insert AFTER INSERT ON shop.order_events REFERENCING NEW TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part();
-CREATE TRIGGER note_update AFTER UPDATE ON shop.order_events REFERENCING OLD TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part();
-CREATE TRIGGER note_delete AFTER DELETE ON shop.order_events REFERENCING OLD TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part();
+DO $$
+DECLARE part text;
+BEGIN
+    FOREACH part IN ARRAY ARRAY['order_lines', 'reservations', 'stock_movements', 'order_events'] LOOP
+        EXECUTE format('CREATE TRIGGER note_insert AFTER INSERT ON shop.%I REFERENCING NEW TABLE AS changed
+                        FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part()', part);
+        EXECUTE format('CREATE TRIGGER note_update AFTER UPDATE ON shop.%I REFERENCING OLD TABLE AS changed
+                        FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part()', part);
+        EXECUTE format('CREATE TRIGGER note_delete AFTER DELETE ON shop.%I REFERENCING OLD TABLE AS changed
+                        FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part()', part);
+    END LOOP;
+END $$;
 
 CREATE FUNCTION shop.sum_movements() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -214,37 +214,19 @@ CREATE TRIGGER enter_payment AFTER UPDATE OF status, payment_intent_id ON shop.o
         AND (OLD.payment_intent_id IS NULL OR NEW.status IN ('cancelled', 'refunded')))
     EXECUTE FUNCTION shop.enter_payment();
 
-CREATE TRIGGER is_kept BEFORE DELETE OR TRUNCATE ON shop.payments FOR EACH STATEMENT EXECUTE FUNCTION shop.refuse();
-
-CREATE TRIGGER is_kept BEFORE DELETE OR TRUNCATE ON shop.refunds FOR EACH STATEMENT EXECUTE FUNCTION shop.refuse();
-
-CREATE TRIGGER is_kept BEFORE DELETE OR TRUNCATE ON shop.refund_lines FOR EACH STATEMENT EXECUTE FUNCTION shop.refuse();
-
-CREATE TRIGGER is_kept BEFORE DELETE OR TRUNCATE ON shop.disputes FOR EACH STATEMENT EXECUTE FUNCTION shop.refuse();
-
-CREATE TRIGGER note_insert AFTER INSERT ON shop.payments REFERENCING NEW TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part();
-
-CREATE TRIGGER note_update AFTER UPDATE ON shop.payments REFERENCING OLD TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part();
-
-CREATE TRIGGER note_delete AFTER DELETE ON shop.payments REFERENCING OLD TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part();
-
-CREATE TRIGGER note_insert AFTER INSERT ON shop.refunds REFERENCING NEW TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part();
-
-CREATE TRIGGER note_update AFTER UPDATE ON shop.refunds REFERENCING OLD TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part();
-
-CREATE TRIGGER note_delete AFTER DELETE ON shop.refunds REFERENCING OLD TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part();
-
-CREATE TRIGGER note_insert AFTER INSERT ON shop.disputes REFERENCING NEW TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part();
-
-CREATE TRIGGER note_update AFTER UPDATE ON shop.disputes REFERENCING OLD TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part();
-
-CREATE TRIGGER note_delete AFTER DELETE ON shop.disputes REFERENCING OLD TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part();
+DO $$
+DECLARE part text;
+BEGIN
+    FOREACH part IN ARRAY ARRAY['payments', 'refunds', 'refund_lines', 'disputes'] LOOP
+        EXECUTE format('CREATE TRIGGER is_kept BEFORE DELETE OR TRUNCATE ON shop.%I
+                        FOR EACH STATEMENT EXECUTE FUNCTION shop.refuse()', part);
+    END LOOP;
+    FOREACH part IN ARRAY ARRAY['payments', 'refunds', 'disputes'] LOOP
+        EXECUTE format('CREATE TRIGGER note_insert AFTER INSERT ON shop.%I REFERENCING NEW TABLE AS changed
+                        FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part()', part);
+        EXECUTE format('CREATE TRIGGER note_update AFTER UPDATE ON shop.%I REFERENCING OLD TABLE AS changed
+                        FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part()', part);
+        EXECUTE format('CREATE TRIGGER note_delete AFTER DELETE ON shop.%I REFERENCING OLD TABLE AS changed
+                        FOR EACH STATEMENT EXECUTE FUNCTION shop.note_part()', part);
+    END LOOP;
+END $$;
