@@ -13,19 +13,13 @@ _PIECE = text("""
     SELECT sku, sum(delta)::bigint, coalesce(sum(delta) FILTER (WHERE order_id IS NULL), 0)::bigint
       FROM shop.stock_movements WHERE id > :after AND id <= :until GROUP BY sku
 """)
-_KEPT = text("""
+_KEPT = """
     SELECT p.sku, coalesce(s.moved, 0) AS moved, coalesce(s.brought, 0) AS brought,
            coalesce(m.moved, 0)::bigint AS moved_since, coalesce(m.brought, 0)::bigint AS brought_since
       FROM shop.products p LEFT JOIN shop.stock_sums s USING (sku)
       LEFT JOIN (SELECT sku, sum(delta) AS moved, sum(delta) FILTER (WHERE order_id IS NULL) AS brought
                    FROM shop.stock_movements WHERE id > :end GROUP BY sku) m USING (sku)
-""")
-_ONE = text("""
-    SELECT coalesce(s.moved, 0), coalesce(s.brought, 0), coalesce(sum(m.delta), 0)::bigint,
-           coalesce(sum(m.delta) FILTER (WHERE m.order_id IS NULL), 0)::bigint
-      FROM (SELECT CAST(:sku AS text) AS sku) one LEFT JOIN shop.stock_sums s USING (sku)
-      LEFT JOIN shop.stock_movements m USING (sku) GROUP BY s.moved, s.brought
-""")
+"""
 
 
 @dataclass
@@ -59,12 +53,12 @@ async def differences(connection: AsyncConnection, sums: Sums) -> list[str]:
     """Where the sums that are kept are not those of the movements. A movement may have been committed behind our back
     while we read: whatever looks wrong is added up once more, in one statement, before it counts."""
     told = []
-    for row in (await connection.execute(_KEPT, {"end": sums.end})).all():
+    for row in (await connection.execute(text(_KEPT), {"end": sums.end})).all():
         counted = (sums.moved[row.sku] + row.moved_since, sums.brought[row.sku] + row.brought_since)
         if counted == (row.moved, row.brought):
             continue
-        moved, brought, all_moved, all_brought = (await connection.execute(_ONE, {"sku": row.sku})).one()
-        if (moved, brought) != (all_moved, all_brought):
-            all_of_it = f"movements add up to {all_moved}, of them {all_brought} brought in"
-            told.append(f"{row.sku}: {all_of_it}; kept are {moved} and {brought}")
+        one = (await connection.execute(text(f"{_KEPT} WHERE p.sku = :sku"), {"end": 0, "sku": row.sku})).one()
+        if (one.moved, one.brought) != (one.moved_since, one.brought_since):
+            added_up = f"movements add up to {one.moved_since}, of them {one.brought_since} brought in"
+            told.append(f"{row.sku}: {added_up}; kept are {one.moved} and {one.brought}")
     return told
