@@ -90,11 +90,15 @@ async def version_of(connection: AsyncConnection, payment_intent_id: str) -> int
     return None if version is None else int(version)
 
 
+async def enter_payment(connection: AsyncConnection, payment: PaymentState, order_id: str | None) -> None:
+    """Unless it is here. `order_id` is None for money that belongs to no order."""
+    await connection.execute(_ENTER, vars(payment) | {"order_id": order_id})
+
+
 async def owe(connection: AsyncConnection, payment: PaymentState, order_id: str | None, reason: Reason) -> Outcome:
     """Enter a payment that is none of ours to keep, and that all of it is to be given back: once, however often it is
-    told. Until the provider says that it has been, the sweep looks after it. `order_id` is None for money that belongs
-    to no order."""
-    await connection.execute(_ENTER, vars(payment) | {"order_id": order_id})
+    told. Until the provider says that it has been, the sweep looks after it."""
+    await enter_payment(connection, payment, order_id)
     book = await open_book(connection, payment.payment_intent_id)
     if book is None:  # another payment is the order's
         raise PaymentUnknown(f"Payment {payment.payment_intent_id} is not that of order {order_id}")
