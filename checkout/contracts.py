@@ -12,6 +12,7 @@ from enum import StrEnum
 from checkout.ids import WHOLE_REFUND
 from checkout.money import Refund, RefundLine
 from checkout.orders import CartLine, Order, OrderStatus, Reason
+from checkout.payments import SessionState
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,22 @@ class OpenOrderInput:
     email: str | None = None
     client: str | None = None
     order_id: str | None = None
+
+
+@dataclass(frozen=True)
+class AskInput:
+    """Ask the provider about the session of a live order. `closing` says why the order is to end, if it is."""
+
+    order: Order
+    closing: Reason | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the provider said, and the order as it is since: fulfilled, if that is what follows."""
+
+    session: SessionState
+    order: Order
 
 
 @dataclass(frozen=True)

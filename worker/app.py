@@ -19,6 +19,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from checkout.ids import TASK_QUEUE
 from worker import policies
+from worker.activities.checkouts import CheckoutActivities
 from worker.activities.money import MoneyActivities
 from worker.activities.orders import PROCESSING_TIMEOUT, OrderActivities
 from worker.activities.payments import PaymentActivities
@@ -71,12 +72,14 @@ class Dependencies:
             self.engine, dispatch_duration=self.dispatch_duration, processing_timeout=self.processing_timeout
         )
         payments = PaymentActivities(self.engine, self.provider)
+        checkouts = CheckoutActivities(orders, payments)
         money = MoneyActivities(self.engine, self.provider)
         starter = Starter(self.client, task_queue)
         settlements = SettlementActivities(starter)
         sweep = SweepActivities(self.engine, self.client, starter, grace=self.sweep_grace)
         return [
-            orders.open_order,
+            checkouts.open_checkout,
+            checkouts.ask_provider,
             orders.find_order,
             orders.process_order,
             orders.fulfil_order,

@@ -112,7 +112,7 @@ async def test_one_that_comes_after_a_flood(lab: Lab) -> None:
     handle, _, _ = await lab.opened()
     lab.provider.fail["retrieve"] = always(ConnectionError("away"))
     await lab.flood(handle, (f"evt_{number}" for number in range(policies.MAX_EVENTS_PER_RUN)))
-    await until_pending(lab, handle, "retrieve_session")
+    await until_pending(lab, handle, "ask_provider")
     pay_other(lab)
     await hear_of_other(lab, handle, "evt_other")
     lab.provider.fail.clear()

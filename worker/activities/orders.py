@@ -29,7 +29,6 @@ class OrderActivities:
         self._dispatch_duration = timedelta(seconds=dispatch_duration)
         self._processing_timeout = timedelta(seconds=processing_timeout)
 
-    @activity.defn
     async def open_order(self, request: OpenOrderInput) -> Order:
         """Insert the order and reserve its lines, or reject it; or find what the key has already led to."""
         async with transaction(self._engine, Step.OPEN_ORDER) as connection:

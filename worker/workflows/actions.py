@@ -14,6 +14,7 @@ from worker.workflows.showing import about, show
 
 with workflow.unsafe.imports_passed_through():
     from checkout.contracts import (
+        AskInput,
         CheckoutInput,
         FindOrderInput,
         FulfilInput,
@@ -29,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
     from checkout.orders import Order, OrderStatus, Reason
     from checkout.payments import SessionState
     from worker import policies
+    from worker.activities.checkouts import CheckoutActivities
     from worker.activities.money import Followed, MoneyActivities
     from worker.activities.orders import OrderActivities
     from worker.activities.payments import PaymentActivities
@@ -36,7 +38,8 @@ with workflow.unsafe.imports_passed_through():
 
 
 async def open_order(checkout: CheckoutInput) -> Order:
-    """Insert the order and reserve its stock; or find the order that an earlier run of this key opened."""
+    """Insert the order and reserve its stock; or find the order that an earlier run of this key opened. Its session is
+    opened along with it, unless that takes a while: then it is pending."""
     now = workflow.now()
     request = OpenOrderInput(
         checkout_key=checkout.checkout_key,
@@ -49,7 +52,9 @@ async def open_order(checkout: CheckoutInput) -> Order:
         order_id=checkout.order_id,
     )
     try:
-        order = await run_step(OrderActivities.open_order, request, policies.DATABASE, "Reserve the stock")
+        order = await run_step(
+            CheckoutActivities.open_checkout, request, policies.PROVIDER, "Reserve the stock, open the payment session"
+        )
     except StepFailed as error:
         raise ApplicationError(str(error), type=error.kind, non_retryable=True) from error
     if order.fingerprint != checkout.fingerprint:
@@ -113,29 +118,25 @@ async def close_session(session_id: str) -> SessionState:
     )
 
 
-async def ask_provider(order: Order, closing: Reason | None) -> SessionState | None:
-    """The provider's word on the order's session, which is closed first if the order is to end.
+async def ask_provider(order: Order, closing: Reason | None) -> tuple[Order, SessionState | None]:
+    """The provider's word on the order's session, which is closed first if the order is to end; and the order as it is
+    since: what is paid as agreed is fulfilled at once.
 
     None when it refuses to speak of a live order's session: the stock is kept, and an operator must look.
     """
     if order.session is None:
-        return None
-    session_id = order.session.session_id
+        return order, None
     if not order.status.is_live:
-        return await look_at(session_id)
+        return order, await look_at(order.session.session_id)
+    summary = "Close the payment session" if closing else "Look at the payment session"
     try:
-        if closing is None:
-            return await run_step(
-                PaymentActivities.retrieve_session, session_id, policies.PROVIDER, "Look at the payment session"
-            )
-        return await run_step(
-            PaymentActivities.expire_session, session_id, policies.PROVIDER, "Close the payment session"
-        )
+        answer = await run_step(CheckoutActivities.ask_provider, AskInput(order, closing), policies.PROVIDER, summary)
     except StepFailed as error:
         workflow.logger.error(
             "Order %s needs attention, its stock is kept: %s", order.order_id, error, extra=about(order)
         )
-        return None
+        return order, None
+    return show(answer.order), answer.session
 
 
 async def process(order: Order, payment_intent_id: str | None) -> Order:

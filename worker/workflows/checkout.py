@@ -29,12 +29,12 @@ class CheckoutWorkflow:
         order = self._order = await actions.open_order(checkout)
         if order.status is OrderStatus.PENDING:
             order = self._order = await actions.open_session(order)
-        else:
-            self.inbox.expect_news()  # an earlier run of this key got further: ask before waiting
+        if order.created_at < workflow.info().workflow_start_time:
+            self.inbox.expect_news()  # an earlier run of this key got this far: ask before waiting
 
         while not self.inbox.is_done_with(order):
             closing = await self.inbox.wait(order)  # for the provider's news, a wish to give up, or the deadline
-            session = await actions.ask_provider(order, closing)
+            order, session = await actions.ask_provider(order, closing)
             match decide(order, session, closing):
                 case Fulfil(payment):
                     order = await actions.fulfil(order, payment)

@@ -69,7 +69,7 @@ class SettlementWorkflow:
         self.inbox.expect_news()
         while not self.inbox.is_done_with(order):
             closing = await self.inbox.wait(order)
-            session = await actions.ask_provider(order, closing)
+            order, session = await actions.ask_provider(order, closing)
             if session is None:
                 await self.inbox.pause()
             order = await self._follow(order, session, closing)

@@ -6,7 +6,7 @@ from tests.campaigns.mutants.mutant import bug
 JOURNEYS = (
     bug(
         "expire-first",
-        Code("actions.ask_provider", "PaymentActivities.expire_session", "PaymentActivities.retrieve_session"),
+        Code("CheckoutActivities.ask_provider", "self._payments.expire_session", "self._payments.retrieve_session"),
         Code(
             "settling.decide",
             "Close(session.session_id) if closing else Wait()",
@@ -144,7 +144,7 @@ JOURNEYS = (
     ),
     bug(
         "late-money-goes-back",
-        Code("actions.fulfil", "fulfilled.status in (OrderStatus.CANCELLED, OrderStatus.REJECTED)", "False"),
+        Code("settling.decide", "if not order.status.is_live: ...", "pass"),
         breaks="a payment for an order that another hand cancelled would be kept",
         tests="test_a_payment_of_an_order_that_another_hand_cancelled_is_given_back",
     ),
