@@ -38,7 +38,7 @@ class Gateway:
     stopping: Stopping
 
 
-def _gateway(request: Request) -> Gateway:
+async def _gateway(request: Request) -> Gateway:  # asynchronous: FastAPI sends any other to a thread, each time
     return cast(Gateway, request.app.state.gateway)
 
 

@@ -117,7 +117,7 @@ def create_worker(
         workflow_runner=workflow_runner or UnsandboxedWorkflowRunner(),
         deployment_config=None if version is None else _pinned(version),
         graceful_shutdown_timeout=policies.DRAIN,
-        max_cached_workflows=2000,
+        max_cached_workflows=1500,
         max_concurrent_workflow_tasks=40,
         max_concurrent_local_activities=20,
         max_concurrent_activities=20,

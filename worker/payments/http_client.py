@@ -4,6 +4,7 @@ The library's own `HTTPXClient` takes no client or transport, so this is its doc
 of `stripe.HTTPClient`, in its asynchronous half (the only one the worker uses).
 """
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,9 @@ import httpx
 import stripe
 
 MAX_RESPONSE_BYTES = 1_000_000
+# With each request httpx looks at every connection of its pool whether it still lives: of 20, and a request costs
+# 0.9 ms of CPU instead of 0.45. So they are spread over several small pools.
+_POOLS = 8
 
 
 class BoundedHTTPClient(stripe.HTTPClient):
@@ -20,7 +24,9 @@ class BoundedHTTPClient(stripe.HTTPClient):
 
     def __init__(self, timeout: httpx.Timeout, **options: Any) -> None:
         super().__init__()
-        self._client = httpx.AsyncClient(timeout=timeout, **options)
+        tls = httpx.create_ssl_context(trust_env=False)
+        self._clients = [httpx.AsyncClient(timeout=timeout, verify=tls, **options) for _ in range(_POOLS)]
+        self._next = itertools.cycle(self._clients)
 
     async def sleep_async(self, secs: float) -> None:  # pragma: no cover - retries are Temporal's
         raise NotImplementedError
@@ -29,7 +35,7 @@ class BoundedHTTPClient(stripe.HTTPClient):
         self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
         try:
-            async with self._client.stream(method, url, headers=headers, content=post_data or None) as response:
+            async with next(self._next).stream(method, url, headers=headers, content=post_data or None) as response:
                 body = bytearray()
                 async for chunk in response.aiter_bytes():
                     body += chunk
@@ -41,4 +47,5 @@ class BoundedHTTPClient(stripe.HTTPClient):
             raise stripe.APIConnectionError(message) from error  # type: ignore[no-untyped-call] # theirs
 
     async def close_async(self) -> None:
-        await self._client.aclose()
+        for client in self._clients:
+            await client.aclose()
