@@ -77,7 +77,7 @@ class Postgres:
 
     @property
     def pid(self) -> int:
-        return self._stack.pid("postgres")
+        return self._stack["postgres"].pid
 
     async def database(self, name: str) -> str:
         """The address of a database of this name, made if it is not there."""
@@ -115,7 +115,7 @@ class Running:
             admin_token=stack.admin_token,
             database_url=stack.database_url if self.contestant.dialect == "shop" else None,
             temporal_ui_url=urls["temporal_ui"] if self.contestant.name == "ours" else None,
-            pids={part: stack.pid(part) for part in services} | {"postgres": self.postgres.pid},
+            pids={part: stack[part].pid for part in services} | {"postgres": self.postgres.pid},
             dialect=self.contestant.dialect,
         )
 

@@ -27,14 +27,13 @@ async def more_processes(running: Running, more: int) -> AsyncIterator[Target]:
                 config.data_dir / f"beside-{number}",
                 parts=("worker", "gateway"),
                 base_env=shared,
-                database_url=config.database_url,
-                own_temporal=True,
-                stripe_api_base=running.stack.urls["payment"],
-                webhook_secret=running.stack.webhook_secret,
+                database_url=running.stack.database_url,
+                stripe_api_base_setting=running.stack.urls["payment"],
+                stripe_webhook_secrets=running.stack.credentials.webhook_secret,
                 admin_token=running.stack.admin_token,
                 extra_env=config.extra_env,
             )
             stack = await exits.enter_async_context(Stack(beside))
             gateways.append(stack.urls["gateway"])
-            pids |= {f"{part}-{number + 2}": stack.pid(part) for part in ("worker", "gateway")}
+            pids |= {f"{part}-{number + 2}": stack[part].pid for part in ("worker", "gateway")}
         yield replace(target, pids=pids, more_gateways=tuple(gateways))

@@ -87,7 +87,7 @@ async def replays(turn: Turn) -> Json:
 async def webhooks(turn: Turn) -> Json:
     """Each of some paid orders is told of forty times, in no order, beside what the payment service sends."""
     bought, _ = await turn.buy(turn.size(50, 10))
-    secret = turn.running.stack.webhook_secret
+    secret = turn.running.stack.credentials.webhook_secret
     tell = [events.completed(one, secret) for one in bought for _ in range(40)]
 
     async def send(body: bytes, headers: dict[str, str], customer: Customer) -> None:
@@ -124,8 +124,8 @@ async def restart(turn: Turn) -> Json:
     bought, _ = await turn.buy(turn.size(1000, 100))
     part = "worker" if "worker" in turn.running.stack.config.running else "gateway"
     start = time.perf_counter()
-    await turn.running.stack.kill(part)
-    await turn.running.stack.wait_ready(part, timeout=60)
+    await turn.running.stack[part].kill()
+    await turn.running.stack[part].wait_ready(timeout=60)
     seconds = time.perf_counter() - start
     return {"killed": part, "ready_again_after": seconds, **await turn.finish(bought)}
 

@@ -21,8 +21,7 @@ from cli.client import Shop
 from cli.locate import locate, settings
 from cli.output import NO, UNREACHABLE, CommandFailed, Json, Output, speaking
 from cli.pay import KEPT, UNDECIDED, outcome_of
-from stack.config import StackConfig
-from stack.environment import forget_libpq
+from stack.config import StackConfig, forget_libpq
 from stack.errors import StackError
 from stack.stack import Stack
 
@@ -185,8 +184,8 @@ def demo(
     with speaking(as_json) as output, ExitStack() as cleanup:
         started = not locate().is_local
         if started:
-            config = StackConfig.from_settings(settings())
-            if config.database_url is None:
+            config = StackConfig(settings=settings())
+            if config.own("database_url") is None:
                 forget_libpq(os.environ)
             output.note(f"Nothing runs on {config.data_dir} yet. Starting everything…")
             try:

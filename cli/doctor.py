@@ -12,8 +12,7 @@ from cli.checkup import Patient, State, database, examine, services, temporal
 from cli.locate import Location, locate, settings
 from cli.output import BROKEN, NO, CommandFailed, speaking
 from runtime.settings import Settings
-from stack.config import StackConfig
-from stack.environment import Credentials, forget_libpq, python_environment
+from stack.config import Credentials, StackConfig, forget_libpq, python_environment
 
 _CHECKS = {
     "PostgreSQL": database.answers,
@@ -71,12 +70,14 @@ def doctor(
 
 def _as_its_parts(place: Location) -> Settings:
     """The settings that a `checkout up` of this machine gives to its parts."""
-    config = StackConfig.from_settings(settings())
+    config = StackConfig(settings=settings())
     try:
-        hook = config.webhook_secret or (config.data_dir / "secrets" / "webhook-secret").read_text().strip()
+        hook = (
+            config.own("stripe_webhook_secrets") or (config.data_dir / "secrets" / "webhook-secret").read_text().strip()
+        )
     except OSError as error:
         raise CommandFailed(BROKEN, "The stack's secrets cannot be read", str(error.strerror)) from None
-    if config.database_url is None:
+    if config.own("database_url") is None:
         forget_libpq(os.environ)
     os.environ.update(python_environment(config, Credentials(str(place.database_url), str(place.admin_token), hook)))
     return settings()

@@ -1,13 +1,20 @@
-"""What a stack consists of and where: one frozen object, made from the settings or for a test."""
+"""What a stack consists of, where its parts are, and what each of its processes is told.
+
+What a shell happens to export is meant for its user's own servers. So no server of ours hears of it, and no process
+that talks to one: libpq's `PG*` with the embedded PostgreSQL, `TEMPORAL_*` with the development server, and what would
+change how Python itself works (`PYTHONOPTIMIZE` takes assertions away, `PYTHONIOENCODING` makes logs unreadable).
+"""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from runtime.settings import DEVELOPMENT_STRIPE_KEY, Settings
+from pydantic_settings import PydanticBaseSettingsSource
+
+from runtime.settings import Settings
 from stack.errors import StackError
 from stack.part import Part
 from stack.ports import free_ports
@@ -20,7 +27,7 @@ PORTS: Mapping[str, tuple[str, ...]] = {
     "worker": ("worker_port",),
     "gateway": ("api_port",),
 }
-"""All parts, and the fields of their ports, named as in `Settings`. `setup` is the task that migrates and seeds."""
+"""All parts, and the fields of their ports in `Settings`. `setup` is the task that migrates and seeds."""
 PARTS = tuple(PORTS)
 PORT_FIELDS = tuple(name for names in PORTS.values() for name in names)
 
@@ -28,116 +35,175 @@ PORT_FIELDS = tuple(name for names in PORTS.values() for name in names)
 ROLE_VARIABLES = {part: f"CHECKOUT_{part.upper()}_DATABASE_URL" for part in ("gateway", "worker", "payment")}
 # Any of them means: a Temporal of the user's own. Read by temporalio.envconfig in the worker and the gateway.
 _OWN_TEMPORAL = ("TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE", "TEMPORAL_API_KEY")
-# What a test must not take over from whoever runs it.
-_OURS = ("CHECKOUT_", "STRIPE_", "TEMPORAL_", "PAYMENT_", "DATABASE_URL", "PG")
+_NOT_FOR_SERVERS = ("CHECKOUT_", "STRIPE_", "PAYMENT_", "DATABASE_URL", "PG", "TEMPORAL_")
+_NOT_FOR_THE_PROVIDER = ("CHECKOUT_ADMIN_TOKEN", "CHECKOUT_PAYLOAD_", "TEMPORAL_")
+# Where Python finds and keeps its files is the user's business; all its other variables would change what it does.
+_OF_PYTHON = frozenset(
+    {"PYTHONHOME", "PYTHONPATH", "PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE", "PYTHONNOUSERSITE"}
+)
+_PROJECT = Path(__file__).resolve().parents[1]
 
 
-def _port(name: str) -> Any:
-    return field(default=Settings.model_fields[name].default)
+class _Given(Settings):
+    """Of what is given alone: neither the environment nor `.env` is read."""
 
-
-def _unchanged(part: Part) -> Part:
-    return part
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: Any, init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StackConfig:
-    """A stack. An address of one's own is used instead of the part that would serve it."""
+    """A stack. A server of the user's own, named by its setting, is used instead of the part that would serve it."""
 
-    data_dir: Path = Path("var")
+    settings: Settings
     parts: tuple[str, ...] = PARTS
-    api_port: int = _port("api_port")
-    worker_port: int = _port("worker_port")
-    payment_port: int = _port("payment_port")
-    temporal_port: int = _port("temporal_port")
-    temporal_ui_port: int = _port("temporal_ui_port")
-    postgres_port: int = _port("postgres_port")
-    database_url: str | None = field(default=None, repr=False)
-    """A PostgreSQL of one's own: no embedded one."""
-    role_urls: Mapping[str, str] = field(repr=False, default_factory=dict)
-    """By part: a database role of one's own for it. Made by the set-up, used by the part."""
-    own_temporal: bool = False
-    """A Temporal of one's own, described by `TEMPORAL_*` in `base_env`: no development server."""
-    temporal_ui_url: str | None = None
-    stripe_api_base: str | None = None
-    stripe_secret_key: str | None = field(default=None, repr=False)
-    """A key of Stripe's, or of something that speaks like it: no mock, unless the base is the mock's."""
-    webhook_secret: str | None = field(default=None, repr=False)
-    """None: made up, and kept in the data directory. Likewise the operator token."""
-    admin_token: str | None = field(default=None, repr=False)
-    public_url: str | None = None
-    """Where customers reach the gateway, if not on its port."""
-    encrypts: bool = False
-    """Whether what Temporal stores is encrypted, so that its web UI has to have it decoded."""
     base_env: Mapping[str, str] = field(repr=False, default_factory=lambda: dict(os.environ))
-    """The environment to begin with."""
+    """The environment to begin with; its `TEMPORAL_*` may describe a Temporal of the user's own."""
     extra_env: Mapping[str, str] = field(repr=False, default_factory=dict)
     """Set last, for every Python part: `{"CHECKOUT_PAYMENT_TIMEOUT": "2"}`."""
-    adapt: Callable[[Part], Part] = field(repr=False, default=_unchanged)
+    adapt: Callable[[Part], Part] = field(repr=False, default=lambda part: part)
     """Has the last word on each part: a test puts a proxy between two of them here."""
     cwd: Path | None = None
     fsync: bool = True
     """False: PostgreSQL may lose data in a power cut. Killing processes loses nothing either way."""
 
     @classmethod
-    def from_settings(cls, settings: Settings, environ: Mapping[str, str] | None = None) -> "StackConfig":
-        """The stack of `checkout up`: what the user set (environment, `.env`) is used, the rest embedded."""
-        environ = dict(os.environ if environ is None else environ)
-
-        def secret(name: str) -> str | None:
-            return getattr(settings, name).get_secret_value() if name in settings.model_fields_set else None
-
-        hooks = [one.get_secret_value() for one in settings.stripe_webhook_secrets]
-        return cls(
-            data_dir=settings.data_dir,
-            database_url=secret("database_url"),
-            role_urls={part: url for part in ROLE_VARIABLES if (url := secret(f"{part}_database_url"))},
-            own_temporal=any(environ.get(name, "").strip() for name in _OWN_TEMPORAL),
-            temporal_ui_url=settings.temporal_ui_url_setting,
-            stripe_api_base=settings.stripe_api_base_setting,
-            stripe_secret_key=secret("stripe_secret_key"),
-            webhook_secret=",".join(hooks) if "stripe_webhook_secrets" in settings.model_fields_set else None,
-            admin_token=secret("admin_token"),
-            public_url=settings.public_url_setting,
-            encrypts=bool(settings.payload_keys),
-            base_env=environ,
-            **{name: getattr(settings, name) for name in PORT_FIELDS},
-        )
-
-    @classmethod
     def for_tests(cls, data_dir: Path, **changes: Any) -> "StackConfig":
-        """A stack of its own: free ports, nothing taken over from the caller's settings or `.env`.
+        """A stack of its own: free ports, nothing taken over from the caller's settings or `.env`. `changes` are fields
+        of this class and of `Settings`.
 
         As root, `data_dir` had better be reachable for other users (`tests.support.stacks.data_dir` makes one).
         """
-        ports: dict[str, Any] = dict(zip(PORT_FIELDS, free_ports(len(PORT_FIELDS)), strict=True))
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-        return replace(cls(data_dir=data_dir, base_env=clean, cwd=data_dir, fsync=False, **ports), **changes)
+        ports = zip(PORT_FIELDS, free_ports(len(PORT_FIELDS)), strict=True)
+        given = {name: changes.pop(name) for name in Settings.model_fields if name in changes}
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_FOR_SERVERS)}
+        ours = {"base_env": clean, "cwd": data_dir, "fsync": False, **changes}
+        return cls(settings=_Given(**{"data_dir": data_dir, **dict(ports), **given}), **ours)
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.parts if name not in PARTS]
         if unknown:
             raise StackError(f"There is no part {unknown[0]!r}; the parts are {', '.join(PARTS)}.")
-        object.__setattr__(self, "data_dir", self.data_dir.absolute())
+
+    @property
+    def data_dir(self) -> Path:
+        return self.settings.data_dir.absolute()
 
     def ports(self, parts: Iterable[str] = PARTS) -> dict[str, int]:
         """Those of the parts, whether they run here or not, by the setting of each: `{"CHECKOUT_API_PORT": 8082}`."""
-        return {f"CHECKOUT_{name.upper()}": getattr(self, name) for part in parts for name in PORTS[part]}
+        return {f"CHECKOUT_{name.upper()}": getattr(self.settings, name) for part in parts for name in PORTS[part]}
+
+    def own(self, secret: str) -> str | None:
+        """A secret that the user has set, by its field in `Settings`; None: there is one of ours in its place."""
+        if secret not in self.settings.model_fields_set:
+            return None
+        value = getattr(self.settings, secret)
+        return ",".join(one.get_secret_value() for one in (value if isinstance(value, tuple) else (value,)))
+
+    @property
+    def own_temporal(self) -> bool:
+        return any(self.base_env.get(name, "").strip() for name in _OWN_TEMPORAL)
 
     @property
     def uses_mock(self) -> bool:
         """Whether the payment service is ours. A key of one's own, or another address, means it is not."""
-        if self.stripe_api_base is not None:
-            address = urlsplit(self.stripe_api_base)
-            return address.port == self.payment_port and address.hostname in ("127.0.0.1", "localhost")
-        return self.stripe_secret_key in (None, DEVELOPMENT_STRIPE_KEY)
+        address = urlsplit(self.settings.stripe_api_base or "")
+        return address.port == self.settings.payment_port and address.hostname in ("127.0.0.1", "localhost")
 
     @property
     def running(self) -> tuple[str, ...]:
         """The parts that this stack runs itself, in the order of their start."""
         replaced = {
-            "postgres": self.database_url is not None,
+            "postgres": self.own("database_url") is not None,
             "temporal": self.own_temporal,
             "payment": not self.uses_mock,
         }
         return tuple(name for name in PARTS if name in self.parts and not replaced.get(name, False))
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Where people and programs reach each part: `gateway`, `payment`, `temporal` (host:port), `temporal_ui`,
+        `worker`."""
+        known = self.settings
+        return {
+            "gateway": known.public_url,
+            "payment": known.stripe_api_base_setting or f"http://localhost:{known.payment_port}",
+            "temporal": self.base_env.get("TEMPORAL_ADDRESS") or f"127.0.0.1:{known.temporal_port}",
+            "temporal_ui": known.temporal_ui_url,
+            "worker": f"http://127.0.0.1:{known.worker_port}",
+        }
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What the parts share and nobody else may know."""
+
+    database_url: str = field(repr=False)
+    admin_token: str = field(repr=False)
+    webhook_secret: str = field(repr=False)
+    role_urls: Mapping[str, str] = field(repr=False, default_factory=dict)
+    """By part: how it logs in to the database. A part that is missing uses `database_url`, the owner's."""
+
+
+def python_environment(config: StackConfig, credentials: Credentials, part: str = "") -> dict[str, str]:
+    """For the gateway, the worker, the payment service, the set-up, and whoever wants to talk to them: one function, so
+    that no two processes can disagree about an address.
+
+    A part with a role of its own learns that role's address and no other; the set-up learns all, to make them.
+    """
+    known = config.settings
+    unheard = [*ROLE_VARIABLES.values(), *(() if config.own("database_url") else ("PG",))]
+    unheard += () if config.own_temporal else ("TEMPORAL_",)
+    env = {
+        **_without(config.base_env, tuple(unheard)),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONUTF8": "1",
+        "CHECKOUT_DATA_DIR": str(config.data_dir),
+        **{setting: str(port) for setting, port in config.ports().items()},
+        "CHECKOUT_ADMIN_TOKEN": credentials.admin_token,
+        "DATABASE_URL": credentials.role_urls.get(part, credentials.database_url),
+        "STRIPE_WEBHOOK_SECRET": credentials.webhook_secret,
+        "STRIPE_SECRET_KEY": known.stripe_secret_key.get_secret_value(),
+    }
+    if part == "setup":
+        env |= {ROLE_VARIABLES[role]: url for role, url in credentials.role_urls.items()}
+    if (_PROJECT / "pyproject.toml").exists():  # a working copy: importable from every directory
+        env["PYTHONPATH"] = ":".join(filter(None, (str(_PROJECT), env.get("PYTHONPATH"))))
+    if known.stripe_api_base is not None:
+        env["STRIPE_API_BASE"] = known.stripe_api_base
+    if config.uses_mock:
+        env["PAYMENT_PUBLIC_URL"] = f"http://localhost:{known.payment_port}"
+        env["PAYMENT_WEBHOOK_URL"] = f"http://127.0.0.1:{known.api_port}/payment_webhook"
+        # On one machine everything is back within seconds: an event need not wait half a minute for its next attempt.
+        env["PAYMENT_WEBHOOK_RETRY_CAP"] = "5"
+    if not config.own_temporal:
+        # The user's own default profile (a file in the home directory) is not about this server.
+        env["TEMPORAL_CONFIG_FILE"] = "/dev/null"
+        env["TEMPORAL_ADDRESS"] = f"127.0.0.1:{known.temporal_port}"
+        env["TEMPORAL_NAMESPACE"] = "default"
+    env |= config.extra_env
+    if part == "payment":  # what a third party knows: no operator token, no Temporal
+        return {name: value for name, value in env.items() if not name.startswith(_NOT_FOR_THE_PROVIDER)}
+    return env
+
+
+def server_environment(config: StackConfig) -> dict[str, str]:
+    """For PostgreSQL and Temporal: no secrets of ours, no setting of libpq's or Temporal's by accident."""
+    return _without(config.base_env, _NOT_FOR_SERVERS)
+
+
+def forget_libpq(environ: MutableMapping[str, str]) -> None:
+    """For a process of ours that is about to talk to the embedded PostgreSQL: asyncpg reads what libpq reads."""
+    for name in [name for name in environ if name.startswith("PG")]:
+        del environ[name]
+
+
+def _without(env: Mapping[str, str], prefixes: tuple[str, ...]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in env.items()
+        if not name.startswith(prefixes) and (name in _OF_PYTHON or not name.startswith("PYTHON"))
+    }

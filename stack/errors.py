@@ -15,20 +15,16 @@ class StackError(CheckoutError):
     code = "stack"
 
 
-class DataDirInUse(StackError):
-    code = "data-dir-in-use"
+class DataDirInUse(StackError): ...
 
 
-class PortTaken(StackError):
-    code = "port-taken"
+class PortTaken(StackError): ...
 
 
-class ProgramMissing(StackError):
-    code = "program-missing"
+class ProgramMissing(StackError): ...
 
 
-class PartFailed(StackError):
-    code = "part-failed"
+class PartFailed(StackError): ...
 
 
 class NotReady(Exception):

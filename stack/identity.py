@@ -4,6 +4,7 @@ As root: another uid, if it can reach the data directory and the program. Otherw
 `/root`) a user namespace in which root is mapped to an ordinary uid.
 """
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -32,27 +33,22 @@ def unprivileged(program: Path, directory: Path) -> Identity:
 
 def give(directory: Path, identity: Identity) -> None:
     """Make `directory`, and nothing outside it, belong to `identity`. Only root can and needs to."""
-    if os.geteuid() != 0:
-        return
     uid, gid = identity.uid or 0, identity.gid or 0
-    if directory.stat().st_uid == uid:
+    if os.geteuid() != 0 or directory.stat().st_uid == uid:
         return
     # The top last: if we are interrupted, the next start sees the old owner there and goes over it again.
     for folder, _, files in os.walk(directory, topdown=False):
-        for name in files:
-            os.chown(Path(folder) / name, uid, gid, follow_symlinks=False)
-        os.chown(folder, uid, gid, follow_symlinks=False)
+        for path in [*(os.path.join(folder, name) for name in files), folder]:
+            os.chown(path, uid, gid, follow_symlinks=False)
 
 
 def _another_user() -> Identity | None:
     """The user behind `sudo`, else the machine's `postgres`, else `nobody`. initdb needs one with a name."""
     for name in (os.environ.get("SUDO_USER", ""), "postgres", "nobody"):
-        try:
+        with contextlib.suppress(KeyError):
             user = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        if user.pw_uid != 0:
-            return Identity(user.pw_uid, user.pw_gid)
+            if user.pw_uid != 0:
+                return Identity(user.pw_uid, user.pw_gid)
     return None
 
 
@@ -74,13 +70,11 @@ def _can_run(identity: Identity, program: Path, directory: Path) -> bool:
             os.chown(probe, identity.uid or 0, identity.gid or 0)
             done = subprocess.run(  # noqa: S603 - our own argv
                 [*identity.prefix, "/bin/sh", "-c", _REACHABLE, "sh", str(probe), str(program)],
-                user=identity.uid,
-                group=identity.gid,
-                extra_groups=None if identity.uid is None else [],
                 cwd="/",
                 capture_output=True,
                 timeout=20,
                 check=False,
+                **identity.for_subprocess,
             )
         finally:
             probe.rmdir()

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from stack.errors import NotReady
@@ -20,6 +21,10 @@ class Identity:
     uid: int | None = None
     gid: int | None = None
     prefix: tuple[str, ...] = ()
+
+    @property
+    def for_subprocess(self) -> dict[str, Any]:
+        return {} if self.uid is None else {"user": self.uid, "group": self.gid, "extra_groups": []}
 
 
 def show_all(line: str) -> bool:
@@ -76,17 +81,16 @@ async def tcp_open(host: str, port: int) -> None:
 async def http_ok(url: str) -> None:
     """`GET url` (plain http) answers 200."""
     address = urlsplit(url)
-    path = address.path or "/"
-    request = f"GET {path} HTTP/1.1\r\nHost: {address.netloc}\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+    head = f"GET {address.path or '/'} HTTP/1.1\r\nHost: {address.netloc}\r\n"
     try:
         async with asyncio.timeout(_PATIENCE):
             reader, writer = await asyncio.open_connection(address.hostname, address.port)
             try:
-                writer.write(request.encode())
+                writer.write(f"{head}Accept: */*\r\nConnection: close\r\n\r\n".encode())
                 status = (await reader.readline()).decode(errors="replace").split(maxsplit=2)
             finally:
                 writer.close()
     except (OSError, TimeoutError) as error:
         raise NotReady(f"{url} does not answer") from error
-    if len(status) < 2 or status[1] != "200":
+    if status[1:2] != ["200"]:
         raise NotReady(f"{url} answers {status[1] if len(status) > 1 else 'nothing'}")

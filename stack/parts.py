@@ -4,71 +4,50 @@ import sys
 from functools import partial
 
 from stack import temporal
-from stack.config import PORT_FIELDS, StackConfig
-from stack.environment import Credentials, python_environment, server_environment, urls
+from stack.config import PORTS, Credentials, StackConfig, python_environment, server_environment
 from stack.part import Part, http_ok
-from stack.ports import free_ports
 from stack.postgres import Cluster
 
 
 def build(config: StackConfig, credentials: Credentials) -> list[Part]:
     """One `Part` for each that this stack runs itself. Raises `StackError` when a server is not installed."""
+    ours = partial(_python, config, credentials)
     makers = {
         "postgres": lambda: cluster(config).part(server_environment(config)),
-        "temporal": lambda: temporal.part(
-            data_dir=config.data_dir,
-            port=config.temporal_port,
-            ui_port=config.temporal_ui_port,
-            # A port of the stack's own is free as well until its server listens.
-            http_port=next(port for port in free_ports(len(PORT_FIELDS) + 1) if port not in config.ports().values()),
-            env=server_environment(config),
-            codec_endpoint=f"{urls(config)['gateway']}/codec" if config.encrypts else None,
-        ),
-        "setup": lambda: _python(config, credentials, "setup", "db", "setup", needs=("postgres",), once=True),
-        "payment": lambda: _python(
-            config, credentials, "payment", "payment_mock", needs=("setup",), port=config.payment_port
-        ),
-        "worker": lambda: _python(
-            config,
-            credentials,
-            "worker",
-            "worker",
-            needs=("setup", "temporal"),
-            port=config.worker_port,
-            stop_within=15.0,
-        ),
-        "gateway": lambda: _python(
-            config, credentials, "gateway", "api", needs=("setup", "temporal"), port=config.api_port
-        ),
+        "temporal": lambda: temporal.part(config),
+        "setup": lambda: ours("setup", "db", "setup", needs=("postgres",)),
+        "payment": lambda: ours("payment", "payment_mock", needs=("setup",)),
+        "worker": lambda: ours("worker", "worker", needs=("setup", "temporal"), stop_within=15.0),
+        "gateway": lambda: ours("gateway", "api", needs=("setup", "temporal")),
     }
     return [config.adapt(makers[name]()) for name in config.running]
 
 
 def cluster(config: StackConfig) -> Cluster:
     """The embedded PostgreSQL's data."""
-    return Cluster(config.data_dir, config.postgres_port, config.fsync)
+    return Cluster(config.data_dir, config.settings.postgres_port, config.fsync)
 
 
 def _python(
     config: StackConfig,
     credentials: Credentials,
     name: str,
-    module: str,
-    *arguments: str,
+    *module: str,
     needs: tuple[str, ...],
-    port: int = 0,
-    once: bool = False,
     stop_within: float = 10.0,
 ) -> Part:
+    """`python -m module`: a service with a port, or a task without one."""
+    ports = [getattr(config.settings, field) for field in PORTS[name]]
+    # For commands on this machine: the public address of a shop may lead elsewhere, or hide its operator's pages.
+    urls = config.urls | {"gateway": f"http://localhost:{config.settings.api_port}"}
     return Part(
         name=name,
-        argv=(sys.executable, "-m", module, *arguments),
+        argv=(sys.executable, "-m", *module),
         env=python_environment(config, credentials, name),
         cwd=config.cwd,
-        # For commands on this machine: the public address of a shop may lead elsewhere, or hide its operator's pages.
-        url=f"http://localhost:{port}" if name == "gateway" else urls(config).get(name, ""),
+        url=urls.get(name, ""),
         needs=needs,
-        ready=None if once else partial(http_ok, f"http://127.0.0.1:{port}/readyz"),
-        once=once,
+        ready=partial(http_ok, f"http://127.0.0.1:{ports[0]}/readyz") if ports else None,
+        once=not ports,
         stop_within=stop_within,
     )

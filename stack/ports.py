@@ -20,7 +20,7 @@ def free_ports(count: int) -> list[int]:
     A port is free until its server listens, so one that was handed out comes again only after all others.
     """
     tried = itertools.islice(_in_turn(_FIRST, _LAST), _LAST - _FIRST)
-    chosen = list(itertools.islice((port for port in tried if is_free(port)), count))
+    chosen = list(itertools.islice(filter(is_free, tried), count))
     if len(chosen) < count:
         raise OSError(f"no {count} free ports between {_FIRST} and {_LAST}")
     return chosen
@@ -32,23 +32,20 @@ def _in_turn(first: int, last: int) -> Iterator[int]:
     return itertools.cycle(random.sample(range(first, last), k=last - first))
 
 
-def is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether a server could listen there. Connections in TIME_WAIT do not count, as for every server."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as attempt:
-        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            attempt.bind((host, port))
-            attempt.listen(1)
-        except OSError:
-            return False
+def is_free(port: int) -> bool:
+    """Whether a server could listen there, on 127.0.0.1. Connections in TIME_WAIT do not count, as for every server."""
+    try:
+        # It sets SO_REUSEADDR where that means no more than this.
+        socket.create_server(("127.0.0.1", port), backlog=1).close()
+    except OSError:
+        return False
     return True
 
 
 def listeners(port: int) -> list[tuple[str, int | None]]:
     """The address and the pid of all that listen on `port`; the pid is None when it is another user's process."""
-    open_now = psutil.net_connections("tcp")
-    listening = [one for one in open_now if one.status == psutil.CONN_LISTEN and one.laddr]
-    return [(one.laddr.ip, one.pid) for one in listening if one.laddr and one.laddr.port == port]
+    found = [one for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
+    return [(one.laddr.ip, one.pid) for one in found if one.laddr and one.laddr.port == port]
 
 
 def holder(port: int) -> str:

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import importlib.util
 import os
-import secrets
 import shutil
 import signal
 from dataclasses import dataclass
@@ -23,16 +22,16 @@ import psutil
 
 from stack.errors import NotReady, PartFailed, ProgramMissing, StackError
 from stack.identity import give, unprivileged
-from stack.logs import PartLog
 from stack.part import Identity, Part
-from stack.process import Child
-from stack.state import read_or_create_secret, sync_directory, write_private
+from stack.process import Child, PartLog
+from stack.state import kept_secret, write_private
 
 USER = DATABASE = "checkout"
 NEWEST = 18  # what a new data directory is made with, and what docker-compose.yml runs
 _INSTALLATIONS = {16: "pginstall", 18: "pginstall18"}  # both are in the package
 _SHELL_SIGNS = '$`"'
 _ORPHAN_ROUNDS = 100  # of 20 ms
+_ROOT = Path("/")
 
 # Defaults kept on purpose: synchronous_commit and full_page_writes on, because what a customer was told must
 # survive a power cut; lock and statement timeouts, because they belong to the application's connections.
@@ -85,20 +84,12 @@ class Cluster:
     @property
     def password(self) -> str:
         """Kept with mode 0600; the same for the life of the data directory."""
-        return read_or_create_secret(self.data_dir / "secrets" / "postgres-password", lambda: secrets.token_urlsafe(24))
+        return kept_secret(self.data_dir, "postgres-password")
 
-    @property
-    def url(self) -> str:
-        """As the owner of everything."""
-        return self._url(USER, self.password)
-
-    def url_of(self, role: str) -> str:
-        """As a role with few rights, made by the set-up (`db.roles`); its password is kept like the owner's."""
-        kept = self.data_dir / "secrets" / f"{role}-password"
-        return self._url(role, read_or_create_secret(kept, lambda: secrets.token_urlsafe(24)))
-
-    def _url(self, user: str, password: str) -> str:
-        return f"postgresql://{user}:{quote(password, safe='')}@127.0.0.1:{self.port}/{DATABASE}"
+    def url(self, role: str = "") -> str:
+        """As the owner of everything, or as a role with few rights, made by the set-up (`db.roles`)."""
+        password = kept_secret(self.data_dir, f"{role}-password") if role else self.password
+        return f"postgresql://{role or USER}:{quote(password, safe='')}@127.0.0.1:{self.port}/{DATABASE}"
 
     def part(self, env: dict[str, str]) -> Part:
         """The server as a part. Raises `StackError` when PostgreSQL cannot run here."""
@@ -115,7 +106,7 @@ class Cluster:
             name="postgres",
             argv=(str(server), "-D", str(self.directory), *options),
             env=env,
-            cwd=Path("/"),
+            cwd=_ROOT,
             identity=identity,
             url=f"postgresql://127.0.0.1:{self.port}/{DATABASE}",
             prepare=prepare,
@@ -123,7 +114,8 @@ class Cluster:
             stop_signal=signal.SIGINT,  # "fast": ends the sessions, writes a checkpoint
             stop_within=15.0,
             death_signal=signal.SIGQUIT,  # "immediate": takes its children along, recovers at the next start
-            shows=_is_warning,
+            # Not FATAL: that is one connection's end, which whoever held it reports; of the server's own, we tell.
+            shows=lambda line: "WARNING:" in line or "PANIC:" in line,
         )
 
     def program(self, name: str) -> Path:
@@ -170,19 +162,20 @@ class Cluster:
         finally:
             password_file.unlink(missing_ok=True)
         draft.rename(self.directory)
-        if self.fsync:
-            sync_directory(self.data_dir)
+        if self.fsync:  # the rename, too, is to survive a power cut
+            descriptor = os.open(self.data_dir, os.O_RDONLY | os.O_DIRECTORY)
+            os.fsync(descriptor)
+            os.close(descriptor)
 
     async def _initdb(self, draft: Path, password_file: Path, identity: Identity, env: dict[str, str]) -> None:
-        # initdb's own sync stays on for real data: the rename says "complete", also after a power cut.
-        sync = () if self.fsync else ("--no-sync",)
-        argv = (
+        argv = [
             str(self.program("initdb")), "-D", str(draft), f"--username={USER}", f"--pwfile={password_file}",
             "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--data-checksums", "--no-instructions",
-            *sync,
-        )  # fmt: skip
+        ]  # fmt: skip
+        if not self.fsync:  # for real data its own sync stays on: the rename says "complete", also after a power cut
+            argv.append("--no-sync")
         log = PartLog(self.data_dir / "logs" / "initdb.log")
-        child = Child.spawn(Part(name="initdb", argv=argv, env=env, cwd=Path("/"), identity=identity), log.write)
+        child = Child(Part(name="initdb", argv=tuple(argv), env=env, cwd=_ROOT, identity=identity), log.write)
         try:
             code = await child.ended()
         finally:
@@ -190,8 +183,8 @@ class Cluster:
             await child.stop(signal.SIGKILL, within=5)
             log.close()
         if code != 0:
-            lines = "\n".join(f"    {line}" for line in log.tail())
-            raise PartFailed(f"PostgreSQL's data directory could not be made (initdb: {code}):\n{lines}")
+            reason = f"PostgreSQL's data directory could not be made (initdb: {code})"
+            raise PartFailed(log.with_tail(reason))
 
     async def _clear_the_way(self) -> None:
         """End what a killed postmaster left behind.
@@ -200,19 +193,18 @@ class Cluster:
         hold the lock of the data directory and run no server now, so whoever works in the cluster's directory
         is such an orphan.
         """
+        where = str(self.directory.resolve())
         for _ in range(_ORPHAN_ROUNDS):
-            orphans = _processes_in(self.directory)
+            orphans = [one for one in psutil.process_iter(["cwd"]) if one.info["cwd"] == where]
             if not orphans:
                 break
-            for pid in orphans:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
+            for orphan in orphans:
+                with contextlib.suppress(psutil.Error):
+                    orphan.kill()
             await asyncio.sleep(0.02)
         else:
-            raise StackError(f"Processes {orphans} still use {self.directory}: end them, then start again.")
-        self._remove_stale_lock()
-
-    def _remove_stale_lock(self) -> None:
+            pids = [orphan.pid for orphan in orphans]
+            raise StackError(f"Processes {pids} still use {self.directory}: end them, then start again.")
         # PostgreSQL judges a left-over lock file by whether its pid lives. In a container the number is often
         # taken by another process by then; that nobody works in the directory is the better evidence.
         (self.directory / "postmaster.pid").unlink(missing_ok=True)
@@ -235,12 +227,3 @@ def program(name: str, version: int = NEWEST) -> Path:
         f"The embedded PostgreSQL {version} ({name}) is not in this environment: run `make up`, or "
         "`pip install -r requirements/stack.lock`, or set DATABASE_URL to a PostgreSQL of your own."
     )
-
-
-def _processes_in(directory: Path) -> list[int]:
-    return [one.pid for one in psutil.process_iter(["cwd"]) if one.info["cwd"] == str(directory.resolve())]
-
-
-def _is_warning(line: str) -> bool:
-    # Not FATAL: that is one connection's end, which whoever held it reports; of the server's own, the supervisor tells.
-    return "WARNING:" in line or "PANIC:" in line

@@ -1,4 +1,4 @@
-"""One child process: spawned so that nothing of it can outlive us, its output read line by line.
+"""One child process: spawned so that nothing of it can outlive us, its output read line by line and kept.
 
 `subprocess.Popen` and a pidfd rather than `asyncio.create_subprocess_exec`: asyncio may call a process
 running until its output pipe closes, and orphaned backends of a killed PostgreSQL postmaster hold it open.
@@ -7,21 +7,59 @@ running until its output pipe closes, and orphaned backends of a killed PostgreS
 import asyncio
 import contextlib
 import ctypes
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 
-from stack.logs import LineSplitter
 from stack.part import Part
 
-_PR_SET_PDEATHSIG = 1
+LONGEST_LINE = 64 * 1024  # bytes; a longer one is cut into several
+_TAIL_LINES = 12
 _DRAIN = 0.2  # seconds to wait for the last lines of a process that has ended
-
+_PR_SET_PDEATHSIG = 1
 # Loaded before any fork: between fork and exec nothing may be imported.
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+class PartLog(RotatingFileHandler):
+    """`<part>.log`, turned over to `<part>.log.1` at `limit` bytes: at most twice that on the disk. `tail` holds the
+    last lines, for the message when a part keeps dying."""
+
+    def __init__(self, path: Path, limit: int = 5_000_000) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        super().__init__(path, maxBytes=limit, backupCount=1, encoding="utf-8", errors="replace")
+        self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
+
+    def write(self, line: str) -> None:
+        """Keep one line. A full disk loses log lines but never stops the part that writes them."""
+        self.tail.append(line)
+        self.emit(logging.makeLogRecord({"msg": line}))
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """The disk is full: nothing can be done, and nobody is to be told for each line."""
+
+    def with_tail(self, sentence: str) -> str:
+        return sentence + (". Its last lines:" + "".join(f"\n    {line}" for line in self.tail) if self.tail else "")
+
+
+async def lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
+    """Whole lines, whatever is written: one beyond the stream's limit in pieces, broken UTF-8 readable."""
+    while True:
+        try:
+            line = await stream.readuntil()
+        except asyncio.IncompleteReadError as end:
+            if not (line := end.partial):
+                return
+        except asyncio.LimitOverrunError:
+            line = await stream.read(LONGEST_LINE)
+        yield line.rstrip(b"\r\n").decode(errors="replace")
 
 
 def bound_to_parent(death_signal: signal.Signals) -> Callable[[], None]:
@@ -40,76 +78,55 @@ def bound_to_parent(death_signal: signal.Signals) -> Callable[[], None]:
     return bind
 
 
-class _Reader(asyncio.Protocol):
-    def __init__(self, on_line: Callable[[str], None]) -> None:
-        self._splitter = LineSplitter()
-        self._on_line = on_line
-        self.closed = asyncio.get_running_loop().create_future()
-
-    def data_received(self, data: bytes) -> None:
-        for line in self._splitter.feed(data):
-            self._on_line(line)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        for line in self._splitter.flush():
-            self._on_line(line)
-        if not self.closed.done():
-            self.closed.set_result(None)
-
-
 class Child:
-    """A running process and its group. Use `Child.spawn`."""
+    """A running process, started in a session and so a group of its own. Raises `OSError` when it cannot be executed.
 
-    def __init__(self, popen: "subprocess.Popen[bytes]") -> None:
-        self._popen = popen
-        self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._follower: asyncio.Task[None] | None = None
-        self.pid = popen.pid
-        self.started_at = time.monotonic()
+    It starts without an `await`: no cancellation can fall between the fork and the child being known.
+    """
 
-    @classmethod
-    def spawn(cls, part: Part, on_line: Callable[[str], None]) -> "Child":
-        """Start the part's process in a session of its own. Raises `OSError` when it cannot be executed.
-
-        Without an `await`, so that no cancellation can fall between the fork and the child being known.
-        """
-        identity = part.identity
-        popen = subprocess.Popen(  # noqa: S603 - our own argv, without a shell
-            [*identity.prefix, *part.argv],
+    def __init__(self, part: Part, on_line: Callable[[str], None]) -> None:
+        self._popen = subprocess.Popen(  # noqa: S603 - our own argv, without a shell
+            [*part.identity.prefix, *part.argv],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=dict(part.env),
             cwd=part.cwd,
-            user=identity.uid,
-            group=identity.gid,
-            extra_groups=None if identity.uid is None else [],
             start_new_session=True,
             preexec_fn=bound_to_parent(part.death_signal),
+            **part.identity.for_subprocess,
         )
-        child = cls(popen)
-        child._follower = asyncio.create_task(child._follow(on_line), name=f"follow {part.name}")
-        return child
+        self.pid = self._popen.pid
+        self.started_at = time.monotonic()
+        self._end = asyncio.create_task(self._follow(on_line), name=f"follow {part.name}")
 
-    async def _follow(self, on_line: Callable[[str], None]) -> None:
-        loop = asyncio.get_running_loop()
-        transport, reader = await loop.connect_read_pipe(lambda: _Reader(on_line), self._popen.stdout)
+    async def _follow(self, on_line: Callable[[str], None]) -> int:
+        stream = asyncio.StreamReader(limit=LONGEST_LINE)
+        protocol = asyncio.StreamReaderProtocol(stream)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, self._popen.stdout)
+
+        async def read() -> None:
+            async for line in lines(stream):
+                on_line(line)
+
+        reading = asyncio.create_task(read())
         await _end_of(self.pid)
         # What the process left in its group has no business to go on. The process itself is not reaped yet,
         # so the number still belongs to this group and to no other.
         self._signal_group(signal.SIGKILL)
         code = self._popen.wait()
-        await asyncio.wait([reader.closed], timeout=_DRAIN)
+        await asyncio.wait([reading], timeout=_DRAIN)
         transport.close()
-        self._ended.set_result(code)
+        await reading
+        return code
 
     @property
     def running(self) -> bool:
-        return not self._ended.done()
+        return not self._end.done()
 
     async def ended(self) -> int:
         """The exit code (negative: the signal), once it has ended and its last lines were read."""
-        return await asyncio.shield(self._ended)
+        return await asyncio.shield(self._end)
 
     def send(self, number: signal.Signals) -> None:
         """Signal the whole process group. Silent when it is gone."""

@@ -4,8 +4,10 @@ import shutil
 import sys
 from pathlib import Path
 
+from stack.config import PORT_FIELDS, StackConfig, server_environment
 from stack.errors import ProgramMissing
 from stack.part import Part, http_ok, tcp_open
+from stack.ports import free_ports
 
 # A custom search attribute that is not registered makes workflow tasks fail over and over.
 SEARCH_ATTRIBUTES = ("CheckoutStatus=Keyword", "OrderId=Keyword")
@@ -27,26 +29,27 @@ _DYNAMIC_CONFIG = (
 _ENVIRONMENT = {"GOGC": "300"}
 
 
-def part(
-    *, data_dir: Path, port: int, ui_port: int, http_port: int, env: dict[str, str], codec_endpoint: str | None = None
-) -> Part:
-    """The server on 127.0.0.1. Raises `ProgramMissing`.
-
-    `codec_endpoint` is where the web UI has encrypted payloads decoded, if they are (`api.codec_server`).
-
-    `http_port` is Temporal's HTTP API. Its answer about the namespace is the cheapest proof that the whole
-    server works: neither gRPC nor another process is needed to ask.
-    """
-    pragmas = [word for setting in _FILE_SETTINGS for word in ("--sqlite-pragma", setting)]
-    attributes = [word for attribute in SEARCH_ATTRIBUTES for word in ("--search-attribute", attribute)]
-    codec = ["--ui-codec-endpoint", codec_endpoint] if codec_endpoint else []
-    dynamic = [word for setting in _DYNAMIC_CONFIG for word in ("--dynamic-config-value", setting)]
-    argv = (
+def part(config: StackConfig) -> Part:
+    """The server on 127.0.0.1. Raises `ProgramMissing`."""
+    folder, port = config.data_dir / "temporal", config.settings.temporal_port
+    # Of Temporal's HTTP API. Its answer about the namespace is the cheapest proof that the whole server works: neither
+    # gRPC nor another process is needed to ask. (A port of the stack's own is free as well until its server listens.)
+    http_port = next(free for free in free_ports(len(PORT_FIELDS) + 1) if free not in config.ports().values())
+    options = {
         # It reads the file's name as a URI, in which `#`, `?` and `%` name another file: the folder is not part of it.
-        str(program()), "server", "start-dev", "--db-filename", "temporal.db",
-        "--ip", "127.0.0.1", "--port", str(port), "--ui-port", str(ui_port), "--http-port", str(http_port),
-        "--ui-disable-news-fetch", "--log-level", "warn", *pragmas, *attributes, *dynamic, *codec,
-    )  # fmt: skip
+        "--db-filename": ["temporal.db"],
+        "--ip": ["127.0.0.1"],
+        "--port": [str(port)],
+        "--ui-port": [str(config.settings.temporal_ui_port)],
+        "--http-port": [str(http_port)],
+        "--log-level": ["warn"],
+        "--sqlite-pragma": _FILE_SETTINGS,
+        "--search-attribute": SEARCH_ATTRIBUTES,
+        "--dynamic-config-value": _DYNAMIC_CONFIG,
+        # Where the web UI has encrypted payloads decoded, if they are (`api.codec_server`).
+        "--ui-codec-endpoint": [f"{config.urls['gateway']}/codec"] if config.settings.payload_keys else [],
+    }
+    words = [word for name, values in options.items() for value in values for word in (name, value)]
 
     async def ready() -> None:
         await http_ok(f"http://127.0.0.1:{http_port}/api/v1/namespaces/default")
@@ -54,17 +57,16 @@ def part(
 
     async def prepare() -> None:
         # Histories are about customers: nobody else's to read.
-        (data_dir / "temporal").mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
 
     return Part(
         name="temporal",
-        argv=argv,
-        env=_ENVIRONMENT | env,
-        cwd=data_dir / "temporal",
+        argv=(str(program()), "server", "start-dev", "--ui-disable-news-fetch", *words),
+        env=_ENVIRONMENT | server_environment(config),
+        cwd=folder,
         url=f"127.0.0.1:{port}",
         prepare=prepare,
         ready=ready,
-        stop_within=10.0,
         # While its services find each other, one says that another "is not healthy yet": no news of a start.
         shows=lambda line: "level=ERROR" in line and "not healthy yet" not in line,
     )

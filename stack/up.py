@@ -1,29 +1,33 @@
-"""`checkout up`: run a stack in the foreground until Ctrl-C.
+"""`checkout up`: run a stack in the foreground until Ctrl-C, and show what it does.
 
 Exit codes: 0 stopped when told to, 1 it could not start (one sentence says why), 2 usage, 130 killed by a second
 Ctrl-C.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
+from rich.console import Console
+from rich.text import Text
 
 from checkout.errors import CheckoutError
 from runtime.settings import load_settings
-from stack.config import PARTS, StackConfig
-from stack.environment import forget_libpq
+from stack.config import PARTS, StackConfig, forget_libpq
 from stack.stack import Stack
-from stack.terminal import Terminal, shown, summary
+from stack.supervisor import Screen
 
 _SAME_PRESS = 1.0  # seconds; a terminal and a parent process may both pass on one Ctrl-C
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_COLOURS = dict(zip(PARTS, ("blue", "magenta", "white", "yellow", "green", "cyan"), strict=True))
+_WIDTH = max(map(len, PARTS))
 
 
 def up(
@@ -58,18 +62,17 @@ def up(
     terminal = Terminal()
     try:
         settings = load_settings(**({"CHECKOUT_DATA_DIR": data_dir} if data_dir is not None else {}))
-        config = StackConfig.from_settings(settings)
+        config = StackConfig(settings=settings)
         if parts is not None:
             config = replace(config, parts=_parse(parts))
-        if config.database_url is None:
+        if config.own("database_url") is None:
             forget_libpq(os.environ)
-        code = asyncio.run(_run(config, terminal))
+        asyncio.run(_run(config, terminal))
     except CheckoutError as error:
         terminal.settle()
         sys.stdout.flush()
-        Terminal(sys.stderr).note(str(error), "red")
-        code = 1
-    raise typer.Exit(code)
+        Terminal(sys.stderr).say(Text(str(error), "red"))
+        raise typer.Exit(1) from None
 
 
 def _parse(parts: str) -> tuple[str, ...]:
@@ -80,7 +83,7 @@ def _parse(parts: str) -> tuple[str, ...]:
     return names
 
 
-async def _run(config: StackConfig, terminal: Terminal) -> int:
+async def _run(config: StackConfig, terminal: "Terminal") -> None:
     """Start, wait for a signal, stop. Raises `StackError` when it cannot start."""
     stack = Stack(config, terminal)
     asked_to_stop = _on_signals(stack)
@@ -91,16 +94,15 @@ async def _run(config: StackConfig, terminal: Terminal) -> int:
     if starting.done():
         terminal.settle()
         starting.result()
-        terminal.note(summary(stack, time.monotonic() - begun))
+        terminal.say(Text(_summary(stack, time.monotonic() - begun)))
         await stopping
-        terminal.note("Stopping…")
+        terminal.say(Text("Stopping…"))
         await stack.stop()
     else:
         starting.cancel()
         await asyncio.wait({starting})
         terminal.settle()
-    terminal.note(f"Stopped. Data stays in {shown(config.data_dir)}/")
-    return 0
+    terminal.say(Text(f"Stopped. Data stays in {_shown(config.data_dir)}/"))
 
 
 def _on_signals(stack: Stack) -> asyncio.Event:
@@ -124,3 +126,82 @@ def _on_signals(stack: Stack) -> asyncio.Event:
         if signal.getsignal(number) is not signal.SIG_IGN:
             asyncio.get_running_loop().add_signal_handler(number, on_signal)
     return asked_to_stop
+
+
+class Terminal(Screen):
+    """For people: progress while it starts, the parts' own lines with their names before them, trouble. Colours and a
+    spinner on a terminal, plain lines elsewhere."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._console = Console(file=stream or sys.stdout, highlight=False, soft_wrap=True)
+        self._status = self._console.status("")
+        self._starting: list[str] = []
+
+    def line(self, part: str, text: str) -> None:
+        self.say(Text.from_ansi(text), part)
+
+    def starting(self, part: str) -> None:
+        self._starting.append(part)
+        self._spin()
+
+    def ready(self, part: str, seconds: float) -> None:
+        if part in self._starting:
+            self._starting.remove(part)
+        self.say(Text(f"{'done' if part == 'setup' else 'ready'} after {seconds:.1f} s", "dim"), part)
+        self._spin()
+
+    def trouble(self, part: str, sentence: str) -> None:
+        self.say(Text(sentence, "red"), part)
+
+    def settle(self) -> None:
+        """Nothing is being started any more."""
+        self._starting.clear()
+        self._spin()
+
+    def say(self, text: Text, part: str = "") -> None:
+        """A line about a part, or the supervisor's own."""
+        if part:
+            text = Text.assemble((f"{part:<{_WIDTH}} | ", _COLOURS.get(part, "white")), text)
+        # Whoever read our output may be gone (`checkout up | head`); the shop stays open all the same. (rich makes a
+        # SystemExit of it, once, and is quiet from then on.)
+        with contextlib.suppress(OSError, ValueError, SystemExit):
+            self._console.print(text)
+
+    def _spin(self) -> None:
+        if self._starting and self._console.is_terminal:
+            self._status.update(f"Starting {', '.join(self._starting)}…")
+            self._status.start()
+        else:
+            self._status.stop()
+
+
+def _summary(stack: Stack, seconds: float) -> str:
+    """What to do next, once everything runs. `seconds` is how long the start took."""
+    running, urls = stack.config.running, stack.urls
+    shop, is_open = urls["gateway"], "gateway" in running
+    addresses = {
+        "Storefront": shop if is_open else "",
+        "API": f"{shop}/docs" if is_open else "",
+        "Operator page": f"{shop}/admin" if is_open else "",
+        "Temporal": urls["temporal_ui"] if "temporal" in running else "",
+        "Payment service": urls["payment"] if "payment" in running else "",
+    }
+    lines = [f"{'Everything runs,' if is_open else ', '.join(running) + ': ready'} after {seconds:.1f} s.", ""]
+    lines += [f"  {name:<15}  {address}" for name, address in addresses.items() if address]
+    if is_open:
+        lines += [
+            "",
+            "  A first checkout, and one that can be repeated safely:",
+            f"    curl -X POST {shop}/checkout",
+            f"    curl -X POST {shop}/checkout/abcde-12345",
+            "",
+            f"  Operator token   {stack.admin_token}",
+        ]
+    return "\n".join(["", *lines, "", f"Ctrl-C stops everything; data stays in {_shown(stack.config.data_dir)}/", ""])
+
+
+def _shown(path: Path) -> str:
+    """A path as people would write it: relative to where they are, if it is below."""
+    with contextlib.suppress(ValueError, OSError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)

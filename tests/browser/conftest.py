@@ -38,8 +38,8 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def site(stack: Stack, client: httpx.AsyncClient) -> Site:
-    await stack.wait_ready("gateway")
-    await stack.wait_ready("worker")
+    await stack["gateway"].wait_ready()
+    await stack["worker"].wait_ready()
     urls = stack.urls
     return Site(urls["gateway"], urls["payment"], stack.admin_token, client, f"{secrets.token_hex(6)}@example.com")
 

@@ -252,12 +252,12 @@ async def test_too_little_stock_is_named_and_the_cart_kept(visitor: Visitor, sit
 async def test_the_shop_away_is_said_and_the_same_key_tried_again(visitor: Visitor, site: Site, stack: Stack) -> None:
     visitor.expected_complaints.append(NETWORK)
     await visitor.fill_cart("Pen")
-    await stack.stop_part("gateway")
+    await stack["gateway"].stop()
     try:
         await visitor.press.click()
         await expect(visitor.page.locator("#going")).to_contain_text("cannot be reached")
     finally:
-        await stack.start_part("gateway")
+        await stack["gateway"].start()
     await visitor.at_payment()
     assert len(await site.orders()) == 1
 

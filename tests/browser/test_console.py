@@ -128,11 +128,11 @@ async def test_a_process_is_killed_and_the_order_survives(
     visitor.expected_complaints.append(NETWORK)
     order = await site.buy({"pen": 1})
     await visitor.sign_in()
-    before = stack.pid(part)
+    before = stack[part].pid
     await visitor.page.get_by_role("button", name=f"Kill {part}").click()
     await expect(visitor.page.locator("#said")).to_contain_text("done")
     form = {"session_id": order["session_id"]}
     (await site.client.post(f"{site.payment}/api/submit_payment", data=form)).raise_for_status()
     row = visitor.page.locator("tbody tr").filter(has_text=order["checkout_key"])
     await expect(row).to_contain_text("dispatched", timeout=25_000)
-    assert stack.pid(part) != before
+    assert stack[part].pid != before

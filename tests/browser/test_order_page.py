@@ -35,13 +35,13 @@ async def test_the_page_survives_a_gateway_that_is_killed(visitor: Visitor, site
     order = await site.buy({"pen": 1})
     await visitor.open(f"/orders/{order['order_id']}/view")
     await visitor.sees(WAITING)
-    await stack.stop_part("gateway")
+    await stack["gateway"].stop()
     connection = visitor.page.locator("#connection")
     try:
         await expect(connection).to_have_text("Reconnecting…")
         await _pay(site, order)
     finally:
-        await stack.start_part("gateway")
+        await stack["gateway"].start()
     await visitor.sees(SENT)
     await expect(connection).to_be_hidden()
 

@@ -49,11 +49,11 @@ async def until_ready(shop: Shop, *parts: str, is_ready: bool = True) -> None:
 
 
 async def test_without_a_worker_the_checkout_waits_and_the_key_resumes_it(shop: Shop) -> None:
-    await shop.stack.stop_part("worker")
+    await shop.stack["worker"].stop()
     key = shop.key()
     answer = await shop.post(key)
     assert (answer.status_code, answer.headers["retry-after"].isdigit()) == (202, True)
-    await shop.stack.start_part("worker")
+    await shop.stack["worker"].start()
 
     async def resumed() -> bool:
         return (await shop.post(key)).status_code == 200
@@ -65,14 +65,14 @@ async def test_without_a_worker_the_checkout_waits_and_the_key_resumes_it(shop: 
 async def test_while_a_server_is_away_the_answer_is_503_and_the_same_key_works_afterwards(
     shop: Shop, part: str
 ) -> None:
-    await shop.stack.stop_part(part)
+    await shop.stack[part].stop()
     key = shop.key()
     answer = await shop.post(key)
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert answer.headers["retry-after"].isdigit()
     assert (await shop.http.get("/readyz")).status_code == 503
     await until_ready(shop, "worker", is_ready=False)
-    await shop.stack.start_part(part)
+    await shop.stack[part].start()
     await until_ready(shop, "worker", "gateway")
 
     async def works() -> bool:
@@ -115,13 +115,13 @@ async def test_sessions_that_a_failover_left_read_only_are_given_up(shop: Shop) 
 
 async def test_a_webhook_that_finds_temporal_away_is_sent_again(shop: Shop) -> None:
     body = await shop.buy()
-    await shop.stack.stop_part("temporal")
+    await shop.stack["temporal"].stop()
     try:
         assert (await shop.payment.pay(body["session_id"])).status_code == 204
         # Before the payment service hangs up (10 s): it would hear of no status then.
         assert await shop.payment.send_webhook(session_id=body["session_id"]) == [503]
     finally:
-        await shop.stack.start_part("temporal")
+        await shop.stack["temporal"].start()
     await shop.until(body["order_id"], "fulfilled", "dispatched", within=RECOVERY)
 
 
@@ -130,21 +130,21 @@ async def test_a_webhook_that_finds_temporal_away_is_sent_again(shop: Shop) -> N
 async def test_a_kill_at_any_moment_loses_nothing(shop: Shop, part: str, moment: str) -> None:
     key = shop.key()
     if moment == "while it is opened":
-        await asyncio.gather(shop.post(key), shop.stack.kill(part), return_exceptions=True)
+        await asyncio.gather(shop.post(key), shop.stack[part].kill(), return_exceptions=True)
     body = await _buy_patiently(shop, key)
     if moment == "while it is paid":
-        await asyncio.gather(_pay_patiently(shop, body["session_id"]), shop.stack.kill(part))
+        await asyncio.gather(_pay_patiently(shop, body["session_id"]), shop.stack[part].kill())
     await _pay_patiently(shop, body["session_id"])
     await _until_fulfilled(shop, body["order_id"])
-    assert shop.stack.restarts[part] >= 1
+    assert shop.stack[part].restarts >= 1
     assert (await shop.post(key)).json() == body
 
 
 async def test_what_a_dead_worker_had_at_hand_does_not_wait_for_it(shop: Shop) -> None:
     """Temporal keeps a checkout's tasks for the worker that knows it, for ten seconds unless it is told otherwise."""
     body = await shop.buy()
-    await shop.stack.kill("worker")
-    await shop.stack.wait_ready("worker")
+    await shop.stack["worker"].kill()
+    await shop.stack["worker"].wait_ready()
     assert (await shop.payment.pay(body["session_id"])).status_code == 204
     await shop.until(body["order_id"], "fulfilled", "dispatched", within=8)
 

@@ -72,11 +72,11 @@ class Backups:
         await self._run("pg_restore", "--clean", "--if-exists", "--single-transaction", "--dbname={url}", str(dump))
 
     async def restore_temporal(self) -> None:
-        await self._stack.stop_part("temporal")
+        await self._stack["temporal"].stop()
         for beside in self._temporal.parent.glob("temporal.db-*"):
             beside.unlink()
         shutil.copy(self._folder / "temporal.db", self._temporal)
-        await self._stack.start_part("temporal")
+        await self._stack["temporal"].start()
 
     async def _run(self, name: str, *arguments: str) -> None:
         url = self._stack.database_url
@@ -111,12 +111,12 @@ async def forget_everything(stack: Stack) -> None:
 
 async def stop(stack: Stack) -> None:
     for part in PROCESSES:
-        await stack.stop_part(part)
+        await stack[part].stop()
 
 
 async def start(stack: Stack) -> None:
     for part in reversed(PROCESSES):
-        await stack.start_part(part)
+        await stack[part].start()
 
 
 async def paid(shop: Shop, order: dict[str, str]) -> None:

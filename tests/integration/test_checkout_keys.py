@@ -102,7 +102,7 @@ async def test_a_checkout_that_ended_between_look_and_start_is_not_run_again(rig
 async def test_another_cart_under_a_key_is_refused_also_before_any_worker_has_looked(
     database_url: str, temporal_server: Stack
 ) -> None:
-    settings = settings_for(database_url, temporal_server.config.temporal_port, CHECKOUT_SESSION_WAIT=0.3)
+    settings = settings_for(database_url, temporal_server.config.settings.temporal_port, CHECKOUT_SESSION_WAIT=0.3)
     async with gateway(settings) as without_worker:
         key = secrets.token_hex(8)
         carts = [{"items": [{"sku": "pen", "quantity": quantity}]} for quantity in (1, 1, 2)]

@@ -14,7 +14,7 @@ async def test_a_checkout_under_way_has_no_answer_yet_and_its_address_says_so(
     database_url: str, temporal_server: Stack
 ) -> None:
     """No worker runs: only Temporal knows of the checkout."""
-    settings = settings_for(database_url, temporal_server.config.temporal_port, CHECKOUT_SESSION_WAIT=0.2)
+    settings = settings_for(database_url, temporal_server.config.settings.temporal_port, CHECKOUT_SESSION_WAIT=0.2)
     async with gateway(settings) as client:
         begun = await client.post("/checkout")
         assert begun.status_code == 202

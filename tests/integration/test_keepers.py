@@ -79,7 +79,7 @@ async def test_a_key_whose_checkout_is_paused_waits_and_still_tells_another_cart
     database_url: str, temporal_server: Stack
 ) -> None:
     """It has no order yet, and cannot be asked: only the server can tell what it was started with."""
-    settings = settings_for(database_url, temporal_server.config.temporal_port, CHECKOUT_SESSION_WAIT=0.3)
+    settings = settings_for(database_url, temporal_server.config.settings.temporal_port, CHECKOUT_SESSION_WAIT=0.3)
     temporal = await connect(settings)
     async with gateway(settings) as http:
         assert (await http.post("/checkout/paused-at-once")).status_code == 202, "there is no worker"

@@ -102,7 +102,7 @@ async def test_a_worker_that_died_with_a_task_is_not_waited_for_long(
     kind: str, engine: AsyncEngine, database_url: str, temporal_server: Stack
 ) -> None:
     """It had just taken the task. Temporal's own patience would be ten seconds, which is all of a customer's."""
-    temporal = await connect(settings_for(database_url, temporal_server.config.temporal_port))
+    temporal = await connect(settings_for(database_url, temporal_server.config.settings.temporal_port))
     starter = Starter(temporal, f"died-{kind}")
     if kind == "checkout":
         await starter.checkout(CheckoutInput("died", PEN, cart_fingerprint(PEN, None), 900.0))

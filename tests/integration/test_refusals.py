@@ -112,7 +112,7 @@ async def test_who_comes_back_again_and_again_does_not_wake_the_checkout_each_ti
 ) -> None:
     key, order_id, session_id = await rig.bought()
     limits = {"CHECKOUT_RATE_LIMIT_PER_MINUTE": 1}
-    async with gateway(settings_for(database_url, temporal_server.config.temporal_port, **limits)) as client:
+    async with gateway(settings_for(database_url, temporal_server.config.settings.temporal_port, **limits)) as client:
         for back in (
             f"success?session_id={session_id}",
             f"cancel?order_id={order_id}",

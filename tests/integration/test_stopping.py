@@ -75,7 +75,7 @@ async def silent(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 async def test_who_waits_for_a_session_hears_how_to_go_on(
     database_url: str, temporal_server: Stack, accept: str
 ) -> None:
-    async with gateway_process(database_url, temporal_server.config.temporal_port) as (process, client):
+    async with gateway_process(database_url, temporal_server.config.settings.temporal_port) as (process, client):
         form = {"data": {"sku": "pen", "quantity": "1"}} if accept == "text/html" else {}
         buying = asyncio.create_task(client.post("/checkout", headers={"Accept": accept}, **form))
         await asyncio.sleep(1.5)
@@ -98,7 +98,7 @@ async def test_who_waits_for_a_cancellation_hears_that_it_is_under_way(
     order = await open_order(engine, "k", CartLine("pen", 1))
     async with engine.begin() as connection:
         await orders.record_session(connection, order.order_id, PaymentSession("cs_k", "http://pay"))
-    async with gateway_process(database_url, temporal_server.config.temporal_port) as (process, client):
+    async with gateway_process(database_url, temporal_server.config.settings.temporal_port) as (process, client):
         cancelling = asyncio.create_task(client.post(f"/orders/{order.order_id}/cancel"))
         await asyncio.sleep(1)
         answer = await stopped(process, cancelling)
@@ -123,7 +123,7 @@ async def test_streams_end_so_that_their_readers_connect_anew(
     database_url: str, engine: AsyncEngine, temporal_server: Stack
 ) -> None:
     order = await open_order(engine, "k", CartLine("pen", 1))
-    async with gateway_process(database_url, temporal_server.config.temporal_port) as (process, client):
+    async with gateway_process(database_url, temporal_server.config.settings.temporal_port) as (process, client):
         streams = [
             client.stream("GET", f"/orders/{order.order_id}/events"),
             client.stream("GET", "/admin/events", headers=OPERATOR),
@@ -143,7 +143,7 @@ async def test_streams_end_so_that_their_readers_connect_anew(
 async def test_a_request_that_needs_no_waiting_is_answered_as_ever(
     database_url: str, engine: AsyncEngine, temporal_server: Stack
 ) -> None:
-    async with gateway_process(database_url, temporal_server.config.temporal_port) as (process, client):
+    async with gateway_process(database_url, temporal_server.config.settings.temporal_port) as (process, client):
         async with engine.begin() as connection:
             await connection.execute(text("LOCK TABLE shop.products IN ACCESS EXCLUSIVE MODE"))
             looking = asyncio.create_task(client.get("/products"))

@@ -33,7 +33,7 @@ from worker.workflows.checkout import CheckoutWorkflow
 
 @pytest.fixture
 async def temporal(temporal_server: Stack, database_url: str) -> Client:
-    return await connect(settings_for(database_url, temporal_server.config.temporal_port))
+    return await connect(settings_for(database_url, temporal_server.config.settings.temporal_port))
 
 
 class SlowProvider(FakeProvider):

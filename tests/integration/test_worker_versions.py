@@ -142,7 +142,7 @@ class Deployment:
 
 @pytest.fixture
 async def deployment(temporal_server: Stack, database_url: str, engine: AsyncEngine) -> Deployment:
-    client = await connect(settings_for(database_url, temporal_server.config.temporal_port))
+    client = await connect(settings_for(database_url, temporal_server.config.settings.temporal_port))
     return Deployment(f"shop-{uuid.uuid4().hex}", temporal_server.urls["temporal"], client, engine, FakeProvider())
 
 
@@ -219,7 +219,7 @@ async def test_a_worker_process_is_of_the_version_that_its_settings_say(
     [port] = free_ports(1)
     ours = {
         "DATABASE_URL": database_url,
-        "CHECKOUT_TEMPORAL_PORT": str(temporal_server.config.temporal_port),
+        "CHECKOUT_TEMPORAL_PORT": str(temporal_server.config.settings.temporal_port),
         "CHECKOUT_WORKER_PORT": str(port),
         "CHECKOUT_DEPLOYMENT_NAME": deployment.name,
         "CHECKOUT_BUILD_ID": "2026-11-25.1",
@@ -246,7 +246,7 @@ async def test_a_worker_process_is_of_the_version_that_its_settings_say(
             "worker deployment set-ramping-version", *version, "--percentage", "10", "--yes"
         )
         assert "Successfully" in ramping
-        settings = settings_for(database_url, temporal_server.config.temporal_port)
+        settings = settings_for(database_url, temporal_server.config.settings.temporal_port)
         patient = Patient(settings, Location(Path(), "", "", ""), clock=0.0)
         with pytest.raises(Wrong, match=r"set-current-version --build-id 2026-11-25\.1 --deployment-name shop-"):
             await workers(patient)

@@ -20,7 +20,7 @@ async def counts(stack: Stack) -> dict[str, int]:
         rows["on_hand"] = await connection.fetchval("SELECT sum(on_hand)::bigint FROM shop.products")
     finally:
         await connection.close()
-    client = await connect(load_settings(CHECKOUT_TEMPORAL_PORT=str(stack.config.temporal_port)))
+    client = await connect(load_settings(CHECKOUT_TEMPORAL_PORT=str(stack.config.settings.temporal_port)))
     return rows | {"workflows": await _started(client)}
 
 

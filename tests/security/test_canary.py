@@ -135,8 +135,8 @@ def secrets_of(guarded: Stack) -> dict[str, str]:
     database = {
         f"password of {name}": str(urlsplit(url).password)
         for name, url in (
-            ("owner", cluster.url),
-            *((part, cluster.url_of(f"checkout_{part}")) for part in ("gateway", "worker", "payment")),
+            ("owner", cluster.url()),
+            *((part, cluster.url(f"checkout_{part}")) for part in ("gateway", "worker", "payment")),
         )
     }
     return database | {

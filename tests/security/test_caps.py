@@ -93,12 +93,12 @@ async def test_a_key_sent_many_times_at_once_does_not_slip_through(gateway: Gate
 async def test_a_checkout_that_could_not_begin_counts_no_more(gateway: Gateway, guarded: Stack) -> None:
     caps = {"CHECKOUT_OPEN_RESERVATIONS_PER_CLIENT": "1"}
     async with gateway(peer=somebody_new(), **caps) as client:
-        await guarded.stop_part("temporal")
+        await guarded["temporal"].stop()
         try:
             assert [(await client.post("/checkout")).status_code for _ in range(2)] == [503, 503]
         finally:
-            await guarded.start_part("temporal")
-        await guarded.wait_ready("worker", timeout=30)
+            await guarded["temporal"].start()
+        await guarded["worker"].wait_ready(timeout=30)
 
         key = secrets.token_hex(8)  # one for all tries: of one that began though its answer was lost, each is a repeat
 
@@ -127,14 +127,14 @@ async def test_checkouts_that_wait_for_a_worker_count_too(gateway: Gateway, guar
     """Else whoever presses Buy while no worker runs gets everything reserved as soon as one does."""
     caps = {"CHECKOUT_OPEN_RESERVATIONS_PER_CLIENT": "2", "CHECKOUT_SESSION_WAIT": "0.3"}
     async with gateway(peer=somebody_new(), **caps) as client:
-        await guarded.stop_part("worker")
+        await guarded["worker"].stop()
         try:
             waiting = [await client.post("/checkout") for _ in range(5)]
             assert [answer.status_code for answer in waiting] == [202, 202, 429, 429, 429]
             first, second = (answer.headers["idempotency-key"] for answer in waiting[:2])
             assert (await client.post(f"/checkout/{first}")).status_code == 202, "to wait on is no second checkout"
         finally:
-            await guarded.start_part("worker")
+            await guarded["worker"].start()
 
         async def order_of(key: str) -> str:
             answer = await client.post(f"/checkout/{key}")

@@ -141,14 +141,14 @@ async def raw(guarded: Stack, request: bytes) -> bytes:
 async def test_bytes_that_are_no_http_end_that_connection_only(
     client: httpx.AsyncClient, guarded: Stack, request_bytes: bytes
 ) -> None:
-    pid = guarded.pid("gateway")
+    pid = guarded["gateway"].pid
     try:
         answer = await raw(guarded, request_bytes)
     except (ConnectionError, TimeoutError):
         answer = b""
     assert b" 500 " not in answer[:20], answer[:200]
     assert (await client.get("/livez")).status_code == 200
-    assert guarded.pid("gateway") == pid
+    assert guarded["gateway"].pid == pid
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "HEAD"])

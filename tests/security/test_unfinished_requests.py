@@ -129,11 +129,11 @@ async def test_a_head_without_end_is_refused_and_hurts_nobody(
     client: httpx.AsyncClient, guarded: Stack, parts: object
 ) -> None:
     await client.get("/livez")
-    before = memory(guarded.pid("gateway"))
+    before = memory(guarded["gateway"].pid)
     said = await told(port_of(guarded), parts())
     assert said.startswith(b"HTTP/1.1 431 "), said[:200]
     assert json.loads(said.partition(b"\r\n\r\n")[2])["code"] == "headers-too-large"
-    assert memory(guarded.pid("gateway")) - before < 8 * MEGABYTE
+    assert memory(guarded["gateway"].pid) - before < 8 * MEGABYTE
     assert (await client.get("/livez")).status_code == 200
 
 
@@ -207,8 +207,8 @@ async def test_requests_sent_ahead_are_bounded(guarded: Stack, client: httpx.Asy
         for _ in range(100):
             yield b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 5000
 
-    before = memory(guarded.pid("gateway"))
+    before = memory(guarded["gateway"].pid)
     said = await told(port_of(guarded), ahead())
     assert said.count(b"HTTP/1.1 200 ") < 1000
-    assert memory(guarded.pid("gateway")) - before < 8 * MEGABYTE
+    assert memory(guarded["gateway"].pid) - before < 8 * MEGABYTE
     assert (await client.get("/livez")).status_code == 200

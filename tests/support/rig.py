@@ -163,7 +163,7 @@ async def gateway(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
 @asynccontextmanager
 async def assembled(database_url: str, engine: AsyncEngine, stack: Stack) -> AsyncIterator[Rig]:
     """`stack` needs to run no more than Temporal. The sweep has no grace here, and a parcel takes 0.2 s."""
-    settings = settings_for(database_url, stack.config.temporal_port)
+    settings = settings_for(database_url, stack.config.settings.temporal_port)
     temporal, provider = await connect(settings), FakeProvider()
     dependencies = Dependencies(engine, provider, temporal, dispatch_duration=0.2, sweep_grace=0.0)
     async with create_worker(dependencies), gateway(settings) as http:

@@ -58,7 +58,7 @@ def server(name: str, port: int, **fields: object) -> Part:
 @asynccontextmanager
 async def supervised(logs: Path, *parts: Part) -> AsyncIterator[tuple[Supervisor, Notes]]:
     notes = Notes()
-    supervisor = Supervisor(parts, logs, screen=notes)
+    supervisor = Supervisor(parts, logs, notes)
     try:
         await supervisor.start()
         yield supervisor, notes

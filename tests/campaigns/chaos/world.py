@@ -18,11 +18,10 @@ from temporalio.client import Client
 
 from stack.config import StackConfig
 from stack.errors import NotReady, PartFailed
-from stack.keeper import Keeper
-from stack.logs import PartLog, Screen
 from stack.part import Part, Probe, http_ok
 from stack.ports import free_ports
 from stack.stack import Stack
+from stack.supervisor import Keeper
 from tests.campaigns.chaos.armory import Armory
 from tests.campaigns.chaos.verdicts import Violated, Void, in_time
 from tests.support.proxy import TcpProxy
@@ -79,11 +78,11 @@ class World:
     async def _start(self) -> None:
         config = self._config
         targets = {
-            "postgres": config.postgres_port,
-            "temporal": config.temporal_port,
-            "payment": config.payment_port,
-            "webhook": config.api_port,
-            "gateway": config.api_port,
+            "postgres": config.settings.postgres_port,
+            "temporal": config.settings.temporal_port,
+            "payment": config.settings.payment_port,
+            "webhook": config.settings.api_port,
+            "gateway": config.settings.api_port,
         }
         for name, port in targets.items():
             self.proxies[name] = await self._exit.enter_async_context(TcpProxy("127.0.0.1", port))
@@ -92,9 +91,9 @@ class World:
         self.gateway = f"http://127.0.0.1:{self.proxies['gateway'].port}"
         self.shop = self.gateway
         """Where customers go who are only counted: a load balancer, if there is one."""
-        self.direct = f"http://127.0.0.1:{config.api_port}"
-        self.payment = f"http://127.0.0.1:{config.payment_port}"
-        self.temporal = await Client.connect(f"127.0.0.1:{config.temporal_port}", lazy=True)
+        self.direct = f"http://127.0.0.1:{config.settings.api_port}"
+        self.payment = f"http://127.0.0.1:{config.settings.payment_port}"
+        self.temporal = await Client.connect(f"127.0.0.1:{config.settings.temporal_port}", lazy=True)
         self.operator = {"Authorization": f"Bearer {self.stack.admin_token}"}
 
     def _adapt(self, part: Part) -> Part:
@@ -129,17 +128,15 @@ class World:
     # Processes
 
     def pid(self, part: str) -> int:
-        extra = self._extras.get(part)
-        if extra is None:
-            return self.stack.pid(part)
-        if extra.pid is None:
-            raise PartFailed(f"{part} does not run")
-        return extra.pid
+        return self.keeper(part).pid
+
+    def keeper(self, part: str) -> Keeper:
+        return self._extras.get(part) or self.stack[part]
 
     async def kill(self, part: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Signal a part's whole process group. Silent when it is dead at the moment."""
         try:
-            await (self._extras[part].kill(number) if part in self._extras else self.stack.kill(part, number))
+            await self.keeper(part).kill(number)
             if number is not signal.SIGCONT:
                 self.note(f"{number.name} {part}")
         except PartFailed:
@@ -179,15 +176,12 @@ class World:
             env={**template.env, port_name: str(port), **env},
             ready=partial(http_ok, f"http://127.0.0.1:{port}/readyz"),
         )
-        log = PartLog(self.stack.config.data_dir / "logs" / f"{name}.log")
-        keeper = Keeper(extra, log, Screen(), lambda: None)
-        self._extras[name] = keeper
+        self._extras[name] = keeper = Keeper(extra, self.stack.config.data_dir / "logs")
         try:
             await keeper.start()
             yield f"http://127.0.0.1:{port}"
         finally:
             await keeper.stop()
-            log.close()
             del self._extras[name]
 
     async def settled(self) -> None:
@@ -199,7 +193,7 @@ class World:
                 self.note(f"{kind} {name}")
             proxy.hits.clear()
         for part in PARTS:
-            await self.stack.wait_ready(part, 60)
+            await self.stack[part].wait_ready(60)
 
     # Looking
 

@@ -15,12 +15,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from stack.environment import server_environment
+from stack.config import server_environment
 from stack.errors import NotReady, PartFailed
-from stack.keeper import Keeper
-from stack.logs import PartLog, Screen
 from stack.part import Part, Probe, http_ok, tcp_open
 from stack.ports import free_ports
+from stack.supervisor import Keeper
 from tests.campaigns.chaos.world import PARTS, World, ready
 from tests.campaigns.cluster.balance import HttpBalancer, gateway
 from tests.campaigns.cluster.binaries import Binaries
@@ -54,8 +53,8 @@ class ClusterWorld(World):
         self.plan = Plan(
             folder=data_dir.absolute() / "temporal",
             database_url=self._history.url,
-            port=config.temporal_port,
-            ui_port=config.temporal_ui_port,
+            port=config.settings.temporal_port,
+            ui_port=config.settings.temporal_ui_port,
             roles=roles(ports),
             server=str(binaries.server),
             sql_tool=str(binaries.sql_tool),
@@ -67,7 +66,7 @@ class ClusterWorld(World):
         self.victims = (*PARTS, HISTORIES, *WORKERS[1:], *GATEWAYS[1:], *(_PREFIX + name for name in self.roles))
 
     async def _start(self) -> None:
-        targets = [gateway(self._config.api_port), gateway(self._second_gateway)]
+        targets = [gateway(self._config.settings.api_port), gateway(self._second_gateway)]
         self._balancer = await self._exit.enter_async_context(HttpBalancer(targets, self.shop_port))
         await self._exit.enter_async_context(self._keeping(self._histories()))
         await super()._start()
@@ -97,14 +96,12 @@ class ClusterWorld(World):
 
     @asynccontextmanager
     async def _keeping(self, part: Part) -> AsyncIterator[None]:
-        log = PartLog(self._config.data_dir / "logs" / f"{part.name}.log")
-        self._extras[part.name] = keeper = Keeper(part, log, Screen(), lambda: None)
+        self._extras[part.name] = keeper = Keeper(part, self._config.data_dir / "logs")
         try:
             await keeper.start()
             yield
         finally:
             await keeper.stop()
-            log.close()
             del self._extras[part.name]
 
     def _cluster(self, part: Part) -> Part:

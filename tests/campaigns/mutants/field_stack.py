@@ -31,7 +31,7 @@ FIELD_STACK = (
     ),
     bug(
         "temporal-file-as-uri",
-        Code("stack.temporal.part", '"temporal.db"', 'str(data_dir / "temporal" / "temporal.db")'),
+        Code("stack.temporal.part", '"temporal.db"', 'str(folder / "temporal.db")'),
         breaks="two shops whose folders begin alike would share one history, readable by everybody",
         tests="test_both_servers_keep_their_data_where_they_were_told_and_find_it_again",
     ),
@@ -49,7 +49,7 @@ FIELD_STACK = (
     ),
     bug(
         "libpq-of-the-shell",
-        Code("stack.environment.python_environment", '("PG",)', "()"),
+        Code("stack.config.python_environment", '("PG",)', "()"),
         breaks="a variable meant for another database would keep the shop from its own",
         tests="test_what_the_shell_says_to_libpq_temporal_and_python_is_not_for_embedded_servers",
     ),

@@ -114,8 +114,8 @@ async def _rehearse(folder: Path, old: Path, say: Callable[[str], None], version
             await waits.until("dispatched")
         for name in ("webhook", "gateway"):  # what a load balancer does
             world.proxies[name].lead_to(int(gateway.rpartition(":")[2]))
-        await world.stack.stop_part("gateway")
-        await world.stack.stop_part("worker")
+        await world.stack["gateway"].stop()
+        await world.stack["worker"].stop()
         for one in customers:
             one.move_to(gateway)
         if not versions:

@@ -70,8 +70,8 @@ async def test_a_tour_that_is_killed_leaves_nothing_running_and_told_its_secrets
 async def test_a_tour_that_cannot_start_says_why_and_leaves_nothing_running(scratch: Path) -> None:
     """Two parts on one port: the supervisor's own sentence reaches the tour's user."""
     config = StackConfig.for_tests(scratch / "clash")
-    env = {**environment(config), "CHECKOUT_API_PORT": str(config.payment_port)}
+    env = {**environment(config), "CHECKOUT_API_PORT": str(config.settings.payment_port)}
     ended = await run_checkout(env, "demo")
     assert ended.code == 3
-    assert str(config.payment_port) in ended.stderr
+    assert str(config.settings.payment_port) in ended.stderr
     assert processes_of(config.data_dir) == []

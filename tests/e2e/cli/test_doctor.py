@@ -26,7 +26,7 @@ def deployed(stack: Stack, tmp_path: Path) -> dict[str, str]:
     return {
         **stack.env,
         "CHECKOUT_DATA_DIR": str(tmp_path),
-        "CHECKOUT_PUBLIC_URL": f"http://localhost:{stack.config.api_port}",
+        "CHECKOUT_PUBLIC_URL": f"http://localhost:{stack.config.settings.api_port}",
     }
 
 

@@ -49,9 +49,9 @@ async def test_all_orders_events_survive_a_gateway_that_is_killed(stack: Stack, 
         async with asyncio.timeout(90):
             assert b"Waiting for orders" in await process.stderr.readline()
             await until_an_order_is_told()
-            await stack.kill("gateway")
+            await stack["gateway"].kill()
             assert "Reconnecting" in (await process.stderr.readline()).decode()
-            await stack.wait_ready("gateway")
+            await stack["gateway"].wait_ready()
             await until_an_order_is_told()
     finally:
         with contextlib.suppress(ProcessLookupError):

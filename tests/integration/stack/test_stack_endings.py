@@ -70,7 +70,7 @@ async def test_a_part_can_be_stopped_and_started_again(tmp_path: Path) -> None:
     async with supervised(tmp_path, server("web", port)) as (supervisor, _):
         keeper = supervisor.keepers["web"]
         await keeper.stop()
-        assert keeper.pid is None
+        assert not keeper.is_running
         with pytest.raises(OSError):
             socket.create_connection(("127.0.0.1", port), timeout=1)
         await keeper.start()

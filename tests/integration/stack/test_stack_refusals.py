@@ -31,7 +31,7 @@ async def test_a_second_stack_on_the_same_data_names_the_first(place: Path) -> N
             assert "Traceback" not in second.output
         with pytest.raises(DataDirInUse):
             await Stack(StackConfig.for_tests(place, parts=("postgres",))).start()
-        assert alive(first.pid("postgres"))
+        assert alive(first["postgres"].pid)
         assert read_state(place) is not None
 
 
@@ -49,7 +49,7 @@ async def test_a_taken_port_names_the_setting_and_who_holds_it(place: Path) -> N
 
 async def test_after_a_crash_the_ports_get_a_moment_to_become_free(place: Path) -> None:
     config = StackConfig.for_tests(place, parts=("postgres",))
-    with socket.create_server(("127.0.0.1", config.postgres_port)) as taken:
+    with socket.create_server(("127.0.0.1", config.settings.postgres_port)) as taken:
         with pytest.raises(PortTaken):
             await preflight.check_ports(config, after_crash=False)
         asyncio.get_running_loop().call_later(0.3, taken.close)

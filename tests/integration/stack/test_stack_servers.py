@@ -45,7 +45,7 @@ async def test_the_database_wants_the_generated_password(postgres: Stack) -> Non
 
 
 async def test_the_database_listens_on_loopback_only_and_has_no_socket_file(postgres: Stack) -> None:
-    assert listening_addresses(postgres.config.postgres_port) == {"127.0.0.1"}
+    assert listening_addresses(postgres.config.settings.postgres_port) == {"127.0.0.1"}
     assert (await rows(postgres.database_url, "SHOW unix_socket_directories")) == [("",)]
 
 
@@ -78,7 +78,7 @@ async def test_secrets_are_private_and_outlive_a_restart() -> None:
         seen = []
         for _ in range(2):
             async with Stack(config) as stack:
-                seen.append((stack.database_url, stack.admin_token, stack.webhook_secret))
+                seen.append((stack.database_url, stack.admin_token, stack.credentials.webhook_secret))
         assert seen[0] == seen[1]
         assert stat.S_IMODE((path / "secrets").stat().st_mode) == 0o700
         modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in (path / "secrets").iterdir()}
@@ -92,9 +92,9 @@ async def test_data_survives_a_restart_and_a_kill() -> None:
             await rows(stack.database_url, "CREATE TABLE kept AS SELECT 7 AS n")
         async with Stack(config) as stack:
             assert await rows(stack.database_url, "SELECT n FROM kept") == [(7,)]
-            await stack.kill("postgres", signal.SIGKILL)
-            await stack.wait_ready("postgres", timeout=60)
-            assert stack.restarts["postgres"] == 1
+            await stack["postgres"].kill(signal.SIGKILL)
+            await stack["postgres"].wait_ready(timeout=60)
+            assert stack["postgres"].restarts == 1
             assert await rows(stack.database_url, "SELECT n FROM kept") == [(7,)]
 
 
@@ -108,10 +108,10 @@ async def test_a_busy_backend_that_outlives_the_killed_server_does_not_keep_it_d
             ("active",)
         ]:
             pass
-    before = postgres.restarts["postgres"]
-    await postgres.kill("postgres", signal.SIGKILL)
-    await postgres.wait_ready("postgres", timeout=60)
-    assert postgres.restarts["postgres"] == before + 1, "at the first attempt"
+    before = postgres["postgres"].restarts
+    await postgres["postgres"].kill(signal.SIGKILL)
+    await postgres["postgres"].wait_ready(timeout=60)
+    assert postgres["postgres"].restarts == before + 1, "at the first attempt"
     assert not alive(backend)
     assert await rows(postgres.database_url, "SELECT 1") == [(1,)]
     with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
@@ -176,7 +176,7 @@ async def test_a_data_directory_that_does_not_fit_is_explained() -> None:
 
 async def test_the_server_never_runs_as_root_and_only_its_own_directory_is_given_away(postgres: Stack) -> None:
     path = postgres.config.data_dir
-    assert psutil.Process(postgres.pid("postgres")).uids().real != 0
+    assert psutil.Process(postgres["postgres"].pid).uids().real != 0
     assert path.stat().st_uid == (path / "secrets").stat().st_uid == os.geteuid()
     assert ((path / "postgres").stat().st_uid == os.geteuid()) == (os.geteuid() != 0)
 

@@ -46,7 +46,7 @@ async def test_a_task_is_done_when_it_ends_and_what_needs_it_starts_then(tmp_pat
     needy = part("web", f"open(sys.argv[2]) if (sys := __import__('sys')) else 0; {LISTEN}", str(port), flag,
                  needs=("setup",), ready=partial(tcp_open, "127.0.0.1", port))  # fmt: skip
     async with supervised(tmp_path, task, needy) as (supervisor, _):
-        assert supervisor.keepers["setup"].pid is None
+        assert not supervisor.keepers["setup"].is_running
         assert supervisor.keepers["web"].restarts == 0
 
 

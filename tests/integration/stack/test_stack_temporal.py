@@ -15,9 +15,9 @@ async def test_temporal_keeps_its_history_through_a_kill() -> None:
     async with running_stack("temporal") as stack:
         client = await connect(stack)
         await client.start_workflow("Kept", id="kept", task_queue="nobody-listens")
-        await stack.kill("temporal", signal.SIGKILL)
-        await stack.wait_ready("temporal", timeout=60)
-        assert stack.restarts["temporal"] == 1, "at the first attempt"
+        await stack["temporal"].kill(signal.SIGKILL)
+        await stack["temporal"].wait_ready(timeout=60)
+        assert stack["temporal"].restarts == 1, "at the first attempt"
         found = await (await connect(stack)).get_workflow_handle("kept").describe()
         assert found.workflow_type == "Kept"
 
@@ -37,7 +37,7 @@ async def test_temporal_knows_our_search_attributes_when_it_is_ready() -> None:
 
 async def test_temporal_and_its_web_ui_listen_on_loopback_only() -> None:
     async with running_stack("temporal") as stack:
-        for port in (stack.config.temporal_port, stack.config.temporal_ui_port):
+        for port in (stack.config.settings.temporal_port, stack.config.settings.temporal_ui_port):
             async with asyncio.timeout(10):
                 while not listening_addresses(port):
                     await asyncio.sleep(0.02)

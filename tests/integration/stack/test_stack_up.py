@@ -155,19 +155,19 @@ async def test_the_state_file_is_private_names_every_part_and_follows_restarts(p
         file = place / "stack.json"
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         state = json.loads(file.read_text())
-        assert state["postgres"]["pid"] == stack.pid("postgres")
-        assert state["postgres"]["url"] == f"postgresql://127.0.0.1:{config.postgres_port}/checkout"
+        assert state["postgres"]["pid"] == stack["postgres"].pid
+        assert state["postgres"]["url"] == f"postgresql://127.0.0.1:{config.settings.postgres_port}/checkout"
         assert state["temporal"] == {
-            "pid": stack.pid("temporal"),
-            "url": f"127.0.0.1:{config.temporal_port}",
-            "ui_url": f"http://localhost:{config.temporal_ui_port}",
+            "pid": stack["temporal"].pid,
+            "url": f"127.0.0.1:{config.settings.temporal_port}",
+            "ui_url": f"http://localhost:{config.settings.temporal_ui_port}",
         }
         assert state["database_url"] == stack.database_url
         assert state["admin_token"] == stack.admin_token
         assert state["supervisor_pid"] == os.getpid()
-        await stack.kill("temporal")
-        await stack.wait_ready("temporal")
-        assert json.loads(file.read_text())["temporal"]["pid"] == stack.pid("temporal") != state["temporal"]["pid"]
+        await stack["temporal"].kill()
+        await stack["temporal"].wait_ready()
+        assert json.loads(file.read_text())["temporal"]["pid"] == stack["temporal"].pid != state["temporal"]["pid"]
     assert not file.exists()
 
 

@@ -10,8 +10,7 @@ import jsonschema
 
 from runtime.settings import Settings
 from stack import parts
-from stack.config import StackConfig
-from stack.environment import Credentials
+from stack.config import Credentials, StackConfig
 
 Services = dict[str, dict[str, Any]]
 

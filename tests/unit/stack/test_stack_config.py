@@ -4,8 +4,7 @@ from pathlib import Path
 import pytest
 
 from runtime.settings import load_settings
-from stack.config import PARTS, StackConfig
-from stack.environment import Credentials, python_environment, server_environment, urls
+from stack.config import PARTS, Credentials, StackConfig, python_environment, server_environment
 from stack.errors import StackError
 from stack.parts import build
 from stack.preflight import _without_password
@@ -24,7 +23,7 @@ def from_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
                 monkeypatch.delenv(name)
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        return StackConfig.from_settings(load_settings(), variables)
+        return StackConfig(settings=load_settings(), base_env=variables)
 
     return make
 
@@ -57,9 +56,9 @@ def test_a_setting_in_a_dotenv_file_counts_as_set(from_environment, tmp_path: Pa
     assert "postgres" not in from_environment().running
 
 
-def test_an_unknown_part_is_refused() -> None:
+def test_an_unknown_part_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="no part 'redis'"):
-        StackConfig(parts=("redis",))
+        StackConfig.for_tests(tmp_path, parts=("redis",))
 
 
 def test_a_stack_for_tests_takes_nothing_over_from_the_caller(monkeypatch, tmp_path: Path) -> None:
@@ -82,17 +81,17 @@ def test_every_python_part_is_told_the_same_addresses(tmp_path: Path) -> None:
     config = StackConfig.for_tests(tmp_path, extra_env={"CHECKOUT_PAYMENT_TIMEOUT": "2"})
     env = python_environment(config, KEYS)
     assert env["DATABASE_URL"] == KEYS.database_url
-    assert env["TEMPORAL_ADDRESS"] == f"127.0.0.1:{config.temporal_port}"
-    assert env["STRIPE_API_BASE"] == f"http://127.0.0.1:{config.payment_port}"
-    assert env["PAYMENT_WEBHOOK_URL"] == f"http://127.0.0.1:{config.api_port}/payment_webhook"
+    assert env["TEMPORAL_ADDRESS"] == f"127.0.0.1:{config.settings.temporal_port}"
+    assert env["STRIPE_API_BASE"] == f"http://127.0.0.1:{config.settings.payment_port}"
+    assert env["PAYMENT_WEBHOOK_URL"] == f"http://127.0.0.1:{config.settings.api_port}/payment_webhook"
     assert env["CHECKOUT_PAYMENT_TIMEOUT"] == "2"
 
 
 def test_commands_on_this_machine_do_not_go_by_the_public_address(tmp_path: Path) -> None:
-    config = StackConfig.for_tests(tmp_path, parts=("gateway",), public_url="https://shop.example.com")
+    config = StackConfig.for_tests(tmp_path, parts=("gateway",), public_url_setting="https://shop.example.com")
     (gateway,) = build(config, KEYS)
-    assert gateway.url == f"http://localhost:{config.api_port}"
-    assert urls(config)["gateway"] == "https://shop.example.com"
+    assert gateway.url == f"http://localhost:{config.settings.api_port}"
+    assert config.urls["gateway"] == "https://shop.example.com"
 
 
 def test_our_temporal_server_is_not_reached_through_the_users_own_profile(tmp_path: Path) -> None:
@@ -102,7 +101,7 @@ def test_our_temporal_server_is_not_reached_through_the_users_own_profile(tmp_pa
 
 def test_the_users_own_temporal_settings_are_passed_on_as_they_are(tmp_path: Path) -> None:
     own = {"TEMPORAL_ADDRESS": "t.example:7233", "TEMPORAL_API_KEY": "k", "TEMPORAL_NAMESPACE": "shop"}
-    env = python_environment(StackConfig.for_tests(tmp_path, own_temporal=True, base_env=own), KEYS)
+    env = python_environment(StackConfig.for_tests(tmp_path, base_env=own), KEYS)
     assert own.items() <= env.items()
     assert "TEMPORAL_CONFIG_FILE" not in env
 
@@ -150,7 +149,8 @@ def test_what_the_shell_says_to_libpq_temporal_and_python_is_not_for_embedded_se
 
 
 def test_servers_of_ones_own_are_reached_by_what_the_shell_says(tmp_path: Path) -> None:
-    config = StackConfig.for_tests(tmp_path, base_env=SHELL, database_url="postgresql://db/shop", own_temporal=True)
+    shell = {**SHELL, "TEMPORAL_ADDRESS": "t.example:7233"}
+    config = StackConfig.for_tests(tmp_path, base_env=shell, database_url="postgresql://db/shop")
     env = python_environment(config, KEYS, "gateway")
     assert (env["PGSSLMODE"], env["PGSERVICE"], env["TEMPORAL_TLS"]) == ("require", "work", "true")
 
@@ -165,7 +165,8 @@ def test_roles_and_keys_in_a_dotenv_file_count_as_well(from_environment, tmp_pat
     key = "a:" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="
     (tmp_path / ".env").write_text(f"CHECKOUT_GATEWAY_DATABASE_URL={role}\nCHECKOUT_PAYLOAD_KEYS={key}\n")
     config = from_environment()
-    assert (config.role_urls, config.encrypts) == ({"gateway": role}, True)
+    assert (config.own("gateway_database_url"), config.own("worker_database_url")) == (role, None)
+    assert config.settings.payload_keys
 
 
 @pytest.mark.parametrize(

@@ -60,14 +60,14 @@ async def the_answer_to_buy_is_lost_on_its_way(trip: Trip) -> str:
 
 async def without_a_worker_buy_is_accepted_and_goes_on_when_one_comes(trip: Trip) -> str:
     world = trip.world
-    await world.stack.stop_part("worker")
+    await world.stack["worker"].stop()
     try:
         customer = trip.customer()
         answer = await world.http.post(f"{world.gateway}/checkout/{customer.key}", json={}, timeout=15)
         expect(answer.status_code == 202 and answer.headers["retry-after"], f"202, not {answer.status_code}")
         world.note("worker stopped")
     finally:
-        await world.stack.start_part("worker")
+        await world.stack["worker"].start()
     expect(await customer.buy(), "a session")
     await customer.pay()
     return str((await customer.until("dispatched"))["status"])

@@ -81,13 +81,13 @@ async def down_when_the_webhook_comes(trip: Trip) -> str:
     world = trip.world
     customer = trip.customer()
     await customer.buy()
-    await world.stack.stop_part("temporal")
+    await world.stack["temporal"].stop()
     try:
         expect(await customer.pay(), "the payment to be taken")
         await in_time(lambda: _was_refused(trip), 20, "the webhook was not refused")
         world.note("temporal stopped")
     finally:
-        await world.stack.start_part("temporal")
+        await world.stack["temporal"].start()
     return str((await customer.until("dispatched"))["status"])
 
 
@@ -115,12 +115,12 @@ async def emptied_of_everything_it_knew(trip: Trip) -> str:
     async with world.another("gateway", "patient-gateway", CHECKOUT_PAYMENT_TIMEOUT="8") as patient:
         paying, leaving = trip.customer(), trip.customer(gateway=patient)
         await asyncio.gather(paying.buy(), leaving.buy())
-        await world.stack.stop_part("temporal")
+        await world.stack["temporal"].stop()
         files = list((world.stack.config.data_dir / "temporal").glob("*"))
         for file in files:
             file.unlink()
         await paying.pay()
-        await world.stack.start_part("temporal")
+        await world.stack["temporal"].start()
         leaving.move_to(world.gateway)
         expect(files and (await leaving.look())["status"] == "awaiting_payment", "orders that nobody looks after")
         world.note("temporal emptied")

@@ -106,13 +106,13 @@ async def nobody_at_home_when_they_come(trip: Trip) -> str:
     world = trip.world
     customer = trip.customer()
     await customer.buy()
-    await world.stack.stop_part("gateway")
+    await world.stack["gateway"].stop()
     try:
         await customer.pay()
         await in_time(lambda: _was_tried(world), 20, "the webhook was not tried")
         world.note("gateway stopped")
     finally:
-        await world.stack.start_part("gateway")
+        await world.stack["gateway"].start()
     return str((await customer.until("dispatched"))["status"])
 
 
