@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from api.problems import invalid
 from api.schemas import Available, CatalogueProduct, ProductIn, Restock, WriteOff
 from api.shared import Shared
-from checkout.limits import product_faults
+from checkout.currencies import product_faults
 from db import catalogue
 from db.catalogue import Product
 from db.engine import autocommit, transaction
-from runtime.boundaries import Step
+from runtime.failpoints import Step
 
 READERS = 2  # connections, whoever looks: `engine` has no more
 

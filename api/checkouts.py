@@ -24,15 +24,13 @@ from api.problems import Problem, invalid
 from api.stopping import Stopping
 from checkout.contracts import CheckoutInput
 from checkout.errors import BeyondPaymentLimits, MixedCurrencies, PriceChanged, ProductNotFound, UnstorableData
-from checkout.fingerprint import cart_fingerprint
 from checkout.ids import new_order_id
-from checkout.orders import CartLine, Order, OrderStatus
+from checkout.orders import CartLine, Order, OrderStatus, cart_fingerprint
 from db import order_queries
 from db.catalogue import known_products, products_of
 from db.engine import autocommit
 from db.writing import WriteWatch
-from runtime.boundaries import Step
-from runtime.failpoints import around
+from runtime.failpoints import Step, around
 from runtime.settings import Settings
 from worker.keepers import describe, is_running
 from worker.starting import FINGERPRINT, CheckoutHandle, Starter

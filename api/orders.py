@@ -28,8 +28,7 @@ from checkout.ids import WHOLE_REFUND
 from checkout.money import Refund
 from checkout.orders import Order, OrderStatus
 from db import order_queries, refunds, views
-from runtime.boundaries import Step
-from runtime.failpoints import around
+from runtime.failpoints import Step, around
 from worker.starting import RefundHandle, Starter
 
 logger = logging.getLogger("api")

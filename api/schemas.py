@@ -328,7 +328,7 @@ class Available(BaseModel):
 class ProductIn(BaseModel):
     """A product as an operator writes it. `unit_amount` in minor units of `currency` (ISO 4217, lower case).
 
-    Name and amount are what the payment service takes (`checkout.limits`).
+    Name and amount are what the payment service takes (`checkout.currencies`).
     """
 
     model_config = ConfigDict(

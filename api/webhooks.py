@@ -23,8 +23,7 @@ from checkout.money import CLOSED_DISPUTES
 from checkout.orders import Order, OrderStatus
 from db import ledger, order_queries
 from db.engine import autocommit
-from runtime.boundaries import Step
-from runtime.failpoints import around
+from runtime.failpoints import Step, around
 from worker.starting import Starter
 
 logger = logging.getLogger("api")

@@ -1,9 +1,11 @@
-"""How the payment provider counts money, and how people read it: the shop's one table of currencies.
+"""How the payment provider counts money, how people read it, and what can be charged: the shop's one table of
+currencies. What cannot be charged is said when a product or a cart is made, before anything is reserved.
 
 Amounts are integer minor units *of the provider's API*, everywhere. Usually that is hundredths, and shown with two
 decimals. Not so: currencies without minor units; those of thousandths, of which the last digit must be 0; and two that
 gave their minor units up, and which the API counts in hundredths all the same: 5 UGX are 500.
-Source: Stripe, "Supported currencies" (docs.stripe.com/currencies), whose lists the tests repeat.
+Sources: Stripe, "Supported currencies" (docs.stripe.com/currencies), whose lists the tests repeat, and "Create a
+Checkout Session".
 """
 
 import re
@@ -22,6 +24,8 @@ class Currency:
     maximum: int = 99_999_999
 
 
+MAX_PRODUCT_NAME = 250  # characters
+MAX_LINE_ITEMS = 100
 _ZERO = "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf"
 _THREE = "bhd jod kwd omr tnd"
 # Hundredths to the API for compatibility, always whole. (HUF and TWD are so for payouts only: charges have decimals.)
@@ -89,3 +93,33 @@ def minor_units(text: str, code: str) -> int:
 def money(amount: int, code: str) -> str:
     """`money(2450, "usd")` is `24.50 USD`, `money(500, "jpy")` is `500 JPY`."""
     return f"{decimal(amount, code)} {code.upper()}"
+
+
+def product_faults(name: str, unit_amount: int, code: str) -> dict[str, str]:
+    """What of a product could never be sold: sentences by field (`name`, `unit_amount`); empty when it can."""
+    faults: dict[str, str] = {}
+    rules = currency(code)
+    if not name.strip():
+        faults["name"] = "a product needs a name"
+    elif len(name) > MAX_PRODUCT_NAME:
+        faults["name"] = f"the payment service takes at most {MAX_PRODUCT_NAME} characters, not {len(name)}"
+    if unit_amount % rules.step:
+        faults["unit_amount"] = f"amounts in {code.upper()} are multiples of {rules.step}"
+    elif not 1 <= unit_amount <= rules.maximum:
+        faults["unit_amount"] = f"must be from 1 to {rules.maximum} minor units"
+    return faults
+
+
+def cart_fault(amount_total: int, code: str, line_items: int = 1) -> str | None:
+    """Why a cart cannot be paid, in a sentence for its buyer; None when it can. `amount_total` in minor units."""
+    rules = currency(code)
+    if line_items > MAX_LINE_ITEMS:
+        return f"a cart holds at most {MAX_LINE_ITEMS} different products, not {line_items}"
+    total = money(amount_total, code)
+    if amount_total < rules.minimum:
+        return f"the payment service takes payments from {money(rules.minimum, code)} on; this one is {total}"
+    if amount_total > rules.maximum:
+        return f"the payment service takes payments up to {money(rules.maximum, code)}; this one is {total}"
+    if amount_total % rules.step:
+        return f"amounts in {code.upper()} are multiples of {rules.step} minor units"
+    return None

@@ -27,60 +27,54 @@
 Temporal matches retries on the class name, so a name here is part of the recorded histories.
 """
 
+import re
 from collections.abc import Sequence
+from typing import ClassVar
 
 
 class CheckoutError(Exception):
-    """Base of every error of ours. `code` is stable and machine-readable."""
+    """Base of every error of ours. `code` is stable and machine-readable; unless it is said, it is the class's name:
+    `OrderNotFound` is `order-not-found`."""
 
-    code = "checkout-error"
+    code: ClassVar[str] = "checkout-error"
+
+    def __init_subclass__(cls) -> None:
+        if "code" not in vars(cls):
+            cls.code = re.sub(r"\B(?=[A-Z])", "-", cls.__name__).lower()
 
 
 class SettingsError(CheckoutError):
     code = "settings"
 
 
-class InvalidKey(CheckoutError):
-    code = "invalid-key"
+class InvalidKey(CheckoutError): ...
 
 
-class PaymentError(CheckoutError):
-    code = "payment-error"
+class PaymentError(CheckoutError): ...
 
 
 class PaymentRefused(PaymentError):
     """Asking again cannot help: an invalid request, a bad key, no such object."""
 
-    code = "payment-refused"
-
 
 class PaymentUnknown(PaymentRefused):
     """The provider has no such session or payment. Unlike a refusal of our key, this says something about it."""
-
-    code = "payment-unknown"
 
 
 class PaymentStuck(PaymentError):
     """The provider saved an error under our idempotency key and replays it for a day, whatever was mended meanwhile
     (Stripe, "Idempotent requests"). Under another key it could be had, if nothing came of this one."""
 
-    code = "payment-stuck"
-
 
 class PaymentUnreachable(PaymentError):
     """Nobody knows whether it happened. Ask again, with the same idempotency key."""
-
-    code = "payment-unreachable"
 
 
 class WritesRefused(CheckoutError):
     """For now. What had been begun waits; whoever begins something new is told to come again."""
 
-    code = "writes-refused"
 
-
-class OrderNotFound(CheckoutError):
-    code = "order-not-found"
+class OrderNotFound(CheckoutError): ...
 
 
 class ProductNotFound(CheckoutError):
@@ -93,8 +87,6 @@ class ProductNotFound(CheckoutError):
 class NotEnoughStock(CheckoutError):
     """Goods that orders have reserved are theirs. `available` is what is left beside them."""
 
-    code = "not-enough-stock"
-
     def __init__(self, sku: str, available: int) -> None:
         super().__init__(f"{available} of {sku} can be written off")
         self.available = available
@@ -103,31 +95,21 @@ class NotEnoughStock(CheckoutError):
 class MixedCurrencies(CheckoutError):
     """One cart is one payment, and a payment has one currency. Which one each product has, the message tells."""
 
-    code = "mixed-currencies"
-
 
 class PriceChanged(CheckoutError):
     """Who buys has seen another price. The message names the products and what they cost now."""
 
-    code = "price-changed"
-
 
 class BeyondPaymentLimits(CheckoutError):
-    """No payment can be had for this cart, now or later. Which limit it is, the message tells (`checkout.limits`)."""
-
-    code = "beyond-payment-limits"
+    """No payment can be had for this cart, now or later. Which limit it is, the message tells (`cart_fault`)."""
 
 
 class UnstorableData(CheckoutError):
     """PostgreSQL refuses the data itself (SQLSTATE class 22): sent again, it is refused again."""
 
-    code = "unstorable-data"
-
 
 class CannotFulfil(CheckoutError):
     """The transaction must roll back, and the money go back."""
-
-    code = "cannot-fulfil"
 
 
 class KeyReused(CheckoutError):
@@ -139,22 +121,14 @@ class KeyReused(CheckoutError):
 class NotRefundable(CheckoutError):
     """There is no payment to give back: the order was not paid, its money has been given back, or it is disputed."""
 
-    code = "not-refundable"
-
 
 class RefundExceedsPayment(NotRefundable):
     """What was given back and what is on its way count. How much is left, the message tells."""
-
-    code = "refund-exceeds-payment"
 
 
 class RefundLinesExceedOrder(NotRefundable):
     """Of which line too many are named, the message tells."""
 
-    code = "refund-lines-exceed-order"
-
 
 class PayloadKeyMissing(CheckoutError):
     """A payload under a key that `CHECKOUT_PAYLOAD_KEYS` does not hold here."""
-
-    code = "payload-key-missing"

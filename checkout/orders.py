@@ -3,6 +3,9 @@
 Amounts are integer minor units of `currency` (lower-case ISO 4217), instants aware UTC.
 """
 
+import hashlib
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -88,3 +91,14 @@ class Order:
     def owns(self, session_id: str) -> bool:
         """Whether it is the session that the order recorded as its own."""
         return self.session is not None and self.session.session_id == session_id
+
+
+def cart_fingerprint(lines: Iterable[CartLine], email: str | None) -> str:
+    """What makes two requests with one key the same: the cart, in whatever order it is written, and the email. SHA-256,
+    as 64 hex digits."""
+    canonical = json.dumps(
+        {"lines": sorted([line.sku, line.quantity] for line in lines), "email": email},
+        separators=(",", ":"),
+        sort_keys=True,
+    )
+    return hashlib.sha256(canonical.encode()).hexdigest()

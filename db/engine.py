@@ -16,8 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from checkout.errors import UnstorableData
 from db.session import open_session, plain
-from runtime.boundaries import Boundary, Step
-from runtime.failpoints import failpoint
+from runtime.failpoints import Boundary, Step, failpoint
 
 COMMAND_TIMEOUT = 3.0
 CONNECT_TIMEOUT = 2.0

@@ -9,10 +9,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checkout.contracts import OpenOrderInput
-from checkout.currencies import money
+from checkout.currencies import cart_fault, money, product_faults
 from checkout.errors import BeyondPaymentLimits, CheckoutError, MixedCurrencies, OrderNotFound, PriceChanged
 from checkout.ids import new_order_id
-from checkout.limits import cart_fault, product_faults
 from checkout.orders import CartLine, Order, OrderStatus, Reason
 from db.catalogue import LockedProduct, lock_products
 from db.order_queries import find_by_key, fold_email, order_of

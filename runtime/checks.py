@@ -1,14 +1,19 @@
 """What a setting's text may be. Each check returns the value as it will be used and raises `ValueError`, whose sentence
 follows the variable's name and never quotes a secret."""
 
+import base64
+import binascii
 import ipaddress
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
 _HOST = re.compile(r"[^\s/\\@?#:%\[\]]{1,253}")
 _DATABASE = re.compile(r"(postgresql|postgres|postgresql\+asyncpg)://", re.ASCII)
 _DATABASE_HOST = re.compile(r"(\[[^\]]+\]|[^:\[\]]*)(:\d{1,5})?", re.ASCII)
+_KEY_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
+_KEY_BYTES = 32  # AES-256
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
@@ -113,6 +118,42 @@ def secret(*not_these: str) -> Callable[[str], str]:
         return text
 
     return check
+
+
+@dataclass(frozen=True)
+class PayloadKey:
+    """For the payloads in Temporal's histories: `id` travels with each, readable; `secret` is 256 bits, never shown."""
+
+    id: str
+    secret: bytes = field(repr=False)
+
+
+def parse_payload_keys(text: str) -> tuple[PayloadKey, ...]:
+    """`new:base64,old:base64`: the first encrypts, all decrypt. docs/operations.md says how to make and rotate them."""
+    keys = tuple(_payload_key(part.strip(), number) for number, part in enumerate(text.split(","), 1) if part.strip())
+    ids = [key.id for key in keys]
+    if len(set(ids)) < len(ids):
+        raise ValueError("holds two keys with one id")
+    if len({key.secret for key in keys}) < len(keys):
+        raise ValueError("holds one key twice under two ids; every key must be a random one of its own")
+    return keys
+
+
+def _payload_key(part: str, number: int) -> PayloadKey:
+    key_id, separator, encoded = part.partition(":")
+    if not separator or not _KEY_ID.fullmatch(key_id):
+        raise ValueError(f"key {number} must be written id:base64key, the id 1 to 64 of A-Z a-z 0-9 _ . -")
+    try:
+        # Both alphabets of RFC 4648: `openssl rand -base64 32` writes one, `secrets.token_urlsafe` the other.
+        padded = encoded.replace("-", "+").replace("_", "/").rstrip("=")
+        secret = base64.b64decode(padded + "=" * (-len(padded) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError(f"key {key_id!r} is not base64") from None
+    if len(secret) != _KEY_BYTES:
+        raise ValueError(f"key {key_id!r} has {len(secret) * 8} bits, it must have {_KEY_BYTES * 8}")
+    if len(set(secret)) < 8:
+        raise ValueError(f"key {key_id!r} is not random")
+    return PayloadKey(key_id, secret)
 
 
 def _is_address(text: str, *, port_needed: bool) -> bool:

@@ -22,7 +22,6 @@ import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -30,23 +29,20 @@ from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import (
     ActivitySerializationContext,
-    DataConverter,
-    DefaultFailureConverterWithEncodedAttributes,
     PayloadCodec,
     SerializationContext,
     WorkflowSerializationContext,
 )
 
 from checkout.errors import PayloadKeyMissing
-from runtime.keys import PayloadKey
+from runtime.checks import PayloadKey
 
 logger = logging.getLogger("runtime.codec")
 
 ENCODING = b"binary/encrypted"  # the name Temporal's own samples use; its UI shows a lock for it
 CIPHER = b"AES-256-GCM"
 UNREADABLE = b"binary/refused"
-_NONCE_BYTES = 12
-_TAG_BYTES = 16
+_NONCE_BYTES, _TAG_BYTES = 12, 16
 _VERSION = b"checkout-payload-1"
 # The workflows of a Temporal Schedule run under its id with the time appended.
 _SCHEDULED = re.compile(r"-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
@@ -117,19 +113,6 @@ class EncryptingCodec(PayloadCodec):
         return ours == theirs or (ours.startswith(theirs) and bool(_SCHEDULED.fullmatch(ours[len(theirs) :])))
 
 
-def with_codec(
-    converter: DataConverter, keys: Sequence[PayloadKey], *, accepts_plaintext: bool = True
-) -> DataConverter:
-    """The converter with everything encrypted; without keys, the converter as it is."""
-    if not keys:
-        return converter
-    return replace(
-        converter,
-        payload_codec=EncryptingCodec(keys, accepts_plaintext=accepts_plaintext),
-        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
-    )
-
-
 def _associated(key_id: bytes, workflow_id: bytes) -> bytes:
     """What is authenticated besides the text. Lengths first: no two meanings share one encoding."""
     parts = (_VERSION, CIPHER, key_id, workflow_id)
@@ -137,7 +120,6 @@ def _associated(key_id: bytes, workflow_id: bytes) -> bytes:
 
 
 def _unreadable(payload: Payload, why: str) -> Payload:
-    logger.error(
-        "A payload %s (key %s)", why, payload.metadata.get("encryption-key-id", b"-").decode("ascii", "replace")
-    )
+    key_id = payload.metadata.get("encryption-key-id", b"-").decode("ascii", "replace")
+    logger.error("A payload %s (key %s)", why, key_id)
     return Payload(metadata={**payload.metadata, "encoding": UNREADABLE}, data=payload.data)

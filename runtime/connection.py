@@ -9,14 +9,14 @@ import os
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import PydanticPayloadConverter
-from temporalio.converter import DataConverter
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RetryConfig
 
 from checkout.errors import SettingsError
 from runtime.checks import host_and_port
-from runtime.codec import with_codec
+from runtime.codec import EncryptingCodec
 from runtime.settings import Settings
 
 
@@ -42,24 +42,21 @@ def data_converter(settings: Settings | None = None) -> DataConverter:
     With `CHECKOUT_PAYLOAD_KEYS` in the settings, what it converts is encrypted (`runtime.codec`). Without settings it
     reads plain histories.
     """
-    converter = DataConverter(payload_converter_class=_OnePayloadConverter)
-    if settings is None:
-        return converter
-    return with_codec(converter, settings.payload_keys, accepts_plaintext=settings.payload_plaintext == "accept")
+    if settings is None or not settings.payload_keys:
+        return DataConverter(payload_converter_class=_OnePayloadConverter)
+    return DataConverter(
+        payload_converter_class=_OnePayloadConverter,
+        payload_codec=EncryptingCodec(settings.payload_keys, accepts_plaintext=settings.payload_plaintext == "accept"),
+        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+    )
 
 
 def prometheus_runtime(bind_address: str) -> Runtime:
     """A Temporal runtime that serves the SDK's metrics in Prometheus' format on `host:port`."""
-    return Runtime(
-        telemetry=TelemetryConfig(
-            metrics=PrometheusConfig(
-                bind_address=bind_address,
-                counters_total_suffix=True,
-                unit_suffix=True,
-                durations_as_seconds=True,
-            )
-        )
+    metrics = PrometheusConfig(
+        bind_address=bind_address, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
     )
+    return Runtime(telemetry=TelemetryConfig(metrics=metrics))
 
 
 # For who answers somebody that waits, a customer or a webhook: the library's own 10 seconds are as long as the other

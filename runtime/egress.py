@@ -4,7 +4,13 @@ from typing import Any
 
 from runtime.settings import Settings
 
+_STRIPE = "https://api.stripe.com"
 _HERE = ("localhost", "127.0.0.1", "[::1]")
+
+
+def api_base(settings: Settings) -> str:
+    """Where the payment service is: an address without a slash at the end."""
+    return settings.stripe_api_base or _STRIPE
 
 
 def client_options(settings: Settings) -> dict[str, Any]:

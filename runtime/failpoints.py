@@ -1,6 +1,8 @@
-"""Failpoints: named places at every boundary of gateway, worker, database and payment service, where a test can hurt.
+"""Failpoints: named places at every boundary of gateway and worker, where a test can hurt.
 
-Which places there are says the registry, `runtime.boundaries`.
+A boundary is a moment before anything happened, in a transaction also one where every statement has run and nothing is
+committed, and one when it happened and nobody was told. What each step covers, and whether anything is left uncovered,
+the campaigns know (`tests/campaigns/registry.py`).
 
 Inert unless `CHECKOUT_FAILPOINTS` names a file, which `CHECKOUT_ENV=production` refuses to start with. It holds the
 armings, `{"armings": [{"id", "step", "boundary", "action", "hit", "times", "seconds"}]}`; it is looked at whenever a
@@ -16,16 +18,65 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from runtime.boundaries import Boundary, Step
+from pydantic import BaseModel
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+Call = Callable[Parameters, Coroutine[Any, Any, Result]]
+
+
+class Boundary(StrEnum):
+    BEFORE = "before"
+    """Nothing has happened yet."""
+    BEFORE_COMMIT = "before_commit"
+    """Every statement has run: locks are held, and nothing is visible to others."""
+    AFTER = "after"
+    """It happened, for ever; whoever asked for it does not know."""
+
+
+class Step(StrEnum):
+    """What can be interrupted. `CALL`s have two boundaries, transactions three."""
+
+    # The gateway.
+    BUY = "buy"
+    START_CHECKOUT = "start_checkout"
+    TAKE_EVENT = "take_event"
+    SIGNAL_PAYMENT = "signal_payment"
+    START_SETTLEMENT = "start_settlement"
+    ASK_TO_CANCEL = "ask_to_cancel"
+    START_REFUND = "start_refund"
+    CHANGE_STOCK = "change_stock"
+    CHANGE_CATALOGUE = "change_catalogue"
+    # The worker and its database.
+    OPEN_ORDER = "open_order"
+    FIND_ORDER = "find_order"
+    RECORD_SESSION = "record_session"
+    PROCESS_ORDER = "process_order"
+    FULFIL_ORDER = "fulfil_order"
+    RELEASE_ORDER = "release_order"
+    RECORD_DEBT = "record_debt"
+    REQUEST_REFUND = "request_refund"
+    RECORD_REFUND = "record_refund"
+    GIVE_UP_REFUND = "give_up_refund"
+    RECORD_MONEY = "record_money"
+    DISPATCH_ORDER = "dispatch_order"
+    # The worker and the payment service.
+    CREATE_AT_PROVIDER = "create_at_provider"
+    FIND_AT_PROVIDER = "find_at_provider"
+    RETRIEVE_AT_PROVIDER = "retrieve_at_provider"
+    EXPIRE_AT_PROVIDER = "expire_at_provider"
+    REFUND_AT_PROVIDER = "refund_at_provider"
+    LOOK_AT_PAYMENT = "look_at_payment"
+    # The worker's sweep and Temporal.
+    SWEEP = "sweep"
+    HAND_TO_SETTLEMENT = "hand_to_settlement"
+    FOLLOW_PAYMENT = "follow_payment"
+    HAND_ON_SESSION = "hand_on_session"
 
 
 class Action(StrEnum):
@@ -43,8 +94,7 @@ class ReplyLost(ConnectionError):
     """A planted failure: what a broken connection looks like to the code that waited for the answer."""
 
 
-@dataclass(frozen=True)
-class Arming:
+class Arming(BaseModel, frozen=True, extra="forbid"):
     """Fires from the `hit`-th pass of a process on, until it has fired `times` times in all processes together."""
 
     id: str
@@ -55,16 +105,9 @@ class Arming:
     times: int = 1
     seconds: float = 0.0
 
-    @classmethod
-    def parse(cls, entry: Mapping[str, Any]) -> "Arming":
-        """Raises `ValueError` or `TypeError` for what no failpoint of ours can be."""
-        fields = {
-            **entry,
-            "step": Step(entry["step"]),
-            "boundary": Boundary(entry["boundary"]),
-            "action": Action(entry["action"]),
-        }
-        return cls(**fields)
+
+class _File(BaseModel):
+    armings: list[Arming]
 
 
 class Armory:
@@ -81,11 +124,10 @@ class Armory:
         """Do what is armed here. Raises `ReplyLost` for a `lose`."""
         self._refresh()
         for arming in self._armings:
-            if (arming.step, arming.boundary) != (step, boundary):
-                continue
-            self._passes[arming.id] += 1
-            if self._passes[arming.id] >= arming.hit and self._claim(arming):
-                await _act(arming)
+            if (arming.step, arming.boundary) == (step, boundary):
+                self._passes[arming.id] += 1
+                if self._passes[arming.id] >= arming.hit and self._claim(arming):
+                    await _act(arming)
 
     def _refresh(self) -> None:
         try:
@@ -95,8 +137,7 @@ class Armory:
             return
         version = (status.st_mtime_ns, status.st_ino)
         if version != self._version:
-            entries = json.loads(self._path.read_text())["armings"]
-            self._armings, self._version = [Arming.parse(entry) for entry in entries], version
+            self._armings, self._version = _File.model_validate_json(self._path.read_bytes()).armings, version
 
     def _claim(self, arming: Arming) -> bool:
         """Record one more firing, unless all have been: under a lock, for several processes share the armings."""
@@ -105,7 +146,7 @@ class Armory:
             file.seek(0)
             if sum(json.loads(line)["id"] == arming.id for line in file) >= arming.times:
                 return False
-            file.write(json.dumps({**asdict(arming), "pid": os.getpid(), "at": time.time()}) + "\n")
+            file.write(json.dumps({**arming.model_dump(), "pid": os.getpid(), "at": time.time()}) + "\n")
             file.flush()
             os.fsync(file.fileno())
         return True
@@ -143,21 +184,15 @@ async def failpoint(step: Step, boundary: Boundary) -> None:
         await _armory.reach(step, boundary)
 
 
-def around(
-    step: Step,
-) -> Callable[[Callable[Parameters, Coroutine[Any, Any, Result]]], Callable[Parameters, Coroutine[Any, Any, Result]]]:
+def around(step: Step) -> Callable[[Call[Parameters, Result]], Call[Parameters, Result]]:
     """A decorator: the two boundaries of a call."""
 
-    def decorate(
-        call: Callable[Parameters, Coroutine[Any, Any, Result]],
-    ) -> Callable[Parameters, Coroutine[Any, Any, Result]]:
+    def decorate(call: Call[Parameters, Result]) -> Call[Parameters, Result]:
         @functools.wraps(call)
         async def wrapper(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-            if _armory is None:
-                return await call(*args, **kwargs)
-            await _armory.reach(step, Boundary.BEFORE)
+            await failpoint(step, Boundary.BEFORE)
             result = await call(*args, **kwargs)
-            await _armory.reach(step, Boundary.AFTER)
+            await failpoint(step, Boundary.AFTER)
             return result
 
         return wrapper

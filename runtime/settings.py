@@ -7,10 +7,9 @@ configuration, and a wrong one ends with a sentence that names the variable. Tem
 """
 
 from collections.abc import Callable
-from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
@@ -18,7 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from checkout.errors import SettingsError
 from runtime import checks
-from runtime.keys import PayloadKey, parse_payload_keys
+from runtime.checks import PayloadKey, parse_payload_keys
 
 # Well-known values of the development stack. Production refuses every one of them.
 DEVELOPMENT_STRIPE_KEY = "sk_test_checkout_development"
@@ -26,11 +25,6 @@ DEVELOPMENT_WEBHOOK_SECRET = "whsec_checkout_development"  # noqa: S105
 DEVELOPMENT_ADMIN_TOKEN = "development-operator-token"  # noqa: S105
 _LEAST_SECRET = 16  # characters in production; Stripe's and ours are longer
 _DOTENV = Path(".env")
-
-
-class Environment(StrEnum):
-    DEVELOPMENT = "development"
-    PRODUCTION = "production"
 
 
 def _within(check: Callable[[str], str]) -> AfterValidator:
@@ -78,7 +72,7 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    environment: Environment = Field(Environment.DEVELOPMENT, alias="CHECKOUT_ENV")
+    environment: Literal["development", "production"] = Field("development", alias="CHECKOUT_ENV")
     data_dir: Path = Field(Path("var"), alias="CHECKOUT_DATA_DIR")
 
     database_url: DatabaseUrl = Field(
@@ -148,7 +142,7 @@ class Settings(BaseSettings):
     @classmethod
     def _blank_is_unset(cls, values: Any) -> Any:
         """Blanks around a value are nobody's intent, and a value of nothing else is none."""
-        stripped = {name: text.strip() if isinstance(text, str) else text for name, text in values.items()}
+        stripped = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
         return {name: value for name, value in stripped.items() if value != ""}
 
     @model_validator(mode="after")
@@ -165,7 +159,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _no_development_values_in_production(self) -> Self:
-        if self.environment is not Environment.PRODUCTION:
+        if self.is_development:
             return self
         if self.failpoints is not None:
             raise ValueError("CHECKOUT_FAILPOINTS must not be set when CHECKOUT_ENV=production: it plants failures")
@@ -196,7 +190,7 @@ class Settings(BaseSettings):
 
     @property
     def is_development(self) -> bool:
-        return self.environment is Environment.DEVELOPMENT
+        return self.environment == "development"
 
     @cached_property
     def stripe_api_base(self) -> str | None:

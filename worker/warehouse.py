@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import orders
 from db.engine import autocommit, transaction
-from runtime.boundaries import Step
+from runtime.failpoints import Step
 
 logger = logging.getLogger("worker")
 

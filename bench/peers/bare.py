@@ -17,11 +17,11 @@ from fastapi import FastAPI, HTTPException, Request
 
 from bench.peers.shop import Cart, answer, checkout_key_of
 from checkout.contracts import OpenOrderInput
-from checkout.fingerprint import cart_fingerprint
 from checkout.ids import session_idempotency_key
-from checkout.orders import CartLine, Order, OrderStatus
+from checkout.orders import CartLine, Order, OrderStatus, cart_fingerprint
 from checkout.payments import PaymentSession
 from db import opening, order_queries, orders
+from runtime.egress import api_base
 from runtime.settings import load_settings
 
 settings = load_settings()
@@ -60,10 +60,9 @@ class Direct:
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     dsn, key = settings.database_url.get_secret_value(), settings.stripe_secret_key.get_secret_value()
-    base = settings.stripe_api_base or "https://api.stripe.com"
     async with (
         asyncpg.create_pool(dsn, min_size=2, max_size=8, record_class=Row) as app.state.pool,
-        httpx.AsyncClient(base_url=base, headers={"Authorization": f"Bearer {key}"}) as app.state.stripe,
+        httpx.AsyncClient(base_url=api_base(settings), headers={"Authorization": f"Bearer {key}"}) as app.state.stripe,
     ):
         yield
 

@@ -10,8 +10,7 @@ from fastapi import Request
 from pydantic import BaseModel
 
 from checkout.contracts import FulfilInput, OpenOrderInput, ReleaseInput
-from checkout.fingerprint import cart_fingerprint
-from checkout.orders import CartLine, Order, OrderStatus, Reason
+from checkout.orders import CartLine, Order, OrderStatus, Reason, cart_fingerprint
 from db.engine import create_engine
 from runtime.settings import Settings
 from worker.activities.orders import OrderActivities

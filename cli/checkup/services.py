@@ -11,16 +11,15 @@ from typing import Any
 import httpx
 
 from cli.checkup import PATIENCE, Patient, Skipped, Wrong
-from runtime.egress import client_options
+from runtime.egress import api_base, client_options
 
-_STRIPE = "https://api.stripe.com"
 _TOLERANCE = 300  # seconds by which an event's time may be off (`api.signatures`)
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - nobody listens here
 
 
 async def payment(patient: Patient) -> str:
     settings = patient.settings
-    base, options = settings.stripe_api_base or _STRIPE, client_options(settings)
+    base, options = api_base(settings), client_options(settings)
     headers = {"Authorization": f"Bearer {settings.stripe_secret_key.get_secret_value()}"}
     async with httpx.AsyncClient(timeout=PATIENCE, **options) as client:
         try:
@@ -36,7 +35,7 @@ async def payment(patient: Patient) -> str:
 
 
 async def clock(patient: Patient) -> str:
-    base = patient.settings.stripe_api_base or _STRIPE
+    base = api_base(patient.settings)
     async with httpx.AsyncClient(timeout=PATIENCE, **client_options(patient.settings)) as client:
         answer = await client.get(base)
     if "Date" not in answer.headers:

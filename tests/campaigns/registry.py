@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from runtime.boundaries import Boundary, Step
+from runtime.failpoints import Boundary, Step
 
 
 class Process(StrEnum):

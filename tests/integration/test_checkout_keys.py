@@ -15,8 +15,7 @@ from temporalio.client import (
 from api.checkouts import Buy, Checkouts
 from api.stopping import Stopping
 from checkout.contracts import OpenOrderInput
-from checkout.fingerprint import cart_fingerprint
-from checkout.orders import CartLine
+from checkout.orders import CartLine, cart_fingerprint
 from checkout.payments import PaymentSession
 from db import opening, orders
 from db.writing import WriteWatch

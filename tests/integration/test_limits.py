@@ -12,8 +12,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest
 
 from checkout.contracts import CheckoutInput, SettlementInput, StartSettlementInput
-from checkout.fingerprint import cart_fingerprint
-from checkout.orders import CartLine
+from checkout.orders import CartLine, cart_fingerprint
 from db.engine import create_engine, sqlstate
 from runtime.connection import connect
 from stack.stack import Stack

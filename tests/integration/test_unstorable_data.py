@@ -18,7 +18,7 @@ from checkout.errors import SettingsError, UnstorableData
 from checkout.orders import CartLine
 from db.engine import create_engine, transaction
 from db.setup import migrate
-from runtime.boundaries import Step
+from runtime.failpoints import Step
 from stack.stack import Stack
 from tests.support.databases import DatabaseServer
 from tests.support.orders import scalar

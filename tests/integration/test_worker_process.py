@@ -13,9 +13,8 @@ from temporalio.client import Client
 
 from checkout.contracts import CheckoutInput
 from checkout.errors import PaymentUnreachable
-from checkout.fingerprint import cart_fingerprint
 from checkout.ids import SWEEP_SCHEDULE_ID
-from checkout.orders import OrderStatus
+from checkout.orders import OrderStatus, cart_fingerprint
 from checkout.payments import PaymentSession
 from db.order_queries import find_by_key
 from runtime.connection import connect

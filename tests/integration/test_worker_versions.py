@@ -20,8 +20,7 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker
 
 from checkout.contracts import CheckoutInput, CheckoutResult
-from checkout.fingerprint import cart_fingerprint
-from checkout.orders import Order, OrderStatus
+from checkout.orders import Order, OrderStatus, cart_fingerprint
 from cli.checkup import Patient, Wrong
 from cli.checkup.temporal import workers
 from cli.locate import Location

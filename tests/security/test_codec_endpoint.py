@@ -10,8 +10,8 @@ from temporalio.api.common.v1 import Payload, Payloads
 
 from api.middleware import MAX_CODEC_BYTES
 from api.sessions import CODEC_COOKIE
+from runtime.checks import parse_payload_keys
 from runtime.codec import EncryptingCodec
-from runtime.keys import parse_payload_keys
 from stack.stack import Stack
 from tests.security.conftest import PAYLOAD_KEYS, Gateway
 

@@ -14,9 +14,9 @@ from temporalio.exceptions import ApplicationError
 from checkout.contracts import CheckoutInput
 from checkout.errors import PayloadKeyMissing, SettingsError
 from checkout.orders import CartLine
+from runtime.checks import PayloadKey, parse_payload_keys
 from runtime.codec import UNREADABLE, EncryptingCodec
 from runtime.connection import data_converter
-from runtime.keys import PayloadKey, parse_payload_keys
 from runtime.settings import Settings, load_settings
 
 OLD, NEW = PayloadKey("2026-01", os.urandom(32)), PayloadKey("2026-11", os.urandom(32))

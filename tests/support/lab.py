@@ -15,9 +15,8 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
 from checkout.contracts import CheckoutInput, CheckoutResult, PaymentSessionView, SessionProgress, SettlementInput
-from checkout.fingerprint import cart_fingerprint
 from checkout.ids import settlement_workflow_id
-from checkout.orders import CartLine, Order, OrderStatus
+from checkout.orders import CartLine, Order, OrderStatus, cart_fingerprint
 from db import order_queries
 from db.audit import Finding, audit_ledgers
 from runtime.search_attributes import SEARCH_ATTRIBUTES

@@ -18,8 +18,7 @@ import pytest
 from api.app import create_app
 from checkout.errors import SettingsError
 from runtime import failpoints
-from runtime.boundaries import Boundary, Step
-from runtime.failpoints import ReplyLost, around, failpoint
+from runtime.failpoints import Boundary, ReplyLost, Step, around, failpoint
 from runtime.settings import Settings, load_settings
 from tests.campaigns.registry import STEPS, TRANSACTION, Process
 from worker.app import Dependencies
@@ -131,8 +130,7 @@ _CHILD = """
 import asyncio, sys
 from pathlib import Path
 from runtime import failpoints
-from runtime.failpoints import failpoint
-from runtime.boundaries import Boundary, Step
+from runtime.failpoints import Boundary, Step, failpoint
 failpoints.enable(Path(sys.argv[1]))
 asyncio.run(failpoint(Step.OPEN_ORDER, Boundary.AFTER))
 print("went on")

@@ -1,7 +1,6 @@
 import pytest
 
 from checkout.errors import InvalidKey
-from checkout.fingerprint import cart_fingerprint
 from checkout.ids import (
     new_checkout_key,
     new_order_id,
@@ -9,7 +8,7 @@ from checkout.ids import (
     refund_workflow_id,
     settlement_workflow_id,
 )
-from checkout.orders import CartLine
+from checkout.orders import CartLine, cart_fingerprint
 
 PEN, NOTEBOOK = CartLine("pen", 2), CartLine("notebook", 1)
 

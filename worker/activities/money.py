@@ -16,7 +16,7 @@ from checkout.orders import Order
 from db import ledger, order_queries, refunds
 from db.book import find_refund
 from db.engine import autocommit, transaction
-from runtime.boundaries import Step
+from runtime.failpoints import Step
 from worker.payments.port import PaymentProvider
 
 _TRIES = 5  # to read all of a payment without anybody writing meanwhile

@@ -11,8 +11,7 @@ from checkout.errors import CannotFulfil
 from checkout.orders import LIVE, Order, OrderStatus
 from db import opening, order_queries, orders
 from db.engine import autocommit, transaction
-from runtime.boundaries import Step
-from runtime.failpoints import around
+from runtime.failpoints import Step, around
 
 logger = logging.getLogger("worker")
 

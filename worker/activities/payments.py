@@ -13,7 +13,7 @@ from checkout.orders import Order
 from checkout.payments import PaymentSession, SessionState
 from db import order_queries, orders
 from db.engine import autocommit, transaction
-from runtime.boundaries import Step
+from runtime.failpoints import Step
 from worker.payments.port import PaymentProvider, SessionLine, SessionRequest
 
 # Stripe forgets idempotency keys after 24 hours ("Idempotent requests"): an older order is looked up first.

@@ -5,8 +5,7 @@ from typing import Protocol
 from temporalio import activity
 
 from checkout.contracts import StartSettlementInput
-from runtime.boundaries import Step
-from runtime.failpoints import around
+from runtime.failpoints import Step, around
 
 
 class StartsSettlements(Protocol):

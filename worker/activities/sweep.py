@@ -15,8 +15,7 @@ from checkout.ids import is_settlement, settlement_workflow_id
 from db import ledger, order_queries
 from db.ledger import DuePayment
 from db.order_queries import UnsettledOrder
-from runtime.boundaries import Step
-from runtime.failpoints import around
+from runtime.failpoints import Step, around
 from worker import warehouse
 from worker.activities.settlements import StartsSettlements
 from worker.keepers import is_looked_after, running_workflows

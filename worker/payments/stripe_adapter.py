@@ -19,9 +19,8 @@ from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnreachable
 from checkout.ids import refund_idempotency_key, session_idempotency_key
 from checkout.money import MoneyState, PaymentState, ProviderDispute, ProviderRefund, Refund
 from checkout.payments import PaymentSession, SessionState, SessionStatus
-from runtime.boundaries import Step
 from runtime.egress import client_options
-from runtime.failpoints import around
+from runtime.failpoints import Step, around
 from runtime.settings import Settings
 from worker.payments.answers import REFUND_ID, dispute_of, error_of, metadata_of, payment_of, refund_of, state_of
 from worker.payments.http_client import BoundedHTTPClient

@@ -18,7 +18,7 @@ from api.webhooks import deliver, parse
 from checkout.currencies import minor_units
 from checkout.ids import parse_checkout_key
 from checkout.money import RefundState
-from runtime.egress import client_options
+from runtime.egress import api_base, client_options
 from runtime.settings import Settings
 
 logger = logging.getLogger("api")
@@ -31,7 +31,6 @@ Goods = TypeVar("Goods", bound=Restock)
 _SEE_OTHER = 303
 _PAGES = 5  # of 100 events: how far back to look
 _TIMEOUT = 5.0
-_STRIPE = "https://api.stripe.com"
 _TYPES = [
     "checkout.session.completed",
     "checkout.session.expired",
@@ -180,11 +179,10 @@ async def _last_event(settings: Settings, session_id: str) -> dict[str, Any] | N
     """
     import httpx  # only who resends pays for loading it
 
-    base = settings.stripe_api_base or _STRIPE
     headers = {"Authorization": f"Bearer {settings.stripe_secret_key.get_secret_value()}"}
     query: dict[str, Any] = {"limit": 100, "types[]": _TYPES}
     try:
-        options = client_options(settings)
+        base, options = api_base(settings), client_options(settings)
         async with httpx.AsyncClient(base_url=base, headers=headers, timeout=_TIMEOUT, **options) as client:
             for _ in range(_PAGES):
                 answer = (await client.get("/v1/events", params=query)).raise_for_status().json()

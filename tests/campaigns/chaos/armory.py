@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runtime.boundaries import Boundary, Step
-from runtime.failpoints import Action, fired_path
+from runtime.failpoints import Action, Boundary, Step, fired_path
 from tests.campaigns.chaos.verdicts import Void
 from tests.campaigns.registry import STEPS
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from runtime.boundaries import Step
+from runtime.failpoints import Step
 from tests.campaigns.chaos.customer import Customer
 from tests.campaigns.chaos.interventions import ended, force_payment, give_back, pay_again, terminate
 from tests.campaigns.chaos.verdicts import expect, in_time

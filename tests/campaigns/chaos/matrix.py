@@ -15,8 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from runtime.boundaries import Boundary, Step
-from runtime.failpoints import Action
+from runtime.failpoints import Action, Boundary, Step
 from tests.campaigns.chaos.journeys import JOURNEY_OF, Trip
 from tests.campaigns.chaos.verdicts import in_time
 from tests.campaigns.chaos.world import World

@@ -9,8 +9,7 @@ from statistics import median
 
 import httpx
 
-from runtime.boundaries import Boundary, Step
-from runtime.failpoints import Action
+from runtime.failpoints import Action, Boundary, Step
 from tests.campaigns.chaos.customer import Customer
 from tests.campaigns.chaos.journeys import Trip, pay
 from tests.campaigns.chaos.matrix import moved_after

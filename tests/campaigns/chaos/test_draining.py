@@ -2,8 +2,7 @@
 
 import asyncio
 
-from runtime.boundaries import Boundary, Step
-from runtime.failpoints import Action
+from runtime.failpoints import Action, Boundary, Step
 from tests.campaigns.chaos.customer import Customer
 from tests.campaigns.chaos.world import World
 

@@ -6,8 +6,7 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from runtime.boundaries import Boundary, Step
-from runtime.failpoints import Action
+from runtime.failpoints import Action, Boundary, Step
 from tests.campaigns.chaos import customer as customers
 from tests.campaigns.chaos.campaign import scenarios
 from tests.campaigns.chaos.catalogue.row import Row, run_row

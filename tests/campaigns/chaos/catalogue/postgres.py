@@ -3,8 +3,7 @@
 import asyncio
 import signal
 
-from runtime.boundaries import Boundary, Step
-from runtime.failpoints import Action
+from runtime.failpoints import Action, Boundary, Step
 from tests.campaigns.chaos.catalogue.row import Row
 from tests.campaigns.chaos.journeys import Journey, Trip, cancel, late_money, pay
 from tests.campaigns.chaos.verdicts import expect, in_time

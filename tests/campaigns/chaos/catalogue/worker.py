@@ -4,8 +4,7 @@ import asyncio
 import os
 import signal
 
-from runtime.boundaries import Boundary, Step
-from runtime.failpoints import Action
+from runtime.failpoints import Action, Boundary, Step
 from tests.campaigns.chaos.catalogue.row import Row
 from tests.campaigns.chaos.journeys import Trip
 from tests.campaigns.chaos.verdicts import expect
