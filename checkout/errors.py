@@ -4,14 +4,14 @@
     ├── SettingsError            the environment is wrong: names the variable
     ├── InvalidKey               not an idempotency key
     ├── PaymentError
-    │   ├── PaymentRefused       the provider says no, and will say no again (4xx)
+    │   ├── PaymentRefused       the provider says no, and will say no again (4xx): a bad request, a bad key
     │   │   └── PaymentUnknown   it has no such session or payment (404)
     │   ├── PaymentStuck         the provider repeats a stored error for our idempotency key
     │   └── PaymentUnreachable   no answer, or "try again" (timeout, 409 in flight, 429, 5xx)
     ├── ProductNotFound          a SKU that the catalogue does not know
     ├── NotEnoughStock           more to be written off than can be sold
     ├── MixedCurrencies          a cart whose products are sold in more than one currency
-    ├── PriceChanged             a product does not cost what its buyer saw
+    ├── PriceChanged             a product does not cost what its buyer saw; names it and what it costs now
     ├── BeyondPaymentLimits      a cart that the payment service would not take: too little, too much, a name too long
     ├── UnstorableData           text or a number that PostgreSQL cannot hold
     ├── KeyReused                a key that stands for another cart, or another refund
@@ -53,8 +53,7 @@ class InvalidKey(CheckoutError): ...
 class PaymentError(CheckoutError): ...
 
 
-class PaymentRefused(PaymentError):
-    """Asking again cannot help: an invalid request, a bad key, no such object."""
+class PaymentRefused(PaymentError): ...
 
 
 class PaymentUnknown(PaymentRefused):
@@ -92,12 +91,10 @@ class NotEnoughStock(CheckoutError):
         self.available = available
 
 
-class MixedCurrencies(CheckoutError):
-    """One cart is one payment, and a payment has one currency. Which one each product has, the message tells."""
+class MixedCurrencies(CheckoutError): ...
 
 
-class PriceChanged(CheckoutError):
-    """Who buys has seen another price. The message names the products and what they cost now."""
+class PriceChanged(CheckoutError): ...
 
 
 class BeyondPaymentLimits(CheckoutError):
@@ -130,5 +127,4 @@ class RefundLinesExceedOrder(NotRefundable):
     """Of which line too many are named, the message tells."""
 
 
-class PayloadKeyMissing(CheckoutError):
-    """A payload under a key that `CHECKOUT_PAYLOAD_KEYS` does not hold here."""
+class PayloadKeyMissing(CheckoutError): ...

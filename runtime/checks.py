@@ -12,76 +12,74 @@ from urllib.parse import parse_qs, urlsplit
 _HOST = re.compile(r"[^\s/\\@?#:%\[\]]{1,253}")
 _DATABASE = re.compile(r"(postgresql|postgres|postgresql\+asyncpg)://", re.ASCII)
 _DATABASE_HOST = re.compile(r"(\[[^\]]+\]|[^:\[\]]*)(:\d{1,5})?", re.ASCII)
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _KEY_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 _KEY_BYTES = 32  # AES-256
-_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+
+def _must(holds: bool, what: str) -> None:
+    if not holds:
+        raise ValueError(f"must {what}")
 
 
 def http_url(text: str) -> str:
     """The base of addresses: `https://shop.example.com`, perhaps with a port and a path; no slash at the end."""
-    if not text.startswith(("http://", "https://")):
-        raise ValueError("must begin with http:// or https://")
-    if "@" in text.split("/")[2]:
-        raise ValueError("must not hold a user or a password")
-    if any(sign in "?#\\" or sign.isspace() for sign in text):
-        raise ValueError("must be an address alone: no blank, no ?, no #")
-    if not _is_address(text.split("/")[2], port_needed=False):
-        raise ValueError("must name a host, and at most a port, as in https://shop.example.com")
+    _must(text.startswith(("http://", "https://")), "begin with http:// or https://")
+    authority = text.split("/")[2]
+    _must("@" not in authority, "not hold a user or a password")
+    _must(_has_none_of("?#\\", text), "be an address alone: no blank, no ?, no #")
+    is_host = _is_address(authority, port_needed=False)
+    _must(is_host, "name a host, and at most a port, as in https://shop.example.com")
     return text.rstrip("/")
 
 
 def proxy_url(text: str) -> str:
     """`http://user:password@proxy.example.com:3128`; a password only if the proxy asks for one."""
-    scheme, separator, rest = text.partition("://")
+    scheme, _, rest = text.partition("://")
+    _must(text.startswith(("http://", "https://")), "begin with http:// or https://")
     authority = rest.rstrip("/")
-    if not separator or scheme not in ("http", "https"):
-        raise ValueError("must begin with http:// or https://")
-    if any(sign in "/?#\\" or sign.isspace() for sign in authority) or authority.count("@") > 1:
-        raise ValueError("must be http://host:port, with / ? # and @ of a user or password percent-encoded (%2F, …)")
-    if not _is_address(authority.rpartition("@")[2], port_needed=True):
-        raise ValueError("must name a host and a port, as in http://proxy.example.com:3128")
+    is_quoted = _has_none_of("/?#\\", authority) and authority.count("@") <= 1
+    _must(is_quoted, "be http://host:port, with / ? # and @ of a user or password percent-encoded (%2F, …)")
+    has_port = _is_address(authority.rpartition("@")[2], port_needed=True)
+    _must(has_port, "name a host and a port, as in http://proxy.example.com:3128")
     return f"{scheme}://{authority}"
 
 
 def origin_url(text: str) -> str:
     """`https://shop.example.com`: a host of our own: links, cookies and scripts' addresses begin at its root."""
     url = http_url(text)
-    if "/" in url.partition("://")[2]:
-        raise ValueError("must end with its host: the shop cannot live below a path, give it a host name of its own")
+    is_root = "/" not in url.partition("://")[2]
+    _must(is_root, "end with its host: the shop cannot live below a path, give it a host name of its own")
     return url
 
 
 def database_url(text: str) -> str:
     """`postgresql://user:password@host:port/database?sslmode=…`, as asyncpg reads it; several hosts, too. SQLAlchemy's
     spelling, `postgresql+asyncpg://`, is understood."""
-    if not _DATABASE.match(text):
-        raise ValueError("must be a PostgreSQL address: postgresql://user:password@host:port/database")
+    is_postgres = _DATABASE.match(text) is not None
+    _must(is_postgres, "be a PostgreSQL address: postgresql://user:password@host:port/database")
     try:
         parts = urlsplit(text)
         hosts = parts.netloc.rpartition("@")[2].split(",")
         sound = not parts.fragment and all(_DATABASE_HOST.fullmatch(one) for one in hosts)
     except ValueError:
         sound = False
-    if not sound:  # most often because of a password that is written as it is
-        raise ValueError(
-            "must have / ? # and @ in its user and password percent-encoded (%2F %3F %23 %40), a port behind"
-        )
-    if parse_qs(parts.query).get("sslmode", ["prefer"])[-1] not in _SSL_MODES:
-        raise ValueError(f"must have one of these as sslmode: {', '.join(_SSL_MODES)}")
+    # Most often because of a password that is written as it is.
+    _must(sound, "have / ? # and @ in its user and password percent-encoded (%2F %3F %23 %40), a port behind")
+    mode = parse_qs(parts.query).get("sslmode", ["prefer"])[-1]
+    _must(mode in _SSL_MODES, f"have one of these as sslmode: {', '.join(_SSL_MODES)}")
     return text.replace("postgresql+asyncpg://", "postgresql://", 1)
 
 
 def host(text: str) -> str:
     """Where to listen: a name or an address, without a port."""
-    if not _is_host(text):
-        raise ValueError("must be a host name or an IP address, without a port")
+    _must(_is_host(text), "be a host name or an IP address, without a port")
     return text
 
 
 def host_and_port(text: str) -> str:
     """`host:port`, or `[IPv6]:port`."""
-    if not _is_address(text, port_needed=True):
-        raise ValueError("must be written host:port")
+    _must(_is_address(text, port_needed=True), "be written host:port")
     return text
 
 
@@ -111,10 +109,8 @@ def secret(*not_these: str) -> Callable[[str], str]:
     """What travels in a header: printable ASCII without blanks, and not the kind of secret that begins like those."""
 
     def check(text: str) -> str:
-        if not (text.isascii() and text.isprintable()) or " " in text:
-            raise ValueError("must be printable ASCII without blanks")
-        if text.startswith(not_these):
-            raise ValueError(f"must be another kind of secret than one that begins with {text[:3]}")
+        _must(text.isascii() and text.isprintable() and " " not in text, "be printable ASCII without blanks")
+        _must(not text.startswith(not_these), f"be another kind of secret than one that begins with {text[:3]}")
         return text
 
     return check
@@ -154,6 +150,11 @@ def _payload_key(part: str, number: int) -> PayloadKey:
     if len(set(secret)) < 8:
         raise ValueError(f"key {key_id!r} is not random")
     return PayloadKey(key_id, secret)
+
+
+def _has_none_of(signs: str, text: str) -> bool:
+    """And no blank."""
+    return not any(sign in signs or sign.isspace() for sign in text)
 
 
 def _is_address(text: str, *, port_needed: bool) -> bool:

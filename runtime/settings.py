@@ -146,21 +146,16 @@ class Settings(BaseSettings):
         return {name: value for name, value in stripped.items() if value != ""}
 
     @model_validator(mode="after")
-    def _plaintext_needs_keys(self) -> Self:
+    def _values_go_together(self) -> Self:
         if self.payload_plaintext == "refuse" and not self.payload_keys:
             raise ValueError("CHECKOUT_PAYLOAD_PLAINTEXT: refuse is possible only with CHECKOUT_PAYLOAD_KEYS")
-        return self
-
-    @model_validator(mode="after")
-    def _own_key_for_stripe(self) -> Self:
         if self._has_development_key and _is_stripes(self.stripe_api_base_setting):
             raise ValueError("STRIPE_SECRET_KEY must be set to your account's key when STRIPE_API_BASE is Stripe's own")
+        if not self.is_development:
+            self._refuse_development_values()
         return self
 
-    @model_validator(mode="after")
-    def _no_development_values_in_production(self) -> Self:
-        if self.is_development:
-            return self
+    def _refuse_development_values(self) -> None:
         if self.failpoints is not None:
             raise ValueError("CHECKOUT_FAILPOINTS must not be set when CHECKOUT_ENV=production: it plants failures")
         hooks = [secret.get_secret_value() for secret in self.stripe_webhook_secrets]
@@ -176,7 +171,6 @@ class Settings(BaseSettings):
         complaints = [f"{name} {what} when CHECKOUT_ENV=production" for name, what in wrong.items() if what]
         if complaints:
             raise ValueError("; ".join(complaints))
-        return self
 
     @property
     def _has_development_key(self) -> bool:
@@ -210,8 +204,7 @@ class Settings(BaseSettings):
 
 
 def _is_stripes(base: str | None) -> bool:
-    host = urlsplit(base or "").hostname or ""
-    return host == "stripe.com" or host.endswith(".stripe.com")
+    return f".{urlsplit(base or '').hostname}".endswith(".stripe.com")
 
 
 def _short(secrets: list[str]) -> str:
@@ -228,7 +221,11 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        raise SettingsError(_explain(error)) from None
+        wrong = [
+            ": ".join([*map(str, item["loc"][:1]), item["msg"].removeprefix("Value error, ")])
+            for item in error.errors(include_url=False, include_input=False)
+        ]
+        raise SettingsError(f"Wrong settings. {'; '.join(wrong)}") from None
 
 
 def _check_dotenv() -> None:
@@ -241,12 +238,3 @@ def _check_dotenv() -> None:
         raise SettingsError(f"Wrong settings. {_DOTENV.absolute()} cannot be read: {error.strerror}") from None
     if not is_text:
         raise SettingsError(f"Wrong settings. {_DOTENV.absolute()} is not UTF-8 text: save it as UTF-8.")
-
-
-def _explain(error: ValidationError) -> str:
-    complaints = []
-    for item in error.errors(include_url=False, include_input=False):
-        name = str(item["loc"][0]) if item["loc"] else ""
-        message = item["msg"].removeprefix("Value error, ")
-        complaints.append(f"{name}: {message}" if name else message)
-    return "Wrong settings. " + "; ".join(complaints)

@@ -116,12 +116,12 @@ class StackConfig:
     @property
     def running(self) -> tuple[str, ...]:
         """The parts that this stack runs itself, in the order of their start."""
-        replaced = {
-            "postgres": self.own("database_url") is not None,
-            "temporal": self.own_temporal,
-            "payment": not self.uses_mock,
+        has_ours = {
+            "postgres": self.own("database_url") is None,
+            "temporal": not self.own_temporal,
+            "payment": self.uses_mock,
         }
-        return tuple(name for name in PARTS if name in self.parts and not replaced.get(name, False))
+        return tuple(name for name in PARTS if name in self.parts and has_ours.get(name, True))
 
     @property
     def urls(self) -> dict[str, str]:
@@ -137,14 +137,14 @@ class StackConfig:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Credentials:
     """What the parts share and nobody else may know."""
 
-    database_url: str = field(repr=False)
-    admin_token: str = field(repr=False)
-    webhook_secret: str = field(repr=False)
-    role_urls: Mapping[str, str] = field(repr=False, default_factory=dict)
+    database_url: str
+    admin_token: str
+    webhook_secret: str
+    role_urls: Mapping[str, str] = field(default_factory=dict)
     """By part: how it logs in to the database. A part that is missing uses `database_url`, the owner's."""
 
 

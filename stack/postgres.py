@@ -23,8 +23,8 @@ import psutil
 from stack.errors import NotReady, PartFailed, ProgramMissing, StackError
 from stack.identity import give, unprivileged
 from stack.part import Identity, Part
-from stack.process import Child, PartLog
 from stack.state import kept_secret, write_private
+from stack.supervisor import Keeper
 
 USER = DATABASE = "checkout"
 NEWEST = 18  # what a new data directory is made with, and what docker-compose.yml runs
@@ -174,17 +174,23 @@ class Cluster:
         ]  # fmt: skip
         if not self.fsync:  # for real data its own sync stays on: the rename says "complete", also after a power cut
             argv.append("--no-sync")
-        log = PartLog(self.data_dir / "logs" / "initdb.log")
-        child = Child(Part(name="initdb", argv=tuple(argv), env=env, cwd=_ROOT, identity=identity), log.write)
+        initdb = Part(
+            name="initdb",
+            argv=tuple(argv),
+            env=env,
+            cwd=_ROOT,
+            identity=identity,
+            once=True,
+            stop_signal=signal.SIGKILL,
+        )
+        keeper = Keeper(initdb, self.data_dir / "logs")
         try:
-            code = await child.ended()
+            await keeper.start()
+        except PartFailed as error:
+            raise PartFailed(f"PostgreSQL's data directory could not be made: {error}") from None
         finally:
             # Also when cancelled: only when it is gone may the next start take its directory away.
-            await child.stop(signal.SIGKILL, within=5)
-            log.close()
-        if code != 0:
-            reason = f"PostgreSQL's data directory could not be made (initdb: {code})"
-            raise PartFailed(log.with_tail(reason))
+            await keeper.stop()
 
     async def _clear_the_way(self) -> None:
         """End what a killed postmaster left behind.

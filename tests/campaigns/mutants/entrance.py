@@ -101,7 +101,7 @@ ENTRANCE = (
     ),
     bug(
         "failpoints-never-in-production",
-        Code("_no_development_values_in_production", "self.failpoints is not None", "False"),
+        Code("_refuse_development_values", "self.failpoints is not None", "False"),
         breaks="production could be made to fail by a setting",
         tests="test_production_refuses_to_start_with_failpoints_and_names_the_variable",
     ),
