@@ -65,8 +65,8 @@ async def check_database(url: str) -> None:
     except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError):
         what = ", but that server refuses the user or the password."
     except (OSError, TimeoutError):
-        what = ", and nobody answers there: start that PostgreSQL, correct the address, or unset it to get an embedded "
-        what += "one."
+        hint = "start that PostgreSQL, correct the address, or unset it to get an embedded one."
+        what = f", and nobody answers there: {hint}"
     except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
         what = f", and cannot be used: {error}"
     else:

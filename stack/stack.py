@@ -7,7 +7,7 @@ from stack import parts, preflight
 from stack.config import ROLE_VARIABLES, Credentials, StackConfig, python_environment
 from stack.errors import PartFailed
 from stack.state import DataDir, kept_secret
-from stack.supervisor import Keeper, Screen, Supervisor
+from stack.supervisor import Keeper, Screen, start_all, stop_all
 
 
 class Stack:
@@ -20,7 +20,7 @@ class Stack:
         self.config = config
         self._screen = screen
         self._data_dir = DataDir(config.data_dir)
-        self._supervisor: Supervisor | None = None
+        self._keepers: dict[str, Keeper] = {}
         self._credentials: Credentials | None = None
 
     async def __aenter__(self) -> "Stack":
@@ -32,40 +32,41 @@ class Stack:
 
     async def start(self) -> None:
         """Returns when every part is ready. Raises `StackError`, and then leaves nothing running."""
-        self._data_dir.acquire()
+        has_crashed = self._data_dir.acquire()
         try:
             config = self.config
             preflight.check_disk(config)
             await preflight.check_own_servers(config)
-            await preflight.check_ports(config, after_crash=self._data_dir.crashed_before())
+            await preflight.check_ports(config, after_crash=has_crashed)
             self._credentials = _credentials(config)
-            built = parts.build(config, self._credentials)
-            self._supervisor = Supervisor(built, config.data_dir / "logs", self._screen, self._write_state)
-            await self._supervisor.start()
+            self._keepers = {
+                part.name: Keeper(part, config.data_dir / "logs", self._screen, self._write_state)
+                for part in parts.build(config, self._credentials)
+            }
+            await start_all(self._keepers)
         except BaseException:
             await self.stop()
             raise
 
     async def stop(self) -> None:
         """Stop every part, in reverse order. Returns when no process is left; harmless when nothing runs."""
-        supervisor, self._supervisor = self._supervisor, None
+        keepers, self._keepers = self._keepers, {}
         try:
-            if supervisor is not None:
-                await supervisor.stop()
+            await stop_all(keepers)
         finally:
             self._data_dir.release()
 
     def kill_now(self) -> None:
         """Kill everything without waiting, for the second Ctrl-C."""
-        if self._supervisor is not None:
-            self._supervisor.kill_now()
+        for keeper in self._keepers.values():
+            keeper.kill_now()
         self._data_dir.release()
 
     def __getitem__(self, part: str) -> Keeper:
         """Raises `PartFailed` when it is no part of this stack, or the stack does not run."""
-        if self._supervisor is None or part not in self._supervisor.keepers:
+        if part not in self._keepers:
             raise PartFailed(f"{part} is no part of this stack")
-        return self._supervisor.keepers[part]
+        return self._keepers[part]
 
     @property
     def credentials(self) -> Credentials:
@@ -95,11 +96,11 @@ class Stack:
         return (self.config.data_dir / "logs" / f"{part}.log").read_text(errors="replace")
 
     def _write_state(self) -> None:
-        if self._supervisor is None:
+        if not self._keepers:
             return
         state: dict[str, Any] = {
             name: {"url": keeper.part.url, "pid": keeper.pid if keeper.is_running else None}
-            for name, keeper in self._supervisor.keepers.items()
+            for name, keeper in self._keepers.items()
             if not keeper.part.once
         }
         if "temporal" in state:

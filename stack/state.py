@@ -49,8 +49,9 @@ class DataDir:
         self.state_file = path / "stack.json"
         self._lock: int | None = None
 
-    def acquire(self) -> None:
-        """Make the directory and take its lock. Raises `DataDirInUse`; `StackError` if unwritable."""
+    def acquire(self) -> bool:
+        """Make the directory and take its lock. Answers whether the last stack here ended without cleaning up. Raises
+        `DataDirInUse`; `StackError` if unwritable."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.path / "stack.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -71,6 +72,7 @@ class DataDir:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
         self._lock = descriptor
+        return self.state_file.exists()
 
     def release(self) -> None:
         """Remove `stack.json` and give the lock back."""
@@ -80,10 +82,6 @@ class DataDir:
             self.state_file.unlink(missing_ok=True)
         os.close(self._lock)
         self._lock = None
-
-    def crashed_before(self) -> bool:
-        """Whether the last stack here ended without cleaning up. Asked with the lock held."""
-        return self.state_file.exists()
 
     def write_state(self, state: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):  # a full disk must not stop the shop; readers check the pids anyway

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from stack.errors import NotReady, PartFailed, StackError
@@ -107,10 +107,9 @@ class Keeper:
     async def stop(self) -> None:
         """End it, and do not start it again."""
         keeping, self._task = self._task, None
-        if keeping is None:
-            return
-        keeping.cancel()
-        await asyncio.gather(keeping, return_exceptions=True)
+        if keeping is not None:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
         self._ready.clear()
         if self._child is not None:
             await self._child.stop(self.part.stop_signal, self.part.stop_within)
@@ -202,51 +201,35 @@ class Keeper:
         return self._log.with_tail(f"{reason}; trying again {when}")
 
 
-class Supervisor:
-    """Runs `parts` until stopped."""
+async def start_all(keepers: Mapping[str, Keeper]) -> None:
+    """Returns when every part is ready. Raises the first `StackError`; then call `stop_all`."""
+    starting: dict[str, asyncio.Task[None]] = {}
 
-    def __init__(
-        self,
-        parts: Sequence[Part],
-        log_dir: Path,
-        screen: Screen | None = None,
-        on_change: Callable[[], None] = lambda: None,
-    ) -> None:
-        self.keepers = {part.name: Keeper(part, log_dir, screen, on_change) for part in parts}
+    async def start(keeper: Keeper) -> None:
+        for need in keeper.part.needs:
+            if need in starting:
+                await asyncio.shield(starting[need])
+        await keeper.start()
 
-    async def start(self) -> None:
-        """Returns when every part is ready. Raises the first `StackError`; then call `stop`."""
-        starting: dict[str, asyncio.Task[None]] = {}
+    starting |= {name: asyncio.create_task(start(keeper)) for name, keeper in keepers.items()}
+    try:
+        await asyncio.gather(*starting.values())
+    finally:
+        for task in starting.values():
+            task.cancel()
 
-        async def start_one(keeper: Keeper) -> None:
-            for need in keeper.part.needs:
-                if need in starting:
-                    await asyncio.shield(starting[need])
-            await keeper.start()
 
-        starting |= {name: asyncio.create_task(start_one(keeper)) for name, keeper in self.keepers.items()}
-        try:
-            await asyncio.gather(*starting.values())
-        finally:
-            for task in starting.values():
-                task.cancel()
+async def stop_all(keepers: Mapping[str, Keeper]) -> None:
+    """Stop every part after those that need it. Returns when no process is left."""
+    stopping: dict[str, asyncio.Task[None]] = {}
 
-    async def stop(self) -> None:
-        """Stop every part after those that need it. Returns when no process is left."""
-        stopping: dict[str, asyncio.Task[None]] = {}
+    async def stop(keeper: Keeper) -> None:
+        needy = [name for name, other in keepers.items() if keeper.part.name in other.part.needs]
+        await asyncio.gather(*(stopping[name] for name in needy), return_exceptions=True)
+        await keeper.stop()
 
-        async def stop_one(keeper: Keeper) -> None:
-            needy = [name for name, other in self.keepers.items() if keeper.part.name in other.part.needs]
-            await asyncio.gather(*(stopping[name] for name in needy), return_exceptions=True)
-            await keeper.stop()
-
-        stopping |= {name: asyncio.create_task(stop_one(keeper)) for name, keeper in self.keepers.items()}
-        await asyncio.gather(*stopping.values())
-
-    def kill_now(self) -> None:
-        """Kill everything without waiting."""
-        for keeper in self.keepers.values():
-            keeper.kill_now()
+    stopping |= {name: asyncio.create_task(stop(keeper)) for name, keeper in keepers.items()}
+    await asyncio.gather(*stopping.values())
 
 
 def _ending(code: int) -> str:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from stack.part import Part, tcp_open
-from stack.supervisor import Supervisor
+from stack.supervisor import Keeper, start_all, stop_all
 from tests.support.stacks import alive
 
 LISTEN = "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); time.sleep(600)"
@@ -56,14 +56,14 @@ def server(name: str, port: int, **fields: object) -> Part:
 
 
 @asynccontextmanager
-async def supervised(logs: Path, *parts: Part) -> AsyncIterator[tuple[Supervisor, Notes]]:
+async def supervised(logs: Path, *parts: Part) -> AsyncIterator[tuple[dict[str, Keeper], Notes]]:
     notes = Notes()
-    supervisor = Supervisor(parts, logs, notes)
+    keepers = {part.name: Keeper(part, logs, notes) for part in parts}
     try:
-        await supervisor.start()
-        yield supervisor, notes
+        await start_all(keepers)
+        yield keepers, notes
     finally:
-        await supervisor.stop()
+        await stop_all(keepers)
 
 
 async def until_gone(pid: int, within: float = 5.0) -> None:

@@ -22,9 +22,9 @@ async def test_stopping_leaves_no_process_behind_not_even_stubborn_ones_and_thei
         "print(subprocess.Popen(['sleep', '600']).pid, flush=True);" + LISTEN
     )
     web = part("web", stubborn, str(port), ready=partial(tcp_open, "127.0.0.1", port), stop_within=0.3)
-    async with supervised(tmp_path, web) as (supervisor, notes):
+    async with supervised(tmp_path, web) as (keepers, notes):
         await notes.until(lambda: bool(notes.lines))
-        grandchild, child = int(notes.lines[0].split()[-1]), supervisor.keepers["web"].pid
+        grandchild, child = int(notes.lines[0].split()[-1]), keepers["web"].pid
         assert alive(grandchild)
     assert not alive(child)
     await until_gone(grandchild)
@@ -44,8 +44,8 @@ async def test_a_frozen_part_can_still_be_stopped_politely(tmp_path: Path) -> No
         + LISTEN
     )
     web = part("web", polite, str(port), str(flag), ready=partial(tcp_open, "127.0.0.1", port))
-    async with supervised(tmp_path / "logs", web) as (supervisor, _):
-        await supervisor.keepers["web"].kill(signal.SIGSTOP)
+    async with supervised(tmp_path / "logs", web) as (keepers, _):
+        await keepers["web"].kill(signal.SIGSTOP)
     assert flag.exists()
 
 
@@ -67,8 +67,8 @@ async def test_parts_stop_after_those_that_need_them(tmp_path: Path) -> None:
 
 async def test_a_part_can_be_stopped_and_started_again(tmp_path: Path) -> None:
     port = free_ports(1)[0]
-    async with supervised(tmp_path, server("web", port)) as (supervisor, _):
-        keeper = supervisor.keepers["web"]
+    async with supervised(tmp_path, server("web", port)) as (keepers, _):
+        keeper = keepers["web"]
         await keeper.stop()
         assert not keeper.is_running
         with pytest.raises(OSError):
@@ -88,14 +88,14 @@ from functools import partial
 from pathlib import Path
 from stack.part import Part
 from stack.part import tcp_open
-from stack.supervisor import Supervisor
+from stack.supervisor import Keeper
 
 async def main():
     ready = partial(tcp_open, "127.0.0.1", {port})
     web = Part(name="web", argv=(sys.executable, "-c", {LISTEN!r}, "{port}"), ready=ready)
-    supervisor = Supervisor([web], Path({str(tmp_path)!r}))
-    await supervisor.start()
-    print(supervisor.keepers["web"].pid, flush=True)
+    keeper = Keeper(web, Path({str(tmp_path)!r}))
+    await keeper.start()
+    print(keeper.pid, flush=True)
     await asyncio.sleep(600)
 
 asyncio.run(main())

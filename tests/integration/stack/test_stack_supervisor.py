@@ -22,9 +22,9 @@ async def test_a_part_starts_when_those_it_needs_are_ready(tmp_path: Path) -> No
         part("web", needy, str(second), str(first), needs=("db",), ready=partial(tcp_open, "127.0.0.1", second)),
         part("db", slow, str(first), ready=partial(tcp_open, "127.0.0.1", first)),
     )
-    async with supervised(tmp_path, *parts) as (supervisor, notes):
+    async with supervised(tmp_path, *parts) as (keepers, notes):
         assert notes.readied == ["db", "web"]
-        assert supervisor.keepers["web"].restarts == 0
+        assert keepers["web"].restarts == 0
 
 
 async def test_parts_that_do_not_need_each_other_start_side_by_side(tmp_path: Path) -> None:
@@ -45,9 +45,9 @@ async def test_a_task_is_done_when_it_ends_and_what_needs_it_starts_then(tmp_pat
     task = part("setup", "import sys, time; time.sleep(0.3); open(sys.argv[1], 'w').close()", flag, once=True)
     needy = part("web", f"open(sys.argv[2]) if (sys := __import__('sys')) else 0; {LISTEN}", str(port), flag,
                  needs=("setup",), ready=partial(tcp_open, "127.0.0.1", port))  # fmt: skip
-    async with supervised(tmp_path, task, needy) as (supervisor, _):
-        assert not supervisor.keepers["setup"].is_running
-        assert supervisor.keepers["web"].restarts == 0
+    async with supervised(tmp_path, task, needy) as (keepers, _):
+        assert not keepers["setup"].is_running
+        assert keepers["web"].restarts == 0
 
 
 async def test_a_task_that_fails_ends_the_start_with_its_last_words(tmp_path: Path) -> None:
@@ -59,8 +59,8 @@ async def test_a_task_that_fails_ends_the_start_with_its_last_words(tmp_path: Pa
 
 async def test_a_killed_part_is_back_at_once(tmp_path: Path) -> None:
     port = free_ports(1)[0]
-    async with supervised(tmp_path, server("web", port)) as (supervisor, notes):
-        keeper = supervisor.keepers["web"]
+    async with supervised(tmp_path, server("web", port)) as (keepers, notes):
+        keeper = keepers["web"]
         before = keeper.pid
         await keeper.kill(signal.SIGKILL)
         assert not alive(before)
@@ -74,8 +74,8 @@ async def test_a_part_that_keeps_dying_is_reported_with_its_last_lines_and_tried
     port, broken = free_ports(1)[0], tmp_path / "broken"
     code = f"import os, sys\nif os.path.exists(sys.argv[2]): sys.exit('no such table: orders')\n{LISTEN}"
     web = part("web", code, str(port), str(broken), ready=partial(tcp_open, "127.0.0.1", port))
-    async with supervised(tmp_path / "logs", web) as (supervisor, notes):
-        keeper = supervisor.keepers["web"]
+    async with supervised(tmp_path / "logs", web) as (keepers, notes):
+        keeper = keepers["web"]
         broken.touch()
         await keeper.kill(signal.SIGKILL)
         await notes.until(lambda: any("keeps dying" in sentence for sentence in notes.troubles))
@@ -125,8 +125,8 @@ async def test_a_quiet_part_shows_its_warnings_only_but_its_log_has_everything(t
 
 async def test_a_part_that_worked_for_a_while_before_each_death_is_no_crash_loop(tmp_path: Path) -> None:
     port = free_ports(1)[0]
-    async with supervised(tmp_path, server("web", port, steady_after=0.05)) as (supervisor, notes):
-        keeper = supervisor.keepers["web"]
+    async with supervised(tmp_path, server("web", port, steady_after=0.05)) as (keepers, notes):
+        keeper = keepers["web"]
         for _ in range(5):
             await asyncio.sleep(0.1)  # it works for a while
             await keeper.kill(signal.SIGKILL)
