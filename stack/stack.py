@@ -38,7 +38,7 @@ class Stack:
             preflight.check_disk(config)
             await preflight.check_own_servers(config)
             await preflight.check_ports(config, after_crash=has_crashed)
-            self._credentials = _credentials(config)
+            self._credentials = credentials_of(config)
             self._keepers = {
                 part.name: Keeper(part, config.data_dir / "logs", self._screen, self._write_state)
                 for part in parts.build(config, self._credentials)
@@ -113,7 +113,7 @@ class Stack:
         self._data_dir.write_state(state)
 
 
-def _credentials(config: StackConfig) -> Credentials:
+def credentials_of(config: StackConfig) -> Credentials:
     """What the user has set; the rest is made up on first use, and kept in the data directory."""
     data_dir, cluster, own_database = config.data_dir, parts.cluster(config), config.own("database_url")
     if own_database is not None:  # those that its owner has set; in the embedded one each part has a role of its own

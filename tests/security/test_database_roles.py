@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -9,8 +10,8 @@ import pytest
 
 from runtime.settings import load_settings
 from stack import parts
-from stack.config import Credentials, StackConfig, python_environment
-from stack.stack import Stack
+from stack.config import StackConfig, python_environment
+from stack.stack import Stack, credentials_of
 
 DENIED = asyncpg.InsufficientPrivilegeError
 
@@ -199,13 +200,14 @@ async def test_the_auditor_may_read_the_payment_ledger_and_its_future_tables(gua
         assert await connection.fetchval("SELECT count(*) >= 0 FROM payments.ledger")
 
 
-def test_roles_in_a_database_of_ones_own_reach_their_processes_and_no_other() -> None:
+def test_roles_in_a_database_of_ones_own_reach_their_processes_and_no_other(tmp_path: Path) -> None:
     """Set in the environment or in `.env`: the settings know both."""
     own = "postgresql://owner:pw-of-owner@db.example/shop"
     given = {part: f"postgresql://{part}:pw-of-{part}@db.example/shop" for part in ("gateway", "worker", "payment")}
     variables = {f"CHECKOUT_{part.upper()}_DATABASE_URL": url for part, url in given.items()}
-    config = StackConfig.from_settings(load_settings(DATABASE_URL=own, **variables), environ={})
-    credentials = Credentials(own, "token", "whsec", Stack(config)._role_urls())
+    settings = load_settings(DATABASE_URL=own, CHECKOUT_DATA_DIR=tmp_path, **variables)
+    config = StackConfig(settings=settings, base_env={})
+    credentials = credentials_of(config)
     for part in given:
         env = python_environment(config, credentials, part)
         assert [value for value in env.values() if "pw-of-" in value] == [given[part]]
