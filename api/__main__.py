@@ -10,11 +10,10 @@ import sys
 from math import ceil
 
 import uvicorn
-from fastapi import FastAPI
 
 from api.app import create_app
 from api.protocol import BoundedHttp
-from api.stopping import PATIENCE
+from api.waiting import PATIENCE, Stopping
 from checkout.errors import SettingsError
 from db.session import check_sessions
 from runtime import failpoints
@@ -28,12 +27,12 @@ FILES = 65_536  # wanted; each open stream is one
 class Server(uvicorn.Server):
     """Tells the application when it begins to stop, so that whoever waits is answered, and event streams end."""
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+    def __init__(self, config: uvicorn.Config, stopping: Stopping) -> None:
         super().__init__(config)
-        self._application = app
+        self._stopping = stopping
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._application.state.stopping.tell()
+        self._stopping.tell()
         await super().shutdown(sockets)
 
 
@@ -75,7 +74,7 @@ def main() -> int:
             timeout_keep_alive=75,
             timeout_graceful_shutdown=ceil(PATIENCE) + 1,
         ),
-        app,
+        app.state.stopping,
     )
     server.run()
     return 0 if server.started else 1

@@ -1,8 +1,5 @@
-"""The audit of a live system: both ledgers from PostgreSQL, and the running workflows from Temporal.
-
-One piece of work at a time in all of the shop, however many gateways there are and whoever asks; and an audit of
-everything rests as long as it works.
-"""
+"""The audit of a live system: both ledgers from PostgreSQL, and the running workflows from Temporal. One piece of work
+at a time in all of the shop, whoever asks at whichever gateway; an audit of everything rests as long as it works."""
 
 import asyncio
 import contextlib
@@ -19,7 +16,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from api.problems import Problem
-from api.shared import Shared
+from api.waiting import Shared
 from checkout.ids import is_settlement
 from db import audit, stock_audit
 from db.audit import snapshot, the_whole
@@ -76,19 +73,20 @@ class Auditor:
     async def recent(self, grace: timedelta) -> AuditOut:
         """Check what may have changed since it was last found in order (`db.audit`). Who asks while an audit is under
         way shares the next one. `grace` is how long an order must have been left alone to count as quiet."""
-        return await self._recent.get(grace, lambda: self._audit_recent(grace))
 
-    async def _audit_recent(self, grace: timedelta) -> AuditOut:
-        found = audit.Found()
-        async with snapshot(self._engine, AUDIT_SECONDS) as connection:
-            agenda = await audit.agenda(connection, grace, self._patrol)
-            await audit.audit_orders(connection, agenda.orders, grace, found)
-            await audit.audit_standing(connection, grace, found)
-            seen = await audit.at_rest(connection, agenda.orders, grace)
-            live = await live_orders(connection, max(grace, _LIVE_GRACE))
-        async with self._engine.begin() as connection:
-            await audit.note(connection, seen, found.wrong, agenda)
-        return await self._verdict(found, live, whole=False, waiting=agenda.waiting)
+        async def read() -> AuditOut:
+            found = audit.Found()
+            async with snapshot(self._engine, AUDIT_SECONDS) as connection:
+                agenda = await audit.agenda(connection, grace, self._patrol)
+                await audit.audit_orders(connection, agenda.orders, grace, found)
+                await audit.audit_standing(connection, grace, found)
+                seen = await audit.at_rest(connection, agenda.orders, grace)
+                live = await live_orders(connection, max(grace, _LIVE_GRACE))
+            async with self._engine.begin() as connection:
+                await audit.note(connection, seen, found.wrong, agenda)
+            return await self._verdict(found, live, whole=False, waiting=agenda.waiting)
+
+        return await self._recent.get(grace, read)
 
     async def everything(self, grace: timedelta) -> AuditOut:
         """The verdict on everything. Raises as `whole` does."""
@@ -115,9 +113,8 @@ class Auditor:
         one is under way, here or in another gateway. Whoever stops listening ends it."""
         async with the_whole(self._engine) as is_mine:
             if not is_mine:
-                raise Problem(
-                    409, "audit-running", "Everything is being audited already", headers={"Retry-After": "30"}
-                )
+                headers = {"Retry-After": "30"}
+                raise Problem(409, "audit-running", "Everything is being audited already", headers=headers)
             found = audit.Found()
             async for progress in self._everything(grace, found):
                 yield progress
@@ -142,8 +139,7 @@ class Auditor:
         while not sums.is_read:
             await self._piece(partial(stock_audit.add_up, sums=sums))
             yield AuditProgress(what="stock movements", done=sums.read_to, of=sums.end)
-        wrong = await self._piece(partial(stock_audit.differences, sums=sums))
-        found.add(4, 0, wrong)
+        found.add(4, 0, await self._piece(partial(stock_audit.differences, sums=sums)))
 
     async def _audit_piece(self, orders: list[str], grace: timedelta, found: audit.Found) -> None:
         if not orders:
@@ -169,23 +165,15 @@ class Auditor:
 
     async def _verdict(self, found: audit.Found, live: list[UnsettledOrder], *, whole: bool, waiting: int) -> AuditOut:
         orders = sum(found.outcomes.values())
-        findings = [
-            *found.sorted(),
-            await _audit_workflows(self._engine, self._client, live),
-            audit.Finding(11, orders),
-        ]
+        workflows = await _audit_workflows(self._engine, self._client, live)
+        findings = [*found.sorted(), workflows, audit.Finding(11, orders)]
         return AuditOut(
             ok=not any(finding.violations for finding in findings),
             checked_at=datetime.now(UTC),
             whole=whole,
             orders=orders,
             waiting=waiting,
-            invariants=[
-                InvariantOut(
-                    number=f.number, name=f.name, ok=not f.violations, checked=f.checked, violations=f.violations
-                )
-                for f in findings
-            ],
+            invariants=[InvariantOut(name=one.name, ok=not one.violations, **vars(one)) for one in findings],
             outcomes=dict(sorted(found.outcomes.items())),
         )
 

@@ -12,10 +12,11 @@ from api.schemas import CheckoutRequest
 from checkout.ids import parse_checkout_key
 
 FORM = "application/x-www-form-urlencoded"
-_PRICE = ("expected_unit_amount", "expected_currency")
+_NUMBERS = ("quantity", "expected_unit_amount")
+_COLUMNS = ("sku", *_NUMBERS, "expected_currency")
 
 
-def key_of(request: Request, path_key: str | None, form_key: str | None) -> str | None:
+def key_of(request: Request, path_key: str | None = None, form_key: str | None = None) -> str | None:
     """The key given, if one was. Raises a 400 `Problem` when two differ, `InvalidKey` for what can be none."""
     given = {_unquoted(value) for value in request.headers.getlist("idempotency-key")}
     given |= {value for value in (path_key, form_key) if value is not None}
@@ -36,16 +37,14 @@ def is_form_of(request: Request, body: bytes) -> bool:
 
 
 def parse_form(body: bytes) -> dict[str, Any]:
-    """Repeated `sku` and `quantity` fields, perhaps with the price that was seen, and `email` and `key` once.
-
-    Raises a `Problem` for what is no form, or whose columns differ in length.
-    """
+    """Repeated `sku` and `quantity` fields, perhaps with the price that was seen, and `email` and `key` once. Raises a
+    `Problem` for what is no form, or whose columns differ in length."""
     try:
         # However many fields, for the shop's own form names every product it shows: its bytes are bounded.
         fields = parse_qs(body.decode(), keep_blank_values=True, strict_parsing=bool(body), errors="strict")
     except ValueError:
         raise Problem(400, "malformed-form", "The body is not a valid form") from None
-    columns = {name: fields.pop(name) for name in ("sku", "quantity", *_PRICE) if name in fields}
+    columns = {name: fields.pop(name) for name in _COLUMNS if name in fields}
     fields.pop("q", None)  # what the shop's page was searched for: its form has it for the buttons to other pages
     form: dict[str, Any] = {name: values[0] for name, values in fields.items()}
     if columns:
@@ -65,8 +64,7 @@ def parse_form(body: bytes) -> dict[str, Any]:
 
 def _number(name: str, text: str) -> int | str:
     """A form knows only text: digits are a number here, anything else is left to be refused by name."""
-    is_number = name in ("quantity", "expected_unit_amount") and text.isascii() and text.isdigit() and len(text) < 20
-    return int(text) if is_number else text
+    return int(text) if name in _NUMBERS and text.isascii() and text.isdigit() and len(text) < 20 else text
 
 
 def parse_cart(source: bytes | dict[str, Any]) -> CheckoutRequest:
@@ -77,19 +75,13 @@ def parse_cart(source: bytes | dict[str, Any]) -> CheckoutRequest:
         if not source.strip():
             return CheckoutRequest()
         cart = CheckoutRequest.model_validate_json(source)
-        # RFC 7493 (I-JSON) forbids repeated names: readers differ on which one counts, and a cart has one meaning.
-        json.loads(source, object_pairs_hook=_refuse_repeats)
-        return cart
-    except _RepeatedName:
-        raise malformed_json("A name occurs twice") from None
     except ValidationError as error:
         raise invalid_fields(error) from None
-
-
-class _RepeatedName(Exception):
-    """A JSON object says something twice."""
+    # RFC 7493 (I-JSON) forbids repeated names: readers differ on which one counts, and a cart has one meaning.
+    json.loads(source, object_pairs_hook=_refuse_repeats)
+    return cart
 
 
 def _refuse_repeats(pairs: list[tuple[str, Any]]) -> None:
     if len({name for name, _ in pairs}) < len(pairs):
-        raise _RepeatedName
+        raise malformed_json("A name occurs twice")

@@ -1,17 +1,13 @@
-"""The catalogue for those who look, apart from those who buy; and what an operator does to products and their stock.
+"""The catalogue for those who look, and what an operator does to products and their stock. However many tabs are open,
+they share a few connections that no checkout waits for, and what they ask for at the same time is read once."""
 
-However many tabs are open, they share a few connections that no checkout waits for, and what they ask for at the same
-time is read once.
-"""
-
-from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.problems import invalid
 from api.schemas import Available, CatalogueProduct, ProductIn, Restock, WriteOff
-from api.shared import Shared
+from api.waiting import Shared
 from checkout.currencies import product_faults
 from db import catalogue
 from db.catalogue import Product
@@ -47,26 +43,21 @@ class Catalogue:
     ) -> Shelf:
         """See `db.catalogue.shelf`."""
 
-        async def read(connection: AsyncConnection) -> Shelf:
-            found = await catalogue.shelf(
-                connection, search=search, after=after, offset=offset, limit=limit + 1, sold_only=sold_only
-            )
+        async def read() -> Shelf:
+            async with self._reads.connect() as connection:
+                found = await catalogue.shelf(
+                    connection, search=search, after=after, offset=offset, limit=limit + 1, sold_only=sold_only
+                )
             return Shelf(found[:limit], len(found) > limit)
 
-        return await self._shared((search, after, offset, limit, sold_only), read)
+        return await self._shelves.get((search, after, offset, limit, sold_only), read)
 
     async def products_of(self, skus: list[str]) -> Shelf:
-        async def read(connection: AsyncConnection) -> Shelf:
-            return Shelf(await catalogue.products_of(connection, skus), has_more=False)
-
-        return await self._shared(tuple(sorted(skus)), read)
-
-    async def _shared(self, key: Hashable, read: Callable[[AsyncConnection], Awaitable[Shelf]]) -> Shelf:
-        async def over_a_connection() -> Shelf:
+        async def read() -> Shelf:
             async with self._reads.connect() as connection:
-                return await read(connection)
+                return Shelf(await catalogue.products_of(connection, skus), has_more=False)
 
-        return await self._shelves.get(key, over_a_connection)
+        return await self._shelves.get(tuple(sorted(skus)), read)
 
 
 async def restock(engine: AsyncEngine, wanted: Restock) -> Available:
@@ -95,5 +86,4 @@ async def put_product(engine: AsyncEngine, sku: str, product: ProductIn) -> tupl
 async def set_withdrawn(engine: AsyncEngine, sku: str, *, withdrawn: bool) -> CatalogueProduct:
     """Take the product out of the shop or put it back; repeated, nothing changes. Raises `ProductNotFound`."""
     async with transaction(engine, Step.CHANGE_CATALOGUE) as connection:
-        entry = await catalogue.set_withdrawn(connection, sku, withdrawn)
-    return CatalogueProduct(**vars(entry))
+        return CatalogueProduct(**vars(await catalogue.set_withdrawn(connection, sku, withdrawn)))

@@ -1,8 +1,6 @@
-"""Start a checkout once and wait for its payment session.
-
-PostgreSQL is the authority for keys: an order under the key is the answer, however old. Temporal's workflow id is the
-lock: of many requests with a new key, one starts the workflow and the others join it.
-"""
+"""Start a checkout once and wait for its payment session. PostgreSQL is the authority for keys: an order under the key
+is the answer, however old. Temporal's workflow id is the lock: of many requests with a new key, one starts the workflow
+and the others join it."""
 
 import contextlib
 import logging
@@ -11,17 +9,14 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
-from temporalio.client import (
-    Client,
-    WorkflowFailureError,
-)
+from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from api.limits import Limits
 from api.polls import QUERY_TIMEOUT, SessionPolls
 from api.problems import Problem, invalid
-from api.stopping import Stopping
+from api.waiting import Stopping
 from checkout.contracts import CheckoutInput
 from checkout.errors import BeyondPaymentLimits, MixedCurrencies, PriceChanged, ProductNotFound, UnstorableData
 from checkout.ids import new_order_id
@@ -43,16 +38,6 @@ _WRONG_CARTS = {
 
 
 @dataclass(frozen=True)
-class Buy:
-    """A customer's wish. `client` is who asks, as a hash, or None when nobody counts."""
-
-    checkout_key: str
-    lines: list[CartLine]
-    email: str | None
-    client: str | None = None
-
-
-@dataclass(frozen=True)
 class Outcome:
     """`order` is None while there is no session yet. `is_replay`: this request did not start the checkout."""
 
@@ -64,62 +49,98 @@ class Checkouts:
     """Wants a pool of connections and a Temporal client for the life of the process."""
 
     def __init__(
-        self, engine: AsyncEngine, client: Client, settings: Settings, stopping: Stopping, writing: WriteWatch
+        self,
+        engine: AsyncEngine,
+        client: Client,
+        settings: Settings,
+        limits: Limits,
+        stopping: Stopping,
+        writing: WriteWatch,
     ) -> None:
         self._reads, self._client, self._settings = autocommit(engine), client, settings
-        self._starter, self._writing = Starter(client), writing
-        self._last_currency: dict[str, str] = {}
+        self._limits, self._writing = limits, writing
+        self._start_workflow = around(Step.START_CHECKOUT)(Starter(client).checkout)
         self._polls = SessionPolls(client, settings.session_wait, stopping, writing)
+        self._last_currency: dict[str, str] = {}
 
     @around(Step.BUY)
-    async def buy(self, buy: Buy, *, is_new_key: bool, limits: Limits | None = None) -> Outcome:
+    async def buy(
+        self, key: str, lines: list[CartLine], email: str | None, *, client: str | None = None, is_new_key: bool = False
+    ) -> Outcome:
         """Start or join the checkout and wait for its session. Raises `Problem` for a cart that cannot be bought, and
         `WritesRefused` while nothing can be written: then none begins, and none that has begun is called under way.
-
-        `limits` are asked only for a key without an order: who repeats one reserves nothing more.
-        """
-        outcome = await self._buy(buy, is_new_key, limits)
+        `client`'s caps (`api.limits`) hold for a key without an order: who repeats one reserves nothing more."""
+        wish = CheckoutInput(
+            checkout_key=key,
+            lines=lines,
+            fingerprint=cart_fingerprint(lines, email),
+            payment_timeout=self._settings.payment_timeout,
+            email=email,
+            request_id=secrets.token_hex(8),
+            order_id=new_order_id(),
+            client=client,
+        )
+        existing = None if is_new_key else await self._find(key)
+        if existing is not None:
+            outcome = Outcome(await self._resume(existing, wish), is_replay=True)
+        else:
+            await self._check_cart(lines)
+            self._writing.check()
+            outcome = await self._begin(wish)
         if outcome.order is None:
             self._writing.check()
         return outcome
 
     async def look(self, checkout_key: str) -> Order | None:
-        """What has become of the checkout, without waiting: None while it has no answer yet.
-
-        Raises a 404 `Problem` for a key under which nothing was begun, or nothing came of it.
-        """
+        """What has become of the checkout, without waiting: None while it has no answer yet. Raises a 404 `Problem` for
+        a key under which nothing was begun, or nothing came of it."""
         order = await self._find(checkout_key)
         if order is None:
             is_under_way = await is_running(self._client, checkout_key)
             order = await self._find(checkout_key)  # it may have been opened, and have ended, while Temporal was asked
             if order is None and not is_under_way:
                 raise Problem(404, "checkout-not-found", "There is no such checkout")
-        return order if order is not None and _has_answer(order) else None
+        return _answered(order)
 
-    async def _buy(self, buy: Buy, is_new_key: bool, limits: Limits | None) -> Outcome:
-        fingerprint = cart_fingerprint(buy.lines, buy.email)
-        existing = None if is_new_key else await self._find(buy.checkout_key)
-        if existing is not None:
-            return Outcome(await self._resume(existing, fingerprint), is_replay=True)
-        await self._check_cart(buy.lines)
-        self._writing.check()
-        return await self._begin(buy, fingerprint, limits)
-
-    async def _begin(self, buy: Buy, fingerprint: str, limits: Limits | None) -> Outcome:
-        request_id = secrets.token_hex(8)
-        async with limits.admitted(buy.client, buy.checkout_key) if limits is not None else contextlib.nullcontext():
-            handle = await self._start(buy, fingerprint, request_id)
+    async def _begin(self, wish: CheckoutInput) -> Outcome:
+        async with self._limits.admitted(wish.client, wish.checkout_key):
+            handle = await self._start(wish)
         view = await self._polls.wait(handle)
-        if view is None:
-            order = await self._find(buy.checkout_key)
-            if order is None:
-                await self._check_begun(handle, buy, fingerprint)
-                return Outcome(None, is_replay=False)
-            return Outcome(await self._resume(order, fingerprint, wait=False), is_replay=False)
-        _same_cart(view.fingerprint, fingerprint)
-        return Outcome(view.order, is_replay=view.request_id != request_id)
+        if view is not None:
+            _same_cart(view.fingerprint, wish)
+            return Outcome(view.order, is_replay=view.request_id != wish.request_id)
+        order = await self._find(wish.checkout_key)
+        if order is None:
+            await self._check_begun(handle, wish)
+        else:
+            _same_cart(order.fingerprint, wish)
+        return Outcome(_answered(order), is_replay=False)
 
-    async def _check_begun(self, handle: CheckoutHandle, buy: Buy, fingerprint: str) -> None:
+    async def _resume(self, order: Order, wish: CheckoutInput) -> Order | None:
+        """The stored answer; for an order without one yet, wait for its workflow as the first request did."""
+        _same_cart(order.fingerprint, wish)
+        if answered := _answered(order):
+            return answered
+        view = await self._polls.wait(self._client.get_workflow_handle(wish.checkout_key))
+        if view is not None and view.order is not None:
+            return view.order
+        # No checkout runs (any more), but a settlement may have gone on with the order.
+        return _answered(await self._find(wish.checkout_key))
+
+    async def _start(self, wish: CheckoutInput) -> CheckoutHandle:
+        key = wish.checkout_key
+        try:
+            handle = await self._start_workflow(wish)
+        except WorkflowAlreadyStartedError:
+            # A run with this key has ended. If it left an order, that is the answer (found by the poll's look into
+            # the database); if it ended before there was one, a second run may open it: the key is unique there.
+            if await self._find(key) is not None:
+                return self._client.get_workflow_handle(key)
+            handle = await self._start_workflow(wish, again=True)
+        logger.info("Checkout workflow started with UUID: %s", key, extra={"checkout_key": key, "workflow_id": key})
+        return handle
+
+    async def _check_begun(self, handle: CheckoutHandle, wish: CheckoutInput) -> None:
         """There is no order yet, or there never will be: the checkout tells what it was started with, and what refused
         it, all the same."""
         with contextlib.suppress(RPCError):
@@ -128,7 +149,7 @@ class Checkouts:
                 return
             if FINGERPRINT in found.memo.fields:
                 [stored] = await self._client.data_converter.decode([found.memo.fields[FINGERPRINT]])
-                _same_cart(str(stored), fingerprint)
+                _same_cart(str(stored), wish)
             if found.status != WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED:
                 return
             try:
@@ -136,47 +157,36 @@ class Checkouts:
             except WorkflowFailureError as failure:
                 if isinstance(failure.cause, ApplicationError) and failure.cause.type in _WRONG_CARTS:
                     self._last_currency.clear()
-                    if failure.cause.type == PriceChanged.__name__:
-                        raise await self._price_changed(failure.cause, buy) from None
-                    raise _wrong_cart(failure.cause, buy) from None
+                    raise await self._wrong_cart(failure.cause, wish) from None
 
-    async def _price_changed(self, refusal: ApplicationError, buy: Buy) -> Problem:
-        """`products` has what the cart's products cost now: who agrees sends that along, under the same key."""
+    async def _wrong_cart(self, refusal: ApplicationError, wish: CheckoutInput) -> Problem:
+        """What only the transaction that opens the order could know: the catalogue has changed since the cart was
+        filled, or PostgreSQL cannot hold what was sent. All that a customer writes freely is the email."""
+        told = refusal.message.removeprefix(f"{refusal.type}: ")
+        if refusal.type == UnstorableData.__name__:
+            field = "email" if wish.email else "items"
+            return invalid([{"field": field, "message": "has characters that cannot be stored"}])
+        if refusal.type != PriceChanged.__name__:
+            return invalid([{"field": "items", "message": told}])
         async with self._reads.connect() as connection:
-            now = await products_of(connection, [line.sku for line in buy.lines])
+            now = await products_of(connection, [line.sku for line in wish.lines])
         return Problem(
             409,
             PriceChanged.code,
             "The price has changed",
-            f"{refusal.message.removeprefix(f'{refusal.type}: ')}. Nothing was charged and nothing is reserved.",
+            f"{told}. Nothing was charged and nothing is reserved.",
+            # What they cost now: who agrees sends that along, under the same key.
             products=[{"sku": one.sku, "unit_amount": one.unit_amount, "currency": one.currency} for one in now],
         )
-
-    async def _resume(self, order: Order, fingerprint: str, *, wait: bool = True) -> Order | None:
-        """The stored answer; for an order without one yet, wait for its workflow as the first request did."""
-        _same_cart(order.fingerprint, fingerprint)
-        if _has_answer(order):
-            return order
-        if not wait:
-            return None
-        handle = self._client.get_workflow_handle(order.checkout_key)
-        view = await self._polls.wait(handle)
-        if view is not None and view.order is not None:
-            return view.order
-        # No checkout runs (any more), but a settlement may have gone on with the order.
-        order = await self._find(order.checkout_key) or order
-        return order if _has_answer(order) else None
 
     async def _find(self, checkout_key: str) -> Order | None:
         async with self._reads.connect() as connection:
             return await order_queries.find_by_key(connection, checkout_key)
 
     async def _check_cart(self, lines: list[CartLine]) -> None:
-        """Refuse what is certainly wrong, by name: a SKU that does not exist, more than one currency.
-
-        Not the last word, which the transaction has that locks the products (`db.opening.open_order`). So a cart that
-        looked right a while ago need not be looked at again; it is never refused without a look.
-        """
+        """Refuse what is certainly wrong, by name: a SKU that does not exist, more than one currency. The transaction
+        that locks the products has the last word (`db.opening.open_order`), so a cart that looked right a while ago
+        need not be looked at again; it is never refused without a look."""
         known = {self._last_currency.get(line.sku) for line in lines}
         if len(known) == 1 and None not in known:
             return
@@ -193,49 +203,15 @@ class Checkouts:
         if len(set(found.values())) > 1:
             raise invalid([{"field": "items", "message": "all products of a cart must have one currency"}])
 
-    async def _start(self, buy: Buy, fingerprint: str, request_id: str) -> CheckoutHandle:
-        checkout = CheckoutInput(
-            checkout_key=buy.checkout_key,
-            lines=buy.lines,
-            fingerprint=fingerprint,
-            payment_timeout=self._settings.payment_timeout,
-            email=buy.email,
-            request_id=request_id,
-            order_id=new_order_id(),
-            client=buy.client,
-        )
-        try:
-            handle = await self._start_workflow(checkout, again=False)
-        except WorkflowAlreadyStartedError:
-            # A run with this key has ended. If it left an order, that is the answer (found by the poll's look into
-            # the database); if it ended before there was one, a second run may open it: the key is unique there.
-            if await self._find(buy.checkout_key) is not None:
-                return self._client.get_workflow_handle(buy.checkout_key)
-            handle = await self._start_workflow(checkout, again=True)
-        key = buy.checkout_key
-        logger.info("Checkout workflow started with UUID: %s", key, extra={"checkout_key": key, "workflow_id": key})
-        return handle
 
-    @around(Step.START_CHECKOUT)
-    async def _start_workflow(self, checkout: CheckoutInput, *, again: bool) -> CheckoutHandle:
-        return await self._starter.checkout(checkout, again=again)
+def _answered(order: Order | None) -> Order | None:
+    """The order if it has an answer: a session, or the reason why there is none."""
+    has_answer = order is not None and (order.session is not None or order.status is not OrderStatus.PENDING)
+    return order if has_answer else None
 
 
-def _wrong_cart(refusal: ApplicationError, buy: Buy) -> Problem:
-    """What only the transaction that opens the order could know: the catalogue has changed since the cart was filled,
-    or PostgreSQL cannot hold what was sent. All that a customer writes freely is the email."""
-    if refusal.type == UnstorableData.__name__:
-        field = "email" if buy.email else "items"
-        return invalid([{"field": field, "message": "has characters that cannot be stored"}])
-    return invalid([{"field": "items", "message": refusal.message.removeprefix(f"{refusal.type}: ")}])
-
-
-def _has_answer(order: Order) -> bool:
-    return order.session is not None or order.status is not OrderStatus.PENDING
-
-
-def _same_cart(stored: str, given: str) -> None:
-    if stored != given:
+def _same_cart(stored: str, wish: CheckoutInput) -> None:
+    if stored != wish.fingerprint:
         raise Problem(
             422,
             "idempotency-key-reused",

@@ -22,7 +22,7 @@ from temporalio.api.common.v1 import Payload, Payloads
 
 from api.middleware import origin_of
 from api.problems import Problem
-from api.state import Gateway, GatewayDependency, OperatorDependency
+from api.state import GatewayDependency, OperatorDependency
 from checkout.errors import PayloadKeyMissing
 from runtime.codec import EncryptingCodec
 from runtime.settings import Settings
@@ -35,40 +35,11 @@ _PAYLOADS = {"type": "object", "properties": {"payloads": {"type": "array", "ite
 _REQUEST = {"requestBody": {"required": True, "content": {"application/json": {"schema": _PAYLOADS}}}}
 
 
-def create_router(settings: Settings) -> APIRouter:
-    """`POST /codec/decode` and `POST /codec/session`. Wanted only where `CHECKOUT_PAYLOAD_KEYS` is set."""
-    router = APIRouter(prefix="/codec", tags=["operator"])
-    codec = EncryptingCodec(settings.payload_keys)
-
-    @router.post("/decode", summary="Decrypt payloads of a history, for Temporal's UI", openapi_extra=_REQUEST)
-    async def decode(request: Request, gateway: GatewayDependency) -> Response:
-        await _check_operator(request, gateway)
-        payloads = _parse(await request.body())
-        opened = Payloads(payloads=[_opened(codec, payload) for payload in payloads.payloads])
-        return Response(json_format.MessageToJson(opened, indent=None), media_type="application/json")
-
-    @router.post("/session", status_code=204, summary="Let this browser decode", response_class=Response)
-    async def session(_: OperatorDependency, gateway: GatewayDependency) -> Response:
-        response = Response(status_code=204)
-        gateway.sessions.open_for_codec(response)
-        return response
-
-    @router.delete("/session", status_code=204, summary="Let it decode no longer", response_class=Response)
-    async def end_session(request: Request, gateway: GatewayDependency) -> Response:
-        response = Response(status_code=204)
-        if found := await gateway.sessions.find_for_codec(request):
-            await gateway.sessions.end(found, response)
-        return response
-
-    return router
-
-
-class Cors:
+class Cors(CORSMiddleware):
     """Only pages of Temporal's UI may read an answer of the codec, and no other answer of the gateway."""
 
     def __init__(self, app: ASGIApp, ui: str) -> None:
-        self._app = app
-        self._readable = CORSMiddleware(
+        super().__init__(
             app,
             allow_origins=[origin_of(ui) or ""],
             allow_credentials=True,
@@ -78,24 +49,43 @@ class Cors:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_readable = scope["type"] == "http" and scope["path"] == _DECODE
-        await (self._readable if is_readable else self._app)(scope, receive, send)
+        await (super().__call__ if is_readable else self.app)(scope, receive, send)
 
 
-async def _check_operator(request: Request, gateway: Gateway) -> None:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if await gateway.sessions.find_for_codec(request) is None:
-        gateway.operators.admit(request, token.strip() if scheme.lower() == "bearer" else "")
+def create_router(settings: Settings) -> APIRouter:
+    """`POST /codec/decode` and `POST /codec/session`. Wanted only where `CHECKOUT_PAYLOAD_KEYS` is set."""
+    router = APIRouter(prefix="/codec", tags=["operator"])
+    codec = EncryptingCodec(settings.payload_keys)
 
+    def opened(payload: Payload) -> Payload:
+        try:
+            return codec.decrypt(payload)
+        except PayloadKeyMissing:
+            return payload
 
-def _parse(body: bytes) -> Payloads:
-    try:
-        return json_format.Parse(body, Payloads(), ignore_unknown_fields=True)
-    except (json_format.ParseError, UnicodeDecodeError, ValueError, RecursionError):
-        raise Problem(400, "malformed-payloads", "The body is not a list of payloads") from None
+    @router.post("/decode", summary="Decrypt payloads of a history, for Temporal's UI", openapi_extra=_REQUEST)
+    async def decode(request: Request, gateway: GatewayDependency) -> Response:
+        if await gateway.sessions.find(request, for_codec=True) is None:
+            scheme, _, token = request.headers.get("authorization", "").partition(" ")
+            gateway.operators.admit(request, token.strip() if scheme.lower() == "bearer" else "")
+        try:
+            given = json_format.Parse(await request.body(), Payloads(), ignore_unknown_fields=True)
+        except (json_format.ParseError, ValueError, RecursionError):
+            raise Problem(400, "malformed-payloads", "The body is not a list of payloads") from None
+        answer = Payloads(payloads=map(opened, given.payloads))
+        return Response(json_format.MessageToJson(answer, indent=None), media_type="application/json")
 
+    @router.post("/session", status_code=204, summary="Let this browser decode", response_class=Response)
+    async def session(_: OperatorDependency, gateway: GatewayDependency) -> Response:
+        response = Response(status_code=204)
+        gateway.sessions.open(response, for_codec_only=True)
+        return response
 
-def _opened(codec: EncryptingCodec, payload: Payload) -> Payload:
-    try:
-        return codec.decrypt(payload)
-    except PayloadKeyMissing:
-        return payload
+    @router.delete("/session", status_code=204, summary="Let it decode no longer", response_class=Response)
+    async def end_session(request: Request, gateway: GatewayDependency) -> Response:
+        response = Response(status_code=204)
+        if found := await gateway.sessions.find(request, for_codec=True):
+            await gateway.sessions.end(found, response)
+        return response
+
+    return router

@@ -1,13 +1,10 @@
-"""Whatever goes wrong becomes a problem here, and is rendered here: JSON for programs, a page for people.
-
-HTTP status belongs to the gateway; domain errors carry codes.
-"""
+"""Whatever goes wrong becomes a problem here, and is rendered here: JSON for programs, a page for people."""
 
 import logging
 import re
 
 from asyncpg import InterfaceError, PostgresError
-from fastapi import FastAPI, Request
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
@@ -15,21 +12,11 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from temporalio.service import RPCError
 
-from api.problems import Problem, echoed, invalid, invalid_fields, order_not_found, unavailable
+from api.problems import Problem, echoed, invalid, invalid_fields, unavailable
 from api.web.messages import problem_page
 from api.web.rendering import wants_page
-from checkout.errors import (
-    CheckoutError,
-    InvalidKey,
-    KeyReused,
-    NotEnoughStock,
-    OrderNotFound,
-    PayloadKeyMissing,
-    ProductNotFound,
-    SettingsError,
-    UnstorableData,
-    WritesRefused,
-)
+from checkout import errors
+from db.engine import sqlstate
 
 logger = logging.getLogger("api")
 
@@ -37,35 +24,27 @@ _KEY = "Idempotency-Key"
 _ORDER_ID = re.compile(r"ord_[0-9a-f]{32}", re.ASCII)
 # PostgreSQL or Temporal do not answer, or what they keep cannot be read.
 _AWAY = (
-    PayloadKeyMissing,
-    SettingsError,
-    WritesRefused,
+    errors.PayloadKeyMissing,
+    errors.SettingsError,
+    errors.WritesRefused,
     SQLAlchemyError,
     PostgresError,
     InterfaceError,
     RPCError,
     OSError,
 )
-_OURS = (Problem, RequestValidationError, HTTPException, ClientDisconnect, CheckoutError)
 
 
-def install(app: FastAPI) -> None:
-    """Register the one renderer for all that is known to go wrong; the rest ends in `api.middleware.LastWords`."""
-    for kind in (*_OURS, *_AWAY):
-        app.add_exception_handler(kind, answer)
-
-
-def respond(request: Request, problem: Problem) -> Response:
-    """The problem in the form that was asked for, with what every answer to this request has to say."""
+async def answer(request: Request, error: Exception) -> Response:
+    """In the form that was asked for, with what every answer to this request has to say (`api.problems.echo`)."""
+    problem = _problem_of(request, error)
     problem.headers |= echoed(request)
     return problem_page(request, problem) if wants_page(request) else problem.response()
 
 
-async def answer(request: Request, error: Exception) -> Response:
-    return respond(request, _problem_of(request, error))
-
-
 def _problem_of(request: Request, error: Exception) -> Problem:
+    # By the route's pattern, for everybody reads it; what was asked for is in the line's fields.
+    where = f"{request.method} {getattr(request.scope.get('route'), 'path', 'unmatched')}"
     match error:
         case Problem():
             return error
@@ -77,27 +56,27 @@ def _problem_of(request: Request, error: Exception) -> Problem:
             return Problem(error.status_code, f"http-{error.status_code}", str(error.detail), headers=error.headers)
         case ClientDisconnect():  # told to nobody, but counted
             return Problem(400, "incomplete-body", "The body was not sent whole")
-        case InvalidKey():
+        case errors.InvalidKey():
             return Problem(400, error.code, "Not a checkout key", str(error))
-        case KeyReused():
+        case errors.KeyReused():
             return Problem(422, error.code, "This key belongs to another refund", str(error))
-        case OrderNotFound():
-            return order_not_found()
-        case ProductNotFound():
+        case errors.OrderNotFound():  # the same for every id that is no order of ours, whatever it looks like
+            return Problem(404, error.code, "There is no such order")
+        case errors.ProductNotFound():
             return invalid([{"field": "sku", "message": str(error)}])
-        case NotEnoughStock():
+        case errors.NotEnoughStock():
             return Problem(409, error.code, "Not enough in stock", str(error), available=error.available)
-        case UnstorableData():
+        case errors.UnstorableData():
             return invalid([{"field": "body", "message": "has characters that cannot be stored"}])
         case SQLAlchemyError() | PostgresError() if _is_unfit_for_text(error):
             return Problem(400, "invalid-text", "The request holds characters that no text can")
         case _ if isinstance(error, _AWAY) or _is_first_contact(error):
-            logger.warning("%s %s: %s", request.method, _route(request), _brief(error), extra=_about(request))
+            logger.warning("%s: %s", where, _brief(error), extra=_about(request))
             again = "sending the same request again"
             if _KEY in echoed(request):
                 again = f"sending it again with this answer's {_KEY}"  # without, it would be another order
             return unavailable(f"Nothing was lost; {again} is safe.")
-    logger.error("%s %s failed", request.method, _route(request), exc_info=error, extra=_about(request))
+    logger.error("%s failed", where, exc_info=error, extra=_about(request))
     return Problem(500, "internal-error", "Something went wrong on our side")
 
 
@@ -108,13 +87,7 @@ def _is_first_contact(error: Exception) -> bool:
 
 def _is_unfit_for_text(error: Exception) -> bool:
     """SQLSTATE 22021: what was sent holds a NUL, which PostgreSQL's text cannot."""
-    cause = getattr(error, "orig", None) or error
-    return getattr(cause, "sqlstate", None) == "22021" or "unsupported Unicode" in str(cause)[:200]
-
-
-def _route(request: Request) -> str:
-    """The route's pattern, for the line that everybody reads."""
-    return str(getattr(request.scope.get("route"), "path", "unmatched"))
+    return sqlstate(error) == "22021" or "unsupported Unicode" in str(getattr(error, "orig", error))[:200]
 
 
 def _about(request: Request) -> dict[str, str]:

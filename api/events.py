@@ -1,9 +1,8 @@
-"""Order events as they happen: one PostgreSQL LISTEN for the whole process, however many streams are open.
+"""Order events as they happen: one PostgreSQL LISTEN for the whole process, however many streams are open. A waiting
+stream costs no connection and no query.
 
 A notification is only a hint to read the table again, and PostgreSQL loses none as long as the connection lives; when
-it is lost, everybody reads again once it is back. A waiting stream costs no connection and no query. Reads for streams
-take at most `READERS` of the pool's connections, so that a thousand browsers that reconnect after a restart queue up
-behind each other and not in front of a checkout.
+it is lost, everybody reads again once it is back.
 """
 
 import asyncio
@@ -13,7 +12,8 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, cast
+from itertools import chain
+from typing import Any, Self, cast
 
 import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
@@ -26,10 +26,11 @@ logger = logging.getLogger("api")
 CHANNEL = "order_events"
 PROBE_INTERVAL = 15.0  # seconds between two looks whether the listening connection still lives
 RECONNECT_PAUSE = 1.0
-READERS = 2
+READERS = 2  # connections: a thousand browsers that reconnect queue up behind each other, not in front of a checkout
 READ_ATTEMPT_PAUSE = 1.0
 BACKLOG = 1000  # notifications a follower of all orders may lag behind before its stream ends
 LAST_KINDS = {"dispatched", "rejected", "cancelled", "refunded"}
+_AWAY = (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class OrderEventHub:
         self._listener: asyncio.Task[None] | None = None
         self._is_closing = False
 
-    async def __aenter__(self) -> "OrderEventHub":
+    async def __aenter__(self) -> Self:
         self._listener = asyncio.create_task(self._listen())
         return self
 
@@ -67,13 +68,7 @@ class OrderEventHub:
     def close(self) -> None:
         """End every stream, so that a stopping process need not wait for them; their clients connect anew."""
         self._is_closing = True
-        self._wake_all()
-        for queue in self._followers:
-            _push(queue, None)
-
-    @property
-    def open_streams(self) -> int:
-        return sum(map(len, self._waiting.values())) + len(self._followers)
+        self._have_all_look()
 
     async def read(self, order_id: str, after: int) -> list[OrderEvent]:
         """The order's events with `seq > after`, in turn with the other streams' reads."""
@@ -81,10 +76,8 @@ class OrderEventHub:
             return await order_events_after(connection, order_id, after)
 
     async def stream(self, order_id: str, after: int) -> AsyncIterator[OrderEvent]:
-        """The order's events with `seq > after`, then new ones. Ends after the order's last.
-
-        A stream that resumes behind an end waits for what may still come: a refund.
-        """
+        """The order's events with `seq > after`, then new ones. Ends after the order's last; a stream that resumes
+        behind it waits for what may still come: a refund."""
         news = asyncio.Event()
         self._waiting[order_id].add(news)
         try:
@@ -117,7 +110,7 @@ class OrderEventHub:
         while not self._is_closing:
             try:
                 return await self.read(order_id, after)
-            except (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            except _AWAY:
                 await asyncio.sleep(READ_ATTEMPT_PAUSE)
         return []
 
@@ -125,7 +118,7 @@ class OrderEventHub:
         while True:
             try:
                 await self._listen_once()
-            except (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except _AWAY as error:
                 logger.warning("Order events are delayed, PostgreSQL is away: %s", type(error).__name__)
             except Exception:  # a listener that dies in silence leaves every stream waiting
                 logger.exception("Order events are delayed")
@@ -140,10 +133,7 @@ class OrderEventHub:
         try:
             driver.add_termination_listener(lambda _: closed.set())
             await driver.add_listener(CHANNEL, self._heard)
-            # What was said while nobody listened is read from the table; who only listens begins anew, and looks.
-            self._wake_all()
-            for queue in self._followers:
-                _push(queue, None)
+            self._have_all_look()
             while not closed.is_set():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(closed.wait(), self._probe_interval)
@@ -162,13 +152,15 @@ class OrderEventHub:
             for queue in self._followers:
                 _push(queue, notice)
 
-    def _wake_all(self) -> None:
-        for waiting in self._waiting.values():
-            for news in waiting:
-                news.set()
+    def _have_all_look(self) -> None:
+        """What was said while nobody listened is read from the table; who only follows begins anew, and looks."""
+        for news in chain.from_iterable(self._waiting.values()):
+            news.set()
+        for queue in self._followers:
+            _push(queue, None)
 
 
-def _push(queue: "asyncio.Queue[Notice | None]", notice: Notice | None) -> None:
+def _push(queue: asyncio.Queue[Notice | None], notice: Notice | None) -> None:
     """Never wait for a slow reader: one who lags too far behind is told to begin anew."""
     try:
         queue.put_nowait(notice)

@@ -1,5 +1,4 @@
-"""What stands around every request, from the outside in: headers, HEAD, metrics, the last words; and what is refused
-before a route sees it: posts from other sites' pages, paths that no link of ours has, bodies that are too long."""
+"""What stands around every request, from the outside in: `Edge`, `LastWords`, `Entrance`."""
 
 import asyncio
 import re
@@ -8,13 +7,31 @@ import time
 import httpx
 from fastapi import Request
 from prometheus_client import Counter, Histogram
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import answer, respond
-from api.problems import Problem, order_not_found, unavailable
-from api.stopping import Stopping
+from api.errors import answer
+from api.problems import Problem, unavailable
+from api.waiting import Stopping
+from checkout.errors import InvalidKey, OrderNotFound
+
+# What a browser must not do with an answer. Pages bring their own, wider policy (`api.web.rendering`).
+_ALWAYS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    # What may be kept says so itself; an order, a key or a list of orders must not lie in anybody's cache.
+    "cache-control": "no-store",
+}
+_NOT_A_PAGE = {"content-security-policy": "default-src 'none'; frame-ancestors 'none'"}
+REQUESTS = Counter("checkout_http_requests_total", "HTTP requests", ["method", "route", "status"])
+SECONDS = Histogram(
+    "checkout_http_request_seconds",
+    "Time to the answer's first byte",
+    ["route"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
 
 
 class _Middleware:
@@ -30,80 +47,37 @@ class _Middleware:
         raise NotImplementedError
 
 
-_ALWAYS = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"same-origin"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    # What may be kept says so itself; an order, a key or a list of orders must not lie in anybody's cache.
-    (b"cache-control", b"no-store"),
-]
-_NOT_A_PAGE = [(b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")]
-
-
-class SecurityHeaders(_Middleware):
-    """What a browser must not do with an answer. Pages bring their own, wider policy (`api.web.rendering`)."""
+class Edge(_Middleware):
+    """Every answer is counted and timed, by route template (never by URL: keys and ids must not become labels), and has
+    its headers; HEAD is GET without the body (RFC 9110, 9.3.2), for every route that can be got."""
 
     async def around(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = message["headers"]
-                names = {name for name, _ in headers}
-                is_page = any(name == b"content-type" and value.startswith(b"text/html") for name, value in headers)
-                ours = [*_ALWAYS, *([] if is_page else _NOT_A_PAGE)]
-                message["headers"] = [*headers, *(header for header in ours if header[0] not in names)]
-            await send(message)
-
-        await self._app(scope, receive, with_headers)
-
-
-REQUESTS = Counter("checkout_http_requests_total", "HTTP requests", ["method", "route", "status"])
-SECONDS = Histogram(
-    "checkout_http_request_seconds",
-    "Time to the answer's first byte",
-    ["route"],
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
-)
-
-
-class MetricsMiddleware(_Middleware):
-    """Counters and timings for Prometheus, by route template (never by URL: keys and ids must not become labels)."""
-
-    async def around(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begin = time.perf_counter()
-
-        async def observed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                route = getattr(scope.get("route"), "path", "unmatched")
-                REQUESTS.labels(scope["method"], route, message["status"]).inc()
-                SECONDS.labels(route).observe(time.perf_counter() - begin)
-            await send(message)
-
-        await self._app(scope, receive, observed)
-
-
-class HeadAsGet(_Middleware):
-    """HEAD is GET without the body (RFC 9110, 9.3.2), for every route that can be got."""
-
-    async def around(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] != "HEAD":
-            await self._app(scope, receive, send)
-            return
-
-        async def without_body(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                await send(message)
-                # The end, at once: a stream of events would have none.
-                await send({"type": "http.response.body", "body": b""})
-
+        began = time.perf_counter()
+        is_head = scope["method"] == "HEAD"
         # A copy: the server looks at its own scope to know that no body follows.
-        await self._app({**scope, "method": "GET"}, receive, without_body)
+        asked = {**scope, "method": "GET"} if is_head else scope
+
+        async def outwards(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                route = getattr(asked.get("route"), "path", "unmatched")
+                REQUESTS.labels(asked["method"], route, message["status"]).inc()
+                SECONDS.labels(route).observe(time.perf_counter() - began)
+                headers = MutableHeaders(scope=message)
+                is_page = headers.get("content-type", "").startswith("text/html")
+                for name, value in (_ALWAYS if is_page else _ALWAYS | _NOT_A_PAGE).items():
+                    headers.setdefault(name, value)
+                await send(message)
+                if is_head:  # the end, at once: a stream of events would have none
+                    await send({"type": "http.response.body", "body": b""})
+            elif not is_head:
+                await send(message)
+
+        await self._app(asked, receive, outwards)
 
 
 class LastWords(_Middleware):
-    """Every request gets an answer that says what to do: also one that meets a bug, or the end of the process.
-
-    What a handler promised to say (`api.problems.echo`), a checkout's key for one, is said here too.
-    """
+    """Every request gets an answer that says what to do: also one that was refused, that meets a bug, or the end of the
+    process. What a handler promised to say (`api.problems.echo`), a checkout's key for one, is said here too."""
 
     def __init__(self, app: ASGIApp, stopping: Stopping) -> None:
         super().__init__(app)
@@ -125,7 +99,7 @@ class LastWords(_Middleware):
         except asyncio.CancelledError:
             if has_begun or not self._stopping.is_over:
                 raise
-            response = respond(request, unavailable("The service is being restarted; sending it again is safe."))
+            response = await answer(request, unavailable("The service is being restarted; sending it again is safe."))
         except Exception as error:
             if has_begun:
                 raise
@@ -133,7 +107,12 @@ class LastWords(_Middleware):
         await response(scope, receive, send)
 
 
+MAX_BODY_BYTES = 64 * 1024
+MAX_WEBHOOK_BYTES = 512 * 1024
+MAX_CODEC_BYTES = 4 * 1024 * 1024  # Temporal's own limit on one message
+_MAX_BYTES_BELOW = {"/payment_webhook": MAX_WEBHOOK_BYTES, "/codec/": MAX_CODEC_BYTES}
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffd\ud800-\udfff]")
 
 
 def origin_of(url: str) -> str | None:
@@ -142,17 +121,12 @@ def origin_of(url: str) -> str | None:
         parts = httpx.URL(url.lower())
     except (httpx.InvalidURL, ValueError):
         return None
-    if not (parts.scheme and parts.raw_host):
-        return None
-    return f"{parts.scheme}://{parts.netloc.decode()}"
+    return f"{parts.scheme}://{parts.netloc.decode()}" if parts.scheme and parts.raw_host else None
 
 
-class SameOrigin(_Middleware):
-    """Posts from other sites' pages are refused (OWASP, "Cross-Site Request Forgery Prevention").
-
-    Without this, any page could make its visitors reserve our stock. A browser says itself where a request comes from
-    (`Sec-Fetch-Site`, W3C Fetch Metadata); where it does not, over plain HTTP for one, the page's `Origin` is compared.
-    Programs, like the payment service, send neither and pass.
+class Entrance(_Middleware):
+    """What is refused before a route sees it: posts from other sites' pages, paths that no link of ours has, bodies
+    that are too long.
 
     `public_url` is where customers reach us; the address the request itself names is ours too. Below `/codec/` it is
     the pages of Temporal's UI that may post.
@@ -163,84 +137,59 @@ class SameOrigin(_Middleware):
         self._public, self._ui = origin_of(public_url), origin_of(ui_url)
 
     async def around(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path, headers = scope["path"], Headers(scope=scope)
         if scope["method"] not in _SAFE:
-            request = Request(scope)
-            is_wanted = self._is_the_uis if scope["path"].startswith("/codec/") else self._is_ours
-            if not is_wanted(request):
-                problem = Problem(403, "cross-site", "This may only be sent from our own pages")
-                await respond(request, problem)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+            is_wanted = self._is_the_uis if path.startswith("/codec/") else self._is_ours
+            if not is_wanted(headers):
+                raise Problem(403, "cross-site", "This may only be sent from our own pages")
+        if _CONTROL.search(path):
+            raise _unclean(path)
+        limit = next((most for begin, most in _MAX_BYTES_BELOW.items() if path.startswith(begin)), MAX_BODY_BYTES)
+        await self._app(scope, _bounded(receive, limit, headers.get("content-length", "")), send)
 
-    def _is_ours(self, request: Request) -> bool:
-        site = request.headers.get("sec-fetch-site")
+    def _is_ours(self, headers: Headers) -> bool:
+        """Any other page could make its visitors reserve our stock (OWASP, "Cross-Site Request Forgery Prevention").
+
+        A browser says itself where a request comes from (`Sec-Fetch-Site`, W3C Fetch Metadata); where it does not, over
+        plain HTTP for one, the page's `Origin` is compared. Programs, like the payment service, send neither and pass.
+        """
+        site = headers.get("sec-fetch-site")
         if site is not None:
             return site in ("same-origin", "none")
-        given = request.headers.get("origin")
+        given = headers.get("origin")
         if given is None:
             return True
         origin = origin_of(given)
         # Behind a proxy that ends TLS only the page knows its scheme: the request's own address has none.
-        named = origin_of(f"{given.partition(':')[0]}://{request.headers.get('host', '')}")
+        named = origin_of(f"{given.partition(':')[0]}://{headers.get('host', '')}")
         return origin is not None and origin in (self._public, named)
 
-    def _is_the_uis(self, request: Request) -> bool:
-        given = request.headers.get("origin")
+    def _is_the_uis(self, headers: Headers) -> bool:
+        given = headers.get("origin")
         return given is None or origin_of(given) == self._ui
 
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffd\ud800-\udfff]")
-
-
-class CleanPaths(_Middleware):
-    """Paths that no link of ours has: with control characters, percent-encoded to slip past a route's pattern.
-
-    Starlette matches a path with `$`, before which a line feed may stand, and `.` matches none: `/checkout/a%0a` would
-    be another spelling of `/checkout/a`. PostgreSQL's text holds no NUL. So these end here, each as its route would
-    refuse it.
-    """
-
-    async def around(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if _CONTROL.search(scope["path"]):
-            await respond(Request(scope), _problem(scope["path"]))(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
-
-
-def _problem(path: str) -> Problem:
+def _unclean(path: str) -> Exception:
+    """Control characters, percent-encoded to slip past a route's pattern: Starlette matches a path with `$`, before
+    which a line feed may stand, and `.` matches none, so `/checkout/a%0a` would be another spelling of `/checkout/a`;
+    and PostgreSQL's text holds no NUL. Refused as the path's route would refuse it."""
     if path.startswith("/checkout/"):
-        return Problem(400, "invalid-key", "Not a checkout key")
-    if path.startswith(("/orders/", "/admin/orders/")):
-        return order_not_found()
-    return Problem(404, "http-404", "Not Found")
+        return InvalidKey()
+    return OrderNotFound() if path.startswith(("/orders/", "/admin/orders/")) else HTTPException(404)
 
 
-MAX_BODY_BYTES = 64 * 1024
-MAX_WEBHOOK_BYTES = 512 * 1024
-MAX_CODEC_BYTES = 4 * 1024 * 1024  # Temporal's own limit on one message
-_MAX_BYTES_BELOW = {"/payment_webhook": MAX_WEBHOOK_BYTES, "/codec/": MAX_CODEC_BYTES}
+def _bounded(receive: Receive, limit: int, declared: str) -> Receive:
+    """FastAPI reads a model's body whole, before it asks who sent it: without a bound, anybody could fill the memory
+    through an operator's endpoint. It raises where the handler reads, so that the answer says all that the handler's
+    answers say."""
+    read = int(declared) if declared.isdigit() and len(declared) < 20 and int(declared) > limit else 0
 
+    async def bounded() -> Message:
+        nonlocal read
+        message = await receive() if read <= limit else {}
+        read += len(message.get("body", b""))
+        if read > limit:
+            raise HTTPException(413, f"At most {limit} bytes")
+        return message
 
-class BoundedBodies(_Middleware):
-    """No request's body is longer than its route may read.
-
-    FastAPI reads a model's body whole, before it asks who sent it: without this, anybody could fill the memory through
-    an operator's endpoint.
-    """
-
-    async def around(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"]
-        limit = next((most for begin, most in _MAX_BYTES_BELOW.items() if path.startswith(begin)), MAX_BODY_BYTES)
-        declared = Headers(scope=scope).get("content-length", "")
-        read = int(declared) if declared.isdigit() and len(declared) < 20 and int(declared) > limit else 0
-
-        async def bounded() -> Message:
-            nonlocal read
-            message = await receive() if read <= limit else {}
-            read += len(message.get("body", b""))
-            if read > limit:
-                # Where the handler reads, so that the answer says all that the handler's answers say.
-                raise HTTPException(413, f"At most {limit} bytes")
-            return message
-
-        await self._app(scope, bounded, send)
+    return bounded

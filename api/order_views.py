@@ -1,70 +1,72 @@
-"""From rows to what people see of an order."""
+"""From rows to what people see of an order, its events in words included."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from api.schemas import (
-    DispatchOut,
-    DisputeOut,
-    OperatorDispute,
-    OperatorOrder,
-    OperatorRefund,
-    OrderLineOut,
-    OrderOut,
-    PaymentOut,
-    RefundOut,
-    TimelineEntry,
-)
-from api.words import event_text
+from api.schemas import DispatchOut, OperatorOrder, OrderOut, PaymentOut
+from checkout.currencies import money
 from checkout.money import CLOSED_DISPUTES, RefundState, RequestedBy
-from checkout.orders import OrderStatus, Reason
+from checkout.orders import OrderStatus
 from db.views import OrderDetail
+
+_WORDS = {
+    "reserved": "The goods were set aside",
+    "awaiting_payment": "The payment page was opened",
+    "payment_processing": "The bank is making the payment, which may take some days",
+    "paid": "The payment arrived",
+    "fulfilled": "The goods belong to the customer",
+    "dispatched": "The parcel has left",
+    "rejected": "The order could not be taken",
+    "cancelled": "The order was cancelled",
+    "refunded": "All of the money was given back",
+    "refund_requested": "{amount} is to be given back",
+    "refund_given_up": "{amount} is not given back: nothing has moved",
+    "refund_pending": "{amount} is on its way back to the customer",
+    "refund_succeeded": "{amount} was given back",
+    "refund_failed": "A refund of {amount} failed: the money came back to the shop",
+    "refund_cancelled": "A refund of {amount} was cancelled",
+    "dispute_opened": "The customer's bank disputes {amount}",
+    "dispute_updated": "The dispute over {amount} has moved on",
+    "dispute_won": "The dispute over {amount} was won: the shop keeps the money",
+    "dispute_lost": "The dispute over {amount} was lost: the bank has taken the money back",
+    "dispute_closed": "The bank's inquiry about {amount} was closed",
+}
+
+
+def event_text(kind: str, data: Mapping[str, Any], currency: str) -> str:
+    """A kind without words of its own is its name."""
+    amount = data.get("amount")
+    told = money(amount, currency) if isinstance(amount, int) else "the money"
+    text = _WORDS.get(kind, kind.replace("_", " ")).format(amount=told)
+    return text[:1].upper() + text[1:]
 
 
 def order_out(row: OrderDetail) -> OrderOut:
-    """As its customer sees it."""
-    refunds = [RefundOut.model_validate(_told(refund)) for refund in row.refunds if _is_customers(refund)]
-    disputes = [DisputeOut.model_validate(_dispute(dispute)) for dispute in row.disputes]
-    return OrderOut(**_order(row), refunds=refunds, disputes=disputes)
+    """As its customer sees it. What the payment service has refused, or was never asked for, is no news to them; and
+    an operator's reason is for them, while what somebody chose in the provider's dashboard is not."""
+    refunds = [
+        refund if refund["requested_by"] == RequestedBy.OPERATOR else refund | {"reason": None}
+        for refund in row.refunds
+        if refund["is_taken"] or refund["state"] == RefundState.PENDING
+    ]
+    return OrderOut.model_validate(_order(row) | {"refunds": refunds})
 
 
 def operator_order(row: OrderDetail) -> OperatorOrder:
     """With all that is known of its money."""
-    refunds = [OperatorRefund.model_validate(refund) for refund in row.refunds]
-    disputes = [OperatorDispute.model_validate(_dispute(dispute)) for dispute in row.disputes]
-    return OperatorOrder(**_order(row), refunds=refunds, disputes=disputes, on_hold=row.on_hold)
+    return OperatorOrder.model_validate(_order(row))
 
 
 def _order(row: OrderDetail) -> dict[str, Any]:
+    """The row, and what follows from it: each of the two takes what it shows."""
     status = OrderStatus(row.status)
-    return {
+    return vars(row) | {
         "order_id": row.id,
-        "status": status,
-        "reason": Reason(row.reason) if row.reason else None,
-        "lines": [OrderLineOut(**line) for line in row.lines],
-        "amount_total": row.amount_total,
-        "currency": row.currency,
-        "created_at": row.created_at,
         "payment": _payment(row, status),
         "dispatch": _dispatch(row, status),
-        "timeline": [
-            TimelineEntry(**event, text=event_text(event["kind"], event["data"], row.currency))
-            for event in row.timeline
-        ],
+        "disputes": [one | {"is_open": one["state"] not in CLOSED_DISPUTES} for one in row.disputes],
+        "timeline": [one | {"text": event_text(one["kind"], one["data"], row.currency)} for one in row.timeline],
     }
-
-
-def _is_customers(refund: dict[str, Any]) -> bool:
-    """What the payment service has refused, or was never asked for, is no news to a customer."""
-    return bool(refund["is_taken"]) or refund["state"] == RefundState.PENDING
-
-
-def _told(refund: dict[str, Any]) -> dict[str, Any]:
-    """An operator's reason is for the customer; what somebody chose in the provider's dashboard is not."""
-    return refund if refund["requested_by"] == RequestedBy.OPERATOR else refund | {"reason": None}
-
-
-def _dispute(dispute: dict[str, Any]) -> dict[str, Any]:
-    return dispute | {"is_open": dispute["state"] not in CLOSED_DISPUTES}
 
 
 def _payment(row: OrderDetail, status: OrderStatus) -> PaymentOut:

@@ -1,10 +1,6 @@
-"""What is done with an order, whoever asks: JSON routes, pages and the console all call this.
-
-Every action is safe to repeat: the workflows and the database see to that.
-"""
+"""What is done with an order, whoever asks: JSON routes, pages and the console. Every action is safe to repeat."""
 
 import base64
-import binascii
 import logging
 import secrets
 import time
@@ -16,12 +12,11 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from api.order_views import operator_order, order_out
+from api.order_views import operator_order
 from api.problems import Problem, invalid, unavailable
-from api.schemas import OperatorOrder, OrderOut, OrderPage, OrderSummary, RefundAnswer
-from api.signals import tell
-from api.stopping import Stopping
-from api.webhooks import SessionEvent, deliver, start_settlement
+from api.schemas import OrderPage, OrderSummary, RefundAnswer
+from api.waiting import Stopping
+from api.webhooks import SessionEvent, deliver, start_settlement, tell
 from checkout.contracts import RefundOrderInput, SettlementInput
 from checkout.errors import KeyReused, NotRefundable, OrderNotFound, RefundExceedsPayment, RefundLinesExceedOrder
 from checkout.ids import WHOLE_REFUND
@@ -29,7 +24,7 @@ from checkout.money import Refund
 from checkout.orders import Order, OrderStatus
 from db import order_queries, refunds, views
 from runtime.failpoints import Step, around
-from worker.starting import RefundHandle, Starter
+from worker.starting import Starter
 
 logger = logging.getLogger("api")
 
@@ -37,6 +32,12 @@ CANCEL_WAIT = 5.0  # seconds for the settlement to show
 RETURN_WAIT = 1.5  # seconds that somebody who comes back waits for the truth; the page is live after that
 REFUND_WAIT = timedelta(seconds=10)
 _FIRST_PAUSE, _PAUSE_GROWTH, _LONGEST_PAUSE = 0.02, 1.6, 0.5  # seconds between looks
+_REFUSED_REFUNDS: Mapping[str | None, tuple[int, str, str]] = {
+    NotRefundable.__name__: (409, NotRefundable.code, "There is no payment to give back"),
+    RefundExceedsPayment.__name__: (409, RefundExceedsPayment.code, "So much of the payment is not left"),
+    RefundLinesExceedOrder.__name__: (409, RefundLinesExceedOrder.code, "So many were not bought, or are refunded"),
+    KeyReused.__name__: (422, KeyReused.code, "This key belongs to another refund"),
+}
 
 
 class Orders:
@@ -44,12 +45,19 @@ class Orders:
 
     def __init__(self, engine: AsyncEngine, client: Client, stopping: Stopping) -> None:
         self._engine, self._client, self._stopping = engine, client, stopping
+        self._start_refund = around(Step.START_REFUND)(Starter(client).refund)
 
-    async def show(self, order_id: str) -> OrderOut:
-        return order_out(await self._detail(order_id))
+    async def find(self, order_id: str) -> Order:
+        async with self._engine.connect() as connection:
+            return await order_queries.get_order(connection, order_id)
 
-    async def show_operator(self, order_id: str) -> OperatorOrder:
-        return operator_order(await self._detail(order_id))
+    async def detail(self, order_id: str) -> views.OrderDetail:
+        """With all that people look at (`api.order_views`)."""
+        async with self._engine.connect() as connection:
+            row = await views.order_detail(connection, order_id)
+        if row is None:
+            raise OrderNotFound
+        return row
 
     async def page(
         self, *, status: OrderStatus | None = None, search: str | None = None, after: str | None = None, limit: int
@@ -65,11 +73,9 @@ class Orders:
 
     async def cancel(self, order_id: str) -> Order:
         """The customer gives the order up: the session is closed at the provider first; money that came before wins.
-
-        Raises a 503 `Problem` while the provider has not confirmed, a 409 one when the order has ended otherwise.
-        """
+        Raises a 503 `Problem` while the provider has not confirmed, a 409 one when the order has ended otherwise."""
         order = await self.find(order_id)
-        if order.status.is_live and order.status is not OrderStatus.PAYMENT_PROCESSING:
+        if _may_end(order):
             await self.ask_to_cancel(order)
             order = await self._once_ended(order, CANCEL_WAIT)
         if order.status is OrderStatus.PAYMENT_PROCESSING:
@@ -91,20 +97,24 @@ class Orders:
             raise Problem(409, "not-cancellable", "The order can no longer be cancelled", f"It is {order.status}.")
         return order
 
+    @around(Step.ASK_TO_CANCEL)
+    async def ask_to_cancel(self, order: Order) -> None:
+        if await tell(self._client, order.checkout_key, "cancel", once=f"cancel:{order.order_id}"):
+            return
+        because = "Cancelled by the customer without a running checkout"
+        await start_settlement(self._client, SettlementInput.of(order), because=because, event_id=None)
+
     async def refund(self, wanted: RefundOrderInput) -> RefundAnswer:
         """Give money of a fulfilled or dispatched order back, once for a key. Answered once the provider has taken it:
-        it may still be on its way.
-
-        Raises a 409 `Problem` where there is none to give back (so much of), a 422 one for a key of another refund,
-        a 502 one when the provider refuses.
-        """
+        it may still be on its way. Raises a 409 `Problem` where there is none to give back (so much of), a 422 one for
+        a key of another refund, a 502 one when the provider refuses."""
         order = await self.find(wanted.order_id)
         made = None
         if order.status is not OrderStatus.REFUNDED or wanted.key != WHOLE_REFUND:
             made = await self._refund(wanted)
         async with self._engine.connect() as connection:
             await refunds.check_wish(connection, wanted)  # who joined one that runs has not been compared with it
-        seen = await self.show_operator(wanted.order_id)
+        seen = operator_order(await self.detail(wanted.order_id))
         found = next((refund for refund in seen.refunds if made is not None and refund.id == made.id), None)
         return RefundAnswer(**dict(seen), refund=found)
 
@@ -112,19 +122,18 @@ class Orders:
         handle = await self._start_refund(wanted)
         try:
             made = await self._stopping.unless(handle.result(rpc_timeout=REFUND_WAIT))
-        except WorkflowFailureError as error:
-            raise _refund_problem(error.cause) from None
+        except WorkflowFailureError as failure:
+            cause = failure.cause
+            if isinstance(cause, ApplicationError) and cause.type in _REFUSED_REFUNDS:
+                raise Problem(*_REFUSED_REFUNDS[cause.type], cause.message.removeprefix(f"{cause.type}: ")) from None
+            raise Problem(502, "refund-failed", "The payment service did not refund", str(cause)) from None
         if made is None:
             raise unavailable("The refund is under way; asking for it again is safe.")
         return made
 
     async def settle(self, order_id: str) -> None:
-        """Have the payment service asked now, by whoever looks after the order, and its answer followed.
-
-        Right for every order: one that waits is fulfilled if it is paid; one that has ended gets a payment that came
-        all the same refunded; one whose money was given back in the payment service's dashboard is ended as refunded;
-        one that nobody looks after is looked after again.
-        """
+        """Have the payment service asked now, by whoever looks after the order, and its answer followed: right for
+        every order, one that nobody looks after (any more) included."""
         order = await self.find(order_id)
         event_id = f"operator:{secrets.token_hex(8)}"
         if order.session is None or order.status.is_kept:
@@ -136,9 +145,7 @@ class Orders:
 
     async def look_again(self, order: Order, come_from: str) -> Order:
         """Somebody comes back from the payment service: have it asked now, should its event be late, and wait a little.
-
-        One look for each of the two ways back: however often the address is opened, it is taken note of once.
-        """
+        Each of the two ways back is taken note of once, however often its address is opened."""
         if not order.status.is_live or order.session is None:
             return order
         session_id = order.session.session_id
@@ -150,57 +157,20 @@ class Orders:
             logger.warning("Order %s: cannot be looked at now: %s", order.order_id, error.status)
         return await self._once_ended(order, RETURN_WAIT)
 
-    async def _detail(self, order_id: str) -> views.OrderDetail:
-        async with self._engine.connect() as connection:
-            row = await views.order_detail(connection, order_id)
-        if row is None:
-            raise OrderNotFound
-        return row
-
-    async def find(self, order_id: str) -> Order:
-        async with self._engine.connect() as connection:
-            return await order_queries.get_order(connection, order_id)
-
-    @around(Step.ASK_TO_CANCEL)
-    async def ask_to_cancel(self, order: Order) -> None:
-        if await tell(self._client, order.checkout_key, "cancel", once=f"cancel:{order.order_id}"):
-            return
-        because = "Cancelled by the customer without a running checkout"
-        await start_settlement(self._client, SettlementInput.of(order), because=because, event_id=None)
-
-    @around(Step.START_REFUND)
-    async def _start_refund(self, wanted: RefundOrderInput) -> RefundHandle:
-        return await Starter(self._client).refund(wanted)
-
     async def _once_ended(self, order: Order, seconds: float) -> Order:
         """The order once it has ended, or as it is when the wait is over, or the process told to stop."""
         deadline = time.monotonic() + seconds
         pause = _FIRST_PAUSE
-        while self._may_end(order) and time.monotonic() < deadline and not self._stopping.is_told:
+        while _may_end(order) and time.monotonic() < deadline and not self._stopping.is_told:
             await self._stopping.sleep(pause)
             pause = min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE)
             order = await self.find(order.order_id)
         return order
 
-    @staticmethod
-    def _may_end(order: Order) -> bool:
-        """Soon: a bank takes days."""
-        return order.status.is_live and order.status is not OrderStatus.PAYMENT_PROCESSING
 
-
-_REFUSALS: Mapping[str, tuple[int, str, str]] = {
-    NotRefundable.__name__: (409, NotRefundable.code, "There is no payment to give back"),
-    RefundExceedsPayment.__name__: (409, RefundExceedsPayment.code, "So much of the payment is not left"),
-    RefundLinesExceedOrder.__name__: (409, RefundLinesExceedOrder.code, "So many were not bought, or are refunded"),
-    KeyReused.__name__: (422, KeyReused.code, "This key belongs to another refund"),
-}
-
-
-def _refund_problem(cause: BaseException | None) -> Problem:
-    if isinstance(cause, ApplicationError) and cause.type is not None and cause.type in _REFUSALS:
-        status, code, title = _REFUSALS[cause.type]
-        return Problem(status, code, title, cause.message.removeprefix(f"{cause.type}: "))
-    return Problem(502, "refund-failed", "The payment service did not refund", str(cause))
+def _may_end(order: Order) -> bool:
+    """Soon: a bank takes days."""
+    return order.status.is_live and order.status is not OrderStatus.PAYMENT_PROCESSING
 
 
 def _encode(at: datetime, order_id: str) -> str:
@@ -213,6 +183,6 @@ def _decode(cursor: str) -> tuple[datetime, str]:
         moment = datetime.fromisoformat(at)
         if moment.tzinfo is None:
             raise ValueError
-    except (ValueError, binascii.Error):
+    except ValueError:  # that of base64 is one too
         raise invalid([{"field": "after", "message": "not a cursor of ours"}]) from None
     return moment, order_id

@@ -9,7 +9,7 @@ from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.stopping import Stopping
+from api.waiting import Stopping
 from checkout.contracts import PaymentSessionView, SessionProgress
 from db.writing import WriteWatch
 from worker.keepers import describe
@@ -35,11 +35,9 @@ class SessionPolls:
         self._polls: dict[str, asyncio.Future[PaymentSessionView | None]] = {}
 
     async def wait(self, handle: CheckoutHandle) -> PaymentSessionView | None:
-        """The checkout's session, or None when the wait is over, or the process told to stop.
-
-        Who waits for the same key waits for the same poll: of two queries that meet a workflow's first task, Temporal
-        answers the second one a second later.
-        """
+        """The checkout's session, or that there will be none; None when the wait is over, or the process told to stop,
+        or the checkout has failed before it had an order. Who waits for the same key waits for the same poll: of two
+        queries that meet a workflow's first task, Temporal answers the second one a second later."""
         poll = self._polls.get(handle.id)
         if poll is None:
             poll = self._polls[handle.id] = asyncio.ensure_future(self._query_until_ready(handle))
@@ -47,12 +45,10 @@ class SessionPolls:
         return await self._stopping.unless(asyncio.shield(poll))
 
     async def _query_until_ready(self, handle: CheckoutHandle) -> PaymentSessionView | None:
-        """Query until the session is ready or will never be; None when the wait is over before that, or the checkout
-        has failed before it had an order."""
         deadline = time.monotonic() + self._session_wait
         pause = FIRST_PAUSE
         while (remaining := deadline - time.monotonic()) > 0 and not (self._stopping.is_told or self._writing.refusal):
-            view = await self._query(handle, min(QUERY_TIMEOUT, timedelta(seconds=remaining)))
+            view = await _query(handle, min(QUERY_TIMEOUT, timedelta(seconds=remaining)))
             if view is not None and view.progress is not SessionProgress.OPENING:
                 return view
             if view is not None and view.order is None and await self._has_failed(handle):
@@ -61,23 +57,23 @@ class SessionPolls:
             pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE)
         return None
 
-    async def _query(self, handle: CheckoutHandle, timeout: timedelta) -> PaymentSessionView | None:
-        try:
-            return await handle.query(CheckoutWorkflow.payment_session, rpc_timeout=timeout)
-        except (WorkflowQueryFailedError, WorkflowQueryRejectedError):
-            return None
-        except ValueError as error:
-            # Rejected, in a state that the SDK has no name for (paused, on a newer server).
-            if "WorkflowExecutionStatus" in str(error):
-                return None
-            raise
-        except RPCError as error:
-            if error.status in _UNANSWERED:
-                return None
-            raise
-
     async def _has_failed(self, handle: CheckoutHandle) -> bool:
         with contextlib.suppress(RPCError):
             found = await describe(self._client, handle.id, QUERY_TIMEOUT)
             return found is not None and found.status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED
         return False
+
+
+async def _query(handle: CheckoutHandle, timeout: timedelta) -> PaymentSessionView | None:
+    try:
+        return await handle.query(CheckoutWorkflow.payment_session, rpc_timeout=timeout)
+    except (WorkflowQueryFailedError, WorkflowQueryRejectedError):
+        return None
+    except ValueError as error:
+        # Rejected, in a state that the SDK has no name for (paused, on a newer server).
+        if "WorkflowExecutionStatus" not in str(error):
+            raise
+    except RPCError as error:
+        if error.status not in _UNANSWERED:
+            raise
+    return None

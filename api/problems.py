@@ -1,7 +1,5 @@
-"""Answers that are errors: RFC 9457 problems, made here and rendered by `api.errors`.
-
-Bodies name what the client can act on and never quote internals: no SQL, no stack, no secrets.
-"""
+"""Answers that are errors: RFC 9457 problems, rendered by `api.errors`. They name what the client can act on and never
+quote internals: no SQL, no stack, no secrets."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -34,30 +32,19 @@ class Problem(Exception):
         self.members = members
 
     def response(self) -> JSONResponse:
-        body: dict[str, Any] = {
+        body = {
             "type": f"urn:problem:checkout:{self.code}",
             "title": self.title,
             "status": self.status,
             "code": self.code,
+            **({"detail": self.detail} if self.detail else {}),
+            **self.members,
         }
-        if self.detail:
-            body["detail"] = self.detail
-        return JSONResponse(body | self.members, self.status, self.headers, media_type=MEDIA_TYPE)
-
-
-def declared(problems: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
-    """For a route's `responses`: its own problems by status, each with its description."""
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemOut"}}}
-    return {status: {"description": description, "content": content} for status, description in problems.items()}
+        return JSONResponse(body, self.status, self.headers, media_type=MEDIA_TYPE)
 
 
 def unavailable(detail: str) -> Problem:
     return Problem(503, "unavailable", "Not available at the moment", detail, headers={"Retry-After": str(RETRY_AFTER)})
-
-
-def order_not_found() -> Problem:
-    """The same for every id that is no order of ours, whatever it looks like."""
-    return Problem(404, "order-not-found", "There is no such order")
 
 
 def malformed_json(detail: str | None = None) -> Problem:

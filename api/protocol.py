@@ -1,22 +1,18 @@
-"""HTTP/1.1 with bounds on what nobody has asked for yet: the size of a request's head, and the time to send it.
-
-httptools keeps a header until it is whole and uvicorn keeps them all, for as long as it takes: one connection could
-fill the memory, and half-sent requests could hold every file descriptor. Bodies are bounded by whoever reads them
-(`api.middleware.BoundedBodies`), here only in time.
-"""
+"""HTTP/1.1 with bounds on a request's head and on the time to send it: httptools and uvicorn keep headers of any length
+for as long as it takes, so one connection could fill the memory, and half-sent requests hold every file descriptor.
+The size of bodies is bounded where they are read (`api.middleware.Entrance`)."""
 
 import asyncio
-import json
 from typing import Any
 
 from prometheus_client import Counter
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from api.problems import MEDIA_TYPE, Problem
+
 MAX_HEAD_BYTES = 64 * 1024  # request line and headers, and the trailers of a chunked body
 LINGER_SECONDS = 1.0  # what still comes is dropped unread: a socket closed over it would take the answer back
 MAX_PIPELINED = 16  # requests sent ahead on one connection
-
-
 REFUSED = Counter("checkout_http_refused_total", "Requests that were refused before any route saw them", ["status"])
 
 
@@ -118,16 +114,11 @@ class BoundedHttp(HttpToolsProtocol):
         self._limit(None)
         is_busy = self.cycle is not None and not self.cycle.response_complete
         if is_busy == self._is_in_body and not (is_busy and self.cycle.response_started):
-            self.transport.write(_problem(status, code, title))
+            # By hand: this request reaches no application.
+            body = Problem(status, code, title).response().body
+            head = f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+            self.transport.write(STATUS_LINE[status] + head.encode() + body)
         if is_busy:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
-
-
-def _problem(status: int, code: str, title: str) -> bytes:
-    """RFC 9457, written by hand: this request reaches no application."""
-    problem = {"type": f"urn:problem:checkout:{code}", "title": title, "status": status, "code": code}
-    body = json.dumps(problem, separators=(",", ":")).encode()
-    head = f"content-type: application/problem+json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
-    return STATUS_LINE[status] + head.encode() + body

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
     StrictBool,
     StrictInt,
@@ -26,9 +25,6 @@ from checkout.orders import CartLine, OrderStatus, Reason
 
 MAX_LINES = 50
 MAX_QUANTITY = 99
-
-Sku = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-_PLAIN = r"^[^\x00-\x1f\x7f]*$"  # one line of text
 _IMAGE = r"^(|/[!-.0-~][!-~]*|https://[a-z0-9.-]+(:[0-9]{1,5})?(/[!-~]*)?)$"  # as `shop.guard_picture` has it
 
 
@@ -40,6 +36,7 @@ def _email(text: str) -> str:
         raise ValueError(str(error)) from None
 
 
+Sku = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Email = Annotated[
     str,
     StringConstraints(strict=True, max_length=254),
@@ -47,24 +44,25 @@ Email = Annotated[
     WithJsonSchema({"type": "string", "format": "email", "maxLength": 254}),
 ]
 Currency = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z]{3}$")]
+Amount = Annotated[StrictInt, Field(ge=1, le=2**53)]
+Quantity = Annotated[StrictInt, Field(ge=1, le=MAX_QUANTITY)]
+OneLine = Annotated[str, StringConstraints(strict=True, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
-class CartItem(BaseModel):
+class CartItem(BaseModel, extra="forbid"):
     """`expected_unit_amount` and `expected_currency` are the price the buyer saw (`GET /products`). They set none: when
     it is another by now, the answer is 409 `price-changed`, with the new one."""
 
-    model_config = ConfigDict(extra="forbid")
-
     sku: Sku
-    quantity: Annotated[StrictInt, Field(ge=1, le=MAX_QUANTITY)]
-    expected_unit_amount: Annotated[StrictInt, Field(ge=1, le=2**53)] | None = None
+    quantity: Quantity
+    expected_unit_amount: Amount | None = None
     expected_currency: Currency | None = None
 
 
-class CheckoutRequest(BaseModel):
+class CheckoutRequest(
+    BaseModel, extra="forbid", json_schema_extra={"example": {"items": [{"sku": "pen", "quantity": 2}]}}
+):
     """A cart. Without a body it is one `pen`. Prices are the catalogue's."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"items": [{"sku": "pen", "quantity": 2}]}})
 
     items: Annotated[list[CartItem], Field(min_length=1, max_length=MAX_LINES)] = [CartItem(sku="pen", quantity=1)]
     email: Email | None = None
@@ -80,9 +78,7 @@ class CheckoutRequest(BaseModel):
         return items
 
     def lines(self) -> list[CartLine]:
-        return [
-            CartLine(item.sku, item.quantity, item.expected_unit_amount, item.expected_currency) for item in self.items
-        ]
+        return [CartLine(**dict(item)) for item in self.items]
 
 
 class CheckoutAnswer(BaseModel):
@@ -242,34 +238,31 @@ class OperatorOrder(OrderOut):
     on_hold: bool = False
 
 
-class RefundLineIn(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class RefundLineIn(BaseModel, extra="forbid"):
     sku: Sku
-    quantity: Annotated[StrictInt, Field(ge=1, le=MAX_QUANTITY)]
+    quantity: Quantity
 
 
-class RefundIn(BaseModel):
+class RefundIn(
+    BaseModel,
+    extra="forbid",
+    json_schema_extra={
+        "example": {"lines": [{"sku": "pen", "quantity": 1}], "restock": False, "reason": "Arrived broken"}
+    },
+):
     """What to give back: an `amount` in minor units, or what `lines` cost; with neither, all that is left.
 
     `restock`: whether the goods return to stock; by default those of the lines do (of all that is left: all that have
     not returned yet). An amount moves no goods. The customer sees the `reason`.
     """
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "example": {"lines": [{"sku": "pen", "quantity": 1}], "restock": False, "reason": "Arrived broken"}
-        },
-    )
-
-    amount: Annotated[StrictInt, Field(ge=1, le=2**53)] | None = None
+    amount: Amount | None = None
     lines: Annotated[list[RefundLineIn], Field(min_length=1, max_length=MAX_LINES)] | None = None
     restock: StrictBool | None = None
-    reason: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200, pattern=_PLAIN)] | None = None
+    reason: Annotated[OneLine, Field(min_length=1, max_length=200)] | None = None
 
     @model_validator(mode="after")
-    def _one_way(self) -> "RefundIn":
+    def _one_way(self) -> Self:
         if self.amount is not None and self.lines is not None:
             raise ValueError("amount and lines exclude each other: what the lines cost is given back")
         if self.amount is not None and self.restock:
@@ -307,15 +300,13 @@ class CancelAnswer(BaseModel):
     reason: Reason | None
 
 
-class Restock(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class Restock(BaseModel, extra="forbid"):
     sku: Sku
     quantity: Annotated[StrictInt, Field(ge=1, le=1_000_000)]
 
 
 class WriteOff(Restock):
-    reason: Annotated[str, StringConstraints(strict=True, max_length=200, pattern=_PLAIN)] | None = None
+    reason: Annotated[OneLine, Field(max_length=200)] | None = None
 
 
 class Available(BaseModel):
@@ -325,18 +316,18 @@ class Available(BaseModel):
     available: int
 
 
-class ProductIn(BaseModel):
+class ProductIn(
+    BaseModel,
+    extra="forbid",
+    json_schema_extra={"example": {"name": "Pen", "unit_amount": 1000, "currency": "usd"}},
+):
     """A product as an operator writes it. `unit_amount` in minor units of `currency` (ISO 4217, lower case).
 
     Name and amount are what the payment service takes (`checkout.currencies`).
     """
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"example": {"name": "Pen", "unit_amount": 1000, "currency": "usd"}}
-    )
-
-    name: Annotated[str, StringConstraints(strict=True, pattern=_PLAIN)]
-    description: Annotated[str, StringConstraints(strict=True, max_length=500, pattern=_PLAIN)] = ""
+    name: OneLine
+    description: Annotated[OneLine, Field(max_length=500)] = ""
     image: Annotated[str, StringConstraints(strict=True, max_length=500, pattern=_IMAGE)] = ""
     unit_amount: StrictInt
     currency: Currency

@@ -1,8 +1,6 @@
 """Who sent an event: `Stripe-Signature`, checked over the raw bytes. Whoever sent a wrong one is told only that it is
-wrong. Why it is, the log and a counter tell: it is our own settings or clock more often than a stranger.
-
-Sources: Stripe, "Check the webhook signatures", "Verify webhook signatures manually".
-"""
+wrong. Why it is, the log and a counter tell: it is our own settings or clock more often than a stranger. Sources:
+Stripe, "Check the webhook signatures", "Verify webhook signatures manually"."""
 
 import collections
 import logging
@@ -14,12 +12,17 @@ from prometheus_client import Counter
 
 from api.problems import Problem
 
+TOLERANCE = 300  # seconds, both ways; Stripe's default for the past
+EVENTS = Counter(
+    "checkout_webhook_events_total",
+    "Events sent to us: taken, not_needed, or refused: malformed, unsigned, mismatch, too_old, in_the_future",
+    ["outcome"],
+)
+
 
 class SparingLogger:
-    """For lines that others can cause as often as they like: a flood of them must not be a flood of lines.
-
-    Of each kind of line at most one every `pause` seconds, with how many were left out since the last one.
-    """
+    """For lines that others can cause as often as they like: of each kind at most one every `pause` seconds, with how
+    many were left out since the last one."""
 
     def __init__(
         self, logger: logging.Logger, pause: float = 60.0, clock: Callable[[], float] = time.monotonic
@@ -33,13 +36,7 @@ class SparingLogger:
         self._next.clear()
         self._left_out.clear()
 
-    def warning(self, kind: str, message: str, *arguments: object) -> None:
-        self._log(logging.WARNING, kind, message, *arguments)
-
-    def info(self, kind: str, message: str, *arguments: object) -> None:
-        self._log(logging.INFO, kind, message, *arguments)
-
-    def _log(self, level: int, kind: str, message: str, *arguments: object) -> None:
+    def log(self, level: int, kind: str, message: str, *arguments: object) -> None:
         now = self._clock()
         if now < self._next.get(kind, now):
             self._left_out[kind] += 1
@@ -50,12 +47,6 @@ class SparingLogger:
         self._logger.log(level, f"{message}{more}", *arguments)
 
 
-TOLERANCE = 300  # seconds, both ways; Stripe's default for the past
-EVENTS = Counter(
-    "checkout_webhook_events_total",
-    "Events sent to us: taken, not_needed, or refused: malformed, unsigned, mismatch, too_old, in_the_future",
-    ["outcome"],
-)
 sparing = SparingLogger(logging.getLogger("api"))
 
 
@@ -83,7 +74,7 @@ def verify(payload: bytes, header: str, secrets: Sequence[str]) -> None:
 def refused(reason: str, told: str) -> Problem:
     """Count and log the reason, and answer what the sender is told: always the same."""
     EVENTS.labels(reason).inc()
-    sparing.warning(reason, "An event of the payment service was refused: %s", told)
+    sparing.log(logging.WARNING, reason, "An event of the payment service was refused: %s", told)
     if reason == "malformed":
         return Problem(400, "malformed-event", "The body is not an event")
     return Problem(400, "bad-signature", "The signature does not verify")

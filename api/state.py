@@ -1,41 +1,60 @@
-"""What a request handler may need, made once a process (`api.app`) and handed in by FastAPI."""
+"""What a request handler may need, put together once a process and handed in by FastAPI."""
 
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from api.audit import Auditor
-from api.catalogue import Catalogue
+from api.audit import AUDIT_SECONDS, CONNECTIONS, Auditor
+from api.catalogue import READERS, Catalogue
 from api.checkouts import Checkouts
 from api.events import OrderEventHub
 from api.limits import Limits
-from api.operators import Operators
+from api.operators import Operators, Sessions
 from api.orders import Orders
-from api.sessions import Sessions
-from api.stopping import Stopping
+from api.waiting import Stopping
+from db.engine import create_engine
 from db.writing import WriteWatch
 from runtime.settings import Settings
 
 
-@dataclass(frozen=True)
 class Gateway:
-    settings: Settings
-    engine: AsyncEngine
-    auditor: Auditor
-    writing: WriteWatch
-    temporal: Client
-    checkouts: Checkouts
-    orders: Orders
-    catalogue: Catalogue
-    events: OrderEventHub
-    limits: Limits
-    operators: Operators
-    sessions: Sessions
-    stopping: Stopping
+    def __init__(self, settings: Settings, temporal: Client, stopping: Stopping) -> None:
+        pool = partial(create_engine, settings.database_url.get_secret_value())
+        # A customer would rather wait a little in a rush than be told to come again.
+        engine = pool(pool_size=settings.database_pool_size, application_name="checkout-gateway", pool_timeout=6.0)
+        browsing = pool(pool_size=READERS, application_name="checkout-catalogue")
+        auditing = pool(
+            pool_size=CONNECTIONS,
+            application_name="checkout-audit",
+            pool_timeout=AUDIT_SECONDS,
+            command_timeout=AUDIT_SECONDS + 5,
+        )
+        self._engines = (engine, browsing, auditing)
+        self.settings, self.temporal, self.engine = settings, temporal, engine
+        self.writing = WriteWatch(engine)
+        self.events = OrderEventHub(engine)
+        self.limits = Limits(settings, engine)
+        self.operators = Operators(settings)
+        self.sessions = Sessions(settings, engine)
+        self.catalogue = Catalogue(browsing)
+        self.auditor = Auditor(auditing, temporal)
+        self.checkouts = Checkouts(engine, temporal, settings, self.limits, stopping, self.writing)
+        self.orders = Orders(engine, temporal, stopping)
+        stopping.when_told(self.events.close)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        try:
+            async with self.writing, self.events:
+                yield
+        finally:
+            for engine in self._engines:
+                await engine.dispose()
 
 
 async def _gateway(request: Request) -> Gateway:  # asynchronous: FastAPI sends any other to a thread, each time
@@ -43,8 +62,6 @@ async def _gateway(request: Request) -> Gateway:  # asynchronous: FastAPI sends 
 
 
 GatewayDependency = Annotated[Gateway, Depends(_gateway)]
-
-
 _bearer = HTTPBearer(auto_error=False, description="The operator token (`checkout up` prints it).")
 
 

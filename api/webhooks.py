@@ -1,20 +1,21 @@
-"""The payment service's events: verified, then handed to whoever looks after the order.
-
-An event is a hint to look, never a fact: only its id travels on, and the provider is asked. Temporal is the durable
-inbox: 200 is answered once the signal is stored there, and not before; when Temporal is away the answer is 503 and the
-provider sends again. Sources: Stripe, "Check the webhook signatures" and "Best practices for using webhooks".
-"""
+"""The payment service's events, handed to whoever looks after the order. An event is a hint to look, never a fact: only
+its id travels on, and the provider is asked. Temporal is the durable inbox: 200 is answered once the signal is stored
+there, and not before; with Temporal away it is 503, and the provider sends again. Source: Stripe, "Best practices for
+using webhooks"."""
 
 import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from temporalio.api.common.v1 import Payloads, WorkflowExecution
+from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
-from api.signals import tell
 from api.signatures import EVENTS, refused, sparing
 from checkout.contracts import SettlementInput, StartSettlementInput
 from checkout.errors import InvalidKey
@@ -28,6 +29,7 @@ from worker.starting import Starter
 
 logger = logging.getLogger("api")
 
+SIGNAL_TIMEOUT = timedelta(seconds=3)
 _SESSION_EVENTS = "checkout.session."
 _REFUND_EVENTS = ("refund.created", "refund.updated", "refund.failed", "charge.refund.updated")
 _CHARGE_EVENT = "charge.refunded"
@@ -62,95 +64,87 @@ def parse(payload: bytes, is_live: bool | None = None) -> SessionEvent | MoneyEv
     try:
         event: Any = json.loads(payload)
         kind = event["type"]
-        known: SessionEvent | MoneyEvent | None = None
-        if _is_of_another_mode(event, is_live):
+        # Stripe's test and live mode share nothing; an endpoint may be subscribed in both by mistake.
+        if is_live is not None and event.get("livemode") is (not is_live):
             EVENTS.labels("not_needed").inc()
             told = "An event of the payment service is of another mode than our key, and is let go: %.100r"
-            sparing.warning("another mode", told, kind)
+            sparing.log(logging.WARNING, "another mode", told, kind)
             return None
+        known: SessionEvent | MoneyEvent | None = None
         if kind.startswith(_SESSION_EVENTS):
-            known = _session_event(event)
+            session = event["data"]["object"]
+            key = _checkout_key(session.get("client_reference_id"))
+            known = SessionEvent(_provider_id(event["id"]), kind, _provider_id(session["id"]), key)
         elif kind in (*_REFUND_EVENTS, _CHARGE_EVENT) or kind.startswith(_DISPUTE_EVENTS):
-            known = _money_event(event)
+            known = _money_event(_provider_id(event["id"]), kind, event["data"]["object"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise refused("malformed", f"it is signed, but no event ({type(error).__name__})") from None
     if known is None:
         EVENTS.labels("not_needed").inc()
-        sparing.info(f"not needed: {kind}", "An event of the payment service is not needed: %.100r", kind)
+        told = "An event of the payment service is not needed: %.100r"
+        sparing.log(logging.INFO, f"not needed: {kind}", told, kind)
     return known
 
 
-def _is_of_another_mode(event: Any, is_live: bool | None) -> bool:
-    """Stripe's test and live mode share nothing; an endpoint may be subscribed in both by mistake."""
-    return isinstance(is_live, bool) and isinstance(event.get("livemode"), bool) and event["livemode"] is not is_live
-
-
-def _money_event(event: Any) -> MoneyEvent | None:
+def _money_event(event_id: str, kind: str, subject: Any) -> MoneyEvent | None:
     """Of a charge without an intent nothing can be ours: each of our payments has one."""
-    event_id, told = _event_id(event), event["data"]["object"]
-    intent = told.get("payment_intent")
+    intent = subject.get("payment_intent")
     if isinstance(intent, Mapping):  # expanded
         intent = intent.get("id")
-    if intent is None:
+    return None if intent is None else MoneyEvent(event_id, kind, _provider_id(intent), subject)
+
+
+def _provider_id(given: object) -> str:
+    if not isinstance(given, str) or not is_provider_id(given):
+        raise TypeError
+    return given
+
+
+def _checkout_key(given: object) -> str | None:
+    try:
+        return parse_checkout_key(given) if isinstance(given, str) else None
+    except InvalidKey:
         return None
-    if not is_provider_id(intent):
-        raise TypeError
-    return MoneyEvent(event_id, event["type"], intent, told)
-
-
-def _session_event(event: Any) -> SessionEvent:
-    session = event["data"]["object"]
-    if not is_provider_id(session["id"]):
-        raise TypeError
-    key = _checkout_key(session.get("client_reference_id"))
-    return SessionEvent(_event_id(event), event["type"], session["id"], key)
-
-
-def _event_id(event: Any) -> str:
-    if not is_provider_id(event["id"]):
-        raise TypeError
-    return str(event["id"])
 
 
 @around(Step.TAKE_EVENT)
 async def deliver(event: SessionEvent | MoneyEvent, client: Client, engine: AsyncEngine) -> None:
-    """Signal the running checkout; without one, have the session settled, or the payment followed.
-
-    Raises `RPCError` when Temporal is away.
-    """
-    if isinstance(event, MoneyEvent):
-        await _deliver_money(event, client, engine)
-        return
-    if event.checkout_key is not None and await _signal(event, client):
-        return
-    async with autocommit(engine).connect() as connection:
-        order = await order_queries.find_by_session(connection, event.session_id)
-    if order is not None and _is_settled(order, event):
-        return
-    await start_settlement(
-        client,
-        SettlementInput(event.session_id, order.order_id if order else None),
-        because=f"{event.type} without a running checkout",
-        event_id=event.event_id,
-    )
-    logger.info("Settlement of session %s started by event %s", event.session_id, event.event_id)
-
-
-async def _deliver_money(event: MoneyEvent, client: Client, engine: AsyncEngine) -> None:
-    """Have the payment looked at, unless the ledger has just what the event tells: most are echoes of our refunds."""
-    async with autocommit(engine).connect() as connection:
-        if await _is_known(connection, event):
+    """Signal the running checkout; without one, have the session settled, or the payment followed, unless the shop has
+    taken note of what the event tells: most about money are echoes of our own refunds. Raises `RPCError` when Temporal
+    is away."""
+    if isinstance(event, SessionEvent):
+        if event.checkout_key is not None and await _signal(event.checkout_key, event, client):
             return
-    await start_settlement(
-        client,
-        SettlementInput(payment_intent_id=event.payment_intent_id),
-        because=f"{event.type} of payment {event.payment_intent_id}",
-        event_id=event.event_id,
-    )
-    logger.info("Settlement of payment %s started by event %s", event.payment_intent_id, event.event_id)
+        async with autocommit(engine).connect() as connection:
+            order = await order_queries.find_by_session(connection, event.session_id)
+        if order is not None and _is_settled(order, event):
+            return
+        settlement = SettlementInput(event.session_id, order.order_id if order else None)
+        what, because = "session", f"{event.type} without a running checkout"
+    else:
+        async with autocommit(engine).connect() as connection:
+            if await _is_known(connection, event):
+                return
+        settlement = SettlementInput(payment_intent_id=event.payment_intent_id)
+        what, because = "payment", f"{event.type} of payment {event.payment_intent_id}"
+    await start_settlement(client, settlement, because=because, event_id=event.event_id)
+    logger.info("Settlement of %s %s started by event %s", what, settlement.subject, event.event_id)
+
+
+@around(Step.SIGNAL_PAYMENT)
+async def _signal(checkout_key: str, event: SessionEvent, client: Client) -> bool:
+    return await tell(client, checkout_key, "payment_event", event.event_id, event.session_id, once=event.event_id)
+
+
+def _is_settled(order: Order, event: SessionEvent) -> bool:
+    """Whether the order has already taken note of what the event tells, so that there is nothing to look at."""
+    if event.type == "checkout.session.expired":
+        return order.status in (OrderStatus.CANCELLED, OrderStatus.REFUNDED)
+    return order.status.is_kept
 
 
 async def _is_known(connection: AsyncConnection, event: MoneyEvent) -> bool:
+    """Whether the ledger has just what the event tells."""
     told, status = event.object, event.object.get("status")
     object_id = str(told.get("id"))
     if event.type == _CHARGE_EVENT:
@@ -173,22 +167,22 @@ async def start_settlement(client: Client, settlement: SettlementInput, *, becau
         await Starter(client).settlement(StartSettlementInput(settlement, event_id, because))
 
 
-@around(Step.SIGNAL_PAYMENT)
-async def _signal(event: SessionEvent, client: Client) -> bool:
-    return await tell(
-        client, str(event.checkout_key), "payment_event", event.event_id, event.session_id, once=event.event_id
+async def tell(client: Client, workflow_id: str, signal: str, *arguments: str, once: str) -> bool:
+    """Whether such a workflow runs, and has been told. Raises `RPCError` when Temporal is away. `once` names what is
+    told: Temporal drops repeats in a run, so that no webhook sent again and no page opened again makes the history
+    longer. The SDK's own signals have a random name, hence the bare call."""
+    request = SignalWorkflowExecutionRequest(
+        namespace=client.namespace,
+        identity=client.identity,
+        workflow_execution=WorkflowExecution(workflow_id=workflow_id),
+        signal_name=signal,
+        input=Payloads(payloads=await client.data_converter.encode(arguments)) if arguments else None,
+        request_id=once,
     )
-
-
-def _is_settled(order: Order, event: SessionEvent) -> bool:
-    """Whether the order has already taken note of what the event tells, so that there is nothing to look at."""
-    if event.type == "checkout.session.expired":
-        return order.status in (OrderStatus.CANCELLED, OrderStatus.REFUNDED)
-    return order.status.is_kept
-
-
-def _checkout_key(text: object) -> str | None:
     try:
-        return parse_checkout_key(text) if isinstance(text, str) else None
-    except InvalidKey:
-        return None
+        await client.workflow_service.signal_workflow_execution(request, retry=True, timeout=SIGNAL_TIMEOUT)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return True

@@ -1,16 +1,29 @@
-"""For operators, with the token: orders and their events, refund, audit."""
+"""For operators, with the token: orders, refund, audit; what is sold, at what price, and how much of it there is."""
 
 from collections.abc import AsyncIterable, AsyncIterator
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from api import catalogue
 from api.audit import AuditOut, AuditProgress
 from api.carts import key_of
-from api.problems import declared
-from api.schemas import OperatorOrder, OrderPage, RefundAnswer, RefundIn
+from api.openapi import declared
+from api.order_views import operator_order
+from api.schemas import (
+    Available,
+    CatalogueProduct,
+    OperatorOrder,
+    OrderPage,
+    ProductIn,
+    RefundAnswer,
+    RefundIn,
+    Restock,
+    Sku,
+    WriteOff,
+)
 from api.state import GatewayDependency, operator
 from checkout.orders import OrderStatus
 
@@ -26,6 +39,7 @@ _REFUND_PROBLEMS = declared(
     }
 )
 _AUDIT_PROBLEMS = declared({409: "Everything is being audited already."})
+_Sku = Annotated[Sku, Path()]
 _Grace = Annotated[float, Query(ge=0, le=3600, description="Seconds an order must have been left alone")]
 
 
@@ -46,7 +60,7 @@ async def list_orders(
 @router.get("/orders/{order_id}", response_model=OperatorOrder)
 async def order(order_id: str, gateway: GatewayDependency) -> OperatorOrder:
     """An order with all that is known of its money: every attempt of a refund, disputes and until when to answer."""
-    return await gateway.orders.show_operator(order_id)
+    return operator_order(await gateway.orders.detail(order_id))
 
 
 @router.post("/orders/{order_id}/refund", response_model=RefundAnswer, responses=_REFUND_PROBLEMS)
@@ -64,8 +78,7 @@ async def refund(
     Never more than was paid, whoever asks at the same time. It is answered once the payment service has taken it:
     `refund.state` is `pending` while it is on its way, and the order's timeline tells what became of it.
     """
-    wanted = (asked or RefundIn()).wish(order_id, key_of(request, None, None))
-    return await gateway.orders.refund(wanted)
+    return await gateway.orders.refund((asked or RefundIn()).wish(order_id, key_of(request)))
 
 
 @router.get("/events", response_class=EventSourceResponse)
@@ -97,3 +110,39 @@ async def audit_everything(
     ends it."""
     async for step in steps:
         yield ServerSentEvent(event="verdict" if isinstance(step, AuditOut) else "progress", data=step)
+
+
+@router.post("/restock", response_model=Available)
+async def restock(wanted: Restock, gateway: GatewayDependency) -> Available:
+    """Add to the stock of a product."""
+    return await catalogue.restock(gateway.engine, wanted)
+
+
+@router.post("/write-off", response_model=Available, responses=declared({409: "Fewer are left beside the reserved."}))
+async def write_off(wanted: WriteOff, gateway: GatewayDependency) -> Available:
+    """Take broken or lost goods out of the stock of a product. What orders have reserved stays theirs."""
+    return await catalogue.write_off(gateway.engine, wanted)
+
+
+@router.put(
+    "/products/{sku}",
+    response_model=CatalogueProduct,
+    responses={201: {"model": CatalogueProduct, "description": "Added, with nothing in stock."}},
+)
+async def put_product(sku: _Sku, product: ProductIn, gateway: GatewayDependency, answer: Response) -> CatalogueProduct:
+    """Add a product, or change it. Orders keep the name, price and currency that they were agreed on."""
+    changed, is_new = await catalogue.put_product(gateway.engine, sku, product)
+    answer.status_code = 201 if is_new else 200
+    return changed
+
+
+@router.post("/products/{sku}/withdraw", response_model=CatalogueProduct)
+async def withdraw(sku: _Sku, gateway: GatewayDependency) -> CatalogueProduct:
+    """Sell a product no longer. Orders that have it are untouched; new ones are refused (409 `withdrawn`)."""
+    return await catalogue.set_withdrawn(gateway.engine, sku, withdrawn=True)
+
+
+@router.post("/products/{sku}/offer", response_model=CatalogueProduct)
+async def offer(sku: _Sku, gateway: GatewayDependency) -> CatalogueProduct:
+    """Sell a withdrawn product again."""
+    return await catalogue.set_withdrawn(gateway.engine, sku, withdrawn=False)

@@ -6,10 +6,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from api import answers
+from api.answers import checkout_response, pending_response
 from api.carts import FORM, is_form_of, key_of, parse_cart, parse_form
-from api.checkouts import Buy
-from api.problems import Problem, declared, echo
+from api.openapi import declared
+from api.problems import Problem, echo
 from api.schemas import CheckoutAnswer, CheckoutPending
 from api.state import Gateway, GatewayDependency
 from api.web.messages import waiting_page
@@ -43,24 +43,16 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         }
     ),
 }
-_REQUEST_BODY = {
+_REPLAYED = {"Idempotent-Replayed": "true"}
+_LISTS = {"sku": "string", "quantity": "integer", "expected_unit_amount": "integer", "expected_currency": "string"}
+_FIELDS = {name: {"type": "array", "items": {"type": kind}} for name, kind in _LISTS.items()}
+_FIELDS |= {"email": {"type": "string"}, "key": {"type": "string"}}
+_REQUEST: dict[str, Any] = {
     "requestBody": {
         "required": False,
         "content": {
             "application/json": {"schema": {"$ref": "#/components/schemas/CheckoutRequest"}},
-            FORM: {
-                "schema": {
-                    "type": "object",
-                    "properties": {
-                        "sku": {"type": "array", "items": {"type": "string"}},
-                        "quantity": {"type": "array", "items": {"type": "integer"}},
-                        "expected_unit_amount": {"type": "array", "items": {"type": "integer"}},
-                        "expected_currency": {"type": "array", "items": {"type": "string"}},
-                        "email": {"type": "string"},
-                        "key": {"type": "string"},
-                    },
-                }
-            },
+            FORM: {"schema": {"type": "object", "properties": _FIELDS}},
         },
     },
     "parameters": [
@@ -75,13 +67,13 @@ _REQUEST_BODY = {
 }
 
 
-@router.post("/checkout", responses=_RESPONSES, openapi_extra=_REQUEST_BODY, summary="Press Buy")
+@router.post("/checkout", responses=_RESPONSES, openapi_extra=_REQUEST, summary="Press Buy")
 async def buy(request: Request, gateway: GatewayDependency) -> Response:
     """Start a checkout, or repeat the answer of the key's checkout. Without a key, a random one is made."""
     return await _buy(request, gateway, None)
 
 
-@router.post("/checkout/{key:path}", responses=_RESPONSES, openapi_extra=_REQUEST_BODY, summary="Press Buy, with a key")
+@router.post("/checkout/{key:path}", responses=_RESPONSES, openapi_extra=_REQUEST, summary="Press Buy, with a key")
 async def buy_with_key(key: str, request: Request, gateway: GatewayDependency) -> Response:
     """Start the key's checkout, once; every repeat gets the same answer."""
     return await _buy(request, gateway, key)
@@ -103,17 +95,16 @@ async def look(key: str, request: Request, gateway: GatewayDependency) -> Respon
     echo(request, headers)
     order = await gateway.checkouts.look(checkout_key)
     if order is None:
-        return answers.pending_response(checkout_key, headers)
+        return pending_response(checkout_key, headers)
     if wants_page(request):
         return RedirectResponse(f"/orders/{order.order_id}/view", 303, headers)
-    headers["Idempotent-Replayed"] = "true"
-    return answers.checkout_response(order, accept=request.headers.get("accept", ""), is_form=False, headers=headers)
+    return checkout_response(request, order, headers | _REPLAYED)
 
 
 async def _buy(request: Request, gateway: Gateway, path_key: str | None) -> Response:
     client = gateway.limits.client_of(request)
     with contextlib.suppress(Problem, InvalidKey):  # a bad key is told of below, and counted as well
-        if key := key_of(request, path_key, None):
+        if key := key_of(request, path_key):
             echo(request, _headers(key))
     gateway.limits.take(client)
     body = await request.body()
@@ -126,17 +117,14 @@ async def _buy(request: Request, gateway: Gateway, path_key: str | None) -> Resp
     # From here on also where nothing but a made up key tells: should the answer be lost, it is the only way back.
     echo(request, headers)
     cart = parse_cart(form if is_form else body)
-    wish = Buy(checkout_key, cart.lines(), cart.email, client)
-    outcome = await gateway.checkouts.buy(wish, is_new_key=key is None, limits=gateway.limits)
+    outcome = await gateway.checkouts.buy(checkout_key, cart.lines(), cart.email, client=client, is_new_key=key is None)
     if outcome.is_replay:
-        headers["Idempotent-Replayed"] = "true"
-    if outcome.order is None:
-        if is_form and wants_page(request):
-            return waiting_page(request, headers)
-        return answers.pending_response(checkout_key, headers)
-    return answers.checkout_response(
-        outcome.order, accept=request.headers.get("accept", ""), is_form=is_form, headers=headers
-    )
+        headers |= _REPLAYED
+    if outcome.order is not None:
+        return checkout_response(request, outcome.order, headers, is_form=is_form)
+    if is_form and wants_page(request):
+        return waiting_page(request, headers)
+    return pending_response(checkout_key, headers)
 
 
 def _headers(checkout_key: str) -> dict[str, str]:

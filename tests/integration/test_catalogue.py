@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.shared import Shared
+from api.waiting import Shared
 from db.setup import CATALOGUE
 from tests.support.catalogue import stock_up
 from tests.support.rig import Rig

@@ -12,8 +12,9 @@ from temporalio.client import (
     WorkflowHandle,
 )
 
-from api.checkouts import Buy, Checkouts
-from api.stopping import Stopping
+from api.checkouts import Checkouts
+from api.limits import Limits
+from api.waiting import Stopping
 from checkout.contracts import OpenOrderInput
 from checkout.orders import CartLine, cart_fingerprint
 from checkout.payments import PaymentSession
@@ -90,8 +91,9 @@ async def test_a_checkout_that_ended_between_look_and_start_is_not_run_again(rig
     options = rig.temporal.config()
     overtaker = _Overtaken(rig)
     options["interceptors"] = [overtaker]
-    slow = Checkouts(rig.engine, Client(**options), rig.settings, Stopping(), WriteWatch(rig.engine))
-    outcome = await slow.buy(Buy("overtaken", [CartLine("pen", 1)], None), is_new_key=False)
+    limits = Limits(rig.settings, rig.engine)
+    slow = Checkouts(rig.engine, Client(**options), rig.settings, limits, Stopping(), WriteWatch(rig.engine))
+    outcome = await slow.buy("overtaken", [CartLine("pen", 1)], None)
     assert outcome.order is not None
     assert outcome.is_replay
     described = await rig.temporal.get_workflow_handle("overtaken").describe()

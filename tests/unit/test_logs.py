@@ -9,7 +9,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from api.errors import install
+from api.middleware import LastWords
+from api.waiting import Stopping
 from runtime.logs import JsonFormatter, configure_logging
 
 ORDER = "ord_" + "0" * 32
@@ -87,7 +88,7 @@ def test_lines_of_workflows_and_steps_name_them(lines: list[dict[str, Any]], kin
 
 async def test_a_failed_request_is_found_by_what_was_asked_for(lines: list[dict[str, Any]]) -> None:
     app = FastAPI()
-    install(app)
+    app.add_middleware(LastWords, stopping=Stopping())
 
     @app.get("/orders/{order_id}")
     async def order(order_id: str) -> None:

@@ -10,8 +10,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.operators import Session
 from api.problems import Problem
-from api.sessions import Session
 from api.state import GatewayDependency
 from api.web.rendering import posted_fields
 

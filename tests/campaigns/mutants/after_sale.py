@@ -30,7 +30,7 @@ AFTER_SALE = (
     ),
     bug(
         "evidence-is-the-operators",
-        Code("order_views.order_out", "DisputeOut.model_validate", "OperatorDispute.model_validate"),
+        Code("order_views.order_out", "OrderOut.model_validate", "OperatorOrder.model_validate"),
         breaks="a customer could read why and until when their bank is answered",
         tests="test_a_customer_is_told_less_of_a_dispute_and_of_refusals_than_an_operator",
     ),

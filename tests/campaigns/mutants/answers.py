@@ -6,7 +6,7 @@ from tests.campaigns.mutants.mutant import Mutant, bug
 ANSWERS: tuple[Mutant, ...] = (
     bug(
         "every-answer-says-its-key",
-        Code("errors.respond", "problem.headers |= echoed(request)", ""),
+        Code("errors.answer", "problem.headers |= echoed(request)", ""),
         breaks="a customer whose answer is lost could not go on with the order, and would make another",
         tests="test_every_answer_says_the_key_it_was_asked_with",
     ),
@@ -18,7 +18,7 @@ ANSWERS: tuple[Mutant, ...] = (
     ),
     bug(
         "audits-are-patient",
-        Code("create_app.lifespan", "AUDIT_SECONDS + 5", "3.0"),
+        Code("Gateway.__init__", "AUDIT_SECONDS + 5", "3.0"),
         breaks="in a large shop there would be no audit, ever",
         tests="test_an_audit_takes_the_time_it_needs",
     ),
@@ -42,7 +42,7 @@ ANSWERS: tuple[Mutant, ...] = (
     ),
     bug(
         "another-cart-is-refused-at-once",
-        Code("Checkouts._begin", "await self._check_begun(handle, buy, fingerprint)", ""),
+        Code("Checkouts._begin", "await self._check_begun(handle, wish)", ""),
         breaks="while no worker runs, whoever reuses a key for another cart would be told that it has begun",
         tests="test_another_cart_under_a_key_is_refused_also_before_any_worker_has_looked",
     ),
@@ -60,7 +60,7 @@ ANSWERS: tuple[Mutant, ...] = (
     ),
     bug(
         "followers-begin-anew",
-        Code("_listen_once", "for queue in self._followers: ...", ""),
+        Code("_have_all_look", "for queue in self._followers: ...", ""),
         breaks="after PostgreSQL was away, an operator's stream would go on with a gap in it that nobody sees",
         tests="test_who_follows_hears_of_each_order_and_begins_anew_after_a_gap",
     ),

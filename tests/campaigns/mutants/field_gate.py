@@ -24,13 +24,13 @@ FIELD_GATE = (
     ),
     bug(
         "browsers-word-on-the-page",
-        Code("SameOrigin._is_ours", "site in ('same-origin', 'none')", "True"),
+        Code("Entrance._is_ours", "site in ('same-origin', 'none')", "True"),
         breaks="any page could make its visitors reserve stock",
         tests="test_other_sites_pages_may_not",
     ),
     bug(
         "browsers-word-comes-first",
-        Code("SameOrigin._is_ours", "site is not None", "False"),
+        Code("Entrance._is_ours", "site is not None", "False"),
         breaks="behind a proxy that strips the referrer nobody could buy",
         tests="test_our_own_pages_may_post",
     ),
@@ -54,13 +54,13 @@ FIELD_GATE = (
     ),
     bug(
         "sessions-end",
-        Code("Sessions._find", "await has_ended(...)", "False"),
+        Code("Sessions.find", "await has_ended(...)", "False"),
         breaks="a copy of a cookie would open the console after signing out",
         tests="test_whoever_signs_out_ends_the_session_on_every_gateway",
     ),
     bug(
         "sessions-grow-old",
-        Code("Sessions._find", "max_age=int(LIFETIME.total_seconds())", "max_age=None"),
+        Code("Sessions.find", "max_age=int(LIFETIME.total_seconds())", "max_age=None"),
         breaks="a session that nobody ends would last for ever",
         tests="test_only_a_genuine_cookie_younger_than_its_lifetime_is_one",
     ),
@@ -72,7 +72,7 @@ FIELD_GATE = (
     ),
     bug(
         "told-once",
-        Code("signals.tell", "request_id=once", "request_id=''"),
+        Code("webhooks.tell", "request_id=once", "request_id=''"),
         breaks="whoever opens a page again and again would fill an order's history",
         tests=(
             "test_coming_back_again_and_again_is_noted_once_each_way",

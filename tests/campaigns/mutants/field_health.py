@@ -61,13 +61,13 @@ FIELD_HEALTH: tuple[Mutant, ...] = (
     ),
     bug(
         "no-checkout-begins-without-room",
-        Code("Checkouts._buy", "self._writing.check()", ""),
+        Code("Checkouts.buy", "await self._check_cart(lines)\nself._writing.check()", "await self._check_cart(lines)"),
         breaks="while nothing can be written, each Buy would leave a checkout that holds stock later",
         tests="test_with_the_disk_full_nobody_can_buy_and_nothing_is_held_and_afterwards_all_goes_on",
     ),
     bug(
         "an-outage-is-not-called-progress",
-        Code("Checkouts.buy", "self._writing.check()", "pass"),
+        Code("Checkouts.buy", "if outcome.order is None: ...", ""),
         breaks="who buys in the moment the disk is full would be told to wait for nothing",
         tests="test_with_the_disk_full_nobody_can_buy_and_nothing_is_held_and_afterwards_all_goes_on",
     ),
@@ -115,7 +115,7 @@ FIELD_HEALTH: tuple[Mutant, ...] = (
     ),
     bug(
         "streams-read-again-after-a-gap",
-        Code("OrderEventHub._listen_once", "self._wake_all()", ""),
+        Code("_have_all_look", "news.set()", "pass"),
         breaks="an open order page would never show what happened while PostgreSQL was away",
         tests="test_an_open_stream_tells_what_happened_while_nobody_listened",
     ),

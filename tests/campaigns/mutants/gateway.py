@@ -6,7 +6,7 @@ from tests.campaigns.mutants.mutant import bug
 GATEWAY = (
     bug(
         "key-of-one-cart",
-        Code("checkouts._same_cart", "stored != given", "False"),
+        Code("checkouts._same_cart", "stored != wish.fingerprint", "False"),
         breaks="another cart would get the first one's payment page",
         tests="test_a_key_answers_only_to_its_own_cart_while_it_runs_and_afterwards",
     ),
@@ -18,13 +18,13 @@ GATEWAY = (
     ),
     bug(
         "joined-run-has-its-cart",
-        Code("Checkouts._begin", "_same_cart(view.fingerprint, fingerprint)", ""),
+        Code("Checkouts._begin", "_same_cart(view.fingerprint, wish)", ""),
         breaks="of two carts at once under one key, the second would pay for the first",
         tests="test_of_two_carts_at_once_under_a_new_key_one_is_refused",
     ),
     bug(
         "database-is-asked-first",
-        Code("Checkouts._buy", "None if is_new_key else await self._find(buy.checkout_key)", "None"),
+        Code("Checkouts.buy", "None if is_new_key else await self._find(key)", "None"),
         breaks="a key that Temporal forgot would start another checkout",
         tests="test_a_key_that_temporal_forgot_is_answered_from_the_database_and_starts_nothing",
     ),
@@ -54,7 +54,7 @@ GATEWAY = (
     ),
     bug(
         "replay-is-marked",
-        Code("Checkouts._begin", "view.request_id != request_id", "False"),
+        Code("Checkouts._begin", "view.request_id != wish.request_id", "False"),
         breaks="a client could not tell a repeat from a first answer",
         tests="test_of_many_clicks_all_get_one_answer_and_only_one_was_first",
     ),
@@ -105,7 +105,7 @@ GATEWAY = (
     bug(
         "webhook-503-while-temporal-is-away",
         Code(
-            "signals.tell",
+            "webhooks.tell",
             "if error.status is RPCStatusCode.NOT_FOUND: return False\nraise",
             "return error.status is not RPCStatusCode.NOT_FOUND",
         ),
@@ -120,7 +120,7 @@ GATEWAY = (
     ),
     bug(
         "webhook-settles-what-is-closed",
-        Code("signals.tell", "return False", "return True"),
+        Code("webhooks.tell", "return False", "return True"),
         breaks="late money would be kept",
         tests="test_an_event_of_a_closed_checkout_has_its_money_given_back",
     ),

@@ -114,7 +114,7 @@ MONEY = (
     ),
     bug(
         "other-mode-is-not-ours",
-        Code("webhooks.parse", "_is_of_another_mode(event, is_live)", "False"),
+        Code("webhooks.parse", "event.get('livemode') is (not is_live)", "False"),
         breaks="events of the test account could move live orders",
         tests="test_an_event_of_the_other_mode_is_let_go_with_a_line",
     ),

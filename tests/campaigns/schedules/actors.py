@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from temporalio.service import RPCError
 
 from api.answers import checkout_body
-from api.checkouts import Buy
 from api.problems import Problem
 from api.webhooks import MoneyEvent, SessionEvent, deliver
 from checkout.orders import CartLine, Order
@@ -53,7 +52,7 @@ class Actors(Banks):
     async def click(self, customer: Customer) -> None:
         """Buy, or press it again. Whatever is answered must be what was answered before."""
         assert customer.cart is not None
-        outcome = await self.world.checkouts.buy(Buy(customer.key, customer.cart, None), is_new_key=False)
+        outcome = await self.world.checkouts.buy(customer.key, customer.cart, None)
         await self.world.order_of(customer.key)
         if outcome.order is None:
             self.world.counts["answered 202"] += 1
@@ -68,7 +67,7 @@ class Actors(Banks):
         if order is None:
             return False
         try:
-            await self.world.checkouts.buy(Buy(order.checkout_key, _OTHER_CART, None), is_new_key=False)
+            await self.world.checkouts.buy(order.checkout_key, _OTHER_CART, None)
         except Problem as problem:
             if problem.status == 422:
                 return True

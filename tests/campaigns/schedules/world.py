@@ -25,8 +25,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 
 from api.checkouts import Checkouts
+from api.limits import Limits
 from api.orders import Orders
-from api.stopping import Stopping
+from api.waiting import Stopping
 from checkout.orders import Order
 from db import order_queries
 from db.writing import WriteWatch
@@ -118,7 +119,8 @@ class World:
             self.engine, self.provider, self.client, dispatch_duration=0.0, processing_timeout=PAYMENT_TIMEOUT
         )
         await self._servers.enter_async_context(create_worker(dependencies))
-        self.checkouts = Checkouts(self.engine, self.client, self._settings, Stopping(), WriteWatch(self.engine))
+        limits, writing = Limits(self._settings, self.engine), WriteWatch(self.engine)
+        self.checkouts = Checkouts(self.engine, self.client, self._settings, limits, Stopping(), writing)
         self.service = Orders(self.engine, self.client, Stopping())
 
     async def lose_temporal(self) -> None:

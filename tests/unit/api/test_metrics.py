@@ -4,14 +4,14 @@ import httpx
 from fastapi import FastAPI
 from prometheus_client import REGISTRY
 
-from api.middleware import LastWords, MetricsMiddleware
-from api.stopping import Stopping
+from api.middleware import Edge, LastWords
+from api.waiting import Stopping
 
 
 async def test_a_bug_is_counted_like_every_answer() -> None:
     app = FastAPI()
     app.add_middleware(LastWords, stopping=Stopping())
-    app.add_middleware(MetricsMiddleware)
+    app.add_middleware(Edge)
 
     @app.get("/broken/{part}")
     async def broken(part: str) -> None:

@@ -77,7 +77,7 @@ def test_a_flood_of_refusals_is_no_flood_of_lines(caplog: pytest.LogCaptureFixtu
     clock = iter([0.0, 1.0, 2.0, 2.0, 59.0, 60.0, 121.0])
     lines = SparingLogger(logging.getLogger("api"), pause=60, clock=lambda: next(clock))
     for kind in ("mismatch", "mismatch", "mismatch", "too old", "mismatch", "mismatch", "mismatch"):
-        lines.warning(kind, "Refused: %s", kind)
+        lines.log(logging.WARNING, kind, "Refused: %s", kind)
     assert [record.getMessage() for record in caplog.records] == [
         "Refused: mismatch",
         "Refused: too old",
