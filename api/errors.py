@@ -22,6 +22,13 @@ logger = logging.getLogger("api")
 
 _KEY = "Idempotency-Key"
 _ORDER_ID = re.compile(r"ord_[0-9a-f]{32}", re.ASCII)
+_TOLD = {
+    errors.InvalidKey: (400, "Not a checkout key"),
+    errors.KeyReused: (422, "This key belongs to another refund"),
+    errors.NotRefundable: (409, "There is no payment to give back"),
+    errors.RefundExceedsPayment: (409, "So much of the payment is not left"),
+    errors.RefundLinesExceedOrder: (409, "So many were not bought, or are refunded"),
+}
 # PostgreSQL or Temporal do not answer, or what they keep cannot be read.
 _AWAY = (
     errors.PayloadKeyMissing,
@@ -56,16 +63,15 @@ def _problem_of(request: Request, error: Exception) -> Problem:
             return Problem(error.status_code, f"http-{error.status_code}", str(error.detail), headers=error.headers)
         case ClientDisconnect():  # told to nobody, but counted
             return Problem(400, "incomplete-body", "The body was not sent whole")
-        case errors.InvalidKey():
-            return Problem(400, error.code, "Not a checkout key", str(error))
-        case errors.KeyReused():
-            return Problem(422, error.code, "This key belongs to another refund", str(error))
+        case errors.CheckoutError() if type(error) in _TOLD:
+            status, title = _TOLD[type(error)]
+            return Problem(status, error.code, title, str(error))
+        case errors.NotEnoughStock():
+            return Problem(409, error.code, "Not enough in stock", str(error), available=error.available)
         case errors.OrderNotFound():  # the same for every id that is no order of ours, whatever it looks like
             return Problem(404, error.code, "There is no such order")
         case errors.ProductNotFound():
             return invalid([{"field": "sku", "message": str(error)}])
-        case errors.NotEnoughStock():
-            return Problem(409, error.code, "Not enough in stock", str(error), available=error.available)
         case errors.UnstorableData():
             return invalid([{"field": "body", "message": "has characters that cannot be stored"}])
         case SQLAlchemyError() | PostgresError() if _is_unfit_for_text(error):

@@ -17,8 +17,8 @@ from api.problems import Problem, invalid, unavailable
 from api.schemas import OrderPage, OrderSummary, RefundAnswer
 from api.waiting import Stopping
 from api.webhooks import SessionEvent, deliver, start_settlement, tell
+from checkout import errors
 from checkout.contracts import RefundOrderInput, SettlementInput
-from checkout.errors import KeyReused, NotRefundable, OrderNotFound, RefundExceedsPayment, RefundLinesExceedOrder
 from checkout.ids import WHOLE_REFUND
 from checkout.money import Refund
 from checkout.orders import Order, OrderStatus
@@ -32,11 +32,9 @@ CANCEL_WAIT = 5.0  # seconds for the settlement to show
 RETURN_WAIT = 1.5  # seconds that somebody who comes back waits for the truth; the page is live after that
 REFUND_WAIT = timedelta(seconds=10)
 _FIRST_PAUSE, _PAUSE_GROWTH, _LONGEST_PAUSE = 0.02, 1.6, 0.5  # seconds between looks
-_REFUSED_REFUNDS: Mapping[str | None, tuple[int, str, str]] = {
-    NotRefundable.__name__: (409, NotRefundable.code, "There is no payment to give back"),
-    RefundExceedsPayment.__name__: (409, RefundExceedsPayment.code, "So much of the payment is not left"),
-    RefundLinesExceedOrder.__name__: (409, RefundLinesExceedOrder.code, "So many were not bought, or are refunded"),
-    KeyReused.__name__: (422, KeyReused.code, "This key belongs to another refund"),
+_REFUSALS: Mapping[str | None, type[errors.CheckoutError]] = {
+    error.__name__: error
+    for error in (errors.KeyReused, errors.NotRefundable, errors.RefundExceedsPayment, errors.RefundLinesExceedOrder)
 }
 
 
@@ -56,7 +54,7 @@ class Orders:
         async with self._engine.connect() as connection:
             row = await views.order_detail(connection, order_id)
         if row is None:
-            raise OrderNotFound
+            raise errors.OrderNotFound
         return row
 
     async def page(
@@ -106,8 +104,8 @@ class Orders:
 
     async def refund(self, wanted: RefundOrderInput) -> RefundAnswer:
         """Give money of a fulfilled or dispatched order back, once for a key. Answered once the provider has taken it:
-        it may still be on its way. Raises a 409 `Problem` where there is none to give back (so much of), a 422 one for
-        a key of another refund, a 502 one when the provider refuses."""
+        it may still be on its way. Raises `NotRefundable` where there is none to give back (so much of), `KeyReused`
+        for a key of another refund, a 502 `Problem` when the provider refuses."""
         order = await self.find(wanted.order_id)
         made = None
         if order.status is not OrderStatus.REFUNDED or wanted.key != WHOLE_REFUND:
@@ -124,8 +122,8 @@ class Orders:
             made = await self._stopping.unless(handle.result(rpc_timeout=REFUND_WAIT))
         except WorkflowFailureError as failure:
             cause = failure.cause
-            if isinstance(cause, ApplicationError) and cause.type in _REFUSED_REFUNDS:
-                raise Problem(*_REFUSED_REFUNDS[cause.type], cause.message.removeprefix(f"{cause.type}: ")) from None
+            if isinstance(cause, ApplicationError) and cause.type in _REFUSALS:
+                raise _REFUSALS[cause.type](cause.message.removeprefix(f"{cause.type}: ")) from None
             raise Problem(502, "refund-failed", "The payment service did not refund", str(cause)) from None
         if made is None:
             raise unavailable("The refund is under way; asking for it again is safe.")
