@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from payment_mock import idempotency
 from payment_mock.database import UNREACHABLE, Database, brief
 from payment_mock.domain import errors, payments, wire
 from payment_mock.faults.plane import Faults
@@ -24,7 +25,6 @@ from payment_mock.routes import guide, hosted, stripe
 from payment_mock.routes.edge import rendered
 from payment_mock.service import Service
 from payment_mock.settings import Settings
-from payment_mock.store import idempotency
 
 log = logging.getLogger(__name__)
 

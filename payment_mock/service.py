@@ -9,24 +9,21 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
+from payment_mock import idempotency
 from payment_mock.database import Database
 from payment_mock.domain import payments, reversals, wire
 from payment_mock.domain.errors import StripeError
-from payment_mock.domain.methods import CARD, METHODS
+from payment_mock.domain.methods import CARD, DECLINED, METHODS, UNDER_WAY
 from payment_mock.domain.objects import Change, Json, Session
-from payment_mock.domain.payments import Declined, NotOpen, Step
-from payment_mock.faults.plane import Faults
-from payment_mock.faults.replies import FaultReply
+from payment_mock.domain.payments import Declined, Step
+from payment_mock.faults.plane import FaultReply, Faults
 from payment_mock.faults.rules import Subject
+from payment_mock.idempotency import Key
 from payment_mock.outbox import Outbox
 from payment_mock.settings import Settings
-from payment_mock.store import idempotency
-from payment_mock.store.changes import Work
-from payment_mock.store.idempotency import Key
-from payment_mock.store.objects import DISPUTE_OF, DISPUTES, REFUNDS, SESSIONS, Kind
+from payment_mock.store import DISPUTE_OF, DISPUTES, REFUNDS, SESSIONS, Kind, Work
 
 Find = Callable[[AsyncConnection], Awaitable[Session]]
-About = tuple[Kind[Any], str] | None
 
 
 class Service:
@@ -98,31 +95,17 @@ class Service:
     async def pay(self, session_id: str, method: str = CARD) -> Session:
         """The customer pays. Idempotent; raises `NotPayable`, `Declined` or `StripeError` 404."""
         async with self.operation("pay", partial(SESSIONS.get, value=session_id)) as run:
-            actions = {rule.action for rule in run.rules}
-            declined = "generic_decline" if "decline" in actions else METHODS[method].declined
-            if declined is not None:
-                step: Step = partial(payments.decline, code=declined)
-            else:
-                method = "pm_usBankAccount_processing" if "complete_unpaid" in actions else method
-                step = partial(payments.pay, by=method)
-            made = await run.change(session_id, step)
-        if declined is not None:
-            raise Declined(declined)
+            for rule in run.rules:
+                method = {"decline": DECLINED, "complete_unpaid": UNDER_WAY}[rule.action]
+            made = await run.change(session_id, partial(payments.pay, by=method))
+        if (code := METHODS[method].declined) is not None:
+            raise Declined(code)
         return made.session
 
-    async def cancel(self, session_id: str) -> Session:
-        """The customer gives up: the session is expired. Cancelling twice changes nothing; raises `NotOpen` if paid."""
-        try:
-            return (await self.change(session_id, payments.expire)).session
-        except NotOpen as refusal:
-            if refusal.session.status == "expired":
-                return refusal.session
-            raise
-
-    async def change(self, session_id: str, step: Step, about: About = None) -> Change:
+    async def change(self, identifier: str, step: Step, kind: Kind[Any] = SESSIONS) -> Change:
         """What happens by itself, or by the control plane: no faults are set for it, and it has no key."""
         async with self.database.single() as connection:
-            made = await Work(connection, self.settings.later).change(session_id, step, about)
+            made = await Work(connection, self.settings.later).change(identifier, step, kind)
         if made.events:
             self.outbox.wake()
         return made
@@ -130,19 +113,15 @@ class Service:
     async def become(self, subject: str, status: str) -> Change:
         """What the outside world makes of a payment (`cs_…`), a refund (`re_…`) or a dispute (`du_…`). A status that it
         cannot have (any more) changes nothing. Raises `StripeError` 404."""
-        if subject.startswith("cs_") and status == "warning_closed":
-            async with self.database.single() as connection:
-                subject = (await DISPUTE_OF.get(connection, subject)).id
-        if subject.startswith("cs_"):
-            step: Step = payments.settle if status in ("succeeded", "failed") else reversals.dispute
-            return await self.change(subject, partial(step, status=status))
         kind: Kind[Any] = DISPUTES
-        step = reversals.dispute_becomes
+        step: Step = reversals.dispute_becomes
         if subject.startswith("re_"):
             kind, step = REFUNDS, reversals.refund_becomes
-        async with self.database.single() as connection:
-            session_id = (await kind.get(connection, subject)).session_id
-        return await self.change(session_id, partial(step, status=status), (kind, subject))
+        elif subject.startswith("cs_") and status == "warning_closed":
+            kind = DISPUTE_OF
+        elif subject.startswith("cs_"):
+            kind, step = SESSIONS, payments.settle if status in ("succeeded", "failed") else reversals.dispute
+        return await self.change(subject, partial(step, status=status), kind)
 
     async def find(self, session_id: str) -> Session:
         """Raises `StripeError` 404."""

@@ -135,8 +135,8 @@ class Settings(BaseSettings):
         return self.webhook_url_setting or f"http://127.0.0.1:{self.api_port}/payment_webhook"
 
     @cached_property
-    def signing_secrets(self) -> tuple[bytes, ...]:
-        return tuple(secret.get_secret_value().encode() for secret in self.webhook_secrets)
+    def signing_secrets(self) -> list[bytes]:
+        return [secret.get_secret_value().encode() for secret in self.webhook_secrets]
 
     @cached_property
     def dsn(self) -> str:

@@ -37,10 +37,10 @@ def _debit(says: str, settles: str | None, type_: str = "us_bank_account", **wha
 # A dispute of a debit is lost as soon as it is opened: the bank has taken the money back for good.
 _TAKEN_BACK = {"disputed": "lost", "dispute_reason": "debit_not_authorized"}
 
-CARD = "pm_card_visa"
+CARD, DECLINED, UNDER_WAY = "pm_card_visa", "pm_card_chargeDeclined", "pm_usBankAccount_processing"
 METHODS = {
     CARD: _card("4242 4242 4242 4242", "pays"),
-    "pm_card_chargeDeclined": _card("4000 0000 0000 0002", "is declined", declined="generic_decline"),
+    DECLINED: _card("4000 0000 0000 0002", "is declined", declined="generic_decline"),
     "pm_card_chargeDeclinedInsufficientFunds": _card(
         "4000 0000 0000 9995", "has insufficient funds", declined="insufficient_funds"
     ),
@@ -62,7 +62,7 @@ METHODS = {
     "pm_usBankAccount_insufficientFunds": _debit("fails: insufficient funds", "failed"),
     "pm_usBankAccount_accountClosed": _debit("fails: account closed", "failed", fails="account_closed"),
     "pm_usBankAccount_dispute": _debit("succeeds; then is taken back", "succeeded", **_TAKEN_BACK),
-    "pm_usBankAccount_processing": _debit("stays under way", None),
+    UNDER_WAY: _debit("stays under way", None),
     "pm_success_de": _debit("succeeds", "succeeded", "sepa_debit"),
     "pm_failed_de": _debit("fails: insufficient funds", "failed", "sepa_debit"),
     "pm_disputed_de": _debit("succeeds; then is taken back", "succeeded", "sepa_debit", **_TAKEN_BACK),

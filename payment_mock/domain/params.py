@@ -138,7 +138,13 @@ class _IntentData(Params):
     description: Text | None = None
 
 
-class NewSession(Params):
+class Expand(Params):
+    """Of a session."""
+
+    expand: Annotated[Strings, _expandable(*SESSION_PATHS)] = []
+
+
+class NewSession(Expand):
     mode: Literal["payment"]  # all that this simulator supports
     line_items: Annotated[list[_LineItem], BeforeValidator(_array), Field(min_length=1, max_length=100)]
     success_url: Address
@@ -151,15 +157,8 @@ class NewSession(Params):
     ] = []
     customer_email: Annotated[str, StringConstraints(max_length=800), AfterValidator(_email)] | None = None
     payment_intent_data: _IntentData = _IntentData()
-    expand: Annotated[Strings, _expandable(*SESSION_PATHS)] = []
     locale: Text | None = None
     submit_type: Text | None = None
-
-
-class Expand(Params):
-    """Of a session."""
-
-    expand: Annotated[Strings, _expandable(*SESSION_PATHS)] = []
 
 
 class ExpandIntent(Params):

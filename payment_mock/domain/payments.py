@@ -2,7 +2,7 @@
 
 Each is a pure function from what a payment is to what it becomes, with its events and the lines of the ledger; or it
 refuses, and says why. That nothing else happened to the payment meanwhile is decided where the change is stored
-(`payment_mock.store.changes`).
+(`payment_mock.store`).
 """
 
 from collections.abc import Callable
@@ -49,14 +49,21 @@ class NotOpen(StripeError):
 
 
 def pay(session: Session, by: str = CARD) -> Change:
-    """Charge an open session; or, by a method that takes days, complete it unpaid. Paying again changes nothing.
+    """Charge an open session; or complete it unpaid, by a method that takes days; or, by one that is declined, record
+    the attempt: the session stays open, the customer may try another. Paying again changes nothing.
 
     Raises `NotPayable` when the session is over: expired, cancelled, or past its `expires_at`.
     """
-    if session.is_paid:
+    how = METHODS[by]
+    if session.is_paid and not how.declined:
         return Change(session)
-    _check_payable(session)
-    made = _processing(session, by) if METHODS[by].takes_days else _charged(session, by, "completed")
+    if session.status != "open" or time() >= session.expires_at:
+        raise NotPayable(session)
+    if how.declined:
+        tried = replace(session, payment_intent=id_of_its("pi_3", session.id), decline_code=how.declined)
+        made = Change(tried, (event("payment_intent.payment_failed", wire.payment_intent_object(tried)),))
+    else:
+        made = _processing(session, by) if how.takes_days else _charged(session, by, "completed")
     return replace(made, in_time=True)
 
 
@@ -76,14 +83,6 @@ def pay_late(session: Session) -> Change:
     return _charged(session, session.payment_method or CARD, told)
 
 
-def decline(session: Session, code: str) -> Change:
-    """Record a declined attempt. The session stays open: the customer may try another card. Raises `NotPayable`."""
-    _check_payable(session)
-    declined = replace(session, payment_intent=id_of_its("pi_3", session.id), decline_code=code)
-    events = (event("payment_intent.payment_failed", wire.payment_intent_object(declined)),)
-    return Change(declined, events, in_time=True)
-
-
 def expire(session: Session) -> Change:
     """Close an open session for good. Raises `NotOpen` when it is complete or expired already."""
     if session.status != "open":
@@ -92,9 +91,9 @@ def expire(session: Session) -> Change:
     return Change(expired, (event("checkout.session.expired", wire.session_object(expired)),))
 
 
-def _check_payable(session: Session) -> None:
-    if session.status != "open" or time() >= session.expires_at:
-        raise NotPayable(session)
+def cancel(session: Session) -> Change:
+    """The customer gives up: as `expire`, but twice is once."""
+    return Change(session) if session.status == "expired" else expire(session)
 
 
 def _charged(session: Session, by: str, told: str) -> Change:

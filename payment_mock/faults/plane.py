@@ -1,20 +1,26 @@
-"""The rules at work: a cache of them, the barrier, and what happens at an operation's points."""
+"""The rules at work: a cache of them, the barrier, what happens at an operation's points, and the wrong answers that a
+provider, or the network before it, can give."""
 
 import asyncio
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from sqlalchemy import text
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from payment_mock.database import Database
+from payment_mock.domain import wire
+from payment_mock.domain.errors import api_error
 from payment_mock.domain.objects import Session
-from payment_mock.faults.replies import FaultReply
 from payment_mock.faults.rules import REPLIES, Rule, RuleInput, Subject
+from payment_mock.idempotency import Reply
 
 _LONGEST_HOLD = 60.0
+_HUGE = 64 * 1024 * 1024
 _ADD = text("INSERT INTO payments.faults (rule) VALUES (CAST(:rule AS jsonb)) RETURNING id")
 _REMOVE = text("DELETE FROM payments.faults WHERE CAST(:id AS bigint) IS NULL OR id = CAST(:id AS bigint) RETURNING id")
 _ALL = text("SELECT id, fired, rule FROM payments.faults ORDER BY id")
@@ -120,3 +126,41 @@ class Faults:
                     await barrier.wait()
         finally:
             self._holding[rule.id] -= 1
+
+
+class FaultReply(Reply):
+    """A planted fault takes the place of the reply. `is_sticky`: the idempotency key is to remember it."""
+
+    def __init__(self, rule: Rule) -> None:
+        super().__init__(_response(rule))
+        self.is_sticky = rule.action == "sticky_error"
+
+
+def _response(rule: Rule) -> Response:
+    match rule.action:
+        case "drop":
+            return Dropped()
+        case "redirect":
+            return Response(status_code=302, headers={"location": "http://127.0.0.1:9/elsewhere"})
+        case "huge_body":
+            return StreamingResponse(_white_space(), media_type="application/json")
+        case "broken_body":
+            return Response(b'{"id": "cs_test_broken", "object": "checkout.sess', media_type="application/json")
+    error = api_error(rule.status or 500)
+    is_final = rule.action == "sticky_error"
+    headers = {"stripe-should-retry": "false" if is_final else "true"} if error.status >= 500 else {}
+    return wire.response(error.body, error.status, headers)
+
+
+async def _white_space() -> AsyncIterator[bytes]:
+    """64 MiB of JSON that says nothing, without a length."""
+    chunk = b" " * 65_536
+    for _ in range(_HUGE // len(chunk)):
+        yield chunk
+
+
+class Dropped(Response):
+    """No answer at all: the connection is cut, as when a process dies or the network goes."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"]["cut"]()  # by `protocol.LimitedHttp`

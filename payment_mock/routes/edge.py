@@ -12,13 +12,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from payment_mock import idempotency
 from payment_mock.database import is_unfit, is_unreachable
 from payment_mock.domain import errors, form, wire
 from payment_mock.domain.objects import Json, new_id
 from payment_mock.domain.params import Nothing, Params
+from payment_mock.idempotency import Key, Reply
 from payment_mock.service import Service
-from payment_mock.store import idempotency
-from payment_mock.store.idempotency import Key, Reply
 
 _FORM = "application/x-www-form-urlencoded"
 P = TypeVar("P", bound=Params)

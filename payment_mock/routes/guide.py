@@ -10,12 +10,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from payment_mock.domain import errors, form
+from payment_mock.domain import errors, form, payments
 from payment_mock.domain.methods import CARD
 from payment_mock.domain.money import MOST_OF_ALL
 from payment_mock.domain.objects import Session
 from payment_mock.domain.params import NewSession
-from payment_mock.domain.payments import NotOpen
 from payment_mock.domain.sessions import check_webhook_url, session_of
 from payment_mock.routes.edge import Body, TheService, read_body
 from payment_mock.service import Service
@@ -108,8 +107,8 @@ async def submit_payment(service: TheService, request: Request) -> Response:
 async def cancel_payment(service: TheService, request: Request) -> Response:
     """Give up: the session is expired and `checkout.session.expired` sent. 404 unknown; 409 when it is paid."""
     try:
-        await service.cancel(_session_id(await _params(request)))
-    except NotOpen:
+        await service.change(_session_id(await _params(request)), payments.cancel)
+    except payments.NotOpen:
         raise errors.invalid_request(
             "This session cannot be cancelled: it is already complete.", code="session_already_complete", status=409
         ) from None

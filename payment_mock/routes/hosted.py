@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from payment_mock.domain import errors, form
-from payment_mock.domain.methods import METHODS
+from payment_mock.domain import errors, form, payments
+from payment_mock.domain.methods import DECLINED, METHODS
 from payment_mock.domain.money import money
 from payment_mock.domain.objects import Session
 from payment_mock.domain.payments import Declined, NotOpen, NotPayable
@@ -57,7 +57,7 @@ async def pay(service: Service, request: Request) -> Response:
 async def decline(service: Service, request: Request) -> Response:
     """The button of a visitor without script: a card that is declined."""
     await _form(request)
-    return await _pay_with("pm_card_chargeDeclined", service, request)
+    return await _pay_with(DECLINED, service, request)
 
 
 async def _pay_with(token: str, service: Service, request: Request) -> Response:
@@ -69,19 +69,19 @@ async def _pay_with(token: str, service: Service, request: Request) -> Response:
     return RedirectResponse(fill_in(session.success_url, session.id), 303)
 
 
+async def cancel(service: Service, request: Request) -> Response:
+    """Give up. On Stripe's page this only leaves; in the guide it cancels, so here the session is expired first."""
+    await _form(request)
+    session = (await service.change(request.path_params["id"], payments.cancel)).session
+    return RedirectResponse(fill_in(session.cancel_url, session.id), 303) if session.cancel_url else _render(session)
+
+
 async def static(_: Service, request: Request) -> Response:
     name = request.path_params["name"]
     if name not in _STATIC:
         return Response(status_code=404)
     headers = {"x-content-type-options": "nosniff", "cache-control": "max-age=300"}
     return FileResponse(_PACKAGE / "static" / name, headers=headers, media_type=_STATIC[name])
-
-
-async def cancel(service: Service, request: Request) -> Response:
-    """Give up. On Stripe's page this only leaves; in the guide it cancels, so here the session is expired first."""
-    await _form(request)
-    session = await service.cancel(request.path_params["id"])
-    return RedirectResponse(fill_in(session.cancel_url, session.id), 303) if session.cancel_url else _render(session)
 
 
 def _route(method: str, path: str, handler: Callable[[Service, Request], Awaitable[Response]]) -> Route:
@@ -110,15 +110,8 @@ async def _form(request: Request) -> form.Form:
 
 
 def _render(session: Session | None, *, error: str | None = None, status: int = 200) -> Response:
-    state = _state(session)
     html = _TEMPLATE.render(
-        session=session,
-        state=state,
-        error=error if state == "open" else None,
-        money=money,
-        methods={token: method for token, method in METHODS.items() if session and session.takes(token)},
-        success_url=fill_in(session.success_url, session.id) if session else None,
-        cancel_url=fill_in(session.cancel_url, session.id) if session and session.cancel_url else None,
+        session=session, state=_state(session), error=error, money=money, methods=METHODS, fill_in=fill_in
     )
     policy = {"content-security-policy": f"{_POLICY}; form-action {_targets(session)}"} if session else {}
     return Response(html, status, _HEADERS | policy, "text/html")
@@ -137,10 +130,8 @@ def _state(session: Session | None) -> str:
 
 def _targets(session: Session) -> str:
     """`form-action` also governs the redirect that answers a form: the shop's two addresses must be in it."""
-    targets = {"'self'"}
-    for url in filter(None, (session.success_url, session.cancel_url)):
-        parts = urlsplit(url)
-        targets.add(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
+    parts = [urlsplit(url) for url in (session.success_url, session.cancel_url) if url]
+    targets = {"'self'", *(f"{part.scheme}://{part.netloc.rpartition('@')[2]}" for part in parts)}
     return " ".join(sorted(target for target in targets if ";" not in target and "," not in target))
 
 

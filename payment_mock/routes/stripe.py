@@ -14,8 +14,7 @@ from payment_mock.domain.params import Expand, ListedReversals, Nothing
 from payment_mock.domain.payments import Step
 from payment_mock.domain.sessions import session_of
 from payment_mock.routes.edge import Call, Handler, stripe_route
-from payment_mock.store.changes import Work
-from payment_mock.store.objects import CHARGES, DISPUTES, EVENTS, INTENTS, REFUNDS, SESSIONS, Kind
+from payment_mock.store import CHARGES, DISPUTES, EVENTS, INTENTS, REFUNDS, SESSIONS, Kind, Work
 
 
 async def create_session(call: Call[params.NewSession]) -> Response:
@@ -68,8 +67,7 @@ def changed(kind: Kind[Any], step: Callable[[Any], Step]) -> Handler[Any]:
 
     async def handler(call: Call[Any]) -> Response:
         async def work(run: Work) -> Json:
-            session_id = (await kind.get(run.connection, call.id)).session_id
-            return wire.reversal_of(await run.change(session_id, step(call.params), (kind, call.id)))
+            return wire.reversal_of(await run.change(call.id, step(call.params), kind))
 
         return await call.service.answer(kind.name, None, call.key, work)
 

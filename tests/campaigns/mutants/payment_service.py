@@ -6,19 +6,19 @@ from tests.campaigns.mutants.mutant import bug
 PAYMENT_SERVICE = (
     bug(
         "pay-only-what-is-open",
-        Code("payments._check_payable", "session.status != 'open' or time() >= session.expires_at", "False"),
+        Code("domain.payments.pay", "session.status != 'open' or time() >= session.expires_at", "False"),
         breaks="an expired session could be charged",
         tests="test_of_payment_and_expiry_exactly_one_wins",
     ),
     bug(
         "pay-only-in-time",
-        Text("changes._CHANGE", "AND (NOT :in_time OR expires_at > clock_timestamp())", ""),
+        Text("store._CHANGE", "AND (NOT :in_time OR expires_at > clock_timestamp())", ""),
         breaks="a session past its time could be charged",
         tests="test_a_session_past_its_time_cannot_be_paid_even_before_the_clock_swept_it",
     ),
     bug(
         "one-charge-a-session",
-        Text("changes._CHANGE", "id = :id AND version = :version", "id = :id"),
+        Text("store._CHANGE", "id = :id AND version = :version", "id = :id"),
         schema(
             "CREATE UNIQUE INDEX one_charge_per_session ON payments.ledger (session_id) WHERE kind = 'charge'",
             "CREATE INDEX one_charge_per_session ON payments.ledger (session_id) WHERE kind = 'charge'",
@@ -40,7 +40,7 @@ PAYMENT_SERVICE = (
     ),
     bug(
         "refunds-count-each-other",
-        Text("changes._CHANGE", "id = :id AND version = :version", "id = :id"),
+        Text("store._CHANGE", "id = :id AND version = :version", "id = :id"),
         breaks="refunds at once would not see each other",
         tests="test_of_two_refunds_that_saw_the_same_charge_one_is_made_and_the_other_is_told_so",
     ),

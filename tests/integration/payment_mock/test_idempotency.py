@@ -10,7 +10,7 @@ import pytest
 import stripe
 from sqlalchemy import text
 
-from payment_mock.store.idempotency import PRUNE
+from payment_mock.idempotency import PRUNE
 from tests.integration.payment_mock.conftest import Merchant, in_seconds, order
 
 

@@ -1,24 +1,101 @@
-"""Storing what happens: a new session, and every change of one. Each is a single statement.
+"""What is stored: objects and pages of them, newest first, as Stripe lists them; sessions; what happens to them.
 
-A change is stored with its events, their deliveries, its lines in the ledger and its refund, or nothing of it is. The
-guard is the version that was read: of all that race for a session PostgreSQL lets one through, and the others get no
-row back and look again.
+A change is one statement: stored with its events, their deliveries, its lines in the ledger and its refund, or nothing
+of it is. The guard is the version that was read: of all that race for a session PostgreSQL lets one through, and the
+others get no row back and look again.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
+from functools import cache
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import text
+from sqlalchemy import RowMapping, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payment_mock.domain import errors
 from payment_mock.domain.objects import Change, Dispute, Refund, Session
+from payment_mock.domain.params import Listed
 from payment_mock.domain.payments import Step
 from payment_mock.domain.wire import encode
 from payment_mock.faults.rules import Rule
-from payment_mock.store.objects import SESSIONS, Kind
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Kind(Generic[T]):
+    """`name` in Stripe's words; `read` makes the object of a row; `select` has at least `id` and `seq`. Objects are
+    called by the column `key`."""
+
+    name: str
+    read: Callable[[RowMapping], T]
+    select: str
+    key: str = "id"
+
+    async def get(self, connection: AsyncConnection, value: str, param: str = "id") -> T:
+        """Raises `StripeError` 404."""
+        statement = _text(f"SELECT * FROM ({self.select}) AS o WHERE o.{self.key} = :value")
+        row = (await connection.execute(statement, {"value": value})).mappings().first()
+        if row is None:
+            raise errors.no_such(self.name, value, param)
+        return self.read(row)
+
+    async def page(self, connection: AsyncConnection, wanted: Listed) -> tuple[list[T], bool]:
+        """The objects, and whether there are more. Raises `StripeError` 404."""
+        compared = {comparison: value for comparison, value in wanted.where().items() if value is not None}
+        conditions = [f"o.{comparison} (:value_{number})" for number, comparison in enumerate(compared)]
+        values = {f"value_{number}": value for number, value in enumerate(compared.values())}
+        if wanted.starting_after is not None:
+            await self.get(connection, wanted.starting_after, param="starting_after")
+            conditions.append(f"o.seq < (SELECT seq FROM ({self.select}) AS x WHERE x.id = :after)")
+            values["after"] = wanted.starting_after
+        condition = " AND ".join(conditions) or "true"
+        statement = f"SELECT * FROM ({self.select}) AS o WHERE {condition} ORDER BY o.seq DESC LIMIT :n"
+        rows = (await connection.execute(_text(statement), {**values, "n": wanted.limit + 1})).mappings().all()
+        return [self.read(row) for row in rows[: wanted.limit]], len(rows) > wanted.limit
+
+
+@cache
+def _text(statement: str) -> TextClause:
+    return text(statement)
+
+
+def _made(kind: type[T]) -> Callable[[RowMapping], T]:
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type] # a dataclass, which no annotation says
+    return lambda row: kind(**{name: _seconds(row[name]) for name in names})
+
+
+def _seconds(value: Any) -> Any:
+    return int(value.timestamp()) if isinstance(value, datetime) else value
+
+
+def _event(row: RowMapping) -> dict[str, Any]:
+    """The event as it was sent, but for the count of deliveries still to come."""
+    return {**json.loads(row["payload"]), "pending_webhooks": row["pending"]}
+
+
+def _created(table: str) -> str:
+    return f"floor(extract(epoch FROM {table}.created_at))::bigint AS created"
+
+
+def _reversals(table: str) -> str:
+    return f"""SELECT r.*, s.currency, s.payment_intent, s.charge, {_created("r")}
+        FROM payments.{table} r JOIN payments.sessions s ON s.id = r.session_id"""
+
+
+_SESSIONS = f"SELECT s.*, {_created('s')} FROM payments.sessions s"
+SESSIONS: Kind[Session] = Kind("checkout.session", _made(Session), _SESSIONS)
+# A payment intent and a charge are a session seen from behind.
+INTENTS, CHARGES = (replace(SESSIONS, name=name, key=name) for name in ("payment_intent", "charge"))
+REFUNDS: Kind[Refund] = Kind("refund", _made(Refund), _reversals("refunds"))
+DISPUTES: Kind[Dispute] = Kind("dispute", _made(Dispute), _reversals("disputes"))
+DISPUTE_OF = replace(DISPUTES, key="session_id")
+_EVENTS = """SELECT e.*, (SELECT count(*) FROM payments.deliveries d
+    WHERE d.event_id = e.id AND d.status = 'pending') AS pending FROM payments.events e"""
+EVENTS: Kind[dict[str, Any]] = Kind("event", _event, _EVENTS)
 
 _TRIES = 50
 # What the webhook endpoint is subscribed to. The rest is recorded for GET /v1/events only.
@@ -105,18 +182,17 @@ class Work:
         values = asdict(session) | documents | {"payment_method_types": list(session.payment_method_types)}
         await self.connection.execute(_CREATE, values)
 
-    async def change(self, session_id: str, step: Step, about: tuple[Kind[Any], str] | None = None) -> Change:
-        """Take the step from what the session, and the refund or dispute that it is `about`, are: whatever else happens
-        to them meanwhile. Raises what the step raises."""
+    async def change(self, identifier: str, step: Step, kind: Kind[Any] = SESSIONS) -> Change:
+        """Take the step from what the session, or the refund or dispute and its session, are: whatever else happens to
+        them meanwhile. Raises what the step raises, and `StripeError` (404)."""
+        is_session = kind is SESSIONS
+        session_id = identifier if is_session else (await kind.get(self.connection, identifier)).session_id
         for _ in range(_TRIES):
             session = await SESSIONS.get(self.connection, session_id)
             # Read after the session: whoever changes one changes the session's version.
-            of = [await about[0].get(self.connection, about[1])] if about else []
-            made = step(session, *of)
-            if not made.events:
-                return made
-            if await self._store(session.version, made):
-                self.has_news = True
+            made = step(session) if is_session else step(session, await kind.get(self.connection, identifier))
+            if not made.events or await self._store(session.version, made):
+                self.has_news = bool(made.events)
                 return made
         raise errors.api_error(409)
 

@@ -1,1 +1,0 @@
-"""The SQL. One module a table group; no function here commits."""
