@@ -15,8 +15,7 @@ from api.state import Gateway
 from api.waiting import Stopping
 from api.web import api_docs, assets
 from api.web.console import setup as console
-from api.web.shop import order as order_pages
-from api.web.shop import storefront
+from api.web.shop import pages as shop_pages
 from runtime.connection import BRIEF_RETRIES, connect
 from runtime.settings import Settings
 
@@ -52,7 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Edge)
     openapi.install(app)
     # The pages first: to `/checkout/success` and `/checkout/cancel` the payment service sends customers back.
-    pages = (storefront.router, order_pages.router, assets.router, api_docs.router)
+    pages = (shop_pages.router, assets.router, api_docs.router)
     for router in (*pages, checkout.router, shop.router, machines.webhook, admin.router, machines.probes):
         app.include_router(router)
     console.install(app, settings)

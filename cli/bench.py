@@ -36,10 +36,7 @@ def bench(
 ) -> None:
     """Measure whole checkouts: Buy, pay, wait until fulfilled. Ends with an audit.
 
-    [bold]Examples[/bold]
-
         checkout bench --clients 30 --checkouts 300
-
         checkout bench -c 1 -n 50 --json
 
     Exit codes: 0 every checkout was fulfilled and the audit is clean, 1 not so.

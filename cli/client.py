@@ -6,8 +6,8 @@ is a refund: the key makes that safe. Nothing else is repeated by itself.
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -16,22 +16,17 @@ import httpx
 from cli.locate import Location
 from cli.output import NO, UNREACHABLE, CommandFailed, Json
 
+Tell = Callable[[str], None]
 _NOT_YET = {
     202: "the payment session is still being made",
     429: "too many requests",
     503: "the shop is not available right now",
 }
 _SHORTEST, _LONGEST = 0.2, 30.0  # seconds between two attempts, whatever Retry-After says
-_PATIENCE, _AUDIT_PATIENCE = 20.0, 60.0  # seconds for an answer, or for word of how far an audit is
-
-
-@dataclass(frozen=True)
-class Bought:
-    """The gateway's answer to a checkout. `replayed`: this key had been answered before."""
-
-    body: Json
-    raw: bytes
-    replayed: bool
+_PATIENCE = httpx.Timeout(20.0)
+_AUDIT_PATIENCE = httpx.Timeout(60.0)  # for an answer, or for word of how far an audit is
+# Seconds without a sign of life (the gateway gives one every 15) after which a stream is lost.
+STREAM_PATIENCE = httpx.Timeout(10.0, read=40.0)
 
 
 class Shop:
@@ -48,102 +43,97 @@ class Shop:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def buy(
-        self, body: Json, key: str, patience: float, waiting: Callable[[str], None] = lambda reason: None
-    ) -> Bought:
-        """`POST /checkout` under `key` until it is answered. `waiting` hears why it is not, each time."""
-        response = self._insist("/checkout", body, {"Idempotency-Key": key}, patience, waiting)
-        if isinstance(response, str):
-            raise CommandFailed(
-                NO,
-                "The checkout is not ready yet",
-                f"It goes on by itself ({response}). Ask again, safely: the same command with --key {key}",
-                {"checkout_key": key},
-            )
-        return Bought(response.json(), response.content, response.headers.get("Idempotent-Replayed") == "true")
+    def buy(self, body: Json, key: str, patience: float, waiting: Tell | None = None) -> httpx.Response:
+        """`POST /checkout` under `key` until it is answered, with `Idempotent-Replayed` if the key had been before.
+        `waiting` hears why it is not, each time."""
+        words = ("The checkout is not ready yet", "It goes on by itself")
+        return self._insist("/checkout", body, key, patience, words, waiting)
 
     def refund(self, order_id: str, body: Json, key: str | None, patience: float) -> Json:
         """`POST /admin/orders/{id}/refund` under `key`, until it is answered; without a key, all that is left."""
-        headers = {"Authorization": f"Bearer {self.location.admin_token}"} if self.location.admin_token else {}
-        headers |= {"Idempotency-Key": key} if key else {}
-        path = f"/admin/orders/{_segment(order_id)}/refund"
-        response = self._insist(path, body, headers, patience, lambda _: None)
-        if isinstance(response, str):
-            again = f" with --key {key}" if key else ""
-            raise CommandFailed(
-                NO,
-                "The refund is not answered yet",
-                f"It may be under way ({response}). Ask again, safely: the same command{again}",
-                {"key": key},
-            )
-        return self._json(response)
+        words = ("The refund is not answered yet", "It may be under way")
+        return _document(self._insist(f"/admin/orders/{_segment(order_id)}/refund", body, key, patience, words))
 
     def _insist(
-        self, path: str, body: Json, headers: dict[str, str], patience: float, waiting: Callable[[str], None]
-    ) -> httpx.Response | str:
-        """Post what is safe to repeat, for `patience` seconds: the answer, or why there is none yet."""
-        deadline = time.monotonic() + patience
-        heard = False
+        self,
+        path: str,
+        body: Json,
+        key: str | None,
+        patience: float,
+        words: tuple[str, str],
+        waiting: Tell | None = None,
+    ) -> httpx.Response:
+        """Post what is safe to repeat, until it is answered; `CommandFailed` in `words` after `patience` seconds."""
+        deadline, heard = time.monotonic() + patience, False
+        headers = self._headers(path) | ({"Idempotency-Key": key} if key else {})
         while True:
             try:
                 response = self._http.post(f"{self.location.gateway_url}{path}", json=body, headers=headers)
             except httpx.TransportError as error:
                 if not heard and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-                    raise nobody("gateway", self.location.gateway_url) from None
+                    raise self.nobody() from None
                 reason, delay = "the reply was lost", 1.0
             else:
                 if response.status_code == 200:
                     return response
                 if response.status_code not in _NOT_YET:
-                    raise refusal(response)
+                    raise _refusal(response)
                 reason, delay = _NOT_YET[response.status_code], _retry_after(response)
             heard = True
             if time.monotonic() + delay > deadline:
-                return reason
-            waiting(reason)
+                title, fate = words
+                again = f" with --key {key}" if key else ""
+                detail = f"{fate} ({reason}). Ask again, safely: the same command{again}"
+                raise CommandFailed(NO, title, detail, {"checkout_key" if path == "/checkout" else "key": key})
+            if waiting:
+                waiting(reason)
             time.sleep(delay)
 
     def order(self, order_id: str) -> Json:
-        return self._get(f"/orders/{_segment(order_id)}")
+        return self._ask("GET", f"/orders/{_segment(order_id)}")
 
     def orders(self, **query: str | int | None) -> Json:
-        params = {name: value for name, value in query.items() if value is not None}
-        return self._get("/admin/orders", params)
+        return self._ask("GET", "/admin/orders", query)
 
     def audit(self, grace: float | None = None) -> Json:
         """The verdict on what may have changed since the last audit. `grace`: seconds that an order must have been left
         alone to be judged."""
-        return self._get("/admin/audit", None if grace is None else {"grace": grace}, timeout=_AUDIT_PATIENCE)
+        return self._ask("GET", "/admin/audit", {"grace": grace}, timeout=_AUDIT_PATIENCE)
 
     def audit_everything(self, grace: float | None, tell: Callable[[Json], None]) -> Json:
         """The verdict on everything there is. `tell` hears how far it is: `{what, done, of}`."""
-        params = None if grace is None else {"grace": grace}
-        headers = {"Authorization": f"Bearer {self.location.admin_token}"} if self.location.admin_token else {}
-        url = f"{self.location.gateway_url}/admin/audit/progress"
         try:
-            with self._http.stream("GET", url, params=params, headers=headers, timeout=_AUDIT_PATIENCE) as response:
-                if not response.is_success:
-                    response.read()
-                    raise refusal(response)
-                for line in response.iter_lines():
-                    if line.startswith("data:"):
-                        told: Json = json.loads(line.removeprefix("data:"))
-                        if "ok" in told:
-                            return told
-                        tell(told)
+            with self.stream("/admin/audit/progress", {"grace": grace}, timeout=_AUDIT_PATIENCE) as events:
+                for _, told in events:
+                    if "ok" in told:
+                        return told
+                    tell(told)
         except httpx.ConnectError:
-            raise nobody("gateway", self.location.gateway_url) from None
+            raise self.nobody() from None
         except httpx.TransportError:
             pass
         raise CommandFailed(UNREACHABLE, "The audit did not come to its end", "The gateway has gone. Run it again.")
 
+    @contextmanager
+    def stream(
+        self, path: str, query: Json | None = None, *, after: str = "", timeout: httpx.Timeout
+    ) -> Iterator[Iterator[tuple[str, Json]]]:
+        """Server-sent events (WHATWG HTML 9.2), those behind the one of id `after`, as `(id, data)`. Raises
+        `CommandFailed` when it is refused, `httpx.TransportError` when it cannot be had or is lost."""
+        headers = self._headers(path) | {"Accept": "text/event-stream"} | ({"Last-Event-ID": after} if after else {})
+        url = f"{self.location.gateway_url}{path}"
+        with self._http.stream("GET", url, params=_given(query), headers=headers, timeout=timeout) as response:
+            if not response.is_success:
+                response.read()
+                raise _refusal(response)
+            yield _events(response.iter_lines())
+
     def operate(self, *path: str, body: Json | None = None) -> Json:
         """What an operator wants done: `operate("products", "pen", "withdraw")`."""
-        url = "/".join((self.location.gateway_url, "admin", *map(_segment, path)))
-        return self._json(self._send("POST", url, json=body))
+        return self._ask("POST", "/".join(("/admin", *map(_segment, path))), json=body)
 
     def sells(self, sku: str) -> bool:
-        return bool(self._get("/products", {"sku": sku}).get("products"))
+        return bool(self._ask("GET", "/products", {"sku": sku}).get("products"))
 
     def find_order(self, reference: str) -> Json:
         """The order of an order id, a payment session id or a checkout key."""
@@ -172,50 +162,44 @@ class Shop:
 
     def submit_payment(self, session_id: str, method: str | None = None) -> None:
         """`method` is a test payment method of the payment service's; None: a card that pays."""
-        self._pay("api/submit_payment", session_id, more={"payment_method": method} if method else {})
+        self._pay("/api/submit_payment", session_id, more={"payment_method": method} if method else {})
 
     def cancel_payment(self, session_id: str) -> None:
-        self._pay("api/cancel_payment", session_id)
+        self._pay("/api/cancel_payment", session_id)
 
     def decline_payment(self, session_id: str) -> None:
         """Try a card that is declined, as the payment page's button does; its answer to that is a 402."""
-        self._pay(f"payment/{_segment(session_id)}/decline", session_id, wanted=(402,))
+        self._pay(f"/payment/{_segment(session_id)}/decline", session_id, wanted=(402,))
 
     def _pay(self, path: str, session_id: str, wanted: tuple[int, ...] = (200, 204), more: Json | None = None) -> None:
-        data = {"session_id": session_id, **(more or {})}
-        response = self._send("POST", f"{self.location.payment_url}/{path}", data=data)
-        if response.status_code not in wanted:
-            raise refusal(response)
-
-    def _get(self, path: str, params: Json | None = None, timeout: float = _PATIENCE) -> Json:
-        return self._json(self._send("GET", f"{self.location.gateway_url}{path}", params=params, timeout=timeout))
-
-    def _send(self, method: str, url: str, **arguments: Any) -> httpx.Response:
-        headers = {}
-        if "/admin/" in url and self.location.admin_token:
-            headers["Authorization"] = f"Bearer {self.location.admin_token}"
+        url, data = self.location.payment_url, {"session_id": session_id, **(more or {})}
         try:
-            return self._http.request(method, url, headers=headers, **arguments)
+            response = self._http.post(f"{url}{path}", data=data)
         except httpx.TransportError:
-            if url.startswith(self.location.gateway_url):
-                raise nobody("gateway", self.location.gateway_url) from None
-            raise nobody("payment service", self.location.payment_url) from None
+            raise _nobody("payment service", url) from None
+        if response.status_code not in wanted:
+            raise _refusal(response)
 
-    def _json(self, response: httpx.Response) -> Json:
-        if not response.is_success:
-            raise refusal(response)
+    def _ask(self, method: str, path: str, query: Json | None = None, **more: Any) -> Json:
+        url, headers = f"{self.location.gateway_url}{path}", self._headers(path)
         try:
-            body = response.json()
-        except ValueError:
-            raise CommandFailed(NO, "That is not the shop", f"{response.url} does not answer JSON") from None
-        return body if isinstance(body, dict) else {"value": body}
+            return _document(self._http.request(method, url, params=_given(query), headers=headers, **more))
+        except httpx.TransportError:
+            raise self.nobody() from None
+
+    def _headers(self, path: str) -> dict[str, str]:
+        token = self.location.admin_token if path.startswith("/admin/") else None
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
+    def nobody(self) -> CommandFailed:
+        return _nobody("gateway", self.location.gateway_url)
 
 
-def nobody(who: str, address: str) -> CommandFailed:
+def _nobody(who: str, address: str) -> CommandFailed:
     return CommandFailed(UNREACHABLE, f"No {who} answers at {address}", "Start everything with `make up` first.")
 
 
-def refusal(response: httpx.Response) -> CommandFailed:
+def _refusal(response: httpx.Response) -> CommandFailed:
     """An answer that is neither yes nor "not yet", in the words of its problem document (RFC 9457)."""
     try:
         body = response.json()
@@ -233,12 +217,40 @@ def refusal(response: httpx.Response) -> CommandFailed:
     return CommandFailed(NO, title, detail, {"status": response.status_code, **problem})
 
 
+def _document(response: httpx.Response) -> Json:
+    if not response.is_success:
+        raise _refusal(response)
+    try:
+        body = response.json()
+    except ValueError:
+        raise CommandFailed(NO, "That is not the shop", f"{response.url} does not answer JSON") from None
+    return body if isinstance(body, dict) else {"value": body}
+
+
+def _events(lines: Iterable[str]) -> Iterator[tuple[str, Json]]:
+    """Comments and other fields are skipped."""
+    event_id, data = "", ""
+    for line in lines:
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "id":
+            event_id = value
+        elif name == "data":
+            data += value
+        elif not line and data:
+            yield event_id, json.loads(data)
+            event_id, data = "", ""
+
+
+def _given(query: Json | None) -> Json:
+    return {name: value for name, value in (query or {}).items() if value is not None}
+
+
 def _retry_after(response: httpx.Response) -> float:
     """Seconds to wait before asking again: `Retry-After` within reason, one second when it is not a number."""
-    try:
+    seconds = 1.0
+    with suppress(ValueError):
         seconds = float(response.headers.get("Retry-After", "1"))
-    except ValueError:
-        seconds = 1.0
     return min(max(seconds, _SHORTEST), _LONGEST)
 
 

@@ -3,7 +3,6 @@ claim, and says how it was checked."""
 
 import asyncio
 import os
-import secrets
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,11 +15,12 @@ from anyio.from_thread import start_blocking_portal
 from rich.padding import Padding
 from rich.text import Text
 
+from checkout.ids import new_checkout_key
 from cli import options, render
+from cli.buying import KEPT, UNDECIDED, outcome_of
 from cli.client import Shop
 from cli.locate import locate, settings
 from cli.output import NO, UNREACHABLE, CommandFailed, Json, Output, speaking
-from cli.pay import KEPT, UNDECIDED, outcome_of
 from stack.config import StackConfig, forget_libpq
 from stack.errors import StackError
 from stack.stack import Stack
@@ -39,9 +39,7 @@ class Tour:
     """Runs against a local stack; `run` answers with the summary that `--json` prints."""
 
     def __init__(self, shop: Shop, output: Output, sku: str) -> None:
-        self._shop = shop
-        self._output = output
-        self._sku = sku
+        self._shop, self._output, self._sku = shop, output, sku
         self._keys: list[str] = []
 
     def run(self) -> Json:
@@ -100,22 +98,22 @@ class Tour:
         return f"A new worker (pid {successor}) went on where the old one died: fulfilled, charged once"
 
     def _press_twice(self) -> str:
-        key = f"demo-{secrets.token_urlsafe(12)}"
-        cart = {"items": [{"sku": self._sku, "quantity": 1}]}
+        key, cart = f"demo-{new_checkout_key()}", {"items": [{"sku": self._sku, "quantity": 1}]}
         self._say(f"A double click: twice at the same time, then once more, all with the key {key}")
 
         def click(_: int) -> bytes:
             with Shop(self._shop.location) as shop:
-                return shop.buy(cart, key, _FULFIL_WITHIN).raw
+                return shop.buy(cart, key, _FULFIL_WITHIN).content
 
         with ThreadPoolExecutor(2) as both:
             answers = list(both.map(click, range(2)))
         third = self._shop.buy(cart, key, _FULFIL_WITHIN)
-        if {*answers, third.raw} != {third.raw} or not third.replayed:
+        if {*answers, third.content} != {third.content} or "Idempotent-Replayed" not in third.headers:
             raise PromiseBroken("The same key got different answers")
-        self._shop.submit_payment(third.body["session_id"])
-        self._fulfilled_and_charged_once(third.body, show=False)
-        return f"Three answers, the same to the byte: one order, {third.body['order_id']}, charged once"
+        body = third.json()
+        self._shop.submit_payment(body["session_id"])
+        self._fulfilled_and_charged_once(body, show=False)
+        return f"Three answers, the same to the byte: one order, {body['order_id']}, charged once"
 
     def _audit(self) -> str:
         deadline = time.monotonic() + _QUIET_WITHIN
@@ -131,10 +129,11 @@ class Tour:
         self._output.show(f"   {text}")
 
     def _buy(self) -> Json:
-        key = f"demo-{secrets.token_urlsafe(12)}"
-        self._keys.append(key)
+        self._keys.append(f"demo-{new_checkout_key()}")
         with self._output.working("Buying…"):
-            return self._shop.buy({"items": [{"sku": self._sku, "quantity": 2}]}, key, _FULFIL_WITHIN).body
+            cart = {"items": [{"sku": self._sku, "quantity": 2}]}
+            body: Json = self._shop.buy(cart, self._keys[-1], _FULFIL_WITHIN).json()
+            return body
 
     def _fulfilled_and_charged_once(self, body: Json, *, show: bool = True) -> None:
         with self._output.working("Waiting until it is fulfilled…"):
@@ -151,8 +150,7 @@ class Tour:
 def _successor(old: int) -> int:
     deadline = time.monotonic() + _RESTART_WITHIN
     while time.monotonic() < deadline:
-        pid = locate().pids.get("worker", old)
-        if pid != old:
+        if (pid := locate().pids.get("worker", old)) != old:
             return pid
         time.sleep(_LOOK_EVERY)
     raise PromiseBroken(f"The worker was not started again within {_RESTART_WITHIN:.0f} seconds")
@@ -167,15 +165,10 @@ async def _charges(database_url: str, session_id: str) -> int:
         await connection.close()
 
 
-def demo(
-    sku: Annotated[str, typer.Option(help="What is bought.")] = "pen",
-    as_json: options.Json = False,
-) -> None:
+def demo(sku: Annotated[str, typer.Option(help="What is bought.")] = "pen", as_json: options.Json = False) -> None:
     """A tour: buy and pay, kill the worker in the middle of a payment, press Buy twice, audit.
 
     Starts the stack when it does not run, and stops it again afterwards. Needs nothing but this terminal.
-
-    [bold]Example[/bold]
 
         checkout demo
 

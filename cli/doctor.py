@@ -2,38 +2,40 @@
 
 import asyncio
 import os
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
+import asyncpg
+import httpx
 import typer
+from sqlalchemy.exc import SQLAlchemyError
+from temporalio.service import RPCError
 
-from cli import options, render
-from cli.checkup import Patient, State, database, examine, services, temporal
+from checkout.errors import CheckoutError
+from cli import checkup, options, render
+from cli.checkup import Patient, Skipped, Wrong
 from cli.locate import Location, locate, settings
-from cli.output import BROKEN, NO, CommandFailed, speaking
+from cli.output import BROKEN, NO, CommandFailed, Json, speaking
 from runtime.settings import Settings
 from stack.config import Credentials, StackConfig, forget_libpq, python_environment
 
-_CHECKS = {
-    "PostgreSQL": database.answers,
-    "its encoding": database.encoding,
-    "its schema": database.schema,
-    "its writes": database.writes,
-    "Temporal": temporal.answers,
-    "its search attributes": temporal.search_attributes,
-    "its schedule": temporal.schedule,
-    "its workers": temporal.workers,
-    "payment service": services.payment,
-    "clock": services.clock,
-    "gateway": services.gateway,
-    "worker": services.worker,
-    "webhook": services.webhook,
-}
-_GROUNDS = {
-    **dict.fromkeys(("its encoding", "its schema", "its writes"), "PostgreSQL"),
-    **dict.fromkeys(("its search attributes", "its schedule", "its workers"), "Temporal"),
-    "clock": "payment service",
-    "webhook": "gateway",
+_PATIENCE = 30.0  # seconds for a check
+Check = Callable[[Patient], Awaitable[str]]
+# By name: the check that has to be well first, if any, and what is asked.
+_CHECKS: dict[str, tuple[str, Check]] = {
+    "PostgreSQL": ("", checkup.postgresql),
+    "its encoding": ("PostgreSQL", checkup.encoding),
+    "its schema": ("PostgreSQL", checkup.schema),
+    "its writes": ("PostgreSQL", checkup.writes),
+    "Temporal": ("", checkup.temporal),
+    "its search attributes": ("Temporal", checkup.search_attributes),
+    "its schedule": ("Temporal", checkup.schedule),
+    "its workers": ("Temporal", checkup.workers),
+    "payment service": ("", checkup.payment),
+    "clock": ("payment service", checkup.clock),
+    "gateway": ("", checkup.gateway),
+    "worker": ("", checkup.worker),
+    "webhook": ("gateway", checkup.webhook),
 }
 
 
@@ -47,12 +49,8 @@ def doctor(
     It reads the settings that the processes are given (the environment, `.env`); of a `checkout up` on this machine it
     knows them. It changes nothing: it asks, and sends the gateway one signed event of a kind that is not needed.
 
-    [bold]Examples[/bold]
-
         checkout doctor
-
         checkout doctor --url http://gateway:8082
-
         checkout doctor --json
 
     Exit codes: 0 all is well, 1 something is not, and its line says what to do.
@@ -61,11 +59,35 @@ def doctor(
         place = locate(url)
         known = _as_its_parts(place) if place.is_local else settings()
         with output.working("Examining…"):
-            findings = asyncio.run(examine(Patient(known, place, clock, url), _CHECKS, _GROUNDS))
-        is_well = all(finding.state is not State.WRONG for finding in findings)
-        output.result({"ok": is_well, "checks": [asdict(finding) for finding in findings]}, render.checks)
+            found = asyncio.run(_examine(Patient(known, place, clock, url)))
+        is_well = all(check["state"] != "wrong" for check in found)
+        output.result({"ok": is_well, "checks": found}, render.checks)
         if not is_well:
             raise typer.Exit(NO)
+
+
+async def _examine(patient: Patient) -> list[Json]:
+    """`{name, state, says}` of each check, in their order; `state` is ok, wrong or skipped."""
+    states = {"": "ok"}
+    found = []
+    for name, (ground, check) in _CHECKS.items():
+        states[name], says = "skipped", f"{ground} has to be well first."
+        if states[ground] == "ok":
+            states[name], says = await _look(check, patient)
+        found.append({"name": name, "state": states[name], "says": says})
+    return found
+
+
+async def _look(check: Check, patient: Patient) -> tuple[str, str]:
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            return "ok", await check(patient)
+    except Skipped as reason:
+        return "skipped", str(reason)
+    except (Wrong, CheckoutError) as reason:
+        return "wrong", str(reason)
+    except (OSError, TimeoutError, httpx.HTTPError, SQLAlchemyError, asyncpg.PostgresError, RPCError) as error:
+        return "wrong", f"It does not answer as it should: {error or type(error).__name__}"
 
 
 def _as_its_parts(place: Location) -> Settings:

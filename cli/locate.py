@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from checkout.errors import SettingsError
-from cli.output import BROKEN, USAGE, CommandFailed
+from cli.options import read
+from cli.output import BROKEN, CommandFailed
 from runtime import checks
 from runtime.settings import Settings, load_settings
 from stack.state import read_state
@@ -40,11 +41,10 @@ def settings() -> Settings:
 
 def locate(url: str | None = None, token: str | None = None) -> Location:
     """Find the stack. Raises `CommandFailed` when the settings, the URL or the token given are wrong."""
-    for option, given, check in (("--url", url, checks.http_url), ("--token", token, checks.secret())):
-        try:
-            check(given or "http://unused")
-        except ValueError as error:
-            raise CommandFailed(USAGE, f"Wrong {option}", f"It {error}") from None
+    if url:
+        read("--url", url, checks.http_url, "It ")
+    if token:
+        read("--token", token, checks.secret(), "It ")
     known = settings()
     stack: dict[str, Any] = {} if url else read_state(known.data_dir) or {}
     parts = {name: part for name, part in stack.items() if isinstance(part, dict)}

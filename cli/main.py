@@ -1,5 +1,6 @@
 """The `checkout` command: every subcommand by name. What one needs is imported when it runs, not to list it."""
 
+import inspect
 import os
 import sys
 from importlib import import_module
@@ -17,14 +18,14 @@ COMMANDS = {
     "up": ("stack.up:up", "Run", "Start everything: database, Temporal, payment service, worker and gateway."),
     "demo": ("cli.demo:demo", "Run", "A tour: buy, pay, kill the worker in the middle of a payment, audit."),
     "reset": ("cli.reset:reset", "Run", "Delete all data of the local stack."),
-    "buy": ("cli.buy:buy", "Buy", "Buy something: reserves stock and opens a payment session."),
-    "pay": ("cli.pay:pay", "Buy", "Pay for an order, decline it or give it up, and wait for what becomes of it."),
+    "buy": ("cli.buying:buy", "Buy", "Buy something: reserves stock and opens a payment session."),
+    "pay": ("cli.buying:pay", "Buy", "Pay for an order, decline it or give it up, and wait for what becomes of it."),
     "status": ("cli.orders:status", "Look", "Show an order: status, payment, dispatch progress and timeline."),
     "orders": ("cli.orders:orders", "Look", "List orders, newest first."),
-    "events": ("cli.events:events", "Look", "Show what happens to orders, as it happens."),
+    "events": ("cli.orders:events", "Look", "Show what happens to orders, as it happens."),
     "audit": ("cli.operator:audit", "Operate", "Check every promise on the live system."),
     "doctor": ("cli.doctor:doctor", "Operate", "Examine a deployment, from the settings to the webhook."),
-    "refund": ("cli.refund:refund", "Operate", "Give money of an order back: all, an amount, or some of its goods."),
+    "refund": ("cli.operator:refund", "Operate", "Give money of an order back: all, an amount, or some of its goods."),
     "restock": ("cli.operator:restock", "Operate", "Add stock."),
     "write-off": ("cli.operator:write_off", "Operate", "Take broken or lost goods out of the stock."),
     "withdraw": ("cli.operator:withdraw", "Operate", "Sell a product no longer."),
@@ -41,15 +42,23 @@ class Command(TyperCommand):
         self._place = place
 
     def load(self) -> Any:
-        module, _, function = self._place.partition(":")
+        module, _, name = self._place.partition(":")
+        function = getattr(import_module(module), name)
         app = typer.Typer(**_STYLE)
-        app.command(self.name, epilog=None if self.name == "up" else f"And for all commands: {_CODES}.")(
-            getattr(import_module(module), function)
-        )
+        epilog = None if self.name == "up" else f"And for all commands: {_CODES}."
+        app.command(self.name, help=_help(function.__doc__), epilog=epilog)(function)
         return typer.main.get_command(app)
 
     def make_context(self, *arguments: Any, **more: Any) -> Any:
         return self.load().make_context(*arguments, **more)
+
+
+def _help(docstring: str) -> str:
+    """Its examples, which are the indented lines, get a heading, and a paragraph each."""
+    text = inspect.cleandoc(docstring)
+    examples = [line for line in text.splitlines() if line.startswith("    ")]
+    heading = "[bold]Examples[/bold]" if len(examples) > 1 else "[bold]Example[/bold]"
+    return text.replace("\n".join(examples), "\n\n".join([heading, *examples]))
 
 
 class Commands(TyperGroup):

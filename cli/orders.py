@@ -1,21 +1,24 @@
-"""`checkout status` and `checkout orders`: look at one order, or at many."""
+"""`checkout status`, `orders` and `events`: look at one order, at many, or at what happens to them."""
 
 import time
 from collections.abc import Callable, Iterator
 from typing import Annotated
 
+import httpx
 import typer
 from rich.console import RenderableType
 from rich.live import Live
 
 from cli import options, render
-from cli.client import Shop
+from cli.buying import UNDECIDED
+from cli.client import STREAM_PATIENCE, Shop
 from cli.locate import locate
-from cli.output import Json, Output, speaking
-from cli.pay import ON_ITS_WAY, UNDECIDED
+from cli.output import CommandFailed, Json, Output, speaking
 
-_MOVES = UNDECIDED | {ON_ITS_WAY, "fulfilled"}
+_MOVES = UNDECIDED | {"payment_processing", "fulfilled"}
+_LAST_KINDS = frozenset({"dispatched", "rejected", "cancelled", "refunded"})
 _FOLLOW_EVERY, _WATCH_EVERY = 0.4, 1.0  # seconds between two looks
+_AGAIN = 1.0  # seconds until a lost stream is opened again
 
 
 def status(
@@ -27,10 +30,7 @@ def status(
 ) -> None:
     """Show an order: status, payment, refunds and disputes, dispatch progress and timeline.
 
-    [bold]Examples[/bold]
-
         checkout status ord_0123456789abcdef0123456789abcdef --follow
-
         checkout status birthday-1 --json
 
     Exit codes: 0 found, 1 no such order. With --follow and --json: one document a change.
@@ -62,10 +62,7 @@ def orders(
 ) -> None:
     """List orders, newest first.
 
-    [bold]Examples[/bold]
-
         checkout orders --status awaiting_payment
-
         checkout orders --watch
 
     Exit codes: 0 listed, 1 refused (the operator token).
@@ -73,18 +70,16 @@ def orders(
     with speaking(as_json) as output, Shop(locate(url, token)) as shop:
 
         def looks() -> Iterator[Json]:
-            page = shop.orders(status=status, limit=limit, q=query)
-            if page.get("next") and not watch:
-                output.note("There are more: raise --limit, or narrow with --status and --query.")
-            yield page
-            while watch:
+            while True:
+                page = shop.orders(status=status, limit=limit, q=query)
+                if page.get("next") and not watch:
+                    output.note("There are more: raise --limit, or narrow with --status and --query.")
+                yield page
+                if not watch:
+                    return
                 time.sleep(_WATCH_EVERY)
-                yield shop.orders(status=status, limit=limit, q=query)
 
-        def rows(page: Json) -> list[Json]:
-            return page.get("orders") or []
-
-        _show_changes(output, looks(), lambda page: render.orders(rows(page)), rows, live=watch)
+        _show_changes(output, looks(), render.orders, lambda page: page.get("orders"), live=watch)
 
 
 def _show_changes(
@@ -107,3 +102,58 @@ def _show_changes(
         if now != before:
             output.result(document, shown)
         before = now
+
+
+def events(
+    reference: Annotated[
+        str | None, typer.Argument(metavar="[ORDER|SESSION|KEY]", help="Only this order, from its beginning.")
+    ] = None,
+    url: options.Url = None,
+    token: options.Token = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show what happens to orders, as it happens; all of them, or one until it ends.
+
+        checkout events
+        checkout events birthday-1 --json
+
+    Exit codes: 0 the order has ended, 1 refused or no such order. With --json: one document an event. Ctrl-C ends it.
+    """
+    with speaking(as_json) as output, Shop(locate(url, token)) as shop:
+        if reference is None:
+            path = "/admin/events"
+            output.note("Waiting for orders. Ctrl-C ends it.")
+        else:
+            path = f"/orders/{shop.find_order(reference)['order_id']}/events"
+        is_lost = False
+        for event in _listen(shop, path, ends=reference is not None):
+            if event is not None:
+                output.result(event, render.event)
+            elif not is_lost:
+                output.note("Reconnecting…")
+            is_lost = event is None
+
+
+def _listen(shop: Shop, path: str, *, ends: bool) -> Iterator[Json | None]:
+    """Events as they happen; None whenever the stream is lost, which is then opened again behind the last event seen.
+    An order's stream ends with the order.
+
+    Raises `CommandFailed` when the gateway refuses, or does not answer the first time.
+    """
+    last_id, last_kind, was_open = "", "", False
+    while not (ends and last_kind in _LAST_KINDS):
+        try:
+            with shop.stream(path, after=last_id, timeout=STREAM_PATIENCE) as stream:
+                was_open = True
+                for event_id, event in stream:
+                    last_id, last_kind = event_id or last_id, str(event.get("kind"))
+                    yield event
+        except httpx.TransportError:
+            if not was_open:
+                raise shop.nobody() from None
+        except CommandFailed as refused:
+            if not was_open or refused.problem.get("status") != 503:  # not back yet
+                raise
+        if not (ends and last_kind in _LAST_KINDS):
+            yield None
+            time.sleep(_AGAIN)

@@ -16,7 +16,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any
 
 import typer
@@ -29,15 +29,17 @@ _INTERRUPTED, _READER_GONE = 130, 141
 Json = dict[str, Any]
 
 
+@dataclass(eq=False)
 class CommandFailed(Exception):
     """Ends the command with an exit code, a title, and a sentence on what to do or what went wrong."""
 
-    def __init__(self, exit_code: int, title: str, detail: str = "", problem: Json | None = None) -> None:
-        super().__init__(f"{title}: {detail}" if detail else title)
-        self.exit_code = exit_code
-        self.title = title
-        self.detail = detail
-        self.problem = problem or {}
+    exit_code: int
+    title: str
+    detail: str = ""
+    problem: Json = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.title}: {self.detail}" if self.detail else self.title
 
 
 class _Console(Console):
@@ -50,14 +52,7 @@ class Output:
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
-
-    @cached_property
-    def out(self) -> Console:
-        return _Console(markup=False)
-
-    @cached_property
-    def err(self) -> Console:
-        return _Console(stderr=True, markup=False)
+        self.out, self.err = _Console(markup=False), _Console(stderr=True, markup=False)
 
     def json(self, document: Any) -> None:
         text = json.dumps(document, ensure_ascii="utf" not in (sys.stdout.encoding or "").lower())

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from rich.console import Group, JustifyMethod, RenderableType
+from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -31,8 +31,8 @@ def status_text(order: Json) -> Text:
     return text
 
 
-def money(document: Json, field: str = "amount_total") -> str:
-    return format_money(int(document.get(field) or 0), str(document.get("currency") or ""))
+def money(document: Json) -> str:
+    return format_money(int(document.get("amount_total") or 0), str(document.get("currency") or ""))
 
 
 def facts(pairs: Iterable[tuple[str, RenderableType]]) -> RenderableType:
@@ -52,21 +52,23 @@ def facts(pairs: Iterable[tuple[str, RenderableType]]) -> RenderableType:
 def _table(*names: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in names:
-        justify: JustifyMethod = "right" if name in {"#", "amount", "checked"} else "left"
-        table.add_column(name, justify=justify, overflow="fold", no_wrap=name == "order")
+        is_number = name in {"#", "amount", "checked"}
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold", no_wrap=name == "order")
     return table
 
 
-def bought(body: Json, replayed: bool) -> RenderableType:
-    rows: list[tuple[str, RenderableType]] = [
-        ("order", str(body.get("order_id"))),
-        ("amount", money(body)),
-        ("pay at", str(body.get("payment_url"))),
-        ("or with", f"checkout pay {body.get('order_id')}"),
-        ("until", str(body.get("expires_at"))),
-        ("key", f"{body.get('checkout_key')}" + ("  (the answer this key got before)" if replayed else "")),
-    ]
-    return facts(rows)
+def bought(body: Json) -> RenderableType:
+    again = "  (the answer this key got before)" if body["replayed"] else ""
+    return facts(
+        [
+            ("order", str(body.get("order_id"))),
+            ("amount", money(body)),
+            ("pay at", str(body.get("payment_url"))),
+            ("or with", f"checkout pay {body.get('order_id')}"),
+            ("until", str(body.get("expires_at"))),
+            ("key", f"{body.get('checkout_key')}{again}"),
+        ]
+    )
 
 
 def order(document: Json) -> RenderableType:
@@ -93,7 +95,9 @@ def order(document: Json) -> RenderableType:
     rows += [("dispute", _dispute(dispute, currency)) for dispute in document.get("disputes") or []]
     progress = (document.get("dispatch") or {}).get("progress")
     if progress is not None and document.get("status") in {"fulfilled", "dispatched"}:
-        rows.append(("dispatch", _dispatch(float(progress))))
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(ProgressBar(total=1.0, completed=float(progress), width=30), f"{float(progress):.0%}")
+        rows.append(("dispatch", bar))
     return Group(facts(rows), "", timeline(document.get("timeline") or []))
 
 
@@ -108,12 +112,6 @@ def _dispute(dispute: Json, currency: str) -> str:
     amount, state = format_money(int(dispute["amount"]), currency), str(dispute.get("state")).replace("_", " ")
     due = f", answer by {dispute['evidence_due_by']}" if dispute.get("evidence_due_by") else ""
     return f"{dispute.get('id')}: {amount}, {state}{due}"
-
-
-def _dispatch(progress: float) -> RenderableType:
-    bar = Table.grid(padding=(0, 1))
-    bar.add_row(ProgressBar(total=1.0, completed=progress, width=30), f"{progress:.0%}")
-    return bar
 
 
 def timeline(events: list[Json]) -> Table:
@@ -145,9 +143,9 @@ def _clock(at: str) -> str:
     return at.partition("T")[2].removesuffix("Z").removesuffix("+00:00")[:12] or at
 
 
-def orders(rows: list[Json]) -> Table:
+def orders(page: Json) -> Table:
     table = _table("order", "status", "amount", "created", "key")
-    for row in rows:
+    for row in page.get("orders") or []:
         created = str(row.get("created_at")).replace("T", " ")[:19]
         table.add_row(str(row.get("order_id")), status_text(row), money(row), created, str(row.get("checkout_key")))
     return table
@@ -156,20 +154,13 @@ def orders(rows: list[Json]) -> Table:
 def audit(document: Json) -> RenderableType:
     table = _table("#", "invariant", "checked", "verdict")
     for invariant in document.get("invariants") or []:
+        verdict = Text("holds", "green") if invariant.get("ok") else Text("VIOLATED", "bold red")
+        number, name, checked = (invariant.get(each) for each in ("number", "name", "checked"))
+        table.add_row(str(number), str(name), "" if checked is None else str(checked), verdict)
         violations = invariant.get("violations") or []
-        holds = bool(invariant.get("ok"))
-        verdict = Text("holds", style="green") if holds else Text("VIOLATED", style="bold red")
-        checked = invariant.get("checked")
-        table.add_row(
-            str(invariant.get("number")),
-            str(invariant.get("name")),
-            "" if checked is None else str(checked),
-            verdict,
-        )
-        for violation in violations[:10]:
-            table.add_row("", Text(f"  {violation}", style="red"), "", "")
-        if len(violations) > 10:
-            table.add_row("", Text(f"  and {len(violations) - 10} more", style="red"), "", "")
+        more = [f"and {len(violations) - 10} more"] if len(violations) > 10 else []
+        for line in [*violations[:10], *more]:
+            table.add_row("", Text(f"  {line}", "red"), "", "")
     outcomes = ", ".join(f"{count} {status}" for status, count in (document.get("outcomes") or {}).items())
     judgement = "every promise is kept" if document.get("ok") else "promises are BROKEN"
     which = "" if document.get("whole", True) else " that may have changed since the last audit"

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import stat
 from pathlib import Path
 from typing import Annotated
 
@@ -26,8 +25,6 @@ def reset(
 
     The stack must be stopped. Only the contents of the data directory (CHECKOUT_DATA_DIR, normally var/) go, and
     only if `checkout up` made it. Links are removed, never followed.
-
-    [bold]Example[/bold]
 
         checkout reset --yes && checkout up
 
@@ -64,22 +61,19 @@ def check_ours(path: Path) -> None:
     def refuse(why: str) -> CommandFailed:
         return CommandFailed(NO, "Refused", f"{path} {why}: delete it yourself if you mean it.")
 
-    mode = path.lstat().st_mode
-    if stat.S_ISLNK(mode):
+    if path.is_symlink():
         raise refuse("is a symbolic link")
-    if not stat.S_ISDIR(mode):
+    if not path.is_dir():
         raise refuse("is not a directory")
     real = path.resolve()
     for precious in (Path.cwd().resolve(), Path.home().resolve(), Path(__file__).resolve()):
         if precious == real or precious.is_relative_to(real):
             raise refuse(f"holds {precious}")
     for marker in MARKERS:
-        try:
-            kind = (path / marker).lstat().st_mode
-        except OSError:
-            raise refuse(f"was not made by `checkout up` (it has no {marker})") from None
-        if stat.S_ISLNK(kind):
+        if (path / marker).is_symlink():
             raise refuse(f"is odd: its {marker} is a symbolic link")
+        if not (path / marker).exists():
+            raise refuse(f"was not made by `checkout up` (it has no {marker})")
     if (path / ".git").exists():
         raise refuse("is a git repository")
 

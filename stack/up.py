@@ -51,10 +51,7 @@ def up(
     CHECKOUT_PAYMENT_PORT (8086), CHECKOUT_TEMPORAL_PORT (7233), CHECKOUT_TEMPORAL_UI_PORT (8233),
     CHECKOUT_POSTGRES_PORT (5433), CHECKOUT_WORKER_PORT (8083).
 
-    [bold]Examples[/bold]
-
         checkout up
-
         CHECKOUT_POSTGRES_PORT=6000 checkout up --parts postgres,setup --data-dir /var/tmp/shop
 
     Exit codes: 0 stopped, 1 it could not start, 2 usage, 130 killed.

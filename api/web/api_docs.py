@@ -4,9 +4,7 @@ FastAPI's own page loads its script from a CDN: nothing is seen without the inte
 where operators sign in. The files are those of the package `fastapi-offline`.
 """
 
-import importlib.util
-from functools import cache
-from pathlib import Path
+from importlib.resources import files
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
@@ -24,14 +22,6 @@ _POLICY = (
 )
 
 
-@cache
-def _folder() -> Path:
-    package = importlib.util.find_spec("fastapi_offline")
-    assert package is not None
-    assert package.origin is not None
-    return Path(package.origin).parent / "static"
-
-
 @router.get("/docs")
 async def docs() -> Response:
     return page("docs.html", headers={"Content-Security-Policy": _POLICY})
@@ -41,4 +31,5 @@ async def docs() -> Response:
 async def file(name: str) -> Response:
     if name not in _FILES:
         raise HTTPException(404, "There is no such file")
-    return FileResponse(_folder() / name, headers={"Cache-Control": "public, max-age=86400"})
+    path = str(files("fastapi_offline") / "static" / name)
+    return FileResponse(path, headers={"Cache-Control": "public, max-age=86400"})

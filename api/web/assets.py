@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 
 from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
@@ -32,7 +31,7 @@ class Asset:
 
 
 @cache
-def assets() -> MappingProxyType[str, Asset]:
+def _assets() -> dict[str, Asset]:
     """Every file under `static/`, by its path there."""
     found = {}
     for path in sorted(_FOLDER.rglob("*")):
@@ -40,36 +39,35 @@ def assets() -> MappingProxyType[str, Asset]:
             content = path.read_bytes()
             version = hashlib.sha256(content).hexdigest()[:12]
             found[path.relative_to(_FOLDER).as_posix()] = Asset(content, _MEDIA_TYPES[path.suffix], version)
-    return MappingProxyType(found)
+    return found
 
 
 def asset_url(name: str) -> str:
     """Raises `KeyError` for a file that is not there: a template's mistake."""
-    return f"/static/{name}?v={assets()[name].version}"
+    return f"/static/{name}?v={_assets()[name].version}"
 
 
 def picture_url(image: str) -> str:
     """A product's picture: ours with its version; any other address as the catalogue has it."""
     name = image.removeprefix("/static/")
-    return asset_url(name) if image.startswith("/static/") and name in assets() else image
+    return asset_url(name) if name != image and name in _assets() else image
 
 
 def picture_origins(images: Iterable[str]) -> str:
-    """The foreign origins of products' pictures, as a content security policy lists them. The database holds no picture
-    with any other address (`guard_picture`)."""
+    """Ours and the foreign origins of products' pictures, as a content security policy lists them. The database holds
+    no picture with any other address (`guard_picture`)."""
     found = {match[0] for image in images if (match := re.match(r"https://[a-z0-9.-]+(:[0-9]{1,5})?(?=/|$)", image))}
-    return " ".join(sorted(found))
+    return " ".join(["'self'", *sorted(found)])
 
 
 @router.get("/static/{name:path}")
 async def static(name: str, request: Request, v: str = "") -> Response:
-    asset = assets().get(name)
+    asset = _assets().get(name)
     if asset is None:
         raise HTTPException(404, "There is no such file")
-    age = "public, max-age=31536000, immutable" if v == asset.version else "no-cache"
     headers = {
         "ETag": f'"{asset.version}"',
-        "Cache-Control": age,
+        "Cache-Control": "public, max-age=31536000, immutable" if v == asset.version else "no-cache",
         "Content-Security-Policy": _POLICY,
     }
     if request.headers.get("if-none-match") == headers["ETag"]:

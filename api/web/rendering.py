@@ -1,6 +1,7 @@
 """From a template to an answer, with the headers every page has; and back, from a form to its fields.
 
-The engine is loaded with the first page: a gateway that comes back after a crash answers machines at once.
+What people read stands in the templates; the code says which of it is so. The engine is loaded with the first page: a
+gateway that comes back after a crash answers machines at once.
 """
 
 import json
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode
 
 from fastapi import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 
 from api.web.assets import asset_url, picture_url
 from checkout.currencies import CURRENCIES, decimal
@@ -33,15 +34,18 @@ UNUSUAL = json.dumps(
     {code: [rules.exponent, rules.shown] for code, rules in CURRENCIES.items() if rules.shown != 2},
     separators=(",", ":"),
 )
+DEEPEST = 100_000  # pages
+_FOLDER = Path(__file__).parent / "templates"
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src {pictures}; connect-src 'self'; "
+    "manifest-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action {form_action}"
+)
 
 
 def format_money(amount: int, code: str) -> str:
     """`format_money(2450, "usd")` is `$24.50`; `format_money(500, "jpy")` is `¥500`; others `SEK 24.50`."""
     sign = _SIGNS.get(code.lower(), f"{code.upper()}\N{NO-BREAK SPACE}")
     return ("-" if amount < 0 else "") + sign + decimal(abs(amount), code)
-
-
-DEEPEST = 100_000
 
 
 @dataclass(frozen=True)
@@ -70,31 +74,25 @@ async def posted_fields(request: Request) -> dict[str, str]:
     return {name: values[0] for name, values in fields.items()}
 
 
-_FOLDER = Path(__file__).parent / "templates"
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'{pictures}; connect-src 'self'; "
-    "manifest-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action {form_action}"
-)
-
-
 def page(
     template: str,
     status: int = 200,
     *,
     headers: dict[str, str] | None = None,
     form_action: str = "'self'",
-    pictures: str = "",
+    pictures: str = "'self'",
     **values: Any,
 ) -> HTMLResponse:
     """Render a page. `form_action` is where its forms may lead, redirects included (CSP level 3, form-action), and
-    `pictures` the origins from which it may load pictures besides this one."""
-    html = _environment().get_template(template).render(**values)
-    policy = _POLICY.format(form_action=form_action, pictures=f" {pictures}" if pictures else "")
-    return HTMLResponse(
-        html,
-        status,
-        {"Content-Security-Policy": policy, "Cache-Control": "no-cache", "Vary": "Accept"} | (headers or {}),
-    )
+    `pictures` from where it may load pictures."""
+    html = environment().get_template(template).render(**values)
+    policy = _POLICY.format(form_action=form_action, pictures=pictures)
+    usual = {"Content-Security-Policy": policy, "Cache-Control": "no-cache", "Vary": "Accept"}
+    return HTMLResponse(html, status, usual | (headers or {}))
+
+
+def see_other(url: str, headers: dict[str, str] | None = None) -> RedirectResponse:
+    return RedirectResponse(url, 303, headers)
 
 
 def payment_targets(settings: Settings) -> str:
@@ -108,7 +106,7 @@ def wants_page(request: Request) -> bool:
 
 
 @cache
-def _environment() -> "Environment":
+def environment() -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -135,14 +133,14 @@ def _instant(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _clock(at: datetime) -> str:
+    """For people without script; with script it becomes their own time."""
+    return at.astimezone(UTC).strftime("%-d %b, %H:%M:%S UTC")
+
+
 def _ago(seconds: float) -> str:
     """A length of time in its largest unit: `42 s`, `5 min`, `3 h`, `2 d`."""
     for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds // length:.0f} {unit}"
     return f"{seconds:.0f} s"
-
-
-def _clock(at: datetime) -> str:
-    """For people without script; with script it becomes their own time."""
-    return at.astimezone(UTC).strftime("%-d %b, %H:%M:%S UTC")

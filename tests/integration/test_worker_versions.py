@@ -21,8 +21,7 @@ from temporalio.worker import Worker
 
 from checkout.contracts import CheckoutInput, CheckoutResult
 from checkout.orders import Order, OrderStatus, cart_fingerprint
-from cli.checkup import Patient, Wrong
-from cli.checkup.temporal import workers
+from cli.checkup import Patient, Wrong, workers
 from cli.locate import Location
 from db.order_queries import find_by_key
 from runtime.connection import connect

@@ -3,14 +3,14 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar, cast
 
 from api.audit import AuditOut
 from api.state import Gateway
-from api.web.console import charts
+from checkout.orders import OrderStatus
 from db import insights
 
 logger = logging.getLogger("api")
@@ -21,78 +21,122 @@ VERDICT_AGE = 60.0  # seconds the audit's verdict may be old
 STUCK_GRACE = timedelta(seconds=20)  # how long an order may be late before it counts as stuck
 AUDIT_GRACE = timedelta(seconds=30)
 
-Value = TypeVar("Value")
+_PAY_BOUNDS = [5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0]  # seconds
+_PAY_LABELS = ["< 5 s", "15 s", "30 s", "1 min", "2 min", "5 min", "15 min", "more"]
+
+
+@dataclass(frozen=True)
+class Span:
+    """A range of time to look at: `columns` steps that end now. `clock` is the strftime of a column's label."""
+
+    name: str
+    step: timedelta
+    columns: int
+    clock: str
+
+    @property
+    def length(self) -> timedelta:
+        return self.step * self.columns
+
+    def end(self, now: datetime) -> datetime:
+        """The end of the step that is now under way, so that columns keep their place while time passes."""
+        seconds = self.step.total_seconds()
+        return datetime.fromtimestamp((now.timestamp() // seconds + 1) * seconds, UTC)
+
+
+SPANS = {
+    "hour": Span("hour", timedelta(minutes=2), 30, "%H:%M"),
+    "day": Span("day", timedelta(hours=1), 24, "%H:00"),
+    "week": Span("week", timedelta(hours=6), 28, "%d %b"),
+}
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Orders by kind, column by column. The template draws it as SVG, without script."""
+
+    labels: list[str]
+    columns: list[Counter[str]]
+
+    @property
+    def top(self) -> int:
+        """What the full height stands for, as people can read it: 1, 2, 5, 10, 20, 50, …"""
+        highest, scale = max(column.total() for column in self.columns), 1
+        while highest > 5 * scale:
+            scale *= 10
+        return next(factor * scale for factor in (1, 2, 5) if highest <= factor * scale)
+
+    @property
+    def totals(self) -> Counter[str]:
+        return sum(self.columns, Counter())
 
 
 @dataclass(frozen=True)
 class Charts:
     figures: insights.Figures
-    outcomes: charts.Columns
-    time_to_pay: charts.TimeToPay
-    stock: list[charts.StockRow]
+    outcomes: Chart
+    time_to_pay: Chart
+    pay_times: list[insights.PayTimes]
+    stock: list[insights.StockLevel]
 
 
-@dataclass(frozen=True)
-class Board(Charts):
-    """Everything the overview shows. `verdict` is None until the first audit has ended."""
+def outcomes(rows: Iterable[insights.OutcomeCount], span: Span, until: datetime) -> Chart:
+    """How orders end: those of each column by what became of them."""
+    labels = [(until - span.step * back).strftime(span.clock) for back in range(span.columns, 0, -1)]
+    columns: list[Counter[str]] = [Counter() for _ in labels]
+    for row in rows:
+        status = OrderStatus(row.status)
+        outcome = "kept" if status.is_kept else "live" if status.is_live else status.value
+        columns[-int((until - row.bucket) / span.step)][outcome] += row.orders
+    return Chart(labels, columns)
 
-    stuck: list[insights.StuckOrder]
-    verdict: AuditOut | None
-    verdict_trouble: str | None
+
+def time_to_pay(rows: Iterable[insights.PayTimes]) -> Chart:
+    counted = {row.bucket: row.orders for row in rows}
+    return Chart(_PAY_LABELS, [Counter(kept=counted.get(index, 0)) for index in range(len(_PAY_LABELS))])
 
 
 class Boards:
-    """One for the process."""
+    """One for the process. `verdict` is None until the first audit has ended; `can_audit` is how the last one went."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[float, Any]] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._charts: dict[str, tuple[float, Charts]] = {}
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._auditing: asyncio.Task[None] | None = None
-        self._verdict: AuditOut | None = None
-        self._verdict_at = -VERDICT_AGE
-        self._trouble: str | None = None
+        self._audited_at = -VERDICT_AGE
+        self.verdict: AuditOut | None = None
+        self.can_audit = True
 
-    async def read(self, gateway: Gateway, span: charts.Span) -> Board:
-        self._audit_now_and_then(gateway)
-        kept = await self._recent(span.name, CHART_AGE, lambda: _read_charts(gateway, span))
-        async with gateway.engine.connect() as connection:
-            stuck = await insights.stuck_orders(connection, STUCK_GRACE)
-        return Board(**vars(kept), stuck=stuck, verdict=self._verdict, verdict_trouble=self._trouble)
+    async def charts(self, gateway: Gateway, span: Span) -> Charts:
+        """Not older than `CHART_AGE`; of several who want them at once, one reads."""
+        async with self._locks[span.name]:
+            read_at, charts = self._charts.get(span.name, (0.0, None))
+            if charts is None or time.monotonic() - read_at > CHART_AGE:
+                charts = await _read(gateway, span)
+                self._charts[span.name] = time.monotonic(), charts
+            return charts
 
-    async def _recent(self, name: str, age: float, read: Callable[[], Awaitable[Value]]) -> Value:
-        """A value not older than `age`; of several who want it at once, one reads."""
-        async with self._locks.setdefault(name, asyncio.Lock()):
-            at, value = self._kept.get(name, (-age, None))
-            if time.monotonic() - at > age:
-                value = await read()
-                self._kept[name] = (time.monotonic(), value)
-            return cast(Value, value)
-
-    def _audit_now_and_then(self, gateway: Gateway) -> None:
+    def audit_now_and_then(self, gateway: Gateway) -> None:
         """In the background: a page does not wait for it, the next refresh shows it."""
-        is_old = time.monotonic() - self._verdict_at > VERDICT_AGE
+        is_old = time.monotonic() - self._audited_at > VERDICT_AGE
         if is_old and (self._auditing is None or self._auditing.done()):
             self._auditing = asyncio.create_task(self._audit(gateway))
 
     async def _audit(self, gateway: Gateway) -> None:
         try:
-            self._verdict = await gateway.auditor.recent(AUDIT_GRACE)
-            self._trouble = None
+            self.verdict, self.can_audit = await gateway.auditor.recent(AUDIT_GRACE), True
         except Exception as error:  # whatever it is, the board says that there is no verdict
             logger.warning("The audit cannot be run now: %s", type(error).__name__)
-            self._trouble = "The audit cannot be run now: PostgreSQL or Temporal does not answer."
-        self._verdict_at = time.monotonic()
+            self.can_audit = False
+        self._audited_at = time.monotonic()
 
 
-async def _read_charts(gateway: Gateway, span: charts.Span) -> Charts:
-    until = charts.whole_step(datetime.now(UTC), span.step)
+async def _read(gateway: Gateway, span: Span) -> Charts:
+    until = span.end(datetime.now(UTC))
     since = until - span.length
     async with gateway.engine.connect() as connection:
-        return Charts(
-            figures=await insights.figures(connection, since),
-            outcomes=charts.outcomes(
-                await insights.outcomes_over_time(connection, since, until, span.step), span, until
-            ),
-            time_to_pay=charts.pay_times(await insights.time_to_pay(connection, since, charts.PAY_BOUNDS)),
-            stock=charts.stock(await insights.stock_levels(connection, await insights.scarcest(connection, CHARTED))),
-        )
+        figures = await insights.figures(connection, since)
+        counts = await insights.outcomes_over_time(connection, since, until, span.step)
+        pay_times = await insights.time_to_pay(connection, since, _PAY_BOUNDS)
+        stock = await insights.stock_levels(connection, await insights.scarcest(connection, CHARTED))
+    return Charts(figures, outcomes(counts, span, until), time_to_pay(pay_times), pay_times, stock)

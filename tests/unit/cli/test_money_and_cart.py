@@ -1,10 +1,17 @@
 """What is shown and what is typed."""
 
+import json
+from collections.abc import Callable
+from typing import Any
+
 import pytest
-import typer
+from typer.testing import Result
 
 from checkout.currencies import money
-from cli.buy import parse_cart
+
+from .conftest import BOUGHT, Scripted
+
+Checkout = Callable[..., Result]
 
 
 @pytest.mark.parametrize(
@@ -25,18 +32,26 @@ def test_money_is_shown_in_the_currency_s_own_decimals(amount: int, currency: st
     assert money(amount, currency) == shown
 
 
-def test_a_cart_is_read_in_order_and_adds_up_what_is_named_twice() -> None:
-    assert parse_cart(["pen:2", "notebook", "pen"]) == [
+def cart(checkout: Checkout, scripted: Scripted, *items: str) -> Any:
+    """What is sent of what is typed."""
+    scripted.plan("POST", "/checkout", 200, BOUGHT)
+    assert checkout("buy", *items).exit_code == 0
+    return json.loads(scripted.sent("POST", "/checkout")[0][1])["items"]
+
+
+def test_a_cart_is_read_in_order_and_adds_up_what_is_named_twice(checkout: Checkout, scripted: Scripted) -> None:
+    assert cart(checkout, scripted, "pen:2", "notebook", "pen") == [
         {"sku": "pen", "quantity": 3},
         {"sku": "notebook", "quantity": 1},
     ]
 
 
-def test_quantities_the_shop_will_refuse_are_its_business() -> None:
-    assert parse_cart(["pen:0", "notebook:500"])[1] == {"sku": "notebook", "quantity": 500}
+def test_quantities_the_shop_will_refuse_are_its_business(checkout: Checkout, scripted: Scripted) -> None:
+    assert cart(checkout, scripted, "pen:0", "notebook:500")[1] == {"sku": "notebook", "quantity": 500}
 
 
 @pytest.mark.parametrize("item", ["", ":2", "pen:", "pen:-1", "pen:1.5", "pen:two", "pen:1:2", "a b", "pen:\u0663"])
-def test_what_is_not_sku_and_quantity_is_a_usage_error(item: str) -> None:
-    with pytest.raises(typer.BadParameter, match="SKU"):
-        parse_cart([item])
+def test_what_is_not_sku_and_quantity_is_a_usage_error(checkout: Checkout, scripted: Scripted, item: str) -> None:
+    result = checkout("buy", item)
+    assert (result.exit_code, "is not SKU or SKU:QUANTITY" in result.stderr) == (2, True)
+    assert scripted.requests == []

@@ -1,16 +1,20 @@
 """Money, the order's story and the console's charts."""
 
-from dataclasses import dataclass
+import re
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from api.schemas import OrderOut
-from api.web.console import charts
-from api.web.rendering import format_money
+from api.web.console import board
+from api.web.rendering import environment, format_money
 from api.web.shop.story import tell
 from checkout.orders import OrderStatus, Reason
+from db.insights import OutcomeCount, StockLevel
+
+from .reading import OrderPage
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 WAY = ["reserved", "awaiting_payment", "paid", "fulfilled", "dispatched"]
@@ -67,25 +71,35 @@ def test_an_order_on_its_way_has_one_step_now_and_the_rest_to_come(
 
 
 def test_an_order_that_ended_has_no_step_to_come_and_says_why() -> None:
-    story = tell(_order(OrderStatus.CANCELLED, ["reserved", "awaiting_payment", "cancelled"], Reason.TIMEOUT))
+    order = _order(OrderStatus.CANCELLED, ["reserved", "awaiting_payment", "cancelled"], Reason.TIMEOUT)
+    story, shown = tell(order), OrderPage(order)
     assert [(step.kind, step.state) for step in story.steps] == [
         ("reserved", "done"),
         ("awaiting_payment", "done"),
         ("cancelled", "failed"),
     ]
-    assert "The time to pay was over." in story.lead
+    assert shown.lead.startswith("The time to pay was over. Nothing was charged")
+    assert "The time to pay was over." in shown.steps[-1]
     assert story.is_over
 
 
 def test_what_was_out_of_stock_is_named() -> None:
-    story = tell(_order(OrderStatus.REJECTED, ["rejected"], Reason.OUT_OF_STOCK, skus=["pen"]))
-    assert "Not enough left of: Pen." in story.lead
+    shown = OrderPage(_order(OrderStatus.REJECTED, ["rejected"], Reason.OUT_OF_STOCK, skus=["pen"]))
+    assert shown.lead.startswith("Not enough left of: Pen. ")
+
+
+@pytest.mark.parametrize("reason", [None, *Reason])
+@pytest.mark.parametrize("status", OrderStatus)
+def test_whatever_becomes_of_an_order_there_are_words_for_it(status: OrderStatus, reason: Reason | None) -> None:
+    shown = OrderPage(_order(status, [*WAY, "payment_processing", status.value], reason))
+    assert shown.title
+    assert shown.lead
 
 
 @pytest.mark.parametrize("status", [status for status in OrderStatus if status.is_live or status.value == "cancelled"])
 def test_nobody_who_has_not_paid_is_thanked(status: OrderStatus) -> None:
-    story = tell(_order(status, ["reserved"], Reason.CUSTOMER if status is OrderStatus.CANCELLED else None))
-    assert "thank" not in (story.title + story.lead + "".join(step.text for step in story.steps)).lower()
+    shown = OrderPage(_order(status, ["reserved"], Reason.CUSTOMER if status is OrderStatus.CANCELLED else None))
+    assert "thank" not in (shown.title + shown.lead + "".join(shown.steps)).lower()
 
 
 def _with_money(status: OrderStatus, payment: dict[str, Any], **more: Any) -> OrderOut:
@@ -115,41 +129,41 @@ def _refund(amount: int, state: str) -> dict[str, Any]:
 def test_money_that_is_not_back_yet_is_never_told_as_given_back(
     status: str, payment: dict[str, Any], title: str, badge: str
 ) -> None:
-    story = tell(_with_money(OrderStatus(status), payment))
-    assert story.title == title
-    assert badge in story.payment.text
+    order = _with_money(OrderStatus(status), payment)
+    shown = OrderPage(order)
+    assert shown.title == title
+    assert badge in shown.payment
     is_back = payment["status"] == "refunded"
-    assert ("whole amount was given back" in story.lead) == is_back
-    assert story.is_over == (is_back or not (payment.get("refund_pending") or payment["status"] == "refund_due"))
+    assert ("whole amount was given back" in shown.lead) == is_back
+    assert tell(order).is_over == (is_back or not (payment.get("refund_pending") or payment["status"] == "refund_due"))
 
 
 def test_a_refund_that_failed_is_told_as_one_that_is_tried_again() -> None:
     payment = {"status": "paid", "paid": 1000, "kept": 1000, "refund_pending": 500}
     refunds = [_refund(500, "failed"), _refund(500, "pending")]
-    story = tell(_with_money(OrderStatus.DISPATCHED, payment, refunds=refunds))
-    assert [each.stands.text for each in story.given_back] == [
-        "did not reach you; it is tried again",
-        "on its way back",
-    ]
+    shown = OrderPage(_with_money(OrderStatus.DISPATCHED, payment, refunds=refunds))
+    assert shown.refunds == ["Refund did not reach you; it is tried again", "Refund on its way back"]
 
 
 def test_what_is_held_back_is_not_told_as_being_packed() -> None:
     dispute = {"id": "du_1", "amount": 1000, "state": "needs_response", "is_open": True, "at": NOW}
     order = _order(OrderStatus.FULFILLED, WAY[:4]).model_dump(mode="json")
     held = {"payment": order["payment"] | {"status": "paid", "paid": 1000, "kept": 1000}, "disputes": [dispute]}
-    story = tell(OrderOut.model_validate(order | held | {"dispatch": {"status": "held", "progress": 0}}))
-    assert (story.title, story.payment.text) == ("Paid, and held back for now", "disputed")
-    assert "Your bank disputes the payment" in story.lead
-    assert "packed" not in story.title + story.steps[-1].text
+    shown = OrderPage(OrderOut.model_validate(order | held | {"dispatch": {"status": "held", "progress": 0}}))
+    assert (shown.title, shown.payment) == ("Paid, and held back for now", "disputed")
+    assert "Your bank disputes the payment" in shown.lead
+    assert "Held back for now." in shown.steps[-1]
+    assert "packed" not in shown.title + shown.steps[-1]
 
 
 def test_who_waits_for_a_bank_is_asked_to_do_nothing() -> None:
     happened = [*WAY[:2], "payment_processing"]
     order = _order(OrderStatus.PAYMENT_PROCESSING, happened).model_dump(mode="json")
     payment = order["payment"] | {"status": "processing", "processing_until": NOW}
-    story = tell(OrderOut.model_validate(order | {"payment": payment}))
-    assert "do nothing" in story.lead
-    assert "do not pay again" in story.lead
+    waiting = OrderOut.model_validate(order | {"payment": payment})
+    story, shown = tell(waiting), OrderPage(waiting)
+    assert "do nothing" in shown.lead
+    assert "do not pay again" in shown.lead
     assert [(step.kind, step.state) for step in story.steps][1:4] == [
         ("awaiting_payment", "done"),
         ("payment_processing", "now"),
@@ -158,33 +172,54 @@ def test_who_waits_for_a_bank_is_asked_to_do_nothing() -> None:
     assert not story.is_over
 
 
-@dataclass
-class _Bucket:
-    bucket: datetime
-    status: str
-    orders: int
-
-
 def test_each_order_is_in_the_column_of_its_time_and_none_is_lost() -> None:
-    span = charts.SPANS["hour"]
-    until = charts.whole_step(NOW, span.step)
+    span = board.SPANS["hour"]
+    until = span.end(NOW)
     assert until - NOW == span.step
     rows = [
-        _Bucket(until - span.step, "dispatched", 3),
-        _Bucket(until - span.step, "cancelled", 1),
-        _Bucket(until - span.length, "rejected", 2),
+        OutcomeCount(until - span.step, "dispatched", 3),
+        OutcomeCount(until - span.step, "cancelled", 1),
+        OutcomeCount(until - span.length, "rejected", 2),
     ]
-    chart = charts.outcomes(rows, span, until)
-    assert (chart.columns[-1].total, chart.columns[0].total, chart.top) == (4, 2, 5)
-    assert chart.totals == {"kept": 3, "live": 0, "cancelled": 1, "rejected": 2, "refunded": 0}
-    kept, cancelled = chart.columns[-1].parts
-    assert (kept.start, kept.size) == (40, 60)
-    assert cancelled.start + cancelled.size == pytest.approx(kept.start)
+    chart = board.outcomes(rows, span, until)
+    assert chart.columns[-1] == {"kept": 3, "cancelled": 1}
+    assert chart.columns[0] == {"rejected": 2}
+    assert chart.top == 5
+    assert chart.totals == {"kept": 3, "cancelled": 1, "rejected": 2}
+
+
+def test_a_column_is_its_parts_one_upon_the_other() -> None:
+    chart = board.Chart(["12:00"], [Counter(kept=3, cancelled=1)])
+    drawn = _drawn("columns", chart, ["kept", "live", "cancelled"], "Orders")
+    assert [float(y) + float(height) for y, height in re.findall(r' y="([0-9.]+)" .*height="([0-9.]+)"', drawn)] == [
+        100.0,
+        40.0,
+    ]
+    assert re.findall(r'class="c-(kept|live|cancelled)".*height="([0-9.]+)"', drawn) == [
+        ("kept", "60.0"),
+        ("cancelled", "20.0"),
+    ]
+
+
+def test_a_product_s_stock_is_one_row_of_what_is_left_held_and_sold() -> None:
+    drawn = _drawn("stock_rows", [StockLevel("pen", "Pen", 1000, "usd", 50, False, 0, 150)])
+    assert re.findall(r'class="c-(left|live|sold)" x="([0-9.]+)" width="([0-9.]+)"', drawn) == [
+        ("left", "0", "25.0"),
+        ("sold", "25.0", "75.0"),
+    ]
+
+
+def _drawn(macro: str, *values: Any) -> str:
+    return str(getattr(environment().get_template("console/parts.html").module, macro)(*values))
+
+
+@pytest.mark.parametrize(("highest", "top"), [(0, 1), (1, 1), (2, 2), (3, 5), (5, 5), (6, 10), (11, 20), (501, 1000)])
+def test_the_height_of_a_chart_is_a_number_people_can_read(highest: int, top: int) -> None:
+    assert board.Chart([""], [Counter(kept=highest)]).top == top
 
 
 def test_an_empty_shop_has_charts_too() -> None:
-    span = charts.SPANS["week"]
-    assert charts.outcomes([], span, NOW).top == 1
-    assert charts.pay_times([]).median is None
-    assert len(charts.outcomes([], span, NOW).labelled) == 3
+    span = board.SPANS["week"]
+    assert board.outcomes([], span, NOW).top == board.time_to_pay([]).top == 1
+    assert len(re.findall("<span>", _drawn("columns", board.outcomes([], span, NOW), ["kept"], "Orders"))) == 3
     assert timedelta(days=6) < span.length <= timedelta(days=7)

@@ -1,42 +1,65 @@
-"""The order's page, and the two addresses to which the payment service sends the customer back.
+"""The shop's pages: the storefront, the order's page, and where the payment service sends the customer back.
 
-Neither of these believes its own address: whoever comes back, the order is asked, and the payment service through it.
+Neither of these two addresses believes itself: whoever comes back, the order is asked, and the payment service through
+it. The storefront works as a plain form; with script it keeps the cart and the checkout's key.
 """
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from api.order_views import order_out
 from api.problems import Problem
+from api.schemas import MAX_QUANTITY
 from api.state import Gateway, GatewayDependency
-from api.web.rendering import page, posted_fields
+from api.web.assets import picture_origins
+from api.web.rendering import DEEPEST, Pager, page, payment_targets, posted_fields, see_other
 from api.web.shop.story import tell
 from checkout.errors import OrderNotFound
+from checkout.ids import new_checkout_key
 from checkout.orders import Order, OrderStatus
 from db import order_queries, views
 
 router = APIRouter(include_in_schema=False)
 
-_SEE_OTHER = 303
+_SHELF = 24  # products on a page
+_PRIVATE = {"Cache-Control": "no-store"}
+# What an address may note of how one came here: always, and of an order that can still be paid.
+_NOTES, _NOTES_OF_OPEN = ("not-cancelled",), ("back", "pending", "unconfirmed")
 
 
-@dataclass(frozen=True)
-class Notice:
-    text: str
-    tone: str
+@router.get("/")
+async def storefront(
+    gateway: GatewayDependency,
+    q: Annotated[str, Query(max_length=100)] = "",
+    number: Annotated[int, Query(alias="page", ge=1, le=DEEPEST)] = 1,
+    sku: Annotated[list[str], Query()] = [],  # noqa: B006 - FastAPI copies it
+    quantity: Annotated[list[str], Query()] = [],  # noqa: B006
+    email: Annotated[str, Query(max_length=254)] = "",
+) -> Response:
+    """A page of the catalogue, or of what was found in it.
 
-
-_NOTICES = {
-    "back": Notice("You came back without paying. Your order is kept until the time to pay is over.", "wait"),
-    "not-cancelled": Notice(
-        "It can no longer be cancelled: the payment came first or is on its way, or it had already ended.", "wait"
-    ),
-    "pending": Notice("The order is being cancelled; the payment service has not confirmed yet.", "wait"),
-    "unconfirmed": Notice("Your payment is being confirmed. This page shows it as soon as it is.", ""),
-}
+    `sku` and `quantity`, in pairs, fill the cart: without script it goes along from page to page, and comes back from
+    an error.
+    """
+    search = q.strip()
+    shelf = await gateway.catalogue.shelf(search=search or None, offset=(number - 1) * _SHELF, limit=_SHELF)
+    wanted = {name: count for name, text in zip(sku, quantity, strict=False) if (count := _quantity(text))}
+    shown = {product.sku for product in shelf.products}
+    elsewhere = [name for name in wanted if name not in shown]
+    return page(
+        "storefront.html",
+        form_action=payment_targets(gateway.settings),
+        pictures=picture_origins(product.image for product in shelf.products),
+        products=shelf.products,
+        elsewhere=(await gateway.catalogue.products_of(elsewhere)).products if elsewhere else [],
+        pager=Pager("/", number, shelf.has_more, search),
+        wanted=wanted,
+        email=email,
+        # The key of a form without script: minted with the page, so that a double click sends the same one.
+        key=new_checkout_key(),
+    )
 
 
 @router.get("/orders/{order_id}/view")
@@ -47,11 +70,10 @@ async def view(order_id: str, gateway: GatewayDependency, note: str = "") -> Res
     if row is None:
         raise OrderNotFound
     order = order_out(row)
-    notice = _NOTICES.get(note)
-    if note in ("back", "pending", "unconfirmed") and not _is_open(order.status):
-        notice = None
-    headers = {"Cache-Control": "no-store"}
-    return page("order.html", headers=headers, order=order, story=tell(order), now=row.now, notice=notice)
+    is_true = note in _NOTES or (note in _NOTES_OF_OPEN and _is_open(order.status))
+    return page(
+        "order.html", headers=_PRIVATE, order=order, story=tell(order), now=row.now, note=note if is_true else ""
+    )
 
 
 @router.post("/orders/{order_id}/view")
@@ -64,7 +86,7 @@ async def act(order_id: str, request: Request, gateway: GatewayDependency) -> Re
         await gateway.orders.cancel(order_id)
     except Problem as problem:
         note = "?note=pending" if problem.code == "cancel-pending" else "?note=not-cancelled"
-    return RedirectResponse(f"/orders/{order_id}/view{note}", _SEE_OTHER)
+    return see_other(f"/orders/{order_id}/view{note}")
 
 
 @router.get("/checkout/success")
@@ -92,11 +114,12 @@ async def _back(request: Request, gateway: Gateway, order: Order | None, note: s
         raise OrderNotFound
     if order.status.is_live and _may_look(request, gateway):
         order = await gateway.orders.look_again(order, come_from=note)
-    return RedirectResponse(
-        f"/orders/{order.order_id}/view" + (f"?note={note}" if _is_open(order.status) else ""),
-        _SEE_OTHER,
-        {"Cache-Control": "no-store"},
-    )
+    query = f"?note={note}" if _is_open(order.status) else ""
+    return see_other(f"/orders/{order.order_id}/view{query}", _PRIVATE)
+
+
+def _quantity(text: str) -> int:
+    return min(int(text), MAX_QUANTITY) if text.isascii() and text.isdigit() and len(text) < 5 else 0
 
 
 def _is_open(status: OrderStatus) -> bool:
