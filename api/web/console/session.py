@@ -44,13 +44,13 @@ async def signed_in(request: Request, gateway: GatewayDependency) -> Session:
 SessionDependency = Annotated[Session, Depends(signed_in)]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Console:
     """What a page of the console is made with, for somebody who has signed in."""
 
     request: Request
-    session: SessionDependency
-    gateway: GatewayDependency
+    session: Session
+    gateway: Gateway
 
     def page(self, template: str, **values: Any) -> Response:
         return page(
@@ -64,7 +64,11 @@ class Console:
         )
 
 
-ConsoleDependency = Annotated[Console, Depends()]
+async def _console(request: Request, session: SessionDependency, gateway: GatewayDependency) -> Console:
+    return Console(request, session, gateway)
+
+
+ConsoleDependency = Annotated[Console, Depends(_console)]
 
 
 async def posted(request: Request, session: SessionDependency, gateway: GatewayDependency) -> dict[str, str]:
