@@ -145,6 +145,7 @@ JOURNEYS = (
     bug(
         "late-money-goes-back",
         Code("settling.decide", "if not order.status.is_live: ...", "pass"),
+        Code("actions.fulfil", "fulfilled.status in (OrderStatus.CANCELLED, OrderStatus.REJECTED)", "False"),
         breaks="a payment for an order that another hand cancelled would be kept",
         tests="test_a_payment_of_an_order_that_another_hand_cancelled_is_given_back",
     ),
@@ -169,6 +170,23 @@ JOURNEYS = (
         Code("actions.open_order", "order.fingerprint != checkout.fingerprint", "False"),
         breaks="a second run with another cart would take the first one's order over",
         tests="test_a_second_run_with_another_cart_touches_nothing",
+    ),
+    bug(
+        "second-run-asks-first",
+        Code("CheckoutWorkflow.run", "order.created_at < workflow.info().workflow_start_time", "False"),
+        breaks="money that came while nobody listened would be seen only at the deadline",
+        tests="test_a_second_run_of_a_key_finds_the_order_and_goes_on_with_it",
+    ),
+    bug(
+        "at-once-is-not-for-ever",
+        Code("CheckoutActivities.open_checkout", "SESSION_AT_ONCE.total_seconds()", "None"),
+        Code(
+            "CheckoutActivities.open_checkout",
+            "contextlib.suppress(PaymentError, TimeoutError)",
+            "contextlib.nullcontext()",
+        ),
+        breaks="a provider that is away would keep the order from being shown, and its refusal would end the run",
+        tests="test_a_provider_that_refuses_for_good_ends_the_checkout_and_returns_the_stock",
     ),
     bug(
         "late-news-is-looked-at",
