@@ -7,9 +7,10 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from api import codec_server, openapi
+from api import codec_server
 from api.errors import answer
 from api.middleware import Edge, Entrance, LastWords
+from api.openapi import DescribedApi
 from api.routes import admin, checkout, machines, shop
 from api.state import Gateway
 from api.waiting import Stopping
@@ -31,7 +32,7 @@ def create_app(settings: Settings) -> FastAPI:
         async with app.state.gateway.running():
             yield
 
-    app = FastAPI(
+    app = DescribedApi(
         title="Reliable checkout",
         version="0.1.0",
         description="Never charged without fulfilment, never charged twice, stock held if and only if it is needed.",
@@ -49,7 +50,6 @@ def create_app(settings: Settings) -> FastAPI:
     if settings.payload_keys:
         app.add_middleware(codec_server.Cors, ui=settings.temporal_ui_url)
     app.add_middleware(Edge)
-    openapi.install(app)
     # The pages first: to `/checkout/success` and `/checkout/cancel` the payment service sends customers back.
     pages = (shop_pages.router, assets.router, api_docs.router)
     for router in (*pages, checkout.router, shop.router, machines.webhook, admin.router, machines.probes):

@@ -1,16 +1,6 @@
-"""Temporal's web UI reads encrypted histories through here (Temporal, "Codec Server", docs.temporal.io/codec-server).
-
-How to set it, in the UI's "Codec Server" dialog (the glasses, top right), or for the development server by
-`temporal server start-dev --ui-codec-endpoint http://localhost:8082/codec`:
-
-- endpoint: the gateway's address followed by `/codec`; "Include cross-origin credentials": on;
-- who may decode: an operator. The browser shows it by a cookie that signing in at `/admin` gives, or
-  `POST /codec/session` for the operator token (SameSite=Strict: gateway and UI must be one site, as two ports of
-  localhost or two names of one domain are). A UI behind a proxy that sends `Authorization: Bearer <operator
-  token>` ("Pass access token") needs no cookie.
-
-Only pages of `CHECKOUT_TEMPORAL_UI_URL` may read the answer (CORS, Fetch Standard 3.2), and only decoding is offered:
-nobody gets a payload of his own making encrypted. A payload that cannot be decrypted comes back as it was.
+"""Temporal's web UI reads encrypted histories through here (Temporal, "Codec Server", docs.temporal.io/codec-server;
+how to set it says docs/real-parts.md). Only pages of `CHECKOUT_TEMPORAL_UI_URL` may read the answer (CORS), and only
+decoding is offered: nobody gets a payload of his own making encrypted. What cannot be decrypted comes back as it was.
 """
 
 from fastapi import APIRouter, Request

@@ -11,8 +11,6 @@ from api.problems import MEDIA_TYPE
 from api.schemas import CheckoutRequest, ProblemOut
 
 _REFERENCE = "#/components/schemas/{model}"
-# These ask nobody and take nothing.
-_ALWAYS_ANSWERED = ("/livez", "/metrics")
 _FASTAPIS_OWN = ("HTTPValidationError", "ValidationError")
 
 
@@ -22,25 +20,21 @@ def declared(problems: Mapping[int, str] | Mapping[str, str]) -> dict[int | str,
     return {status: {"description": description, "content": content} for status, description in problems.items()}
 
 
-def install(app: FastAPI) -> None:
-    generate = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            schema = generate()
-            schemas = schema["components"]["schemas"]
-            for path, operations in schema["paths"].items():
+class DescribedApi(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            described = super().openapi()
+            for path, operations in described["paths"].items():
                 for method, operation in operations.items():
                     _declare_problems(path, method, operation)
             _, ours = models_json_schema(
                 [(CheckoutRequest, "validation"), (ProblemOut, "serialization")], ref_template=_REFERENCE
             )
-            schemas |= ours["$defs"]
+            shapes = described["components"]["schemas"]
+            shapes |= ours["$defs"]
             for name in _FASTAPIS_OWN:
-                schemas.pop(name, None)
-        return app.openapi_schema or {}
-
-    app.openapi = openapi  # type: ignore[method-assign] # FastAPI documents this as the way to extend it
+                shapes.pop(name, None)
+        return self.openapi_schema or {}
 
 
 def _declare_problems(path: str, method: str, operation: dict[str, Any]) -> None:
@@ -49,7 +43,7 @@ def _declare_problems(path: str, method: str, operation: dict[str, Any]) -> None
     if "HTTPValidationError" in str(responses.get("422", "")):
         del responses["422"]
     problems = {"408": "The request was not sent in time.", "431": "The request's head is too long."}
-    if path not in _ALWAYS_ANSWERED:
+    if path not in ("/livez", "/metrics"):  # these ask nobody and take nothing
         problems["503"] = "PostgreSQL or Temporal is away; repeating is safe."
         if operation.get("parameters") or "requestBody" in operation or "{" in path:
             problems |= {"400": "Not HTTP, JSON or text as it should be.", "422": "A field is wrong, by name."}

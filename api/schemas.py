@@ -5,17 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    Field,
-    StrictBool,
-    StrictInt,
-    StringConstraints,
-    WithJsonSchema,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, Field, StrictInt, StringConstraints, WithJsonSchema, model_validator
 
 from api.problems import Problem
 from checkout.contracts import RefundOrderInput
@@ -59,23 +49,25 @@ class CartItem(BaseModel, extra="forbid"):
     expected_currency: Currency | None = None
 
 
+def _each_sku_once(items: list[CartItem]) -> list[CartItem]:
+    seen: set[str] = set()
+    for item in items:
+        if item.sku in seen:
+            raise ValueError(f"{item.sku} is listed twice; add the quantities up")
+        seen.add(item.sku)
+    return items
+
+
+Items = Annotated[list[CartItem], Field(min_length=1, max_length=MAX_LINES), AfterValidator(_each_sku_once)]
+
+
 class CheckoutRequest(
     BaseModel, extra="forbid", json_schema_extra={"example": {"items": [{"sku": "pen", "quantity": 2}]}}
 ):
     """A cart. Without a body it is one `pen`. Prices are the catalogue's."""
 
-    items: Annotated[list[CartItem], Field(min_length=1, max_length=MAX_LINES)] = [CartItem(sku="pen", quantity=1)]
+    items: Items = [CartItem(sku="pen", quantity=1)]
     email: Email | None = None
-
-    @field_validator("items")
-    @classmethod
-    def _each_sku_once(cls, items: list[CartItem]) -> list[CartItem]:
-        seen: set[str] = set()
-        for item in items:
-            if item.sku in seen:
-                raise ValueError(f"{item.sku} is listed twice; add the quantities up")
-            seen.add(item.sku)
-        return items
 
     def lines(self) -> list[CartLine]:
         return [CartLine(**dict(item)) for item in self.items]
@@ -258,7 +250,7 @@ class RefundIn(
 
     amount: Amount | None = None
     lines: Annotated[list[RefundLineIn], Field(min_length=1, max_length=MAX_LINES)] | None = None
-    restock: StrictBool | None = None
+    restock: Annotated[bool, Field(strict=True)] | None = None
     reason: Annotated[OneLine, Field(min_length=1, max_length=200)] | None = None
 
     @model_validator(mode="after")

@@ -7,23 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from api import catalogue
+from api import catalogue, schemas
 from api.audit import AuditOut, AuditProgress
 from api.carts import key_of
 from api.openapi import declared
 from api.order_views import operator_order
-from api.schemas import (
-    Available,
-    CatalogueProduct,
-    OperatorOrder,
-    OrderPage,
-    ProductIn,
-    RefundAnswer,
-    RefundIn,
-    Restock,
-    Sku,
-    WriteOff,
-)
 from api.state import GatewayDependency, operator
 from checkout.orders import OrderStatus
 
@@ -39,11 +27,11 @@ _REFUND_PROBLEMS = declared(
     }
 )
 _AUDIT_PROBLEMS = declared({409: "Everything is being audited already."})
-_Sku = Annotated[Sku, Path()]
+_Sku = Annotated[schemas.Sku, Path()]
 _Grace = Annotated[float, Query(ge=0, le=3600, description="Seconds an order must have been left alone")]
 
 
-@router.get("/orders", response_model=OrderPage)
+@router.get("/orders")
 async def list_orders(
     gateway: GatewayDependency,
     status: OrderStatus | None = None,
@@ -52,33 +40,33 @@ async def list_orders(
     ] = None,
     after: Annotated[str | None, Query(max_length=200, description="`next` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
-) -> OrderPage:
+) -> schemas.OrderPage:
     """Orders, newest first."""
     return await gateway.orders.page(status=status, search=q or None, after=after, limit=limit)
 
 
-@router.get("/orders/{order_id}", response_model=OperatorOrder)
-async def order(order_id: str, gateway: GatewayDependency) -> OperatorOrder:
+@router.get("/orders/{order_id}")
+async def order(order_id: str, gateway: GatewayDependency) -> schemas.OperatorOrder:
     """An order with all that is known of its money: every attempt of a refund, disputes and until when to answer."""
     return operator_order(await gateway.orders.detail(order_id))
 
 
-@router.post("/orders/{order_id}/refund", response_model=RefundAnswer, responses=_REFUND_PROBLEMS)
+@router.post("/orders/{order_id}/refund", responses=_REFUND_PROBLEMS)
 async def refund(
     order_id: str,
     request: Request,
     gateway: GatewayDependency,
-    asked: RefundIn | None = None,
+    asked: schemas.RefundIn | None = None,
     idempotency_key: Annotated[
         str | None, Header(description="Stands for this one refund; a part cannot be had without")
     ] = None,
-) -> RefundAnswer:
+) -> schemas.RefundAnswer:
     """Give money of a fulfilled or dispatched order back, once for a key: without a body all that is left.
 
     Never more than was paid, whoever asks at the same time. It is answered once the payment service has taken it:
     `refund.state` is `pending` while it is on its way, and the order's timeline tells what became of it.
     """
-    return await gateway.orders.refund((asked or RefundIn()).wish(order_id, key_of(request)))
+    return await gateway.orders.refund((asked or schemas.RefundIn()).wish(order_id, key_of(request)))
 
 
 @router.get("/events", response_class=EventSourceResponse)
@@ -89,7 +77,7 @@ async def order_events(gateway: GatewayDependency) -> AsyncIterable[ServerSentEv
         yield ServerSentEvent(event=notice.kind, data=notice)
 
 
-@router.get("/audit", response_model=AuditOut, responses=_AUDIT_PROBLEMS)
+@router.get("/audit", responses=_AUDIT_PROBLEMS)
 async def audit(gateway: GatewayDependency, grace: _Grace = 30.0, whole: bool = False) -> AuditOut:
     """Check the invariants over both ledgers: of all orders that may have changed since they were last found in order,
     or, with `whole`, of everything there is, in pieces. That takes its time; `/admin/audit/progress` tells how much."""
@@ -112,37 +100,38 @@ async def audit_everything(
         yield ServerSentEvent(event="verdict" if isinstance(step, AuditOut) else "progress", data=step)
 
 
-@router.post("/restock", response_model=Available)
-async def restock(wanted: Restock, gateway: GatewayDependency) -> Available:
+@router.post("/restock")
+async def restock(wanted: schemas.Restock, gateway: GatewayDependency) -> schemas.Available:
     """Add to the stock of a product."""
     return await catalogue.restock(gateway.engine, wanted)
 
 
-@router.post("/write-off", response_model=Available, responses=declared({409: "Fewer are left beside the reserved."}))
-async def write_off(wanted: WriteOff, gateway: GatewayDependency) -> Available:
+@router.post("/write-off", responses=declared({409: "Fewer are left beside the reserved."}))
+async def write_off(wanted: schemas.WriteOff, gateway: GatewayDependency) -> schemas.Available:
     """Take broken or lost goods out of the stock of a product. What orders have reserved stays theirs."""
     return await catalogue.write_off(gateway.engine, wanted)
 
 
 @router.put(
     "/products/{sku}",
-    response_model=CatalogueProduct,
-    responses={201: {"model": CatalogueProduct, "description": "Added, with nothing in stock."}},
+    responses={201: {"model": schemas.CatalogueProduct, "description": "Added, with nothing in stock."}},
 )
-async def put_product(sku: _Sku, product: ProductIn, gateway: GatewayDependency, answer: Response) -> CatalogueProduct:
+async def put_product(
+    sku: _Sku, product: schemas.ProductIn, gateway: GatewayDependency, answer: Response
+) -> schemas.CatalogueProduct:
     """Add a product, or change it. Orders keep the name, price and currency that they were agreed on."""
     changed, is_new = await catalogue.put_product(gateway.engine, sku, product)
     answer.status_code = 201 if is_new else 200
     return changed
 
 
-@router.post("/products/{sku}/withdraw", response_model=CatalogueProduct)
-async def withdraw(sku: _Sku, gateway: GatewayDependency) -> CatalogueProduct:
+@router.post("/products/{sku}/withdraw")
+async def withdraw(sku: _Sku, gateway: GatewayDependency) -> schemas.CatalogueProduct:
     """Sell a product no longer. Orders that have it are untouched; new ones are refused (409 `withdrawn`)."""
     return await catalogue.set_withdrawn(gateway.engine, sku, withdrawn=True)
 
 
-@router.post("/products/{sku}/offer", response_model=CatalogueProduct)
-async def offer(sku: _Sku, gateway: GatewayDependency) -> CatalogueProduct:
+@router.post("/products/{sku}/offer")
+async def offer(sku: _Sku, gateway: GatewayDependency) -> schemas.CatalogueProduct:
     """Sell a withdrawn product again."""
     return await catalogue.set_withdrawn(gateway.engine, sku, withdrawn=False)
