@@ -250,5 +250,8 @@ async def test_everything_is_audited_once_at_a_time_whoever_asks_and_tells_how_f
 
 
 async def test_of_many_who_ask_at_once_few_are_audited(auditor: Auditor) -> None:
-    verdicts = await asyncio.gather(*(auditor.recent(NO_GRACE) for _ in range(20)))
+    under_way = asyncio.create_task(auditor.recent(NO_GRACE))
+    for _ in range(2):  # until it reads
+        await asyncio.sleep(0)
+    verdicts = await asyncio.gather(under_way, *(auditor.recent(NO_GRACE) for _ in range(20)))
     assert len({verdict.checked_at for verdict in verdicts}) == 2
