@@ -1,21 +1,8 @@
-"""An encrypting payload codec: what Temporal stores of a checkout, only we can read.
+"""An encrypting payload codec: what Temporal stores of a checkout, only we can read (docs/decisions/0018).
 
-AES-256-GCM (NIST SP 800-38D) over the whole payload, with a fresh random nonce of 96 bits. The key's id stands
-beside the ciphertext, so that keys can be rotated, and so does the workflow the payload was made for. Both are
-authenticated: whoever can write into Temporal cannot move one order's "paid" into another order's history. Random
-nonces allow 2^32 payloads a key, some hundred million checkouts; rotate before that.
-
-What decoding does, and why:
-
-- a payload that is not encrypted passes, so that the codec can be switched on while workflows run. With
-  `CHECKOUT_PAYLOAD_PLAINTEXT=refuse`, once those have ended, it does not: nobody can then forge a payload by leaving
-  the encryption off;
-- a key we do not have: an error. The workflow task is retried, and goes on when the key is deployed;
-- a payload that does not verify, or (then) is not encrypted: it stays undecoded, which no converter reads. So a
-  signal of junk is dropped, each time the history is replayed, instead of stopping its workflow for ever.
-
-With the codec, error messages and stack traces are encrypted too (`encode_common_attributes`). Not encrypted, by
-Temporal's design: workflow ids (the customer's key), types, search attributes (status, order id) and times.
+AES-256-GCM (NIST SP 800-38D) over the whole payload, with a random nonce of 96 bits: good for 2^32 payloads a key. The
+key's id and the workflow that the payload was made for stand beside the ciphertext and are authenticated: whoever can
+write into Temporal cannot move one order's "paid" into another order's history.
 """
 
 import logging
@@ -87,7 +74,9 @@ class EncryptingCodec(PayloadCodec):
         return Payload(metadata=metadata, data=nonce + sealed)
 
     def decrypt(self, payload: Payload) -> Payload:
-        """The payload as it was; one that cannot be trusted, unreadable. Raises `PayloadKeyMissing`."""
+        """The payload as it was; one that cannot be trusted, as no converter reads it: so a signal of junk is dropped,
+        each time the history is replayed, instead of stopping its workflow for ever. One that is not encrypted passes,
+        unless that is refused by now. Raises `PayloadKeyMissing`: the task is retried until the key is deployed."""
         if payload.metadata.get("encoding") != ENCODING:
             return payload if self._accepts_plaintext else _unreadable(payload, "is not encrypted")
         key_id = payload.metadata.get("encryption-key-id", b"")

@@ -1,9 +1,5 @@
-"""The one way to connect to Temporal.
-
-Temporal's own environment configuration decides where: `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`,
-`TEMPORAL_API_KEY`, `TEMPORAL_TLS_*`, or a profile in its TOML file. Without any, the development server of
-`checkout up` on `CHECKOUT_TEMPORAL_PORT`.
-"""
+"""The one way to connect to Temporal. Its own environment configuration decides where (`TEMPORAL_ADDRESS`, …, or a
+profile in its TOML file); without any, it is the development server on `CHECKOUT_TEMPORAL_PORT`."""
 
 import os
 

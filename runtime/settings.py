@@ -1,10 +1,5 @@
-"""Settings of every process, read from the environment (or `.env`) and refused at start when wrong.
-
-One typed object instead of scattered `os.environ` lookups: a process that starts has a complete, checked
-configuration, and a wrong one ends with a sentence that names the variable. Temporal's own variables
-(`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`, `TEMPORAL_TLS_*`, profiles) are read by
-`temporalio.envconfig`, see `runtime.connection`.
-"""
+"""Settings of every process, read from the environment (or `.env`) and refused at start when wrong, with a sentence
+that names the variable. Temporal's own variables (`TEMPORAL_*`) are read by its library, see `runtime.connection`."""
 
 from collections.abc import Callable
 from functools import cached_property

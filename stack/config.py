@@ -1,8 +1,7 @@
 """What a stack consists of, where its parts are, and what each of its processes is told.
 
-What a shell happens to export is meant for its user's own servers. So no server of ours hears of it, and no process
-that talks to one: libpq's `PG*` with the embedded PostgreSQL, `TEMPORAL_*` with the development server, and what would
-change how Python itself works (`PYTHONOPTIMIZE` takes assertions away, `PYTHONIOENCODING` makes logs unreadable).
+What a shell happens to export is meant for its user's own servers: neither a server of ours hears of it, nor whoever
+talks to one (docs/decisions/0024).
 """
 
 import os
@@ -37,7 +36,8 @@ ROLE_VARIABLES = {part: f"CHECKOUT_{part.upper()}_DATABASE_URL" for part in ("ga
 _OWN_TEMPORAL = ("TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE", "TEMPORAL_API_KEY")
 _NOT_FOR_SERVERS = ("CHECKOUT_", "STRIPE_", "PAYMENT_", "DATABASE_URL", "PG", "TEMPORAL_")
 _NOT_FOR_THE_PROVIDER = ("CHECKOUT_ADMIN_TOKEN", "CHECKOUT_PAYLOAD_", "TEMPORAL_")
-# Where Python finds and keeps its files is the user's business; all its other variables would change what it does.
+# Where Python finds and keeps its files is the user's business; all its other variables would change what it does:
+# `PYTHONOPTIMIZE` takes assertions away, `PYTHONIOENCODING` makes logs unreadable.
 _OF_PYTHON = frozenset(
     {"PYTHONHOME", "PYTHONPATH", "PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE", "PYTHONNOUSERSITE"}
 )

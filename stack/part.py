@@ -27,11 +27,6 @@ class Identity:
         return {} if self.uid is None else {"user": self.uid, "group": self.gid, "extra_groups": []}
 
 
-def show_all(line: str) -> bool:
-    """The terminal shows every line."""
-    return True
-
-
 @dataclass(frozen=True, kw_only=True)
 class Part:
     """One process of the stack. Times are seconds."""
@@ -60,8 +55,8 @@ class Part:
     """How long it may take after `stop_signal` before its whole process group is killed."""
     death_signal: signal.Signals = signal.SIGKILL
     """What the kernel sends it when the supervisor dies."""
-    shows: Callable[[str], bool] = show_all
-    """Which of its lines go to the terminal. All go to its log file."""
+    shows: Callable[[str], bool] | None = None
+    """Which of its lines go to the terminal; None: every one. All go to its log file."""
 
 
 # Neither httpx nor temporalio asks: the supervisor should be up before the first of them is imported.

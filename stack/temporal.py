@@ -4,21 +4,14 @@ import shutil
 import sys
 from pathlib import Path
 
+from runtime.search_attributes import SEARCH_ATTRIBUTES
 from stack.config import PORT_FIELDS, StackConfig, server_environment
 from stack.errors import ProgramMissing
 from stack.part import Part, http_ok, tcp_open
 from stack.ports import free_ports
 
-# A custom search attribute that is not registered makes workflow tasks fail over and over.
-SEARCH_ATTRIBUTES = ("CheckoutStatus=Keyword", "OrderId=Keyword")
 _FILE_SETTINGS = ("journal_mode=WAL", "synchronous=NORMAL")
-# The server has one shard, and lets its queue of tasks be read 20 times a second by default: after a short burst,
-# every workflow or activity task waits for the next 50 ms. Measured: 100 ms to 45 ms from a checkout's start to
-# its session, 5 to 15 checkouts a second with one client; no difference in CPU under load.
-# And it splits a queue of tasks into four, although one worker polls it: whoever falls into a part that is not polled
-# just then waits for the next look, about 5 s. Measured with 30 clients: p99 of Buy to the answer 6.3 s to 2.7 s.
-# And it reads the names of search attributes from its store with every record of visibility, so that one added a moment
-# ago is known; ours are there from the start. 7 % of its CPU.
+# What each of them is for, and what it was measured to give: docs/decisions/0014.
 _DYNAMIC_CONFIG = (
     "system.forceSearchAttributesCacheRefreshOnRead=false",
     "history.transferProcessorMaxPollRPS=200",
@@ -44,7 +37,7 @@ def part(config: StackConfig) -> Part:
         "--http-port": [str(http_port)],
         "--log-level": ["warn"],
         "--sqlite-pragma": _FILE_SETTINGS,
-        "--search-attribute": SEARCH_ATTRIBUTES,
+        "--search-attribute": [f"{key.name}=Keyword" for key in SEARCH_ATTRIBUTES],
         "--dynamic-config-value": _DYNAMIC_CONFIG,
         # Where the web UI has encrypted payloads decoded, if they are (`api.codec_server`).
         "--ui-codec-endpoint": [f"{config.urls['gateway']}/codec"] if config.settings.payload_keys else [],

@@ -10,7 +10,6 @@ import typer
 from bench.__main__ import app as bench
 from cli.main import app
 from runtime.search_attributes import SEARCH_ATTRIBUTES
-from stack.temporal import SEARCH_ATTRIBUTES as DEVELOPMENT_SERVERS
 from tests.unit.docs.markdown import ROOT, Document, document, documents
 
 _MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -78,7 +77,6 @@ def test_the_search_attributes_to_register_are_those_of_the_workflow() -> None:
     lines = [line for line in document("docs/real-parts.md").commands() if "search-attribute create" in line]
     told = set(re.findall(r"--name (\w+) --type (\w+)", "\n".join(lines)))
     assert told == {(attribute.name, "Keyword") for attribute in SEARCH_ATTRIBUTES}
-    assert {f"{name}={kind}" for name, kind in told} == set(DEVELOPMENT_SERVERS)
 
 
 def test_the_guides_own_commands_are_in_the_readme() -> None:
