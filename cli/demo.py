@@ -21,7 +21,7 @@ from cli.buying import KEPT, UNDECIDED, outcome_of
 from cli.client import Shop
 from cli.locate import locate, settings
 from cli.output import NO, UNREACHABLE, CommandFailed, Json, Output, speaking
-from stack.config import StackConfig, forget_libpq
+from stack.config import StackConfig
 from stack.errors import StackError
 from stack.stack import Stack
 
@@ -178,8 +178,6 @@ def demo(sku: Annotated[str, typer.Option(help="What is bought.")] = "pen", as_j
         started = not locate().is_local
         if started:
             config = StackConfig(settings=settings())
-            if config.own("database_url") is None:
-                forget_libpq(os.environ)
             output.note(f"Nothing runs on {config.data_dir} yet. Starting everything…")
             try:
                 with output.working("Starting everything…"):

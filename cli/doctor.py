@@ -99,7 +99,6 @@ def _as_its_parts(place: Location) -> Settings:
         )
     except OSError as error:
         raise CommandFailed(BROKEN, "The stack's secrets cannot be read", str(error.strerror)) from None
-    if config.own("database_url") is None:
-        forget_libpq(os.environ)
+    forget_libpq(config)
     os.environ.update(python_environment(config, Credentials(str(place.database_url), str(place.admin_token), hook)))
     return settings()

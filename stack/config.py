@@ -5,7 +5,7 @@ talks to one (docs/decisions/0024).
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -195,10 +195,11 @@ def server_environment(config: StackConfig) -> dict[str, str]:
     return _without(config.base_env, _NOT_FOR_SERVERS)
 
 
-def forget_libpq(environ: MutableMapping[str, str]) -> None:
-    """For a process of ours that is about to talk to the embedded PostgreSQL: asyncpg reads what libpq reads."""
-    for name in [name for name in environ if name.startswith("PG")]:
-        del environ[name]
+def forget_libpq(config: StackConfig) -> None:
+    """For this process, if it is to talk to the embedded PostgreSQL: asyncpg reads what libpq reads."""
+    if config.own("database_url") is None:
+        for name in [name for name in os.environ if name.startswith("PG")]:
+            del os.environ[name]
 
 
 def _without(env: Mapping[str, str], prefixes: tuple[str, ...]) -> dict[str, str]:

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from stack import parts, preflight
-from stack.config import ROLE_VARIABLES, Credentials, StackConfig, python_environment
+from stack.config import ROLE_VARIABLES, Credentials, StackConfig, forget_libpq, python_environment
 from stack.errors import PartFailed
 from stack.state import DataDir, kept_secret
 from stack.supervisor import Keeper, Screen, start_all, stop_all
@@ -35,6 +35,7 @@ class Stack:
         has_crashed = self._data_dir.acquire()
         try:
             config = self.config
+            forget_libpq(config)
             preflight.check_disk(config)
             await preflight.check_own_servers(config)
             await preflight.check_ports(config, after_crash=has_crashed)

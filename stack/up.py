@@ -20,7 +20,7 @@ from rich.text import Text
 
 from checkout.errors import CheckoutError
 from runtime.settings import load_settings
-from stack.config import PARTS, StackConfig, forget_libpq
+from stack.config import PARTS, StackConfig
 from stack.stack import Stack
 from stack.supervisor import Screen
 
@@ -62,8 +62,6 @@ def up(
         config = StackConfig(settings=settings)
         if parts is not None:
             config = replace(config, parts=_parse(parts))
-        if config.own("database_url") is None:
-            forget_libpq(os.environ)
         asyncio.run(_run(config, terminal))
     except CheckoutError as error:
         terminal.settle()
