@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
+from xdist.remote import Producer
 
 from db.engine import create_engine
 from stack import ports
@@ -18,6 +19,7 @@ from stack.config import StackConfig
 from stack.part import Part
 from stack.stack import Stack
 from tests.support.databases import DatabaseServer
+from tests.support.scheduling import ByStack, in_order
 
 # A job in a shell's background ignores Ctrl-C, and so would every process that the tests start and stop by it.
 for _number in (signal.SIGINT, signal.SIGHUP):
@@ -70,39 +72,13 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
-@pytest.fixture(scope="session")
-async def stack(scratch: Path) -> AsyncIterator[Stack]:
-    """The whole stack as processes, shared by all tests that only use it. Dispatch takes a second here."""
-    config = StackConfig.for_tests(
-        scratch / "stack",
-        # However long the run: no order of an earlier test gives its stock back while a later one counts.
-        extra_env={
-            "CHECKOUT_DISPATCH_DURATION": "1",
-            "CHECKOUT_SWEEP_INTERVAL": "2",
-            "CHECKOUT_PAYMENT_TIMEOUT": "7200",
-        },
-    )
-    async with Stack(config) as stack:
-        yield stack
-
-
-# What waits longest begins first, or one process would be left with it when the others are done.
-_LONGEST_FIRST = (
-    "campaigns/chaos",
-    "campaigns/schedules",
-    "campaigns/upgrade",
-    "e2e",
-    "browser",
-    "integration/stack",
-    "security",
-    "integration",
-    "workflow",
-)
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    folders = [Path(__file__).parent / folder for folder in _LONGEST_FIRST]
-    items.sort(key=lambda item: [item.path.is_relative_to(folder) for folder in folders], reverse=True)
+    in_order(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByStack | None:
+    return ByStack(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

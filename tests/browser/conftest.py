@@ -12,13 +12,20 @@ from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 from stack.stack import Stack
 from tests.browser.chromium import ARGUMENTS, NoChromium, find_chromium
 from tests.browser.visitor import Site, Visitor
+from tests.support.stacks import shared_stack
 
-expect.set_options(timeout=15_000)  # a slow machine's; what is there is seen at once
+expect.set_options(timeout=30_000)  # a busy machine's; what is there is seen at once
 
 Visit = Callable[..., Awaitable[Visitor]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
+async def stack() -> AsyncIterator[Stack]:
+    async with shared_stack() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="package")
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         try:
@@ -30,9 +37,9 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(timeout=15, trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=30, trust_env=False) as client:
         yield client
 
 
@@ -53,7 +60,7 @@ async def visit(browser: Browser, site: Site) -> AsyncIterator[Visit]:
         context = await browser.new_context(
             **({"viewport": {"width": 1280, "height": 800}, "locale": "en-US", "timezone_id": "UTC"} | options)
         )
-        context.set_default_timeout(12_000)
+        context.set_default_timeout(30_000)
         visitor = Visitor(site, context, await context.new_page())
         context.on("page", lambda page: _listen(visitor, page))
         _listen(visitor, visitor.page)

@@ -64,7 +64,7 @@ async def test_a_reload_while_the_order_is_made_and_while_it_is_paid_makes_one_o
     await visitor.fill_cart("Pen")
     await visitor.page.route("**/checkout/*", lose_the_first)
     await visitor.press.click()
-    await asyncio.wait_for(lost.wait(), 15)
+    await asyncio.wait_for(lost.wait(), 30)
     await expect(visitor.page.locator("#going")).to_contain_text("Setting your things aside")
     await visitor.page.reload()
     session = await visitor.at_payment()

@@ -104,7 +104,7 @@ async def test_a_payment_whose_webhook_was_lost_is_found(visitor: Visitor, site:
 async def test_the_overview_charts_the_orders_and_gives_the_audits_verdict(visitor: Visitor, site: Site) -> None:
     await site.buy({"pen": 1}, pay=True)
     await visitor.sign_in()
-    await expect(visitor.page.locator(".figures")).to_contain_text("all in order", timeout=20_000)
+    await expect(visitor.page.locator(".figures")).to_contain_text("all in order", timeout=40_000)
     await expect(visitor.page.locator("#live")).to_contain_text("Nothing is stuck")
     assert await visitor.page.locator(".chart rect.c-kept").count() > 0
     await visitor.page.get_by_role("link", name="Week").click()
@@ -134,5 +134,5 @@ async def test_a_process_is_killed_and_the_order_survives(
     form = {"session_id": order["session_id"]}
     (await site.client.post(f"{site.payment}/api/submit_payment", data=form)).raise_for_status()
     row = visitor.page.locator("tbody tr").filter(has_text=order["checkout_key"])
-    await expect(row).to_contain_text("dispatched", timeout=25_000)
+    await expect(row).to_contain_text("dispatched", timeout=40_000)
     assert stack[part].pid != before

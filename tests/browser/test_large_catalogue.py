@@ -14,11 +14,12 @@ from stack.stack import Stack
 from tests.browser.conftest import Visit
 from tests.browser.visitor import NETWORK, Site, Visitor
 from tests.support.catalogue import stock_up
+from tests.support.stacks import brisk
 
 
 @pytest.fixture(scope="module")
 async def stack(scratch: Path) -> AsyncIterator[Stack]:
-    async with Stack(StackConfig.for_tests(scratch / "large-catalogue")) as stack:
+    async with Stack(StackConfig.for_tests(scratch / "large-catalogue", adapt=brisk)) as stack:
         engine = create_engine(stack.database_url)
         await stock_up(engine, 10_000)
         await engine.dispose()

@@ -216,7 +216,7 @@ async def test_an_idle_connection_is_kept_for_as_long_as_clients_use_one_again(s
     reader, writer = await asyncio.open_connection(address.host, address.port)
     for pause in (5.5, 0.0):
         writer.write(b"GET /livez HTTP/1.1\r\nHost: shop\r\n\r\n")
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
         assert head.startswith(b"HTTP/1.1 200")
         await reader.readexactly(3)
         await asyncio.sleep(pause)

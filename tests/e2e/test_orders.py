@@ -62,7 +62,7 @@ async def test_the_timeline_comes_live_and_resumes_after_the_last_event_seen(sho
     body = await shop.buy()
     live = asyncio.create_task(events(shop, body["order_id"]))
     await shop.payment.pay(body["session_id"])
-    seen = await asyncio.wait_for(live, 20)
+    seen = await asyncio.wait_for(live, 60)
     assert [event["event"] for event in seen] == ["reserved", "awaiting_payment", "paid", "fulfilled", "dispatched"]
     resumed = await events(shop, body["order_id"], last_event_id=seen[2]["id"])
     assert resumed == seen[3:]

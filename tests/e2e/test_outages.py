@@ -14,6 +14,7 @@ from stack.config import StackConfig
 from stack.stack import Stack
 from tests.support.eventually import eventually
 from tests.support.shop import Shop
+from tests.support.stacks import brisk
 
 RECOVERY = 30.0  # seconds; how fast it really is, the chaos campaign measures
 
@@ -27,7 +28,7 @@ async def fragile(scratch: Path) -> AsyncIterator[Stack]:
         "CHECKOUT_SWEEP_GRACE": "3",
         "CHECKOUT_SESSION_WAIT": "3",
     }
-    async with Stack(StackConfig.for_tests(scratch / "fragile", extra_env=settings)) as stack:
+    async with Stack(StackConfig.for_tests(scratch / "fragile", adapt=brisk, extra_env=settings)) as stack:
         yield stack
 
 
@@ -45,7 +46,7 @@ async def until_ready(shop: Shop, *parts: str, is_ready: bool = True) -> None:
             async with httpx.AsyncClient(timeout=5) as client:
                 return (await client.get(url)).status_code == (200 if is_ready else 503)
 
-        await eventually(says_so, within=15, what=f"the {part} being {'ready' if is_ready else 'not ready'}")
+        await eventually(says_so, within=RECOVERY, what=f"the {part} being {'ready' if is_ready else 'not ready'}")
 
 
 async def test_without_a_worker_the_checkout_waits_and_the_key_resumes_it(shop: Shop) -> None:

@@ -39,9 +39,9 @@ DELIVERED = """
 PROCESSES = ("gateway", "worker")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def stack() -> AsyncIterator[Stack]:
-    """A whole stack of the test's own: others' orders must not be lost."""
+    """A whole stack of these tests' own: others' orders must not be lost."""
     async with running_stack(extra_env=CALM) as stack:
         yield stack
 
@@ -145,15 +145,15 @@ async def test_the_shop_restored_to_an_earlier_moment_fulfils_what_was_paid_and_
     stack: Stack, shop: Shop, backups: Backups, store: str
 ) -> None:
     """With Temporal's store as it was, and with one that is older still."""
-    ended = await shop.buy("ended")
+    ended = await shop.buy(f"ended-{store}")
     await paid(shop, ended)
-    waiting = await shop.buy("waiting")
+    waiting = await shop.buy(f"waiting-{store}")
     if store == "older":
         backups.take_temporal()
-    waiting_too = await shop.buy("waiting-too")
+    waiting_too = await shop.buy(f"waiting-too-{store}")
     await backups.take_shop()
     await paid(shop, waiting)
-    lost, lost_unpaid = await shop.buy("lost"), await shop.buy("lost-unpaid")
+    lost, lost_unpaid = await shop.buy(f"lost-{store}"), await shop.buy(f"lost-unpaid-{store}")
     await paid(shop, lost)
 
     await stop(stack)

@@ -86,4 +86,4 @@ async def test_a_server_that_was_demoted_is_not_listened_to(database_url: str, e
             async def has_moved() -> bool:
                 return await listener(engine) not in (None, demoted)
 
-            await eventually(has_moved, within=10, what="another listener")
+            await eventually(has_moved, what="another listener")

@@ -57,7 +57,7 @@ async def stopped(process: Process, asked: "asyncio.Task[httpx.Response]") -> ht
     """What is answered to somebody who already waits when the process is told to stop."""
     assert not asked.done()
     process.send_signal(signal.SIGTERM)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         answer = await asked
         await process.wait()
     return answer
@@ -133,7 +133,7 @@ async def test_streams_end_so_that_their_readers_connect_anew(
             begun = [await anext(each) for each in told]
             assert all("retry: 1000" in each for each in begun)  # from then on the browser comes again by itself
             process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(30):
                 for each in told:
                     async for _ in each:  # whole, to its end: a cut one raises
                         pass
@@ -150,6 +150,6 @@ async def test_a_request_that_needs_no_waiting_is_answered_as_ever(
             await asyncio.sleep(0.5)
             process.send_signal(signal.SIGTERM)
             await asyncio.sleep(0.3)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             assert (await looking).status_code == 200
             await process.wait()

@@ -15,6 +15,7 @@ from runtime.connection import connect
 from runtime.settings import Settings, load_settings
 from stack.config import StackConfig
 from stack.stack import Stack
+from tests.support.stacks import brisk
 
 PAYLOAD_KEYS = f"tests:{base64.b64encode(os.urandom(32)).decode()}"
 OWN = ("CHECKOUT_", "STRIPE_", "DATABASE_URL")
@@ -22,11 +23,12 @@ OWN = ("CHECKOUT_", "STRIPE_", "DATABASE_URL")
 Gateway = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def guarded(scratch: Path) -> AsyncIterator[Stack]:
     """The whole stack, with encryption and JSON logs on."""
     config = StackConfig.for_tests(
         scratch / "guarded",
+        adapt=brisk,
         extra_env={
             "CHECKOUT_PAYLOAD_KEYS": PAYLOAD_KEYS,
             "CHECKOUT_DISPATCH_DURATION": "1",
@@ -38,7 +40,7 @@ async def guarded(scratch: Path) -> AsyncIterator[Stack]:
         yield stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def settings(guarded: Stack) -> Settings:
     return settings_of(guarded)
 
@@ -48,7 +50,7 @@ def settings_of(stack: Stack, **changes: str) -> Settings:
     return load_settings(**({name: value for name, value in stack.env.items() if name.startswith(OWN)} | changes))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def temporal(settings: Settings) -> Client:
     return await connect(settings)
 

@@ -43,7 +43,7 @@ class Trail:
     order_ids: list[str]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def trail(guarded: Stack) -> Trail:
     """A paid, a cancelled, a refused and a refunded checkout, and everything a customer may get wrong."""
     mark = secrets.token_hex(6)

@@ -170,12 +170,12 @@ async def test_keys_and_order_ids_cannot_be_guessed(client: httpx.AsyncClient) -
         assert all(len(value) * (4 if name == "order_id" else 5.9) >= bits for value in values), values
 
 
-@pytest.mark.parametrize("cross", ["https://evil.example", "null", "http://localhost:1", "file://", "http://["])
-async def test_posts_from_other_sites_pages_are_refused(client: httpx.AsyncClient, guarded: Stack, cross: str) -> None:
+async def test_posts_from_other_sites_pages_are_refused(client: httpx.AsyncClient, guarded: Stack) -> None:
     before = await counts(guarded)
-    for path in ("/checkout", f"/checkout/{secrets.token_hex(8)}", "/orders/ord_x/cancel", "/payment_webhook"):
-        answer = await client.post(path, headers={"Origin": cross})
-        assert refused(answer, 403)["code"] == "cross-site", path
+    for cross in ("https://evil.example", "null", "http://localhost:1", "file://", "http://["):
+        for path in ("/checkout", f"/checkout/{secrets.token_hex(8)}", "/orders/ord_x/cancel", "/payment_webhook"):
+            answer = await client.post(path, headers={"Origin": cross})
+            assert refused(answer, 403)["code"] == "cross-site", (cross, path)
     assert await counts(guarded) == before
 
 

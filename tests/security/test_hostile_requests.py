@@ -66,12 +66,21 @@ async def test_a_body_of_exactly_the_limit_is_read(client: httpx.AsyncClient) ->
     assert (await client.post("/checkout", content=cart.ljust(MAX_BODY_BYTES))).status_code == 200
 
 
-@pytest.mark.parametrize("text", SQL, ids=lambda text: repr(text)[:20])
 async def test_sql_in_any_parameter_is_only_text(
-    client: httpx.AsyncClient, guarded: Stack, operator: dict[str, str], text: str
+    client: httpx.AsyncClient, guarded: Stack, operator: dict[str, str]
 ) -> None:
     before = await counts(guarded)
-    answers = [
+    for text in SQL:
+        answers = await everywhere(client, operator, text)
+        statuses = [answer.status_code for answer in answers]
+        assert all(status in (200, 400, 404, 413, 422) for status in statuses), (text, statuses)
+        assert all("syntax" not in answer.text and "PostgreSQL" not in answer.text for answer in answers), text
+    assert await counts(guarded) == before
+
+
+async def everywhere(client: httpx.AsyncClient, operator: dict[str, str], text: str) -> list[httpx.Response]:
+    """What is answered to the text in the place of each parameter."""
+    return [
         await client.get(f"/orders/{httpx.QueryParams({'x': text})}"[:4000].replace("x=", "", 1)),
         await client.post("/orders/" + str(httpx.QueryParams({"": text}))[1:3000] + "/cancel"),
         await client.post("/checkout", json={"items": [{"sku": text, "quantity": 1}]}),
@@ -88,10 +97,6 @@ async def test_sql_in_any_parameter_is_only_text(
         if "\x00" not in text
         else await client.get("/orders/%00/events"),
     ]
-    statuses = [answer.status_code for answer in answers]
-    assert all(status in (200, 400, 404, 413, 422) for status in statuses), statuses
-    assert all("syntax" not in answer.text and "PostgreSQL" not in answer.text for answer in answers)
-    assert await counts(guarded) == before
 
 
 async def test_every_unknown_order_gets_the_same_answer(client: httpx.AsyncClient) -> None:

@@ -161,7 +161,7 @@ async def test_a_head_below_the_bound_is_read_and_one_above_is_not(client: httpx
     ids=repr,
 )
 async def test_a_request_that_is_never_sent_whole_is_given_up(hasty: int, begun: bytes) -> None:
-    said = await told(hasty, iter([begun]), within=5)
+    said = await told(hasty, iter([begun]))
     assert said.startswith(b"HTTP/1.1 408 "), said
     assert json.loads(said.partition(b"\r\n\r\n")[2])["code"] == "request-timeout"
 
@@ -169,7 +169,7 @@ async def test_a_request_that_is_never_sent_whole_is_given_up(hasty: int, begun:
 async def test_a_request_sent_byte_by_byte_gets_no_more_time(hasty: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", hasty)
     writer.write(BEGIN)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not reader.at_eof():
             with contextlib.suppress(ConnectionError, TimeoutError):
                 writer.write(b"X")
@@ -180,7 +180,7 @@ async def test_a_request_sent_byte_by_byte_gets_no_more_time(hasty: int) -> None
 
 
 async def test_a_connection_that_asks_nothing_is_closed_without_a_word(hasty: int) -> None:
-    assert await told(hasty, iter([]), within=5) == b""
+    assert await told(hasty, iter([])) == b""
 
 
 async def test_a_connection_that_was_used_may_rest_and_be_used_again(hasty: int) -> None:
@@ -199,7 +199,7 @@ async def test_a_connection_that_was_used_may_rest_and_be_used_again(hasty: int)
 async def test_five_hundred_half_sent_requests_are_gone_soon(hasty: int) -> None:
     said = await asyncio.gather(*(told(hasty, iter([BEGIN])) for _ in range(500)))
     # That each has ended is the point; one that was too late to send anything is closed without a word.
-    assert sum(each.startswith(b"HTTP/1.1 408 ") for each in said) > 400
+    assert {each[:13] for each in said} in ({b"HTTP/1.1 408 "}, {b"HTTP/1.1 408 ", b""})
 
 
 async def test_requests_sent_ahead_are_bounded(guarded: Stack, client: httpx.AsyncClient) -> None:

@@ -4,12 +4,14 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from stack.config import PARTS, StackConfig
+from stack.part import Part
 from stack.ports import listeners
 from stack.stack import Stack
 
@@ -45,8 +47,27 @@ async def running_stack(*parts: str, **changes: Any) -> AsyncIterator[Stack]:
     `changes` are fields of `StackConfig`. Leave the context in the event loop that entered it.
     """
     with data_dir() as path:
-        async with Stack(StackConfig.for_tests(path, parts=parts or PARTS, **changes)) as stack:
+        config = StackConfig.for_tests(path, parts=parts or PARTS, **({"adapt": brisk} | changes))
+        async with Stack(config) as stack:
             yield stack
+
+
+def brisk(part: Part) -> Part:
+    """Temporal takes two seconds for a polite end, and a sudden one loses nothing either."""
+    return replace(part, stop_within=0.0) if part.name == "temporal" else part
+
+
+@asynccontextmanager
+async def shared_stack() -> AsyncIterator[Stack]:
+    """A whole stack for all tests that only use it. Dispatch takes a second here, and however long the run: no order of
+    an earlier test gives its stock back while a later one counts."""
+    settings = {
+        "CHECKOUT_DISPATCH_DURATION": "1",
+        "CHECKOUT_SWEEP_INTERVAL": "2",
+        "CHECKOUT_PAYMENT_TIMEOUT": "7200",
+    }
+    async with running_stack(extra_env=settings) as stack:
+        yield stack
 
 
 def listening_addresses(port: int) -> set[str]:

@@ -40,7 +40,7 @@ class Notes:
         self.troubles.append(sentence)
         self._changed.set()
 
-    async def until(self, condition: Callable[[], bool], within: float = 15.0) -> None:
+    async def until(self, condition: Callable[[], bool], within: float = 30.0) -> None:
         async with asyncio.timeout(within):
             while not condition():
                 self._changed.clear()
@@ -66,7 +66,7 @@ async def supervised(logs: Path, *parts: Part) -> AsyncIterator[tuple[dict[str, 
         await stop_all(keepers)
 
 
-async def until_gone(pid: int, within: float = 5.0) -> None:
+async def until_gone(pid: int, within: float = 20.0) -> None:
     """For processes that are not our children: there is nothing to wait on but their absence."""
     async with asyncio.timeout(within):
         while alive(pid):

@@ -25,6 +25,7 @@ from stack.supervisor import Keeper
 from tests.campaigns.chaos.armory import Armory
 from tests.campaigns.chaos.verdicts import Violated, Void, in_time
 from tests.support.proxy import TcpProxy
+from tests.support.stacks import brisk
 
 # The campaign waits for what it causes, so everything that is only patience is short.
 SETTINGS = {
@@ -111,7 +112,7 @@ class World:
             }
         elif part.name == "payment":
             env["PAYMENT_WEBHOOK_URL"] = f"http://127.0.0.1:{self.proxies['webhook'].port}/payment_webhook"
-        adapted = self._templates[part.name] = replace(part, env=env, steady_after=0.0)
+        adapted = self._templates[part.name] = replace(brisk(part), env=env, steady_after=0.0)
         return adapted
 
     def thaw_all(self) -> None:

@@ -74,10 +74,13 @@ class Failed(Exception):
 
 
 class Stage:
-    """`with`: servers, and an event loop that runs while a schedule does. Hypothesis is synchronous."""
+    """`with`: servers, and an event loop that runs while a schedule does. Hypothesis is synchronous.
 
-    def __init__(self, provider: LedgerProvider | None = None) -> None:
-        self._provider = provider or LedgerProvider()
+    `server` is somebody's PostgreSQL, which then must be kept running in another thread; else it has its own.
+    """
+
+    def __init__(self, provider: LedgerProvider | None = None, server: DatabaseServer | None = None) -> None:
+        self._provider, self._server = provider or LedgerProvider(), server
         self._runner = asyncio.Runner()
         self._open = AsyncExitStack()
         self.world: World
@@ -91,6 +94,15 @@ class Stage:
         self._runner.close()
 
     async def _start(self) -> None:
+        server = self._server or await self._own_server()
+        url = await self._open.enter_async_context(server.copy())
+        engine = create_engine(
+            url, pool_size=10, application_name="schedules", pool_timeout=30, connect_timeout=10, command_timeout=30
+        )
+        self._open.push_async_callback(engine.dispose)
+        self.world = await self._open.enter_async_context(World(engine, url, self._provider))
+
+    async def _own_server(self) -> DatabaseServer:
         folder = Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="checkout-schedules-")))
         await asyncio.to_thread(folder.chmod, 0o755)
         stack = await self._open.enter_async_context(
@@ -98,12 +110,7 @@ class Stage:
         )
         server = DatabaseServer(stack.database_url)
         await server.prepare()
-        url = await self._open.enter_async_context(server.copy())
-        engine = create_engine(
-            url, pool_size=10, application_name="schedules", pool_timeout=30, connect_timeout=10, command_timeout=30
-        )
-        self._open.push_async_callback(engine.dispose)
-        self.world = await self._open.enter_async_context(World(engine, url, self._provider))
+        return server
 
     def act_out(self, schedule: Schedule) -> None:
         """Raises `Violated`, or whatever else went wrong."""

@@ -1,5 +1,9 @@
-"""A slice of the random schedules in every test run, and proof that they would notice."""
+"""A slice of the random schedules in every test run, and proof that they would notice.
 
+What is acted out runs in a thread: PostgreSQL is kept running in the tests' own event loop.
+"""
+
+import asyncio
 from collections import Counter
 from dataclasses import replace
 
@@ -12,15 +16,19 @@ from tests.campaigns.schedules.actors import Actors, Violated
 from tests.campaigns.schedules.campaign import REQUIRED, Failed, Stage, missing, run
 from tests.campaigns.schedules.provider import LedgerProvider
 from tests.campaigns.schedules.steps import WEIGHTS, Step, from_blob, schedules, to_blob
+from tests.support.databases import DatabaseServer
 
 SLICE = 40
 SEED = 20261122
 
 
 @pytest.mark.timeout(300)
-def test_a_slice_of_random_schedules_keeps_every_promise() -> None:
-    with Stage() as stage:
-        assert run(stage, SLICE, SEED) == SLICE
+async def test_a_slice_of_random_schedules_keeps_every_promise(database_server: DatabaseServer) -> None:
+    def keeps() -> int:
+        with Stage(server=database_server) as stage:
+            return run(stage, SLICE, SEED)
+
+    assert await asyncio.to_thread(keeps) == SLICE
 
 
 class _ChargesTwice(LedgerProvider):
@@ -39,10 +47,11 @@ class _KeepsRefunds(LedgerProvider):
 
 
 @pytest.mark.timeout(300)
-def test_money_that_is_not_given_back_is_found() -> None:
+async def test_money_that_is_not_given_back_is_found(database_server: DatabaseServer) -> None:
     """The fault is in what the schedules stand on, so that no defence of ours can hide it from the checker."""
-    with Stage(_KeepsRefunds()) as stage, pytest.raises(Violated, match=r"^2: "):
-        _act_out_often(stage, [Step("buy"), Step("mismatch"), Step("deliver")])
+    schedule = [Step("buy"), Step("mismatch"), Step("deliver")]
+    with pytest.raises(Violated, match=r"^2: "):
+        await asyncio.to_thread(_act_out_often, Stage(_KeepsRefunds(), database_server), schedule)
 
 
 class _HidesFailures(LedgerProvider):
@@ -52,22 +61,30 @@ class _HidesFailures(LedgerProvider):
 
 
 @pytest.mark.timeout(300)
-def test_a_refund_that_failed_and_is_not_made_again_is_found() -> None:
+async def test_a_refund_that_failed_and_is_not_made_again_is_found(database_server: DatabaseServer) -> None:
     schedule = [Step("buy", 0, 0), Step("pay"), Step("deliver"), Step("breathe", 0, 3), Step("refund")]
-    with Stage(_HidesFailures()) as stage, pytest.raises(Violated, match=r"^2: "):
-        _act_out_often(stage, [*schedule, Step("breathe", 0, 3), Step("refund_fails"), Step("deliver")])
+    schedule += [Step("breathe", 0, 3), Step("refund_fails"), Step("deliver")]
+    with pytest.raises(Violated, match=r"^2: "):
+        await asyncio.to_thread(_act_out_often, Stage(_HidesFailures(), database_server), schedule)
 
 
 def _act_out_often(stage: Stage, schedule: list[Step]) -> None:
     """Once is enough, unless the session is late: then the customer does nothing with it, and nothing is found."""
-    for _ in range(10):
-        stage.act_out(schedule)
+    with stage:
+        for _ in range(10):
+            stage.act_out(schedule)
 
 
 @pytest.mark.timeout(300)
-def test_a_payment_service_that_charges_twice_is_found_and_the_schedule_is_cut_to_what_it_takes() -> None:
-    with Stage(_ChargesTwice()) as stage, pytest.raises(Failed, match="Violated: 1: payment") as failure:
-        run(stage, 200, SEED)
+async def test_a_payment_service_that_charges_twice_is_found_and_the_schedule_is_cut_to_what_it_takes(
+    database_server: DatabaseServer,
+) -> None:
+    def charge() -> None:
+        with Stage(_ChargesTwice(), database_server) as stage:
+            run(stage, 200, SEED)
+
+    with pytest.raises(Failed, match="Violated: 1: payment") as failure:
+        await asyncio.to_thread(charge)
     assert len(failure.value.schedule) <= 3  # buy and pay, and perhaps something that does nothing
 
 

@@ -23,7 +23,7 @@ from tests.support.eventually import eventually
 
 KEY = "sk_test_checkout_development"
 SECRET = "whsec_checkout_development"
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 class _Server(uvicorn.Server):

@@ -23,7 +23,7 @@ from stack.stack import Stack
 from tests.support.stacks import alive, data_dir, listening_addresses, running_stack
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def postgres() -> AsyncIterator[Stack]:
     async with running_stack("postgres") as stack:
         yield stack
@@ -49,7 +49,9 @@ async def test_the_database_listens_on_loopback_only_and_has_no_socket_file(post
     assert (await rows(postgres.database_url, "SHOW unix_socket_directories")) == [("",)]
 
 
-async def test_data_of_an_older_postgresql_is_served_by_that_one(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_data_of_an_older_postgresql_is_served_by_that_one(
+    postgres: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     major = "SELECT current_setting('server_version_num')::int / 10000"
     with data_dir() as path:
         config = StackConfig.for_tests(path, parts=("postgres",))
@@ -59,8 +61,7 @@ async def test_data_of_an_older_postgresql_is_served_by_that_one(monkeypatch: py
         monkeypatch.undo()
         async with Stack(config) as stack:
             assert await rows(stack.database_url, major) == [(16,)]
-    async with running_stack("postgres") as stack:
-        assert await rows(stack.database_url, major) == [(18,)]
+    assert await rows(postgres.database_url, major) == [(18,)]
 
 
 async def test_a_user_database_promises_durability() -> None:
@@ -72,30 +73,25 @@ async def test_a_user_database_promises_durability() -> None:
             assert values == ["on"] * 4
 
 
-async def test_secrets_are_private_and_outlive_a_restart() -> None:
-    with data_dir() as path:
-        config = StackConfig.for_tests(path, parts=("postgres",))
-        seen = []
-        for _ in range(2):
-            async with Stack(config) as stack:
-                seen.append((stack.database_url, stack.admin_token, stack.credentials.webhook_secret))
-        assert seen[0] == seen[1]
-        assert stat.S_IMODE((path / "secrets").stat().st_mode) == 0o700
-        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in (path / "secrets").iterdir()}
-        assert modes == {"postgres-password": 0o600, "admin-token": 0o600, "webhook-secret": 0o600}
+async def test_data_and_secrets_which_are_private_survive_a_restart_and_data_a_kill() -> None:
+    def known(stack: Stack) -> tuple[str, str, str]:
+        return stack.database_url, stack.admin_token, stack.credentials.webhook_secret
 
-
-async def test_data_survives_a_restart_and_a_kill() -> None:
     with data_dir() as path:
         config = StackConfig.for_tests(path, parts=("postgres",))
         async with Stack(config) as stack:
+            before = known(stack)
             await rows(stack.database_url, "CREATE TABLE kept AS SELECT 7 AS n")
         async with Stack(config) as stack:
+            assert known(stack) == before
             assert await rows(stack.database_url, "SELECT n FROM kept") == [(7,)]
             await stack["postgres"].kill(signal.SIGKILL)
             await stack["postgres"].wait_ready(timeout=60)
             assert stack["postgres"].restarts == 1
             assert await rows(stack.database_url, "SELECT n FROM kept") == [(7,)]
+        assert stat.S_IMODE((path / "secrets").stat().st_mode) == 0o700
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in (path / "secrets").iterdir()}
+        assert modes == {"postgres-password": 0o600, "admin-token": 0o600, "webhook-secret": 0o600}
 
 
 async def test_a_busy_backend_that_outlives_the_killed_server_does_not_keep_it_down(postgres: Stack) -> None:
@@ -166,12 +162,11 @@ async def test_a_data_directory_that_does_not_fit_is_explained() -> None:
     from stack.errors import PartFailed
 
     with data_dir() as path:
-        config = StackConfig.for_tests(path, parts=("postgres",))
-        async with Stack(config):
-            pass
+        (path / "postgres").mkdir(mode=0o700)
+        (path / "postgres" / "postgresql.conf").touch()
         (path / "postgres" / "PG_VERSION").write_text("9.6\n")
-        with pytest.raises(PartFailed, match=r"(?s)postgres does not start.*9\.6"):
-            await Stack(config).start()
+        with pytest.raises(PartFailed, match=r"(?s)postgres does not start.*version 9\.6"):
+            await Stack(StackConfig.for_tests(path, parts=("postgres",))).start()
 
 
 async def test_the_server_never_runs_as_root_and_only_its_own_directory_is_given_away(postgres: Stack) -> None:
