@@ -196,6 +196,9 @@ async def test_temporal_restored_to_an_earlier_moment_hears_of_what_it_missed(
 
     await paid(shop, unknown)
     client = await Client.connect(stack.urls["temporal"])
+    async with connected(stack.database_url) as database:  # nobody waits for half a minute
+        await database.execute("SET session_replication_role = replica")
+        await database.execute("UPDATE shop.orders SET updated_at = updated_at - interval '30 seconds'")
 
     async def has_ended() -> bool:
         return (await client.get_workflow_handle("waiting").describe()).status is WorkflowExecutionStatus.COMPLETED

@@ -1,14 +1,18 @@
-"""The command as its users run it: a process, with an environment, two streams and an exit code."""
+"""The command with an environment, two streams and an exit code: as a process, as its users run it, and in this one,
+where what is meant is what it does and not how it starts: a process takes a second to be there."""
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from cli.main import app
 from stack.stack import Stack
 
 
@@ -46,11 +50,25 @@ async def run_checkout(env: Mapping[str, str], *arguments: str, timeout: float =
     return Ended(process.returncode or 0, stdout.decode(), stderr.decode())
 
 
+async def run_here(env: Mapping[str, str], *arguments: str) -> Ended:
+    """In a thread, with exactly this environment. One at a time: it takes the process's streams."""
+    exactly = {name: env.get(name) for name in os.environ.keys() | env.keys()}
+    done = await asyncio.to_thread(CliRunner().invoke, app, arguments, env=exactly)
+    return Ended(done.exit_code, done.stdout, done.stderr)
+
+
 Checkout = Callable[..., Awaitable[Ended]]
 
 
 @pytest.fixture
 def checkout(stack: Stack) -> Checkout:
     """`await checkout("buy", "pen")` against the shared stack."""
+    env = stack.env
+    return lambda *arguments: run_here(env, *arguments)
+
+
+@pytest.fixture
+def checkout_process(stack: Stack) -> Checkout:
+    """The same, as a process."""
     env = stack.env
     return lambda *arguments, **options: run_checkout(env, *arguments, **options)

@@ -15,16 +15,18 @@ def key() -> str:
     return f"cli-{secrets.token_hex(8)}"
 
 
-async def test_what_is_bought_and_paid_is_fulfilled_and_found_by_all_its_names(checkout: Checkout, key: str) -> None:
-    bought = await checkout("buy", "pen:2", "notebook", "--key", key, "--email", "ada@example.com", "--json")
+async def test_what_is_bought_and_paid_is_fulfilled_and_found_by_all_its_names(
+    checkout_process: Checkout, key: str
+) -> None:
+    bought = await checkout_process("buy", "pen:2", "notebook", "--key", key, "--email", "ada@example.com", "--json")
     assert bought.code == 0, bought.stderr
     assert (bought.json["amount_total"], bought.json["replayed"]) == (2450, False)
 
-    paid = await checkout("pay", bought.json["session_id"], "--json")
+    paid = await checkout_process("pay", bought.json["session_id"], "--json")
     assert (paid.code, paid.json["status"]) in {(0, "fulfilled"), (0, "dispatched")}
 
     for name in (bought.json["order_id"], bought.json["session_id"], key):
-        found = await checkout("status", name, "--json")
+        found = await checkout_process("status", name, "--json")
         assert (found.code, found.json["order_id"]) == (0, bought.json["order_id"])
     assert "ada@example.com" not in found.stdout
 
@@ -36,12 +38,12 @@ async def test_following_an_order_ends_with_its_dispatch(checkout: Checkout, key
     assert "dispatched" in followed.stdout
 
 
-async def test_the_same_key_is_the_same_order_however_often_and_at_once(checkout: Checkout, key: str) -> None:
-    answers = await asyncio.gather(*(checkout("buy", "--key", key, "--json") for _ in range(3)))
+async def test_the_same_key_is_the_same_order_however_often_and_at_once(checkout_process: Checkout, key: str) -> None:
+    answers = await asyncio.gather(*(checkout_process("buy", "--key", key, "--json") for _ in range(3)))
     orders = {answer.json["order_id"] for answer in answers}
     assert ([answer.code for answer in answers], len(orders)) == ([0, 0, 0], 1)
-    assert (await checkout("buy", "notebook", "--key", key)).code == 1
-    assert (await checkout("pay", key, "--cancel")).code == 0
+    assert (await checkout_process("buy", "notebook", "--key", key)).code == 1
+    assert (await checkout_process("pay", key, "--cancel")).code == 0
 
 
 async def test_what_is_not_in_stock_is_a_no_that_names_it(checkout: Checkout) -> None:
@@ -125,8 +127,8 @@ async def test_resetting_a_running_stack_is_refused(checkout: Checkout) -> None:
     assert "already runs" in refused.stderr
 
 
-async def test_the_benchmark_pays_hears_and_audits(checkout: Checkout) -> None:
-    ended = await checkout("bench", "-c", "3", "-n", "6", "--warmup", "1", "--json")
+async def test_the_benchmark_pays_hears_and_audits(checkout_process: Checkout) -> None:
+    ended = await checkout_process("bench", "-c", "3", "-n", "6", "--warmup", "1", "--json")
     report = ended.json
     assert (ended.code, report["fulfilled"], report["errors"], report["watched_by"]) == (0, 6, {}, "listen")
     assert {"postgres", "temporal", "payment", "worker", "gateway", "client"} <= report[
@@ -139,15 +141,19 @@ async def test_the_benchmark_pays_hears_and_audits(checkout: Checkout) -> None:
     assert report["audit"]["ok"] is True
 
 
-async def test_the_benchmark_of_a_shop_elsewhere_looks_instead_of_listening(checkout: Checkout, stack: Stack) -> None:
-    ended = await checkout("bench", "--url", stack.urls["gateway"], "-c", "2", "-n", "3", "--warmup", "0", "--json")
+async def test_the_benchmark_of_a_shop_elsewhere_looks_instead_of_listening(
+    checkout_process: Checkout, stack: Stack
+) -> None:
+    ended = await checkout_process(
+        "bench", "--url", stack.urls["gateway"], "-c", "2", "-n", "3", "--warmup", "0", "--json"
+    )
     assert (ended.code, ended.json["fulfilled"], ended.json["watched_by"]) == (0, 3, "poll")
 
 
-async def test_a_benchmark_that_cannot_buy_is_a_no_with_the_reason_counted(checkout: Checkout) -> None:
-    available = (await checkout("restock", "limited-print", "1", "--json")).json["available"]
+async def test_a_benchmark_that_cannot_buy_is_a_no_with_the_reason_counted(checkout_process: Checkout) -> None:
+    available = (await checkout_process("restock", "limited-print", "1", "--json")).json["available"]
     count = str(available + 1)
-    ended = await checkout("bench", "--sku", "limited-print", "-c", "2", "-n", count, "--warmup", "0", "--json")
+    ended = await checkout_process("bench", "--sku", "limited-print", "-c", "2", "-n", count, "--warmup", "0", "--json")
     assert ended.code == 1
     assert ended.json["errors"] == {"buy: HTTP 409 out-of-stock": 1}
     assert ended.json["fulfilled"] == available

@@ -10,12 +10,12 @@ from stack.ports import free_ports
 from stack.stack import Stack
 from tests.support.databases import DatabaseServer
 
-from .conftest import run_checkout
+from .conftest import run_checkout, run_here
 
 
 async def visit(env: dict[str, str], *options: str) -> tuple[int, dict[str, tuple[str, str]]]:
     """The exit code, and what is said by check: `("ok", "It takes writes.")`."""
-    done = await run_checkout(env, "doctor", "--json", *options)
+    done = await run_here(env, "doctor", "--json", *options)
     assert done.json["ok"] == (done.code == 0), done.stdout
     return done.code, {check["name"]: (check["state"], check["says"]) for check in done.json["checks"]}
 
