@@ -15,7 +15,7 @@ from api.app import create_app
 from api.protocol import BoundedHttp
 from api.waiting import PATIENCE, Stopping
 from checkout.errors import SettingsError
-from db.session import check_sessions
+from db.engine import check_sessions
 from runtime import failpoints
 from runtime.connection import connection_settings
 from runtime.logs import configure_logging

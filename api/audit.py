@@ -78,12 +78,12 @@ class Auditor:
             found = audit.Found()
             async with snapshot(self._engine, AUDIT_SECONDS) as connection:
                 agenda = await audit.agenda(connection, grace, self._patrol)
-                await audit.audit_orders(connection, agenda.orders, grace, found)
+                wrong = await audit.audit_orders(connection, agenda.orders, grace, found)
                 await audit.audit_standing(connection, grace, found)
                 seen = await audit.at_rest(connection, agenda.orders, grace)
                 live = await live_orders(connection, max(grace, _LIVE_GRACE))
             async with self._engine.begin() as connection:
-                await audit.note(connection, seen, found.wrong, agenda)
+                await audit.note(connection, seen, wrong, agenda)
             return await self._verdict(found, live, whole=False, waiting=agenda.waiting)
 
         return await self._recent.get(grace, read)
@@ -144,16 +144,14 @@ class Auditor:
     async def _audit_piece(self, orders: list[str], grace: timedelta, found: audit.Found) -> None:
         if not orders:
             return
-        piece = audit.Found()
 
-        async def look(connection: AsyncConnection) -> list[tuple[str, int]]:
-            await audit.audit_orders(connection, orders, grace, piece)
-            return await audit.at_rest(connection, orders, grace)
+        async def look(connection: AsyncConnection) -> tuple[set[str], list[tuple[str, int]]]:
+            wrong = await audit.audit_orders(connection, orders, grace, found)
+            return wrong, await audit.at_rest(connection, orders, grace)
 
-        seen = await self._piece(look)
+        wrong, seen = await self._piece(look)
         async with self._engine.begin() as connection:
-            await audit.note(connection, seen, piece.wrong)
-        found.merge(piece)
+            await audit.note(connection, seen, wrong)
 
     async def _piece(self, look: Callable[[AsyncConnection], Awaitable[Value]]) -> Value:
         """One look in a snapshot of its own, and a rest as long as it took."""

@@ -22,8 +22,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from checkout.ids import TASK_QUEUE
 from cli.locate import Location
-from db.engine import create_engine
-from db.session import check_sessions, open_session, plain
+from db.engine import check_sessions, create_engine, open_session, plain
 from db.setup import refuse_other_encodings, schema_versions
 from db.writing import WriteWatch
 from runtime.connection import BRIEF_RETRIES, connect

@@ -6,9 +6,8 @@ import logging
 import sys
 
 from checkout.errors import SettingsError
-from db.engine import create_engine
+from db.engine import check_sessions, create_engine
 from db.roles import grant_roles, roles_of
-from db.session import check_sessions
 from db.setup import migrate, seed
 from runtime.logs import configure_logging
 from runtime.settings import Settings, load_settings

@@ -82,22 +82,15 @@ class Finding:
 
 @dataclass
 class Found:
-    """What was found so far. `wrong`: the orders, or sessions without one, that violations are about."""
+    """What was found so far; `outcomes` counts how the orders ended."""
 
     findings: dict[int, Finding] = field(default_factory=dict)
-    wrong: set[str] = field(default_factory=set)
     outcomes: Counter[str] = field(default_factory=Counter)
 
     def add(self, number: int, checked: int, violations: Sequence[str]) -> None:
         finding = self.findings.setdefault(number, Finding(number))
         finding.checked += checked
         finding.violations = [*finding.violations, *violations][:MAX_VIOLATIONS]
-
-    def merge(self, other: "Found") -> None:
-        for finding in other.findings.values():
-            self.add(finding.number, finding.checked, finding.violations)
-        self.wrong |= other.wrong
-        self.outcomes += other.outcomes
 
     def sorted(self) -> list[Finding]:
         return [self.findings[number] for number in sorted(self.findings)]
@@ -188,13 +181,14 @@ async def agenda(connection: AsyncConnection, grace: timedelta, patrol: int = PA
     )
 
 
-async def audit_orders(connection: AsyncConnection, orders: Sequence[str], grace: timedelta, found: Found) -> None:
-    """Check what has to do with these orders, adding to `found`."""
+async def audit_orders(connection: AsyncConnection, orders: Sequence[str], grace: timedelta, found: Found) -> set[str]:
+    """Check what has to do with these orders, adding to `found`; answers the orders, or sessions without one, that
+    violations are about."""
     given = {"orders": list(orders), "grace": grace}
-    # Without a limit: whoever is not told of is in order.
-    found.wrong |= await _run(connection, (*OF_MONEY, *OF_ORDERS), given, found, SCOPE)
     for name, count in await connection.execute(_OUTCOMES, given):
         found.outcomes[str(name)] += int(count)
+    # Without a limit: whoever is not told of is in order.
+    return await _run(connection, (*OF_MONEY, *OF_ORDERS), given, found, SCOPE)
 
 
 async def audit_standing(connection: AsyncConnection, grace: timedelta, found: Found) -> None:

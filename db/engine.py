@@ -1,31 +1,114 @@
-"""The connection pool, with a time limit on everything that can hang.
+"""Sessions of PostgreSQL and the pool that keeps them, with a time limit on everything that can hang.
 
-The limits form a ladder, each below the next: waiting for a lock, a statement, an idle transaction (`db.session`), the
-client's own limit on an answer (for a network that swallows packets), and above them all the activity's timeout
+The limits form a ladder, each below the next: waiting for a lock, a statement, an idle transaction, the client's own
+limit on an answer (for a network that swallows packets), and above them all the activity's timeout
 (`worker.policies`). A frozen process therefore gives its row locks back before anybody's patience ends.
+
+The session's own limits are set by a statement, not as parameters of its start: a pooler in between refuses those, or
+takes them and does nothing. What is assumed is then read back, and refused in a sentence when it does not hold.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
+import asyncpg
 from sqlalchemy import event
 from sqlalchemy.engine import AdaptedConnection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from checkout.errors import UnstorableData
-from db.session import open_session, plain
+from checkout.errors import SettingsError, UnstorableData
 from runtime.failpoints import Boundary, Step, failpoint
 
+# Seconds.
+LOCK_TIMEOUT = 1.5
+STATEMENT_TIMEOUT = 2.5
+IDLE_IN_TRANSACTION_TIMEOUT = 2.5
 COMMAND_TIMEOUT = 3.0
 CONNECT_TIMEOUT = 2.0
 POOL_TIMEOUT = 2.0
+_KEEPALIVE_IDLE = 5
+
+_LIMITS = {
+    "lock_timeout": LOCK_TIMEOUT,
+    "statement_timeout": STATEMENT_TIMEOUT,
+    "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT,
+}
+_SET = "; ".join(
+    [f"SET {name} = '{seconds * 1000:.0f}ms'" for name, seconds in _LIMITS.items()]
+    + [f"SET tcp_keepalives_idle = {_KEEPALIVE_IDLE}", "SET timezone = 'UTC'"]
+)
+_READ = "SELECT " + ", ".join(f"current_setting('{name}')::interval = '{s}s'" for name, s in _LIMITS.items())
+_ROUNDS = 3
+
+_NOT_HELD = (
+    "DATABASE_URL: the limit {} that this process set does not hold. Something between it and PostgreSQL (a pooler?)"
+    " does not pass it on: let it, or name PostgreSQL itself."
+)
+_NOT_ONE = (
+    "DATABASE_URL leads to a pooler that hands a session to another client after each transaction (PgBouncer's"
+    " pool_mode=transaction). Timeouts and LISTEN need a session: set pool_mode=session, or name PostgreSQL itself."
+)
+# What a statement prepared in one server session, and used in another, comes to.
+_STRANGERS = (asyncpg.DuplicatePreparedStatementError, asyncpg.InvalidSQLStatementNameError)
 # SQLSTATEs after which a session is of no use any more, though it may still answer: of a server that is read-only (a
 # standby, or demoted), or that has said goodbye.
 _USELESS = {"25006", "57P01", "57P02", "57P03", "57P04", "57P05"}
 # A character that the database's encoding lacks, a NUL, half a surrogate pair, a number out of range.
 _DATA_EXCEPTION = "22"
+
+
+async def open_session(dsn: str, **options: Any) -> asyncpg.Connection:
+    """`asyncpg.connect`, and the limits. Raises `SettingsError` when they do not hold, else what asyncpg raises."""
+    connection = await asyncpg.connect(dsn, **options)
+    try:
+        await connection.execute(_SET)
+        for name, holds in zip(_LIMITS, await connection.fetchrow(_READ), strict=True):
+            if not holds:
+                raise SettingsError(_NOT_HELD.format(name))
+    except BaseException as error:
+        connection.terminate()
+        if isinstance(error, _STRANGERS):
+            raise SettingsError(_NOT_ONE) from error
+        raise
+    return connection
+
+
+async def check_sessions(database_url: str) -> None:
+    """Raises `SettingsError` when two clients of `database_url` share a session, or one is moved between several.
+
+    Silent while nobody answers there: a process may start before its database.
+    """
+    dsn = plain(database_url)
+    processes: tuple[set[int], set[int]] = set(), set()
+    try:
+        async with _brief(dsn) as first, _brief(dsn) as second:
+            for _ in range(_ROUNDS):
+                for connection, seen in zip((first, second), processes, strict=True):
+                    seen.add(await connection.fetchval("SELECT pg_backend_pid()"))
+    except _STRANGERS as error:
+        raise SettingsError(_NOT_ONE) from error
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return
+    if len(processes[0]) > 1 or processes[0] & processes[1]:
+        raise SettingsError(_NOT_ONE)
+
+
+@asynccontextmanager
+async def _brief(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    # Without prepared statements, at which newer poolers look: what counts is which session answers.
+    connection = await open_session(dsn, timeout=2, command_timeout=2, statement_cache_size=0)
+    try:
+        yield connection
+    finally:
+        connection.terminate()
+
+
+def plain(database_url: str) -> str:
+    """As asyncpg reads it."""
+    return database_url.replace("postgresql+asyncpg://", "postgresql://", 1)
 
 
 def create_engine(
@@ -66,7 +149,7 @@ def create_engine(
 
 def _ask_for_life(connection: AdaptedConnection, *_: object) -> None:
     """One round trip. SQLAlchemy's own `pool_pre_ping` opens a transaction around the question, which takes three, for
-    poolers that `db.session` refuses anyway."""
+    poolers that `check_sessions` refuses anyway."""
     try:
         connection.run_async(lambda driver: driver.fetchrow(";"))
     except Exception as error:

@@ -26,7 +26,7 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from checkout.errors import SettingsError
-from db.session import plain
+from db.engine import plain
 from runtime.settings import Settings
 
 _LOCK = 0x5EED_0001E5

@@ -16,8 +16,7 @@ from temporalio.runtime import Runtime
 
 from checkout.errors import SettingsError
 from checkout.ids import TASK_QUEUE
-from db.engine import create_engine
-from db.session import check_sessions
+from db.engine import check_sessions, create_engine
 from db.writing import WriteWatch
 from runtime import failpoints
 from runtime.connection import connect, connection_settings, prometheus_runtime

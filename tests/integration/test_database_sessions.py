@@ -9,8 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from checkout.errors import SettingsError
-from db.engine import create_engine
-from db.session import check_sessions
+from db.engine import check_sessions, create_engine
 from payment_mock.database import Database
 from payment_mock.settings import load_settings
 from tests.support.pooler import Pooler

@@ -87,9 +87,9 @@ async def test_of_more_violations_than_are_told_every_order_stays_due(shop: Asyn
     async with shop.connect() as connection:
         found = audit.Found()
         agenda = await audit.agenda(connection, timedelta(0))
-        await audit.audit_orders(connection, agenda.orders, timedelta(0), found)
+        wrong = await audit.audit_orders(connection, agenda.orders, timedelta(0), found)
         seen = await audit.at_rest(connection, agenda.orders, timedelta(0))
-    assert (len(seen), len(found.wrong), len(found.findings[7].violations)) == (ORDERS, ORDERS, 100)
+    assert (len(seen), len(wrong), len(found.findings[7].violations)) == (ORDERS, ORDERS, 100)
     async with shop.begin() as connection:
-        await audit.note(connection, seen, found.wrong)
+        await audit.note(connection, seen, wrong)
     assert await count(shop, "shop.audit_due") == ORDERS

@@ -79,13 +79,13 @@ FIELD_HEALTH: tuple[Mutant, ...] = (
     ),
     bug(
         "limits-are-read-back",
-        Code("db.session.open_session", "not holds", "False"),
+        Code("db.engine.open_session", "not holds", "False"),
         breaks="behind a pooler that keeps SET to itself, a frozen process would hold its locks for ever",
         tests="test_limits_that_do_not_hold_are_refused_by_name",
     ),
     bug(
         "a-pooler-of-transactions-is-refused",
-        Code("db.session.check_sessions", "len(processes[0]) > 1 or processes[0] & processes[1]", "False"),
+        Code("db.engine.check_sessions", "len(processes[0]) > 1 or processes[0] & processes[1]", "False"),
         breaks="our limits would be those of whoever has the session next",
         tests="test_a_pooler_of_transactions_is_refused",
     ),
@@ -133,19 +133,19 @@ FIELD_HEALTH: tuple[Mutant, ...] = (
     ),
     bug(
         "who-waits-for-a-row-gives-up",
-        Code("db.session.LOCK_TIMEOUT", "1.5", "150"),
+        Code("db.engine.LOCK_TIMEOUT", "1.5", "150"),
         breaks="buyers of one product would wait as long as its slowest transaction",
         tests="test_who_waits_for_a_row_gives_up_before_its_step_does",
     ),
     bug(
         "a-frozen-process-gives-its-rows-back",
-        Code("db.session.IDLE_IN_TRANSACTION_TIMEOUT", "2.5", "250"),
+        Code("db.engine.IDLE_IN_TRANSACTION_TIMEOUT", "2.5", "250"),
         breaks="a frozen worker would keep a product from everybody",
         tests="test_a_process_that_froze_with_a_row_locked_gives_it_back",
     ),
     bug(
         "statements-end",
-        Code("db.session.STATEMENT_TIMEOUT", "2.5", "250"),
+        Code("db.engine.STATEMENT_TIMEOUT", "2.5", "250"),
         breaks="a statement could go on, and commit, long after its step was given up",
         tests="test_a_statement_that_does_not_end_is_ended",
     ),

@@ -7,7 +7,7 @@ import pytest
 
 from api.app import create_app
 from checkout.orders import OrderStatus, Reason
-from db import engine, session
+from db import engine
 from runtime.settings import load_settings
 from tests.unit.docs.markdown import ROOT, Document, document, documents
 from worker import policies
@@ -75,8 +75,8 @@ def test_every_table_is_drawn_with_columns_that_it_has(architecture: Document) -
 def test_the_ladder_of_limits_is_that_of_the_code(architecture: Document) -> None:
     told = {row[0]: row[1] for row in architecture.rows if len(row) == 2}
     limits = {
-        "wait for a row lock": session.LOCK_TIMEOUT,
-        "one statement; idle in a transaction": session.STATEMENT_TIMEOUT,
+        "wait for a row lock": engine.LOCK_TIMEOUT,
+        "one statement; idle in a transaction": engine.STATEMENT_TIMEOUT,
         "the client's wait for PostgreSQL's answer": engine.COMMAND_TIMEOUT,
         "workflow task (missed when its worker dies)": policies.WORKFLOW_TASK_TIMEOUT.total_seconds(),
         "a step's local try": policies.DATABASE.quick.total_seconds(),
@@ -84,7 +84,7 @@ def test_the_ladder_of_limits_is_that_of_the_code(architecture: Document) -> Non
         f"an HTTP call to the provider (connect: {HTTP_TIMEOUT.connect:g})": HTTP_TIMEOUT.read or 0,
         "a provider step's regular attempt": policies.PROVIDER.attempt.total_seconds(),
     }
-    assert session.IDLE_IN_TRANSACTION_TIMEOUT == session.STATEMENT_TIMEOUT
+    assert engine.IDLE_IN_TRANSACTION_TIMEOUT == engine.STATEMENT_TIMEOUT
     assert policies.PROVIDER.quick == policies.DATABASE.quick
     assert {name: f"{seconds:g}" for name, seconds in limits.items()}.items() <= told.items()
 
