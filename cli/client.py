@@ -46,12 +46,12 @@ class Shop:
     def buy(self, body: Json, key: str, patience: float, waiting: Tell | None = None) -> httpx.Response:
         """`POST /checkout` under `key` until it is answered, with `Idempotent-Replayed` if the key had been before.
         `waiting` hears why it is not, each time."""
-        words = ("The checkout is not ready yet", "It goes on by itself")
+        words = ("The checkout is not ready yet", "It goes on by itself", "checkout_key")
         return self._insist("/checkout", body, key, patience, words, waiting)
 
     def refund(self, order_id: str, body: Json, key: str | None, patience: float) -> Json:
         """`POST /admin/orders/{id}/refund` under `key`, until it is answered; without a key, all that is left."""
-        words = ("The refund is not answered yet", "It may be under way")
+        words = ("The refund is not answered yet", "It may be under way", "key")
         return _document(self._insist(f"/admin/orders/{_segment(order_id)}/refund", body, key, patience, words))
 
     def _insist(
@@ -60,7 +60,7 @@ class Shop:
         body: Json,
         key: str | None,
         patience: float,
-        words: tuple[str, str],
+        words: tuple[str, str, str],
         waiting: Tell | None = None,
     ) -> httpx.Response:
         """Post what is safe to repeat, until it is answered; `CommandFailed` in `words` after `patience` seconds."""
@@ -81,10 +81,10 @@ class Shop:
                 reason, delay = _NOT_YET[response.status_code], _retry_after(response)
             heard = True
             if time.monotonic() + delay > deadline:
-                title, fate = words
+                title, fate, name = words
                 again = f" with --key {key}" if key else ""
                 detail = f"{fate} ({reason}). Ask again, safely: the same command{again}"
-                raise CommandFailed(NO, title, detail, {"checkout_key" if path == "/checkout" else "key": key})
+                raise CommandFailed(NO, title, detail, {name: key})
             if waiting:
                 waiting(reason)
             time.sleep(delay)

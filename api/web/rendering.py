@@ -5,12 +5,11 @@ gateway that comes back after a crash answers machines at once.
 """
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs
 
 from fastapi import Request
 from starlette.responses import HTMLResponse, RedirectResponse
@@ -46,26 +45,6 @@ def format_money(amount: int, code: str) -> str:
     """`format_money(2450, "usd")` is `$24.50`; `format_money(500, "jpy")` is `¥500`; others `SEK 24.50`."""
     sign = _SIGNS.get(code.lower(), f"{code.upper()}\N{NO-BREAK SPACE}")
     return ("-" if amount < 0 else "") + sign + decimal(abs(amount), code)
-
-
-@dataclass(frozen=True)
-class Pager:
-    """Where one is in the list at `path`, or in what `search` found there."""
-
-    path: str
-    page: int
-    has_more: bool
-    search: str
-
-    def to(self, page: int) -> str:
-        query = ({"q": self.search} if self.search else {}) | ({"page": page} if page > 1 else {})
-        return f"{self.path}?{urlencode(query)}" if query else self.path
-
-    @property
-    def links(self) -> list[tuple[int, str, str]]:
-        """`(page, words, rel)` of the pages beside this one."""
-        before = [(self.page - 1, "Previous page", "prev")] if self.page > 1 else []
-        return before + ([(self.page + 1, "Next page", "next")] if self.has_more else [])
 
 
 async def posted_fields(request: Request) -> dict[str, str]:

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator
 from datetime import timedelta
 from typing import Annotated
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -19,8 +19,7 @@ from api.state import Gateway, GatewayDependency
 from api.web.console import processes
 from api.web.console.board import AUDIT_GRACE, SPANS, STUCK_GRACE, Boards
 from api.web.console.session import ConsoleDependency, SessionDependency
-from api.web.rendering import DEEPEST, Pager
-from checkout.errors import OrderNotFound
+from api.web.rendering import DEEPEST
 from checkout.ids import new_checkout_key, refund_workflow_id, settlement_workflow_id
 from checkout.money import RefundState, forbids_refund
 from checkout.orders import OrderStatus
@@ -63,20 +62,15 @@ async def orders(
 ) -> Response:
     wanted, search = OrderStatus(status) if status in set(OrderStatus) else None, q.strip() or None
     found = await console.gateway.orders.page(status=wanted, search=search, after=after or None, limit=_PAGE_LENGTH)
-    older = urlencode({"status": status, "q": q, "after": found.next}) if found.next else None
-    return console.page(
-        "orders", orders=found.orders, older=older, wanted=wanted, q=q, is_first=not after, statuses=list(OrderStatus)
-    )
+    return console.page("orders", found=found, status=status, q=q, after=after, statuses=list(OrderStatus))
 
 
 @router.get("/console/orders/{order_id}")
 async def order(order_id: str, console: ConsoleDependency) -> Response:
     gateway = console.gateway
+    row = await gateway.orders.detail(order_id)
     async with gateway.engine.connect() as connection:
-        row = await views.order_detail(connection, order_id)
         email, reserved = await insights.order_inside(connection, order_id)
-    if row is None:
-        raise OrderNotFound
     seen = operator_order(row)
     return console.page(
         "order",
@@ -84,10 +78,9 @@ async def order(order_id: str, console: ConsoleDependency) -> Response:
         left=_left(seen),
         is_disputed=any(forbids_refund(dispute.state) for dispute in seen.disputes),
         key=new_checkout_key(),  # of the next refund: a double click sends the same one
+        row=row,
         email=email,
-        payment_intent_id=row.payment_intent_id,
         reserved=reserved,
-        checkout_key=row.checkout_key,
         workflows=_workflows(gateway, row),
         running=await _run_status(gateway, row.checkout_key),
     )
@@ -105,7 +98,7 @@ async def stock(
     )
     async with gateway.engine.connect() as connection:
         levels = await insights.stock_levels(connection, [product.sku for product in shelf.products])
-    return console.page("stock", levels=levels, pager=Pager("/admin/console/stock", page, shelf.has_more, search))
+    return console.page("stock", levels=levels, search=search, number=page, has_more=shelf.has_more)
 
 
 @router.get("/console/audit")

@@ -14,12 +14,12 @@ from api.problems import Problem
 from api.schemas import MAX_QUANTITY
 from api.state import Gateway, GatewayDependency
 from api.web.assets import picture_origins
-from api.web.rendering import DEEPEST, Pager, page, payment_targets, posted_fields, see_other
+from api.web.rendering import DEEPEST, page, payment_targets, posted_fields, see_other
 from api.web.shop.story import tell
 from checkout.errors import OrderNotFound
 from checkout.ids import new_checkout_key
 from checkout.orders import Order, OrderStatus
-from db import order_queries, views
+from db import order_queries
 
 router = APIRouter(include_in_schema=False)
 
@@ -54,7 +54,9 @@ async def storefront(
         pictures=picture_origins(product.image for product in shelf.products),
         products=shelf.products,
         elsewhere=(await gateway.catalogue.products_of(elsewhere)).products if elsewhere else [],
-        pager=Pager("/", number, shelf.has_more, search),
+        search=search,
+        number=number,
+        has_more=shelf.has_more,
         wanted=wanted,
         email=email,
         # The key of a form without script: minted with the page, so that a double click sends the same one.
@@ -65,10 +67,7 @@ async def storefront(
 @router.get("/orders/{order_id}/view")
 async def view(order_id: str, gateway: GatewayDependency, note: str = "") -> Response:
     """The order as it is now; its script keeps it so."""
-    async with gateway.engine.connect() as connection:
-        row = await views.order_detail(connection, order_id)
-    if row is None:
-        raise OrderNotFound
+    row = await gateway.orders.detail(order_id)
     order = order_out(row)
     is_true = note in _NOTES or (note in _NOTES_OF_OPEN and _is_open(order.status))
     return page(
