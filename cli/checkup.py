@@ -46,10 +46,8 @@ _CREATE = "temporal operator search-attribute create --name {} --type Keyword"
 
 @dataclass(frozen=True)
 class Patient:
-    """Whom it is about. `clock`: seconds by which this machine's and the payment service's clocks may differ.
-
-    `url` is where the gateway is reached from here, where that is not its public address.
-    """
+    """Whom it is about. `clock`: seconds by which this machine's and the payment service's clocks may differ. `url`:
+    where the gateway is reached from here, where that is not its public address."""
 
     settings: Settings
     place: Location
@@ -239,8 +237,7 @@ async def _ready(base: str, who: str) -> str:
     async with httpx.AsyncClient(timeout=_PATIENCE, trust_env=False) as client:
         answer = await client.get(f"{base}/readyz", headers={"Accept": "application/json"})
     if answer.status_code != 200:
-        told = str(_json(answer).get("detail") or answer.text.strip()[:200])
-        raise Wrong(f"{who} says that it cannot work now: {told}")
+        raise Wrong(f"{who} says that it cannot work now: {_json(answer).get('detail') or answer.text.strip()[:200]}")
     return f"{who} is ready."
 
 

@@ -7,7 +7,7 @@ is a refund: the key makes that safe. Nothing else is repeated by itself.
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -29,16 +29,13 @@ _AUDIT_PATIENCE = httpx.Timeout(60.0)  # for an answer, or for word of how far a
 STREAM_PATIENCE = httpx.Timeout(10.0, read=40.0)
 
 
-class Shop:
-    """A session with one stack. Use as a context manager."""
+class Shop(AbstractContextManager["Shop"]):
+    """A session with one stack."""
 
     def __init__(self, location: Location) -> None:
         self.location = location
         # A proxy of the environment has no business between a shop and its operator.
         self._http = httpx.Client(timeout=_PATIENCE, trust_env=False, headers={"Accept": "application/json"})
-
-    def __enter__(self) -> "Shop":
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._http.close()
@@ -52,16 +49,10 @@ class Shop:
     def refund(self, order_id: str, body: Json, key: str | None, patience: float) -> Json:
         """`POST /admin/orders/{id}/refund` under `key`, until it is answered; without a key, all that is left."""
         words = ("The refund is not answered yet", "It may be under way", "key")
-        return _document(self._insist(f"/admin/orders/{_segment(order_id)}/refund", body, key, patience, words))
+        return _document(self._insist(f"/admin/orders/{_segment(order_id)}/refund", body, key, patience, words, None))
 
     def _insist(
-        self,
-        path: str,
-        body: Json,
-        key: str | None,
-        patience: float,
-        words: tuple[str, str, str],
-        waiting: Tell | None = None,
+        self, path: str, body: Json, key: str | None, patience: float, words: tuple[str, str, str], waiting: Tell | None
     ) -> httpx.Response:
         """Post what is safe to repeat, until it is answered; `CommandFailed` in `words` after `patience` seconds."""
         deadline, heard = time.monotonic() + patience, False
@@ -96,8 +87,7 @@ class Shop:
         return self._ask("GET", "/admin/orders", query)
 
     def audit(self, grace: float | None = None) -> Json:
-        """The verdict on what may have changed since the last audit. `grace`: seconds that an order must have been left
-        alone to be judged."""
+        """The verdict on what may have changed. `grace`: seconds an order must have been left alone to be judged."""
         return self._ask("GET", "/admin/audit", {"grace": grace}, timeout=_AUDIT_PATIENCE)
 
     def audit_everything(self, grace: float | None, tell: Callable[[Json], None]) -> Json:
@@ -172,11 +162,11 @@ class Shop:
         self._pay(f"/payment/{_segment(session_id)}/decline", session_id, wanted=(402,))
 
     def _pay(self, path: str, session_id: str, wanted: tuple[int, ...] = (200, 204), more: Json | None = None) -> None:
-        url, data = self.location.payment_url, {"session_id": session_id, **(more or {})}
+        data = {"session_id": session_id, **(more or {})}
         try:
-            response = self._http.post(f"{url}{path}", data=data)
+            response = self._http.post(f"{self.location.payment_url}{path}", data=data)
         except httpx.TransportError:
-            raise _nobody("payment service", url) from None
+            raise self.nobody("payment service") from None
         if response.status_code not in wanted:
             raise _refusal(response)
 
@@ -191,12 +181,9 @@ class Shop:
         token = self.location.admin_token if path.startswith("/admin/") else None
         return {"Authorization": f"Bearer {token}"} if token else {}
 
-    def nobody(self) -> CommandFailed:
-        return _nobody("gateway", self.location.gateway_url)
-
-
-def _nobody(who: str, address: str) -> CommandFailed:
-    return CommandFailed(UNREACHABLE, f"No {who} answers at {address}", "Start everything with `make up` first.")
+    def nobody(self, who: str = "gateway") -> CommandFailed:
+        address = self.location.gateway_url if who == "gateway" else self.location.payment_url
+        return CommandFailed(UNREACHABLE, f"No {who} answers at {address}", "Start everything with `make up` first.")
 
 
 def _refusal(response: httpx.Response) -> CommandFailed:

@@ -56,6 +56,7 @@ async def posted_fields(request: Request) -> dict[str, str]:
 def page(
     template: str,
     status: int = 200,
+    /,
     *,
     headers: dict[str, str] | None = None,
     form_action: str = "'self'",

@@ -42,12 +42,8 @@ def kill(data_dir: Path, name: str) -> bool:
     if pid == os.getpid():
         asyncio.get_running_loop().call_later(LAST_WORD, os.kill, pid, signal.SIGKILL)
         return True
-    try:
-        # Each part leads a group of its own (a server and its helpers); the supervisor starts it again.
-        if os.getpgid(pid) == pid:
-            os.killpg(pid, signal.SIGKILL)
-        else:
-            os.kill(pid, signal.SIGKILL)
+    try:  # each part leads a group of its own (a server and its helpers); the supervisor starts it again
+        os.killpg(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         return False
     return True
