@@ -23,7 +23,7 @@ from payment_mock.outbox import Outbox
 from payment_mock.settings import Settings
 from payment_mock.store import DISPUTE_OF, DISPUTES, REFUNDS, SESSIONS, Kind, Work
 
-Find = Callable[[AsyncConnection], Awaitable[Session]]
+About = Session | Callable[[AsyncConnection], Awaitable[Session]] | None
 
 
 class Service:
@@ -33,12 +33,12 @@ class Service:
         self.settings, self.database, self.faults, self.outbox = settings, database, faults, outbox
 
     @asynccontextmanager
-    async def operation(self, name: str, find: Find | None = None, key: Key | None = None) -> AsyncIterator[Work]:
+    async def operation(self, name: str, about: About = None, key: Key | None = None) -> AsyncIterator[Work]:
         """The block is what the operation does: committed at its end, with a key all of it or, if it raises, nothing.
 
         Where faults are set for it, they fire around it: `before`, while its key is held and nothing is done, and
-        `after`, when all is committed and nothing has been said. `find` is the session that they are about. Raises
-        `Reply` for a key that was used before, and in a fault's place.
+        `after`, when all is committed and nothing has been said. `about`: the session, or what finds it. Raises `Reply`
+        for a key that was used before, and in a fault's place.
         """
         armed, subject = self.faults.armed(name), Subject()
         try:
@@ -47,7 +47,8 @@ class Service:
                 if key is not None:
                     await idempotency.hold(connection, key)
                 if armed:
-                    subject = Subject.of(await find(connection)) if find else subject
+                    if about is not None:
+                        subject = Subject.of(about if isinstance(about, Session) else await about(connection))
                     run.rules = await self.faults.pass_through(f"{name}.before", subject)
                 yield run
             if run.has_news:
@@ -63,10 +64,10 @@ class Service:
             raise
 
     async def answer(
-        self, name: str, find: Find | None, key: Key | None, work: Callable[[Work], Awaitable[Json]]
+        self, name: str, about: About, key: Key | None, work: Callable[[Work], Awaitable[Json]]
     ) -> Response:
         """Run an operation whose answer its key remembers, also when it is an error: execution had begun."""
-        async with self.operation(name, find, key) as run:
+        async with self.operation(name, about, key) as run:
             try:
                 answer = wire.response(await work(run))
             except StripeError as error:
@@ -77,20 +78,15 @@ class Service:
                 await idempotency.store(run.connection, key, answer)
         return answer
 
-    async def create(self, new: Session, expand: Sequence[str] = (), key: Key | None = None) -> Response:
-        """Open a session."""
+    async def recall(self, key: Key) -> Response | None:
+        async with self.database.single() as connection:
+            return await idempotency.recall(connection, key)
 
-        async def find(_: AsyncConnection) -> Session:
-            return new
-
-        async def work(run: Work) -> Json:
-            session = new
-            for rule in run.rules:
-                session = rule.changed(session)
-            await run.create(session)
-            return wire.session_object(session, self.settings.public_url, expand)
-
-        return await self.answer("create", find, key, work)
+    async def open(self, run: Work, session: Session, expand: Sequence[str] = ()) -> Json:
+        for rule in run.rules:
+            session = rule.changed(session)
+        await run.create(session)
+        return wire.session_object(session, self.settings.public_url, expand)
 
     async def pay(self, session_id: str, method: str = CARD) -> Session:
         """The customer pays. Idempotent; raises `NotPayable`, `Declined` or `StripeError` 404."""

@@ -95,8 +95,15 @@ class Settings(BaseSettings):
     host: Annotated[str, AfterValidator(_host)] = Field("127.0.0.1", alias="CHECKOUT_PAYMENT_HOST")
     port: Port = Field(8086, alias="CHECKOUT_PAYMENT_PORT")
     api_port: Port = Field(8082, alias="CHECKOUT_API_PORT")
-    public_url_setting: Annotated[HttpUrl, AfterValidator(_origin)] | None = Field(None, alias="PAYMENT_PUBLIC_URL")
-    webhook_url_setting: HttpUrl | None = Field(None, alias="PAYMENT_WEBHOOK_URL")
+    # The base of the hosted payment pages' addresses, as a customer's browser reaches them.
+    public_url: Annotated[HttpUrl, AfterValidator(_origin)] = Field(
+        default_factory=lambda data: f"http://localhost:{data.get('port')}", alias="PAYMENT_PUBLIC_URL"
+    )
+    # Where events go unless a session names its own.
+    webhook_url: HttpUrl = Field(
+        default_factory=lambda data: f"http://127.0.0.1:{data.get('api_port')}/payment_webhook",
+        alias="PAYMENT_WEBHOOK_URL",
+    )
 
     secret_key: Annotated[SecretStr, AfterValidator(_test_key)] = Field(
         SecretStr("sk_test_checkout_development"), alias="STRIPE_SECRET_KEY"
@@ -123,16 +130,6 @@ class Settings(BaseSettings):
         if self.environment == "production":
             raise ValueError("CHECKOUT_ENV: this is a simulator; in production use Stripe itself")
         return self
-
-    @cached_property
-    def public_url(self) -> str:
-        """The base of the hosted payment pages' addresses, as a customer's browser reaches them."""
-        return self.public_url_setting or f"http://localhost:{self.port}"
-
-    @cached_property
-    def webhook_url(self) -> str:
-        """The configured webhook endpoint: where events go unless a session names its own."""
-        return self.webhook_url_setting or f"http://127.0.0.1:{self.api_port}/payment_webhook"
 
     @cached_property
     def signing_secrets(self) -> list[bytes]:

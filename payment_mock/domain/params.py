@@ -110,10 +110,6 @@ def _refusal(error: ValidationError) -> errors.StripeError:
     return errors.invalid_request(told, param=name, code=code)
 
 
-class Nothing(Params):
-    """Of what takes no parameters: those that come are passed over, unread."""
-
-
 class _ProductData(Params):
     name: Annotated[str, StringConstraints(min_length=1, max_length=250)]
     description: Text | None = None
@@ -172,6 +168,15 @@ class NewRefund(Params):
     reason: Literal["duplicate", "fraudulent", "requested_by_customer"] | None = None
     metadata: Metadata = {}
     expand: Strings = []
+
+    @classmethod
+    def of(cls, given: form.Form) -> Self:
+        new = super().of(given)
+        if new.payment_intent is None and new.charge is None:
+            raise errors.invalid_request(
+                "One of the following params should be provided for this request: payment_intent or charge."
+            )
+        return new
 
 
 class Response(Params):

@@ -4,7 +4,8 @@ import base64
 import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Generic, TypeVar
+from functools import partial
+from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends
 from pydantic import BaseModel, ConfigDict
@@ -12,16 +13,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from payment_mock import idempotency
 from payment_mock.database import is_unfit, is_unreachable
 from payment_mock.domain import errors, form, wire
 from payment_mock.domain.objects import Json, new_id
-from payment_mock.domain.params import Nothing, Params
 from payment_mock.idempotency import Key, Reply
-from payment_mock.service import Service
+from payment_mock.service import About, Service
+from payment_mock.store import Work
 
 _FORM = "application/x-www-form-urlencoded"
-P = TypeVar("P", bound=Params)
+P = TypeVar("P")
 
 
 def _service(request: Request) -> Service:
@@ -40,28 +40,51 @@ TheService = Annotated[Service, Depends(_service)]
 
 @dataclass(frozen=True)
 class Call(Generic[P]):
-    """A request to Stripe's API: who is asked, for what, and under which idempotency key."""
+    """A request to Stripe's API: who is asked, for what."""
 
     service: Service
     request: Request
     params: P
-    key: Key | None
 
     @property
     def id(self) -> str:
         return str(self.request.path_params["id"])
 
 
-Handler = Callable[[Call[P]], Awaitable[Response | Json]]
+Handler = Callable[[Call[P], Work], Awaitable[Json]]
 
 
-def stripe_route(method: str, path: str, params: type[P], handler: Handler[P]) -> Route:
-    """Authenticate, call, and answer as Stripe does: every reply carries a `request-id`, every error is an object."""
+def stripe_route(
+    method: str,
+    path: str,
+    parse: Callable[[form.Form], P] | None,
+    handler: Handler[P],
+    operation: str = "",
+    about: Callable[[Call[P]], About] = lambda _: None,
+) -> Route:
+    """Authenticate, call, and answer as Stripe does: every reply carries a `request-id`, every error is an object.
+
+    Without `parse` the parameters are passed over, unread. `operation` and `about` as in `Service.operation`.
+    """
+
+    async def answered(request: Request) -> Response:
+        service = _service(request)
+        _authenticate(service, request)
+        given, key = ({}, None) if parse is None else await _read(request)
+        try:
+            call: Call[Any] = Call(service, request, parse(given) if parse else None)
+        except errors.StripeError:
+            # A repeat gets the first one's answer, though what it asks for (`expires_at`) has come too near meanwhile.
+            known = await service.recall(key) if key else None
+            if known is None:
+                raise
+            return known
+        return await service.answer(operation, about(call), key, partial(handler, call))
 
     async def endpoint(request: Request) -> Response:
         request.state.request_id = new_id("req_", 14)
         try:
-            response = await _answered(request, params, handler)
+            response = await answered(request)
         except Exception as error:
             if (known := rendered(error)) is None:
                 raise
@@ -73,24 +96,6 @@ def stripe_route(method: str, path: str, params: type[P], handler: Handler[P]) -
         return response
 
     return Route(path, endpoint, methods=[method] if method else ["GET", "POST", "PUT", "PATCH", "DELETE"])
-
-
-async def _answered(request: Request, params: type[P], handler: Handler[P]) -> Response:
-    service = _service(request)
-    _authenticate(service, request)
-    given, key = ({}, None) if params is Nothing else await _read(request)
-    try:
-        made = await handler(Call(service, request, params.of(given), key))
-    except errors.StripeError:
-        # A repeat gets the first one's answer, though what it asks for (`expires_at`) has come too near meanwhile.
-        if key is None:
-            raise
-        async with service.database.single() as connection:
-            known = await idempotency.recall(connection, key)
-        if known is None:
-            raise
-        return known
-    return made if isinstance(made, Response) else wire.response(made)
 
 
 def rendered(error: Exception) -> Response | None:

@@ -114,9 +114,7 @@ async def pay(service: TheService, payment: Payment) -> dict[str, Any]:
 
 @router.post("/become")
 async def become(service: TheService, becoming: Becoming) -> dict[str, bool]:
-    """Answers whether that changed anything."""
-    made = await service.become(becoming.id, becoming.status)
-    return {"changed": bool(made.events)}
+    return {"changed": bool((await service.become(becoming.id, becoming.status)).events)}
 
 
 @router.post("/refund")

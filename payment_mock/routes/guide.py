@@ -67,7 +67,8 @@ class PaymentSession(BaseModel):
 async def create_payment_session(service: TheService, new: NewPaymentSession) -> PaymentSession:
     webhook_url = check_webhook_url(new.webhook, service.settings.webhook_url) if new.webhook else None
     session = replace(session_of(NewSession.of(new.as_form())), webhook_url=webhook_url)
-    await service.create(session)
+    async with service.operation("create", session) as run:
+        await service.open(run, session)
     return _shown(service, await service.find(session.id))
 
 

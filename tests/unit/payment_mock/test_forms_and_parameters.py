@@ -19,12 +19,12 @@ SMALLEST = (
 def test_brackets_nest_and_empty_brackets_append() -> None:
     params = form.parse(b"a[b][c]=1&a[b][d]=2&expand[]=x&expand[]=y&plain=caf%C3%A9")
     assert params == {"a": {"b": {"c": "1", "d": "2"}}, "expand": {"": ["x", "y"]}, "plain": "café"}
-    assert NewRefund.of({"expand": params["expand"]}).expand == ["x", "y"]
+    assert NewRefund.of({"charge": "ch_1", "expand": params["expand"]}).expand == ["x", "y"]
 
 
 def test_elements_come_in_the_order_of_their_numbers_not_of_their_letters() -> None:
     params = form.parse(b"&".join(b"expand[%d]=%d" % (number, number) for number in (10, 2, 0)))
-    assert NewRefund.of(params).expand == ["0", "2", "10"]
+    assert NewRefund.of({"charge": "ch_1", **params}).expand == ["0", "2", "10"]
 
 
 @pytest.mark.parametrize(

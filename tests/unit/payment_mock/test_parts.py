@@ -102,7 +102,7 @@ def test_the_database_address_is_handed_to_asyncpg_as_it_is_and_not_shown() -> N
 
 def test_events_go_to_the_gateways_port_unless_told_otherwise() -> None:
     assert (
-        load_settings(CHECKOUT_API_PORT=9, PAYMENT_WEBHOOK_URL=None).webhook_url == "http://127.0.0.1:9/payment_webhook"
+        load_settings(CHECKOUT_API_PORT=9, PAYMENT_WEBHOOK_URL="").webhook_url == "http://127.0.0.1:9/payment_webhook"
     )
 
 
