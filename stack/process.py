@@ -113,7 +113,7 @@ class Child:
         await _end_of(self.pid)
         # What the process left in its group has no business to go on. The process itself is not reaped yet,
         # so the number still belongs to this group and to no other.
-        self._signal_group(signal.SIGKILL)
+        self.send(signal.SIGKILL)
         code = self._popen.wait()
         await asyncio.wait([reading], timeout=_DRAIN)
         transport.close()
@@ -131,7 +131,8 @@ class Child:
     def send(self, number: signal.Signals) -> None:
         """Signal the whole process group. Silent when it is gone."""
         if self._popen.returncode is None:
-            self._signal_group(number)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, number)
 
     async def stop(self, number: signal.Signals, within: float) -> int:
         """Ask it to end, wait `within` seconds, then kill its group. Returns the exit code."""
@@ -142,10 +143,6 @@ class Child:
         except TimeoutError:
             self.send(signal.SIGKILL)
             return await self.ended()
-
-    def _signal_group(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
 
 
 async def _end_of(pid: int) -> None:

@@ -1,8 +1,4 @@
-"""`checkout up`: run a stack in the foreground until Ctrl-C, and show what it does.
-
-Exit codes: 0 stopped when told to, 1 it could not start (one sentence says why), 2 usage, 130 killed by a second
-Ctrl-C.
-"""
+"""`checkout up`: run a stack in the foreground until Ctrl-C, and show what it does."""
 
 import asyncio
 import contextlib
