@@ -52,10 +52,7 @@ class Orders:
     async def detail(self, order_id: str) -> views.OrderDetail:
         """With all that people look at (`api.order_views`)."""
         async with self._engine.connect() as connection:
-            row = await views.order_detail(connection, order_id)
-        if row is None:
-            raise errors.OrderNotFound
-        return row
+            return await views.order_detail(connection, order_id)
 
     async def page(
         self, *, status: OrderStatus | None = None, search: str | None = None, after: str | None = None, limit: int

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from checkout.errors import OrderNotFound
 from db.order_queries import LIVE, fold_email
 
 _DETAIL = text("""
@@ -108,9 +109,12 @@ class OrderEvent:
     data: dict[str, Any]
 
 
-async def order_detail(connection: AsyncConnection, order_id: str) -> OrderDetail | None:
+async def order_detail(connection: AsyncConnection, order_id: str) -> OrderDetail:
+    """Raises `OrderNotFound`."""
     row = (await connection.execute(_DETAIL, {"order_id": order_id})).one_or_none()
-    return OrderDetail(*row) if row else None
+    if row is None:
+        raise OrderNotFound(f"No order {order_id}")
+    return OrderDetail(*row)
 
 
 def page_query(

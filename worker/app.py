@@ -23,8 +23,7 @@ from worker.activities.checkouts import CheckoutActivities
 from worker.activities.money import MoneyActivities
 from worker.activities.orders import PROCESSING_TIMEOUT, OrderActivities
 from worker.activities.payments import PaymentActivities
-from worker.activities.settlements import SettlementActivities
-from worker.activities.sweep import SweepActivities
+from worker.activities.sweep import SettlementActivities, SweepActivities
 from worker.payments.port import PaymentProvider
 from worker.starting import Starter
 from worker.workflows.checkout import CheckoutWorkflow

@@ -1,9 +1,10 @@
-"""Find orders that nobody looks after any more, and hand each to a workflow."""
+"""Have an order or a session settled: one that a workflow hands on, or that the sweep finds nobody look after."""
 
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
@@ -17,7 +18,6 @@ from db.ledger import DuePayment
 from db.order_queries import UnsettledOrder
 from runtime.failpoints import Step, around
 from worker import warehouse
-from worker.activities.settlements import StartsSettlements
 from worker.keepers import is_looked_after, running_workflows
 
 logger = logging.getLogger("worker")
@@ -25,6 +25,23 @@ logger = logging.getLogger("worker")
 # How many are handed on in one sweep; the rest is left for the next.
 BATCH = 500
 _HEALTH_TIMEOUT = timedelta(seconds=2)
+
+
+class StartsSettlements(Protocol):
+    """`worker.starting.Starter`, which knows the workflows, as these know the activities."""
+
+    async def settlement(self, request: StartSettlementInput) -> None: ...
+
+
+class SettlementActivities:
+    def __init__(self, starter: StartsSettlements) -> None:
+        self._starter = starter
+
+    @activity.defn
+    @around(Step.HAND_ON_SESSION)
+    async def start_settlement(self, request: StartSettlementInput) -> None:
+        """Start it, or have the one that runs look again."""
+        await self._starter.settlement(request)
 
 
 class SweepActivities:

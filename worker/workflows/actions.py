@@ -34,7 +34,7 @@ with workflow.unsafe.imports_passed_through():
     from worker.activities.money import Followed, MoneyActivities
     from worker.activities.orders import OrderActivities
     from worker.activities.payments import PaymentActivities
-    from worker.activities.settlements import SettlementActivities
+    from worker.activities.sweep import SettlementActivities
 
 
 async def open_order(checkout: CheckoutInput) -> Order:
