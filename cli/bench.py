@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ import typer
 from bench.measure import measure, silent
 from bench.progress import showing
 from bench.report import render
-from bench.target import Load, Target
+from bench.target import Load
 from cli import options
 from cli.client import Shop
 from cli.locate import locate
@@ -50,14 +51,7 @@ def bench(
         for address in (place.gateway_url, place.payment_url):
             if not address.startswith("http://"):
                 raise CommandFailed(UNREACHABLE, "Plain http only", f"The benchmark cannot speak to {address}")
-        target = Target(
-            gateway_url=place.gateway_url,
-            payment_url=place.payment_url,
-            admin_token=place.admin_token,
-            database_url=place.database_url,
-            temporal_ui_url=place.temporal_ui_url if place.is_local else None,
-            pids=place.pids,
-        )
+        target = place if place.is_local else replace(place, temporal_ui_url=None)
         load = Load(clients, checkouts, warmup, (sku,), rate, patience)
         try:  # before the load: afterwards all would be lost
             kept = keep.open("w") if keep is not None else None

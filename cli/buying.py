@@ -48,11 +48,10 @@ def buy(
             with output.working("Reserving stock, opening a payment session…") as status:
                 answer = shop.buy(body, key, timeout, lambda why: status.update(f"Waiting: {why}…") if status else None)
             document = {**answer.json(), "replayed": "Idempotent-Replayed" in answer.headers}
-            output.show(render.bought(document))
             if not pay:
-                if as_json:
-                    output.json(document)
+                output.result(document, render.bought)
                 return
+            output.show(render.bought(document))
             with output.working("Paying, waiting for the outcome…"):
                 shop.submit_payment(str(document["session_id"]))
                 order = outcome_of(shop, str(document["order_id"]), timeout)

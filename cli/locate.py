@@ -1,9 +1,9 @@
 """Where the running stack is: `stack.json` in the data directory, else the settings, unless options say so."""
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
+from bench.target import Target
 from checkout.errors import SettingsError
 from cli.options import read
 from cli.output import BROKEN, CommandFailed
@@ -13,22 +13,10 @@ from stack.state import read_state
 
 
 @dataclass(frozen=True)
-class Location:
-    """Addresses without a slash at the end. `pids` and `database_url` are known only of a local `checkout up`."""
+class Location(Target):
+    """Addresses without a slash at the end. `is_local`: a `checkout up` of this machine runs it."""
 
-    data_dir: Path
-    gateway_url: str
-    payment_url: str
-    temporal_ui_url: str
-    admin_token: str | None = field(default=None, repr=False)
-    database_url: str | None = field(default=None, repr=False)
-    pids: dict[str, int] = field(default_factory=dict)
-    supervisor_pid: int | None = None
-
-    @property
-    def is_local(self) -> bool:
-        """Whether a `checkout up` of this machine runs it."""
-        return self.supervisor_pid is not None
+    is_local: bool = False
 
 
 def settings() -> Settings:
@@ -53,12 +41,11 @@ def locate(url: str | None = None, token: str | None = None) -> Location:
         return str(parts.get(part, {}).get(key) or otherwise).rstrip("/")
 
     return Location(
-        data_dir=known.data_dir,
         gateway_url=(url or address("gateway", "url", f"http://localhost:{known.api_port}")).rstrip("/"),
         payment_url=address("payment", "url", known.stripe_api_base or f"http://localhost:{known.payment_port}"),
         temporal_ui_url=address("temporal", "ui_url", known.temporal_ui_url),
         admin_token=token or stack.get("admin_token") or known.admin_token.get_secret_value(),
         database_url=stack.get("database_url"),
         pids={name: part["pid"] for name, part in parts.items() if isinstance(part.get("pid"), int)},
-        supervisor_pid=stack.get("supervisor_pid"),
+        is_local="supervisor_pid" in stack,
     )

@@ -13,37 +13,36 @@ from cli.output import BROKEN
 
 _STYLE: dict[str, Any] = {"rich_markup_mode": "rich", "pretty_exceptions_enable": False, "add_completion": False}
 _CODES = "2 usage, 3 nobody answers, 4 the command itself failed (settings, output, a fault of its own)"
-# Name: where it is, under which heading it is listed, and what it says of itself there.
+# Name: the module with the function of that name, under which heading it is listed, what it says of itself there.
 COMMANDS = {
-    "up": ("stack.up:up", "Run", "Start everything: database, Temporal, payment service, worker and gateway."),
-    "demo": ("cli.demo:demo", "Run", "A tour: buy, pay, kill the worker in the middle of a payment, audit."),
-    "reset": ("cli.reset:reset", "Run", "Delete all data of the local stack."),
-    "buy": ("cli.buying:buy", "Buy", "Buy something: reserves stock and opens a payment session."),
-    "pay": ("cli.buying:pay", "Buy", "Pay for an order, decline it or give it up, and wait for what becomes of it."),
-    "status": ("cli.orders:status", "Look", "Show an order: status, payment, dispatch progress and timeline."),
-    "orders": ("cli.orders:orders", "Look", "List orders, newest first."),
-    "events": ("cli.orders:events", "Look", "Show what happens to orders, as it happens."),
-    "audit": ("cli.operator:audit", "Operate", "Check every promise on the live system."),
-    "doctor": ("cli.doctor:doctor", "Operate", "Examine a deployment, from the settings to the webhook."),
-    "refund": ("cli.operator:refund", "Operate", "Give money of an order back: all, an amount, or some of its goods."),
-    "restock": ("cli.operator:restock", "Operate", "Add stock."),
-    "write-off": ("cli.operator:write_off", "Operate", "Take broken or lost goods out of the stock."),
-    "withdraw": ("cli.operator:withdraw", "Operate", "Sell a product no longer."),
-    "offer": ("cli.operator:offer", "Operate", "Sell a withdrawn product again."),
-    "bench": ("cli.bench:bench", "Operate", "Measure a running stack with whole paid checkouts."),
+    "up": ("stack.up", "Run", "Start everything: database, Temporal, payment service, worker and gateway."),
+    "demo": ("cli.demo", "Run", "A tour: buy, pay, kill the worker in the middle of a payment, audit."),
+    "reset": ("cli.reset", "Run", "Delete all data of the local stack."),
+    "buy": ("cli.buying", "Buy", "Buy something: reserves stock and opens a payment session."),
+    "pay": ("cli.buying", "Buy", "Pay for an order, decline it or give it up, and wait for what becomes of it."),
+    "status": ("cli.orders", "Look", "Show an order: status, payment, dispatch progress and timeline."),
+    "orders": ("cli.orders", "Look", "List orders, newest first."),
+    "events": ("cli.orders", "Look", "Show what happens to orders, as it happens."),
+    "audit": ("cli.operator", "Operate", "Check every promise on the live system."),
+    "doctor": ("cli.doctor", "Operate", "Examine a deployment, from the settings to the webhook."),
+    "refund": ("cli.operator", "Operate", "Give money of an order back: all, an amount, or some of its goods."),
+    "restock": ("cli.operator", "Operate", "Add stock."),
+    "write-off": ("cli.operator", "Operate", "Take broken or lost goods out of the stock."),
+    "withdraw": ("cli.operator", "Operate", "Sell a product no longer."),
+    "offer": ("cli.operator", "Operate", "Sell a withdrawn product again."),
+    "bench": ("cli.bench", "Operate", "Measure a running stack with whole paid checkouts."),
 }
 
 
 class Command(TyperCommand):
     """A command that is imported when it is needed: to run, or to show its own help."""
 
-    def __init__(self, name: str, place: str, panel: str, summary: str) -> None:
+    def __init__(self, name: str, module: str, panel: str, summary: str) -> None:
         super().__init__(name, help=summary, rich_help_panel=panel)
-        self._place = place
+        self._module = module
 
     def load(self) -> Any:
-        module, _, name = self._place.partition(":")
-        function = getattr(import_module(module), name)
+        function = getattr(import_module(self._module), str(self.name).replace("-", "_"))
         app = typer.Typer(**_STYLE)
         epilog = None if self.name == "up" else f"And for all commands: {_CODES}."
         app.command(self.name, help=_help(function.__doc__), epilog=epilog)(function)

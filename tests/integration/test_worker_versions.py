@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 import httpx
 import pytest
@@ -245,7 +244,7 @@ async def test_a_worker_process_is_of_the_version_that_its_settings_say(
         )
         assert "Successfully" in ramping
         settings = settings_for(database_url, temporal_server.config.settings.temporal_port)
-        patient = Patient(settings, Location(Path(), "", "", ""), clock=0.0)
+        patient = Patient(settings, Location("", ""), clock=0.0)
         with pytest.raises(Wrong, match=r"set-current-version --build-id 2026-11-25\.1 --deployment-name shop-"):
             await workers(patient)
         await deployment.make_current("2026-11-25.1")
