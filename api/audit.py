@@ -4,11 +4,10 @@ at a time in all of the shop, whoever asks at whichever gateway; an audit of eve
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import Literal, TypeVar
+from typing import Literal
 
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -26,8 +25,6 @@ from worker.keepers import is_looked_after, is_running, running_workflows
 AUDIT_SECONDS = 20.0  # each of its statements; `engine` must be as patient
 CONNECTIONS = 3  # `engine` has: for who asks what is recent, for a piece of everything, to hold the lock of the whole
 _LIVE_GRACE = timedelta(seconds=5)
-
-Value = TypeVar("Value")
 
 
 class InvariantOut(BaseModel):
@@ -90,10 +87,9 @@ class Auditor:
 
     async def everything(self, grace: timedelta) -> AuditOut:
         """The verdict on everything. Raises as `whole` does."""
-        async for step in self.whole(grace):
-            if isinstance(step, AuditOut):
-                return step
-        raise AssertionError("an audit ends with its verdict")
+        [*_, verdict] = [step async for step in self.whole(grace)]
+        assert isinstance(verdict, AuditOut), "the last step"
+        return verdict
 
     async def begin(self, grace: timedelta) -> AsyncIterator[AuditProgress | AuditOut]:
         """The steps of an audit of everything that has begun: what `whole` raises, this does."""
@@ -126,40 +122,45 @@ class Auditor:
         yield self.last_of_everything
 
     async def _everything(self, grace: timedelta, found: audit.Found) -> AsyncIterator[AuditProgress]:
-        orders, sessions = await self._piece(audit.how_much)
+        async with self._piece() as connection:
+            orders, sessions = await audit.how_much(connection)
         yield AuditProgress(what="orders", done=0, of=orders)
         walks = (("orders", audit.next_orders, orders), ("payment sessions", audit.next_strays, sessions))
         for what, next_piece, of in walks:
             after, done = "", 0
-            while (piece := await self._piece(partial(next_piece, after=after))).last is not None:
+            while True:
+                async with self._piece() as connection:
+                    piece = await next_piece(connection, after)
+                if piece.last is None:
+                    break
                 await self._audit_piece(piece.orders, grace, found)
                 after, done = piece.last, done + piece.read
                 yield AuditProgress(what=what, done=done, of=max(done, of))
-        sums = await self._piece(stock_audit.begin)
+        async with self._piece() as connection:
+            sums = await stock_audit.begin(connection)
         while not sums.is_read:
-            await self._piece(partial(stock_audit.add_up, sums=sums))
+            async with self._piece() as connection:
+                await stock_audit.add_up(connection, sums)
             yield AuditProgress(what="stock movements", done=sums.read_to, of=sums.end)
-        found.add(4, 0, await self._piece(partial(stock_audit.differences, sums=sums)))
+        async with self._piece() as connection:
+            found.add(4, 0, await stock_audit.differences(connection, sums))
 
     async def _audit_piece(self, orders: list[str], grace: timedelta, found: audit.Found) -> None:
         if not orders:
             return
-
-        async def look(connection: AsyncConnection) -> tuple[set[str], list[tuple[str, int]]]:
+        async with self._piece() as connection:
             wrong = await audit.audit_orders(connection, orders, grace, found)
-            return wrong, await audit.at_rest(connection, orders, grace)
-
-        wrong, seen = await self._piece(look)
+            seen = await audit.at_rest(connection, orders, grace)
         async with self._engine.begin() as connection:
             await audit.note(connection, seen, wrong)
 
-    async def _piece(self, look: Callable[[AsyncConnection], Awaitable[Value]]) -> Value:
-        """One look in a snapshot of its own, and a rest as long as it took."""
+    @asynccontextmanager
+    async def _piece(self) -> AsyncIterator[AsyncConnection]:
+        """A snapshot of its own, and then a rest as long as it took."""
         began = time.monotonic()
         async with snapshot(self._engine, AUDIT_SECONDS) as connection:
-            value = await look(connection)
+            yield connection
         await asyncio.sleep(time.monotonic() - began)
-        return value
 
     async def _verdict(self, found: audit.Found, live: list[UnsettledOrder], *, whole: bool, waiting: int) -> AuditOut:
         orders = sum(found.outcomes.values())
