@@ -18,7 +18,6 @@ from sqlalchemy import text
 
 from payment_mock.database import UNREACHABLE, Database, brief
 from payment_mock.faults.plane import Faults
-from payment_mock.faults.rules import Subject
 from payment_mock.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -58,15 +57,19 @@ _RESEND = text("""
 """)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery(Subject):
+@dataclass(frozen=True, slots=True)
+class Delivery:
     """One event on its way to one address (None: the configured endpoint)."""
 
     id: int
     event_id: str
+    event_type: str
     payload: str
     url: str | None
     attempts: int
+    session_id: str | None
+    client_reference_id: str | None
+    order_id: str | None
 
 
 def signature_header(body: bytes, secrets: Iterable[bytes], at: int | None = None) -> str:

@@ -17,7 +17,6 @@ from payment_mock.domain.methods import CARD, DECLINED, METHODS, UNDER_WAY
 from payment_mock.domain.objects import Change, Json, Session
 from payment_mock.domain.payments import Declined, Step
 from payment_mock.faults.plane import FaultReply, Faults
-from payment_mock.faults.rules import Subject
 from payment_mock.idempotency import Key
 from payment_mock.outbox import Outbox
 from payment_mock.settings import Settings
@@ -40,22 +39,22 @@ class Service:
         `after`, when all is committed and nothing has been said. `about`: the session, or what finds it. Raises `Reply`
         for a key that was used before, and in a fault's place.
         """
-        armed, subject = self.faults.armed(name), Subject()
+        armed, subject = self.faults.armed(name), None
         try:
             async with self.database.transaction() if key else self.database.single() as connection:
                 run = Work(connection, self.settings.later)
                 if key is not None:
                     await idempotency.hold(connection, key)
                 if armed:
-                    if about is not None:
-                        subject = Subject.of(about if isinstance(about, Session) else await about(connection))
+                    subject = await about(connection) if callable(about) else about
                     run.rules = await self.faults.pass_through(f"{name}.before", subject)
                 yield run
             if run.has_news:
                 self.outbox.wake()
             if armed:
                 for _ in await self.faults.pass_through(f"{name}.after", subject):
-                    await self._pay_at_once(str(subject.session_id))
+                    if subject is not None:
+                        await self._pay_at_once(subject.id)
         except FaultReply as reply:
             if key is not None and reply.is_sticky:
                 # In the place of the answer, or of an effect that never was.

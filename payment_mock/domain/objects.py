@@ -68,6 +68,14 @@ class Session:
     paid_at: int | None = None
 
     @property
+    def session_id(self) -> str:
+        return self.id
+
+    @property
+    def order_id(self) -> str | None:
+        return self.metadata.get("order_id")
+
+    @property
     def deadline(self) -> int:
         """When the customer must have paid: the provider's limit, or the shop's earlier `pay_by`."""
         try:

@@ -16,7 +16,7 @@ from payment_mock.database import Database
 from payment_mock.domain import wire
 from payment_mock.domain.errors import api_error
 from payment_mock.domain.objects import Session
-from payment_mock.faults.rules import REPLIES, Rule, RuleInput, Subject
+from payment_mock.faults.rules import REPLIES, Rule, RuleInput
 from payment_mock.idempotency import Reply
 
 _LONGEST_HOLD = 60.0
@@ -79,7 +79,7 @@ class Faults:
                 barrier.set()
         return released
 
-    async def fire(self, point: str, subject: Subject) -> Sequence[Rule]:
+    async def fire(self, point: str, subject: object) -> Sequence[Rule]:
         """The rules that fire here and now, in the order they were set. Each firing is counted, durably."""
         fired: list[Rule] = []
         for rule in [rule for rule in self._rules if rule.point == point and rule.fits(subject)]:
@@ -90,7 +90,7 @@ class Faults:
                 self._rules = [other for other in self._rules if other.id != rule.id]
         return fired
 
-    async def pass_through(self, point: str, subject: Subject) -> Sequence[Rule]:
+    async def pass_through(self, point: str, subject: Session | None) -> Sequence[Rule]:
         """Live through an operation's point: wait, be held, or have the reply replaced (raises `FaultReply`).
 
         Returns the rules whose action is the caller's to carry out (decline, pay, alter, …).
@@ -101,7 +101,7 @@ class Faults:
                 case "hold":
                     await self._hold(rule)
                 case "until_deadline":
-                    if subject.deadline is not None:
+                    if subject is not None:
                         await asyncio.sleep(max(0.0, subject.deadline + rule.delay_seconds - time.time()))
                 case _:
                     await asyncio.sleep(rule.delay_seconds)
@@ -113,7 +113,7 @@ class Faults:
 
     async def report(self, session: Session) -> Session:
         """The session as the provider reports it: overridden where a `report` rule says so."""
-        for rule in await self.fire("report", Subject.of(session)):
+        for rule in await self.fire("report", session):
             session = rule.changed(session)
         return session
 

@@ -7,7 +7,7 @@ retrieve and list show it).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -89,31 +89,12 @@ class Rule(RuleInput):
     def is_spent(self) -> bool:
         return self.times is not None and self.fired >= self.times
 
-    def fits(self, subject: "Subject") -> bool:
-        return all(getattr(subject, name) == value for name, value in self.match if value is not None)
+    def fits(self, subject: object) -> bool:
+        """Whether it is for this session or delivery; None: for a request that is about neither."""
+        return all(getattr(subject, name, None) == value for name, value in self.match if value is not None)
 
     def changed(self, session: Session) -> Session:
         """A session with what the rule sets; `metadata.<key>` sets one key."""
         fields = {name: value for name, value in self.set.items() if "." not in name}
         metadata = {name.partition(".")[2]: value for name, value in self.set.items() if "." in name}
         return replace(session, **fields, metadata={**session.metadata, **metadata})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """What a request or a delivery is about; matched against a rule's `match`. `deadline` in unix seconds."""
-
-    session_id: str | None = None
-    client_reference_id: str | None = None
-    order_id: str | None = None
-    event_type: str | None = None
-    deadline: float | None = None
-
-    @staticmethod
-    def of(session: Session) -> "Subject":
-        return Subject(
-            session_id=session.id,
-            client_reference_id=session.client_reference_id,
-            order_id=session.metadata.get("order_id"),
-            deadline=session.deadline,
-        )
