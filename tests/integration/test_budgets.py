@@ -91,19 +91,19 @@ async def paid_too_little(rig: Rig) -> None:
 async def test_a_checkout_costs_no_more_than(
     rig: Rig, database_server: DatabaseServer, way: Way, budget: Costs
 ) -> None:
-    costs = await Ledger(rig, database_server.log).cheapest(lambda: way(rig))
+    costs = await Ledger(rig, database_server.log).within(budget, lambda: way(rig))
     assert not costs.exceeds(budget), str(costs)
 
 
 async def test_a_repeated_key_asks_neither_temporal_nor_the_provider(rig: Rig, database_server: DatabaseServer) -> None:
     key, _, _ = await paid(rig)
-    costs = await Ledger(rig, database_server.log).cheapest(lambda: rig.buy(key))
     budget = Costs(events=0, workflow_tasks=0, workflows=0, transactions=2, provider_calls=0)
+    costs = await Ledger(rig, database_server.log).within(budget, lambda: rig.buy(key))
     assert not costs.exceeds(budget), str(costs)
 
 
 async def test_an_event_told_again_starts_nothing(rig: Rig, database_server: DatabaseServer) -> None:
     key, _, session_id = await paid(rig)
-    costs = await Ledger(rig, database_server.log).cheapest(lambda: rig.tell(session_id, key))
     budget = Costs(events=0, workflow_tasks=0, workflows=0, transactions=2, provider_calls=0)
+    costs = await Ledger(rig, database_server.log).within(budget, lambda: rig.tell(session_id, key))
     assert not costs.exceeds(budget), str(costs)
