@@ -52,10 +52,13 @@ class Command(TyperCommand):
         return self.load().make_context(*arguments, **more)
 
 
-def _help(docstring: str) -> str:
-    """Its examples, which are the indented lines, get a heading, and a paragraph each."""
-    text = inspect.cleandoc(docstring)
+def _help(docstring: str | None) -> str:
+    """Its examples, which are the indented lines, get a heading, and a paragraph each. With PYTHONOPTIMIZE=2 there is
+    no docstring."""
+    text = inspect.cleandoc(docstring or "")
     examples = [line for line in text.splitlines() if line.startswith("    ")]
+    if not examples:
+        return text
     heading = "[bold]Examples[/bold]" if len(examples) > 1 else "[bold]Example[/bold]"
     return text.replace("\n".join(examples), "\n\n".join([heading, *examples]))
 

@@ -60,6 +60,7 @@ async def trail(guarded: Stack) -> Trail:
                     "point": "create.before",
                     "action": "error",
                     "status": 400,
+                    "times": None,
                     "match": {"client_reference_id": key},
                 }
                 (await payment.put("/_faults", json=rule)).raise_for_status()
