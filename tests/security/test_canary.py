@@ -142,7 +142,7 @@ def secrets_of(guarded: Stack) -> dict[str, str]:
     }
     return database | {
         "operator token": guarded.admin_token,
-        "webhook secret": guarded.webhook_secret,
+        "webhook secret": guarded.credentials.webhook_secret,
         "provider's key": guarded.env["STRIPE_SECRET_KEY"],
         "payload key": PAYLOAD_KEYS.partition(":")[2],
         "card number": CARD,

@@ -52,7 +52,7 @@ async def send(client: httpx.AsyncClient, body: bytes, signature: str | bytes | 
 
 async def test_no_forgery_is_taken_and_none_leaves_a_trace(client: httpx.AsyncClient, guarded: Stack) -> None:
     order = (await client.post("/checkout")).json()
-    body, now, secret = encoded(event(order["session_id"])), int(time.time()), guarded.webhook_secret
+    body, now, secret = encoded(event(order["session_id"])), int(time.time()), guarded.credentials.webhook_secret
     good = mac(body, secret, now)
     forgeries = {
         "no signature": (body, None),
@@ -111,11 +111,11 @@ async def test_while_a_secret_is_rotated_both_are_valid_and_afterwards_only_the_
 async def test_a_genuine_signature_among_wrong_ones_counts(client: httpx.AsyncClient, guarded: Stack) -> None:
     """Stripe signs with every active secret, and says: ignore schemes that are not v1."""
     body, now = encoded(event(type="customer.created")), int(time.time())
-    header = f"t={now},v0=junk,v1={'0' * 64},v1={mac(body, guarded.webhook_secret, now)},v9=x"
+    header = f"t={now},v0=junk,v1={'0' * 64},v1={mac(body, guarded.credentials.webhook_secret, now)},v9=x"
     assert (await send(client, body, header)).status_code == 200
     for off in (-295, 295):
         at = int(time.time()) + off
-        assert (await send(client, body, signed(body, guarded.webhook_secret, at))).status_code == 200
+        assert (await send(client, body, signed(body, guarded.credentials.webhook_secret, at))).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ async def test_a_genuine_signature_among_wrong_ones_counts(client: httpx.AsyncCl
 async def test_a_signed_body_that_is_no_event_is_refused(
     client: httpx.AsyncClient, guarded: Stack, body: bytes
 ) -> None:
-    answer = await send(client, body, signed(body, guarded.webhook_secret))
+    answer = await send(client, body, signed(body, guarded.credentials.webhook_secret))
     assert answer.status_code == 400, answer.text
 
 
@@ -158,7 +158,7 @@ async def test_an_event_that_is_not_needed_is_taken_also_under_the_address_with_
     client: httpx.AsyncClient, guarded: Stack
 ) -> None:
     for body in (encoded({"object": "v2.core.event", "type": "v2.core.account.updated"}), encoded({"type": "x"})):
-        headers = {"Stripe-Signature": signed(body, guarded.webhook_secret)}
+        headers = {"Stripe-Signature": signed(body, guarded.credentials.webhook_secret)}
         for path in ("/payment_webhook", "/payment_webhook/"):
             assert (await client.post(path, content=body, headers=headers)).status_code == 200
             assert (await client.post(path, content=body)).status_code == 400
@@ -172,7 +172,7 @@ async def test_an_event_that_is_not_needed_is_taken_also_under_the_address_with_
 )
 async def test_a_signed_event_with_odd_ids_breaks_nothing(client: httpx.AsyncClient, guarded: Stack, text: str) -> None:
     for body in (encoded(event(text)), encoded(event("cs_test_x", id=text))):
-        answer = await send(client, body, signed(body, guarded.webhook_secret))
+        answer = await send(client, body, signed(body, guarded.credentials.webhook_secret))
         assert answer.status_code in (200, 400), (answer.status_code, answer.text)
 
 
@@ -184,7 +184,7 @@ async def test_an_event_names_no_workflow_but_a_checkouts(client: httpx.AsyncCli
         made = json.loads(body)
         made["data"]["object"]["client_reference_id"] = key
         body = encoded(made)
-        assert (await send(client, body, signed(body, guarded.webhook_secret))).status_code == 200
+        assert (await send(client, body, signed(body, guarded.credentials.webhook_secret))).status_code == 200
 
 
 JSON = st.recursive(
@@ -210,7 +210,7 @@ async def test_a_mutated_event_under_a_valid_signature_is_taken_or_refused(
     else:
         inner[path[-1]] = value
     body = encoded(made)
-    answer = await send(client, body, signed(body, guarded.webhook_secret, int(time.time()) + at))
+    answer = await send(client, body, signed(body, guarded.credentials.webhook_secret, int(time.time()) + at))
     assert answer.status_code in (200, 400), (answer.status_code, body)
 
 
@@ -225,6 +225,6 @@ async def test_a_genuine_event_that_lies_fulfils_nothing(client: httpx.AsyncClie
             "status": "complete",
         }
         body = encoded(made)
-        assert (await send(client, body, signed(body, guarded.webhook_secret))).status_code == 200
+        assert (await send(client, body, signed(body, guarded.credentials.webhook_secret))).status_code == 200
     await asyncio.sleep(1)
     assert (await client.get(f"/orders/{order['order_id']}")).json()["status"] == "awaiting_payment"
