@@ -64,6 +64,7 @@ FIELD_SHOP = (
     bug(
         "what-is-wrong-stays-due",
         Code("db.audit.note", "order_id not in bad", "True"),
+        schema("INSERT INTO shop.audit_due (order_id) SELECT DISTINCT unnest(wrong) ON CONFLICT DO NOTHING;", ""),
         breaks="a violation would be told once, and then no more",
         tests="test_a_violation_planted_in_an_audited_order_is_found_by_the_next_audit_and_by_every_one_after_it",
     ),
