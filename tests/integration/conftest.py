@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.engine import create_engine
+from payment_mock.migrate import migrate as migrate_payments
 from stack.config import StackConfig
 from stack.part import Part
 from stack.stack import Stack
@@ -44,7 +46,17 @@ def shop(rig: Rig) -> Rig:
     return rig
 
 
+@pytest.fixture(scope="session")
+async def payments_template(database_server: DatabaseServer) -> AsyncIterator[str]:
+    """The name of a database with the payment service's tables: made once, copied for every simulator."""
+    async with database_server.empty() as url:
+        engine = create_engine(url, pool_size=1, connect_timeout=10, command_timeout=None)
+        await migrate_payments(engine)
+        await engine.dispose()
+        yield url.rpartition("/")[2]
+
+
 @pytest.fixture
-async def simulator(database_server: DatabaseServer) -> AsyncIterator[Simulator]:
-    async with database_server.empty() as database_url, simulating(database_url) as simulator:
+async def simulator(database_server: DatabaseServer, payments_template: str) -> AsyncIterator[Simulator]:
+    async with database_server.shop(payments_template) as database_url, simulating(database_url) as simulator:
         yield simulator
