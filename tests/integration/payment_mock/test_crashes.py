@@ -11,6 +11,7 @@ import pytest
 import stripe
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from payment_mock.__main__ import main
 from payment_mock.migrate import migrate
 from tests.integration.payment_mock.conftest import merchant_at
 from tests.integration.payment_mock.serving import (
@@ -183,17 +184,17 @@ async def test_those_that_migrate_at_once_wait_for_each_other(database_server: D
         ("DATABASE_URL", "mysql://localhost/x"),
     ],
 )
-async def test_a_wrong_setting_ends_the_start_with_its_name(name: str, value: str) -> None:
-    environment = {name: value} if name != "DATABASE_URL" else {}
-    url = value if name == "DATABASE_URL" else "postgresql://u:hidden@127.0.0.1:1/x"
-    process = await asyncio.create_subprocess_exec(
-        "env", "-i", f"DATABASE_URL={url}", *(f"{key}={setting}" for key, setting in environment.items()),
-        sys.executable, "-m", "payment_mock", stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    _, said = await process.communicate()
-    assert process.returncode == 2
-    assert name in said.decode()
-    assert "hidden" not in said.decode()
+def test_a_wrong_setting_ends_the_start_with_its_name(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for known in [known for known in os.environ if known.startswith(("CHECKOUT_", "STRIPE_", "PAYMENT_"))]:
+        monkeypatch.delenv(known)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u:hidden@127.0.0.1:1/x")
+    monkeypatch.setenv(name, value)
+    assert main() == 2
+    said = capsys.readouterr().err
+    assert name in said
+    assert "hidden" not in said
 
 
 async def test_what_a_killed_process_had_in_hand_is_sent_by_another_once_its_lease_is_over(
