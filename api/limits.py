@@ -119,27 +119,28 @@ class Limits:
         if client is None or not self._reservations:
             yield
             return
-        begun, is_first = await self._admit(client, checkout_key)
+        begun, admitted_at = await self._admit(client, checkout_key)
         try:
             yield
         except BaseException:
-            if is_first:
-                begun.keys.pop(checkout_key, None)
+            # A repeat of the key may have begun the checkout meanwhile.
+            if admitted_at is not None and begun.keys.get(checkout_key) == admitted_at:
+                del begun.keys[checkout_key]
             raise
-        begun.keys.setdefault(checkout_key, time.monotonic())
+        begun.keys[checkout_key] = time.monotonic()
 
-    async def _admit(self, client: str, checkout_key: str) -> tuple[_Begun, bool]:
-        """What the client has begun, and whether the key is new among it."""
+    async def _admit(self, client: str, checkout_key: str) -> tuple[_Begun, float | None]:
+        """What the client has begun, and when the key was admitted, if it is new among it."""
         begun = self._begun[client] = self._begun.get(client) or _Begun()
         async with begun.one_at_a_time:
             long_ago = time.monotonic() - _BEGUN_SECONDS
             begun.keys = {key: at for key, at in begun.keys.items() if at > long_ago}
             if checkout_key in begun.keys:
-                return begun, False
+                return begun, None
             async with self._engine.connect() as connection:
                 held, with_order = await open_orders(connection, client, list(begun.keys))
             begun.keys = {key: at for key, at in begun.keys.items() if key not in with_order}
             if held + len(begun.keys) >= self._reservations:
                 raise too_many("Too many unpaid checkouts; pay or cancel one first", 30)
-            begun.keys[checkout_key] = time.monotonic()
-            return begun, True
+            begun.keys[checkout_key] = admitted_at = time.monotonic()
+            return begun, admitted_at

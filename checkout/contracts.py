@@ -45,6 +45,16 @@ class OpenOrderInput:
 
 
 @dataclass(frozen=True)
+class Opened:
+    """The order under the key. `is_new`: this call opened it; else who did may have got further with it. `refusal`:
+    what the provider said that will give it no session."""
+
+    order: Order
+    is_new: bool
+    refusal: str | None = None
+
+
+@dataclass(frozen=True)
 class AskInput:
     """Ask the provider about the session of a live order. `closing` says why the order is to end, if it is."""
 

@@ -43,18 +43,29 @@ class Shop(AbstractContextManager["Shop"]):
     def buy(self, body: Json, key: str, patience: float, waiting: Tell | None = None) -> httpx.Response:
         """`POST /checkout` under `key` until it is answered, with `Idempotent-Replayed` if the key had been before.
         `waiting` hears why it is not, each time."""
-        words = ("The checkout is not ready yet", "It goes on by itself", "checkout_key")
-        return self._insist("/checkout", body, key, patience, words, waiting)
+        late = ("The checkout is not ready yet", "It goes on by itself")
+        return self._insist("/checkout", body, key, patience, late, {"checkout_key": key}, waiting)
 
     def refund(self, order_id: str, body: Json, key: str | None, patience: float) -> Json:
         """`POST /admin/orders/{id}/refund` under `key`, until it is answered; without a key, all that is left."""
-        words = ("The refund is not answered yet", "It may be under way", "key")
-        return _document(self._insist(f"/admin/orders/{_segment(order_id)}/refund", body, key, patience, words, None))
+        late, path = (
+            ("The refund is not answered yet", "It may be under way"),
+            f"/admin/orders/{_segment(order_id)}/refund",
+        )
+        return _document(self._insist(path, body, key, patience, late, {"key": key}))
 
     def _insist(
-        self, path: str, body: Json, key: str | None, patience: float, words: tuple[str, str, str], waiting: Tell | None
+        self,
+        path: str,
+        body: Json,
+        key: str | None,
+        patience: float,
+        late: tuple[str, str],
+        about: Json,
+        waiting: Tell | None = None,
     ) -> httpx.Response:
-        """Post what is safe to repeat, until it is answered; `CommandFailed` in `words` after `patience` seconds."""
+        """Post what is safe to repeat, until it is answered. After `patience` seconds, `CommandFailed` says what is
+        `late` and what becomes of it, with `about` for `--json`."""
         deadline, heard = time.monotonic() + patience, False
         headers = self._headers(path) | ({"Idempotency-Key": key} if key else {})
         while True:
@@ -72,10 +83,10 @@ class Shop(AbstractContextManager["Shop"]):
                 reason, delay = _NOT_YET[response.status_code], _retry_after(response)
             heard = True
             if time.monotonic() + delay > deadline:
-                title, fate, name = words
+                title, fate = late
                 again = f" with --key {key}" if key else ""
                 detail = f"{fate} ({reason}). Ask again, safely: the same command{again}"
-                raise CommandFailed(NO, title, detail, {name: key})
+                raise CommandFailed(NO, title, detail, about)
             if waiting:
                 waiting(reason)
             time.sleep(delay)

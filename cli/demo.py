@@ -67,7 +67,12 @@ class Tour:
         links = {"storefront": place.gateway_url, "operator": f"{place.gateway_url}/admin"}
         for name, key in zip(("first order in Temporal", "survivor in Temporal"), self._keys, strict=False):
             links[name] = f"{place.temporal_ui_url}/namespaces/default/workflows/{key}"
-        return {"ok": ok, "seconds": round(time.monotonic() - began, 2), "scenes": played, "links": links}
+        return {
+            "ok": all(scene["ok"] for scene in played),
+            "seconds": round(time.monotonic() - began, 2),
+            "scenes": played,
+            "links": links,
+        }
 
     def _buy_and_pay(self) -> str:
         body = self._buy()

@@ -83,6 +83,8 @@ def _for_ever(maximum_interval: float) -> RetryPolicy:
 DATABASE = StepPolicy(timedelta(seconds=4), timedelta(seconds=5), _for_ever(maximum_interval=5))
 # How long the opening of an order waits for its session; what takes longer is the next step's.
 SESSION_AT_ONCE = timedelta(seconds=2)
+# A transaction, and that.
+OPEN_ORDER = StepPolicy(DATABASE.quick, DATABASE.attempt + SESSION_AT_ONCE, DATABASE.retry)
 # Above the HTTP client's limit (6 s) and one transaction; what takes longer is asked again, and finds it done.
 PROVIDER = StepPolicy(timedelta(seconds=4), timedelta(seconds=10), _for_ever(maximum_interval=15))
 # Refused, it reads the provider's list of sessions, which is long in a busy shop; it tells that it is alive.

@@ -48,7 +48,7 @@ def format_money(amount: int, code: str) -> str:
 
 
 async def posted_fields(request: Request) -> dict[str, str]:
-    """The first value of each; whatever is no form has none. Raises 413 (`api.middleware.BoundedBodies`)."""
+    """The first value of each; whatever is no form has none. Raises 413 (`api.middleware.Entrance`)."""
     fields = parse_qs((await request.body()).decode(errors="replace"))
     return {name: values[0] for name, values in fields.items()}
 

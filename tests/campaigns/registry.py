@@ -74,7 +74,7 @@ STEPS: Mapping[Step, Place] = {
     Step.RECORD_MONEY: Place(Process.WORKER, TRANSACTION, ("follow_money",)),
     Step.DISPATCH_ORDER: Place(Process.WORKER, TRANSACTION, ("sweep_orders",)),
     Step.CREATE_AT_PROVIDER: Place(Process.WORKER, CALL, ("open_checkout", "create_payment_session")),
-    Step.FIND_AT_PROVIDER: Place(Process.WORKER, CALL, ("create_payment_session",)),
+    Step.FIND_AT_PROVIDER: Place(Process.WORKER, CALL, ("open_checkout", "create_payment_session")),
     Step.RETRIEVE_AT_PROVIDER: Place(Process.WORKER, CALL, ("ask_provider", "retrieve_session")),
     Step.EXPIRE_AT_PROVIDER: Place(Process.WORKER, CALL, ("ask_provider", "expire_session")),
     Step.REFUND_AT_PROVIDER: Place(Process.WORKER, CALL, ("refund_payment", "make_refund")),

@@ -81,7 +81,7 @@ async def paid_too_little(rig: Rig) -> None:
     [
         (paid, Costs(events=14, workflow_tasks=2, workflows=1, transactions=6, provider_calls=2)),
         (out_of_stock, Costs(events=7, workflow_tasks=1, workflows=1, transactions=3, provider_calls=0)),
-        (payment_unavailable, Costs(events=9, workflow_tasks=1, workflows=1, transactions=5, provider_calls=4)),
+        (payment_unavailable, Costs(events=8, workflow_tasks=1, workflows=1, transactions=5, provider_calls=2)),
         (cancelled_by_the_customer, Costs(events=15, workflow_tasks=2, workflows=1, transactions=12, provider_calls=2)),
         (left_at_the_payment_page, Costs(events=15, workflow_tasks=2, workflows=1, transactions=6, provider_calls=2)),
         (timed_out, Costs(events=14, workflow_tasks=2, workflows=1, transactions=6, provider_calls=2)),

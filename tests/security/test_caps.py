@@ -123,6 +123,23 @@ async def test_a_repeat_that_fails_does_not_uncount_what_waits_for_a_worker(sett
             pass
 
 
+async def test_a_first_request_that_fails_does_not_uncount_what_its_repeat_has_begun(settings: Settings) -> None:
+    limits = limits_of(settings, CHECKOUT_OPEN_RESERVATIONS_PER_CLIENT="1")
+    client = limits.client_of(request_of(somebody_new()))
+
+    async def double_click() -> None:
+        async with limits.admitted(client, "first"):
+            async with limits.admitted(client, "first"):
+                pass  # its start is answered before that of the first one is lost
+            raise ConnectionError("Temporal is away")
+
+    with pytest.raises(ConnectionError):
+        await double_click()
+    with pytest.raises(Problem, match="Too many unpaid"):
+        async with limits.admitted(client, "second"):
+            pass
+
+
 async def test_checkouts_that_wait_for_a_worker_count_too(gateway: Gateway, guarded: Stack) -> None:
     """Else whoever presses Buy while no worker runs gets everything reserved as soon as one does."""
     caps = {"CHECKOUT_OPEN_RESERVATIONS_PER_CLIENT": "2", "CHECKOUT_SESSION_WAIT": "0.3"}

@@ -1,6 +1,7 @@
 """Act on a checkout under test: as customer, as payment service, as operator."""
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import Iterable
 from datetime import timedelta
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
 from checkout.contracts import CheckoutInput, CheckoutResult, PaymentSessionView, SessionProgress, SettlementInput
@@ -93,6 +95,17 @@ class Lab:
     async def tell(self, handle: Handle, event_id: str | None = None) -> None:
         """The webhook: the provider has news."""
         await handle.signal(CheckoutWorkflow.payment_event, event_id or f"evt_{uuid.uuid4()}")
+
+    async def until_pending(self, handle: WorkflowHandle[Any, Any], activity: str) -> None:
+        """A regular activity of that name is being retried."""
+
+        async def look() -> bool:
+            with contextlib.suppress(RPCError):  # it has not begun
+                description = await self.client.get_workflow_handle(handle.id).describe()
+                return any(one.activity_type.name == activity for one in description.raw_description.pending_activities)
+            return False
+
+        await eventually(look, what=f"{activity} being retried")
 
     async def flood(self, handle: Handle, event_ids: Iterable[str]) -> None:
         """The webhook, again and again, many at a time."""

@@ -29,18 +29,6 @@ def pay_other(lab: Lab, **changes: object) -> None:
     lab.provider.force_pay(OTHER, **changes)
 
 
-async def until_pending(lab: Lab, handle: WorkflowHandle[Any, Any], activity: str) -> None:
-    """A regular activity of that name is being retried."""
-
-    async def look() -> bool:
-        with contextlib.suppress(RPCError):  # it has not begun
-            description = await lab.client.get_workflow_handle(handle.id).describe()
-            return any(one.activity_type.name == activity for one in description.raw_description.pending_activities)
-        return False
-
-    await eventually(look, what=f"{activity} being retried")
-
-
 async def until_told(settlement: WorkflowHandle[Any, Any]) -> None:
     async def look() -> bool:
         history = await settlement.fetch_history()
@@ -59,10 +47,10 @@ async def test_one_that_comes_while_the_last_news_are_looked_at(lab: Lab) -> Non
         await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         await connection.execute(text("SELECT 1 FROM shop.products FOR UPDATE"))
         await handle.signal(CheckoutWorkflow.cancel)
-        await until_pending(lab, handle, "release_order")
+        await lab.until_pending(handle, "release_order")
         lab.provider.fail["retrieve"] = always(ConnectionError("away"))
         await lab.tell(handle)
-    await until_pending(lab, handle, "retrieve_session")
+    await lab.until_pending(handle, "retrieve_session")
     assert (await lab.order(order.order_id)).status is OrderStatus.CANCELLED
     pay_other(lab)
     await hear_of_other(lab, handle, "evt_other")
@@ -99,7 +87,7 @@ async def test_one_that_is_paid_while_its_settlement_runs_on_what_it_saw_before(
         await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         await connection.execute(text("LOCK TABLE shop.orders IN ACCESS EXCLUSIVE MODE"))
         await hear_of_other(lab, handle, "evt_completed")
-        await until_pending(lab, settlement, "find_order")
+        await lab.until_pending(settlement, "find_order")
         pay_other(lab, order_id=order.order_id)
         await hear_of_other(lab, handle, "evt_async_payment_succeeded")
         await until_told(settlement)
@@ -112,7 +100,7 @@ async def test_one_that_comes_after_a_flood(lab: Lab) -> None:
     handle, _, _ = await lab.opened()
     lab.provider.fail["retrieve"] = always(ConnectionError("away"))
     await lab.flood(handle, (f"evt_{number}" for number in range(policies.MAX_EVENTS_PER_RUN)))
-    await until_pending(lab, handle, "ask_provider")
+    await lab.until_pending(handle, "ask_provider")
     pay_other(lab)
     await hear_of_other(lab, handle, "evt_other")
     lab.provider.fail.clear()

@@ -1,6 +1,7 @@
 """The checkout's story where the payment service is away, refuses, or says what was not agreed."""
 
 import pytest
+from sqlalchemy import text
 
 from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnreachable
 from checkout.orders import CartLine, OrderStatus, Reason
@@ -20,6 +21,32 @@ async def test_a_provider_that_is_away_is_asked_until_it_answers(lab: Lab) -> No
     assert await lab.on_hand() == 99_999
     await handle.signal(CheckoutWorkflow.cancel)
     assert (await handle.result()).order_id == order.order_id
+
+
+async def test_an_order_is_known_while_its_session_cannot_be_had_for_whatever_reason(lab: Lab) -> None:
+    lab.provider.fail["create"] = always(AttributeError("an answer that is no session"))
+    handle = await lab.start()
+
+    async def known() -> bool:
+        order = (await lab.view(handle)).order
+        return order is not None and order.status is OrderStatus.PENDING
+
+    await eventually(known, what="the order, pending")
+    lab.provider.fail.clear()
+    assert (await lab.ready(handle)).session is not None
+
+
+async def test_what_the_provider_has_said_is_not_asked_again_while_the_database_is_busy(lab: Lab) -> None:
+    handle, order, session_id = await lab.opened()
+    lab.provider.pay(session_id)
+    async with lab.engine.begin() as connection:
+        await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        await connection.execute(text("SELECT 1 FROM shop.orders WHERE id = :id FOR UPDATE"), {"id": order.order_id})
+        await lab.tell(handle)
+        await lab.until_pending(handle, "fulfil_order")
+        lab.provider.fail["retrieve"] = always(PaymentUnreachable("away"))
+    assert (await handle.result()).status is OrderStatus.FULFILLED
+    assert lab.provider.calls.count("retrieve") == 1
 
 
 async def test_a_lost_reply_to_the_session_request_leaves_one_session(lab: Lab) -> None:

@@ -7,7 +7,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
 from checkout.contracts import FindOrderInput, FulfilInput, OpenOrderInput, ProcessInput, ReleaseInput
-from checkout.errors import CannotFulfil
 from checkout.orders import LIVE, Order, OrderStatus
 from db import opening, order_queries, orders
 from db.engine import autocommit, transaction
@@ -50,14 +49,10 @@ class OrderActivities:
     @activity.defn
     async def fulfil_order(self, request: FulfilInput) -> Order:
         """Held → consumed and awaiting → fulfilled. Raises `CannotFulfil`, final, when a reservation is missing."""
-        try:
-            async with transaction(self._engine, Step.FULFIL_ORDER) as connection:
-                return await orders.fulfil_order(
-                    connection, request.order_id, request.payment_intent_id, self._dispatch_duration
-                )
-        except CannotFulfil as error:
-            logger.error("%s: needs attention. The payment is given back.", error)
-            raise
+        async with transaction(self._engine, Step.FULFIL_ORDER) as connection:
+            return await orders.fulfil_order(
+                connection, request.order_id, request.payment_intent_id, self._dispatch_duration
+            )
 
     @activity.defn
     async def release_order(self, request: ReleaseInput) -> Order:

@@ -4,6 +4,7 @@ A step is retried until it is done (`worker.steps`); what it does is safe to rep
 """
 
 from collections.abc import Awaitable
+from dataclasses import replace
 from datetime import timedelta
 
 from temporalio import workflow
@@ -18,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
         CheckoutInput,
         FindOrderInput,
         FulfilInput,
+        Opened,
         OpenOrderInput,
         ProcessInput,
         RefundInput,
@@ -37,7 +39,7 @@ with workflow.unsafe.imports_passed_through():
     from worker.activities.sweep import SettlementActivities
 
 
-async def open_order(checkout: CheckoutInput) -> Order:
+async def open_order(checkout: CheckoutInput) -> Opened:
     """Insert the order and reserve its stock; or find the order that an earlier run of this key opened. Its session is
     opened along with it, unless that takes a while: then it is pending."""
     now = workflow.now()
@@ -52,14 +54,20 @@ async def open_order(checkout: CheckoutInput) -> Order:
         order_id=checkout.order_id,
     )
     try:
-        order = await run_step(
-            CheckoutActivities.open_checkout, request, policies.PROVIDER, "Reserve the stock, open the payment session"
+        opened = await run_step(
+            CheckoutActivities.open_checkout,
+            request,
+            policies.OPEN_ORDER,
+            "Reserve the stock, open the payment session",
         )
     except StepFailed as error:
         raise ApplicationError(str(error), type=error.kind, non_retryable=True) from error
-    if order.fingerprint != checkout.fingerprint:
+    if opened.order.fingerprint != checkout.fingerprint:
         raise ApplicationError("This key belongs to another cart", type=KeyReused.__name__, non_retryable=True)
-    return show(order)
+    if opened.refusal is not None:
+        return replace(opened, order=await _give_up_session(opened.order, opened.refusal))
+    show(opened.order)
+    return opened
 
 
 async def find_order(order_id: str | None) -> Order | None:
@@ -81,9 +89,13 @@ async def open_session(order: Order) -> Order:
             before_waiting=lambda: show(order, even_pending=True),
         )
     except StepFailed as error:
-        workflow.logger.warning("No payment session for order %s: %s", order.order_id, error, extra=about(order))
-        return await release(order, Reason.PAYMENT_UNAVAILABLE, OrderStatus.REJECTED)
+        return await _give_up_session(order, str(error))
     return show(opened)
+
+
+async def _give_up_session(order: Order, refusal: str) -> Order:
+    workflow.logger.warning("No payment session for order %s: %s", order.order_id, refusal, extra=about(order))
+    return await release(order, Reason.PAYMENT_UNAVAILABLE, OrderStatus.REJECTED)
 
 
 async def look_at(session_id: str) -> SessionState:
@@ -150,7 +162,8 @@ async def fulfil(order: Order, payment_intent_id: str | None) -> Order:
     request = FulfilInput(order.order_id, payment_intent_id)
     try:
         fulfilled = await run_step(OrderActivities.fulfil_order, request, policies.DATABASE, "Fulfil the order")
-    except StepFailed:
+    except StepFailed as error:
+        workflow.logger.error("%s: needs attention. The payment is given back.", error, extra=about(order))
         return await _undo(order, payment_intent_id, Reason.CANNOT_FULFIL)
     if fulfilled.status in (OrderStatus.CANCELLED, OrderStatus.REJECTED):  # by another hand, meanwhile
         return await _undo(fulfilled, payment_intent_id, Reason.LATE_PAYMENT)

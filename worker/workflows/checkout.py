@@ -26,11 +26,12 @@ class CheckoutWorkflow:
     @shielded
     async def run(self, checkout: CheckoutInput) -> CheckoutResult:
         """Reserve the stock, open the payment session, wait for the money; then fulfil the order, or undo it."""
-        order = self._order = await actions.open_order(checkout)
+        opened = await actions.open_order(checkout)
+        order = self._order = opened.order
         if order.status is OrderStatus.PENDING:
             order = self._order = await actions.open_session(order)
-        if order.created_at < workflow.info().workflow_start_time:
-            self.inbox.expect_news()  # an earlier run of this key got this far: ask before waiting
+        if not opened.is_new:
+            self.inbox.expect_news()  # an earlier run opened it, or this one before it was reset: ask before waiting
 
         while not self.inbox.is_done_with(order):
             closing = await self.inbox.wait(order)  # for the provider's news, a wish to give up, or the deadline

@@ -1,7 +1,7 @@
 """Who is signed in to the console: what its pages and forms depend on, and how one comes in and leaves.
 
 Every post must come from one of our own pages (`Origin` or fetch metadata, checked for the whole gateway by
-`api.middleware.SameOrigin`, and required here) and carry the form's token (OWASP, "Cross-Site Request Forgery
+`api.middleware.Entrance`, and required here) and carry the form's token (OWASP, "Cross-Site Request Forgery
 Prevention").
 """
 

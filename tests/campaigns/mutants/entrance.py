@@ -32,9 +32,15 @@ ENTRANCE = (
     ),
     bug(
         "what-has-begun-goes-on-counting",
-        Code("Limits.admitted", "is_first", "True"),
+        Code("Limits.admitted", "admitted_at is not None and begun.keys.get(checkout_key) == admitted_at", "True"),
         breaks="pressing Buy again while Temporal is away would take a waiting checkout out of the count",
         tests="test_a_repeat_that_fails_does_not_uncount_what_waits_for_a_worker",
+    ),
+    bug(
+        "what-a-repeat-has-begun-counts",
+        Code("Limits.admitted", "begun.keys.get(checkout_key) == admitted_at", "True"),
+        breaks="a double click whose first request fails would take a waiting checkout out of the count",
+        tests="test_a_first_request_that_fails_does_not_uncount_what_its_repeat_has_begun",
     ),
     bug(
         "same-origin",

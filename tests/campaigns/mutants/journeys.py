@@ -75,9 +75,9 @@ JOURNEYS = (
     bug(
         "stock-returns-without-a-session",
         Code(
-            "actions.open_session",
+            "actions._give_up_session",
             "return await release(order, Reason.PAYMENT_UNAVAILABLE, OrderStatus.REJECTED)",
-            "raise",
+            "return order",
         ),
         breaks="a refused session would leave the stock reserved",
         tests="test_a_provider_that_refuses_for_good_ends_the_checkout_and_returns_the_stock",
@@ -167,26 +167,27 @@ JOURNEYS = (
     ),
     bug(
         "run-has-its-cart",
-        Code("actions.open_order", "order.fingerprint != checkout.fingerprint", "False"),
+        Code("actions.open_order", "opened.order.fingerprint != checkout.fingerprint", "False"),
         breaks="a second run with another cart would take the first one's order over",
         tests="test_a_second_run_with_another_cart_touches_nothing",
     ),
     bug(
         "second-run-asks-first",
-        Code("CheckoutWorkflow.run", "order.created_at < workflow.info().workflow_start_time", "False"),
+        Code("CheckoutWorkflow.run", "not opened.is_new", "False"),
         breaks="money that came while nobody listened would be seen only at the deadline",
         tests="test_a_second_run_of_a_key_finds_the_order_and_goes_on_with_it",
     ),
     bug(
         "at-once-is-not-for-ever",
-        Code("CheckoutActivities.open_checkout", "SESSION_AT_ONCE.total_seconds()", "None"),
-        Code(
-            "CheckoutActivities.open_checkout",
-            "contextlib.suppress(PaymentError, TimeoutError)",
-            "contextlib.nullcontext()",
-        ),
-        breaks="a provider that is away would keep the order from being shown, and its refusal would end the run",
-        tests="test_a_provider_that_refuses_for_good_ends_the_checkout_and_returns_the_stock",
+        Code("CheckoutActivities.open_checkout", "_left('opened its session', order, error)", "raise"),
+        breaks="while a session cannot be had nobody would know of the order",
+        tests="test_an_order_is_known_while_its_session_cannot_be_had_for_whatever_reason",
+    ),
+    bug(
+        "paid-is-not-asked-again",
+        Code("CheckoutActivities.ask_provider", "_left('fulfilled it', order, error)", "raise"),
+        breaks="while PostgreSQL is away, a paid order would depend on the provider's saying so again",
+        tests="test_what_the_provider_has_said_is_not_asked_again_while_the_database_is_busy",
     ),
     bug(
         "late-news-is-looked-at",
