@@ -128,7 +128,8 @@ class Outbox:
         async with self._looking:
             room = self._settings.webhook_concurrency - len(self._attempts)
             if room > 0:
-                lease = 2 * self._settings.webhook_timeout  # longer than the attempt may take
+                # Longer than the attempt may take, with a forged or doubled one before it.
+                lease = 3 * self._settings.webhook_timeout
                 for row in await self._database.run(CLAIM, limit=room, lease=lease):
                     task = asyncio.create_task(self._attempt(Delivery(**row._mapping)))
                     self._attempts.add(task)

@@ -84,7 +84,7 @@ FIELD_PAY = (
     ),
     bug(
         "a-lease-ends-soon",
-        Code("Outbox._look", "2 * self._settings.webhook_timeout", "20000.0"),
+        Code("Outbox._look", "3 * self._settings.webhook_timeout", "20000.0"),
         breaks="an event that a dying payment service had in hand would reach the shop hours later",
         tests="test_what_a_killed_process_had_in_hand_is_sent_by_another_once_its_lease_is_over",
     ),
