@@ -199,7 +199,9 @@ async def test_a_connection_that_was_used_may_rest_and_be_used_again(hasty: int)
 async def test_five_hundred_half_sent_requests_are_gone_soon(hasty: int) -> None:
     said = await asyncio.gather(*(told(hasty, iter([BEGIN])) for _ in range(500)))
     # That each has ended is the point; one that was too late to send anything is closed without a word.
-    assert {each[:13] for each in said} in ({b"HTTP/1.1 408 "}, {b"HTTP/1.1 408 ", b""})
+    answered = [each for each in said if each]
+    assert {each[:13] for each in answered} == {b"HTTP/1.1 408 "}
+    assert len(answered) > 250
 
 
 async def test_requests_sent_ahead_are_bounded(guarded: Stack, client: httpx.AsyncClient) -> None:
