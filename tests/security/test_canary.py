@@ -56,14 +56,9 @@ async def trail(guarded: Stack) -> Trail:
         for end in ("pay", "cancel", "refund", "refuse", "stumble"):
             key = f"canary-{end}-{mark}"
             if end == "refuse":
-                rule = {
-                    "point": "create.before",
-                    "action": "error",
-                    "status": 400,
-                    "times": None,
-                    "match": {"client_reference_id": key},
-                }
-                (await payment.put("/_faults", json=rule)).raise_for_status()
+                rule = {"point": "create.before", "action": "error", "match": {"client_reference_id": key}}
+                for reply in ({"status": 429, "times": 2}, {"status": 400, "times": None}):
+                    (await payment.put("/_faults", json=rule | reply)).raise_for_status()
             async with held(guarded, key) if end == "stumble" else contextlib.nullcontext():
                 answer = await gateway.post(f"/checkout/{key}", json={"email": made.email})
             while answer.status_code == 202:
@@ -247,7 +242,7 @@ async def test_an_operator_reads_all_of_it_with_the_key(temporal: Client, trail:
     refused = await temporal.get_workflow_handle(trail.keys[3]).fetch_history()
     causes = [message for event in refused.events for _, message in messages(event) if isinstance(message, Failure)]
     error = await temporal.data_converter.decode_failure(causes[0])
-    assert "The payment service answered 400" in f"{error} {error.__cause__}"
+    assert "The payment service answered 4" in f"{error} {error.__cause__}"
 
 
 async def test_nothing_of_it_lies_on_temporals_disk(guarded: Stack, trail: Trail) -> None:

@@ -136,7 +136,9 @@ async def test_a_payment_that_is_not_the_one_agreed_is_given_back(lab: Lab, chan
     assert await lab.on_hand() == 100_000
 
 
-async def test_a_paid_order_that_lost_its_reservation_is_refunded_once_and_remains_an_alarm(lab: Lab) -> None:
+async def test_a_paid_order_that_lost_its_reservation_is_refunded_once_and_remains_an_alarm(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
     """There is stock enough: to take it anew would hide that a row is gone."""
     handle, order, session_id = await lab.opened(lines=[CartLine("limited-print", 4)])
     await run(lab.engine, "DELETE FROM shop.reservations")
@@ -145,6 +147,8 @@ async def test_a_paid_order_that_lost_its_reservation_is_refunded_once_and_remai
     result = await handle.result()
     assert (result.status, result.reason) == (OrderStatus.REFUNDED, Reason.CANNOT_FULFIL)
     assert lab.provider.refunded == [f"pi_{session_id}"]
+    [alarm] = [record.getMessage() for record in caplog.records if "needs attention" in record.getMessage()]
+    assert f"Order {order.order_id} is paid and has no reservation of limited-print" in alarm
     assert await lab.on_hand("limited-print") == 6
     named = f"order {order.order_id} (refunded), limited-print: line of 4, no reservation"
     assert named in [told for finding in await lab.violations() for told in finding.violations]

@@ -71,7 +71,7 @@ FIELD_DB = (
         "what-is-gone-is-not-fulfilled",
         Code("orders.fulfil_order", "if row.unreserved: ...", "pass"),
         breaks="a paid order whose reservation is gone would be retried for ever, and never refunded",
-        tests="test_a_paid_order_that_lost_a_reservation_is_not_fulfilled_and_the_log_names_order_and_sku",
+        tests="test_a_paid_order_that_lost_a_reservation_is_not_fulfilled_and_order_and_sku_are_named",
     ),
     bug(
         "nothing-is-deleted",

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from typer.testing import CliRunner
@@ -53,7 +54,8 @@ async def run_checkout(env: Mapping[str, str], *arguments: str, timeout: float =
 async def run_here(env: Mapping[str, str], *arguments: str) -> Ended:
     """In a thread, with exactly this environment. One at a time: it takes the process's streams."""
     exactly = {name: env.get(name) for name in os.environ.keys() | env.keys()}
-    done = await asyncio.to_thread(CliRunner().invoke, app, arguments, env=exactly)
+    with patch.dict(os.environ):  # a command may set what the process is its own to set
+        done = await asyncio.to_thread(CliRunner().invoke, app, arguments, env=exactly)
     return Ended(done.exit_code, done.stdout, done.stderr)
 
 
