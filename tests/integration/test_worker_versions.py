@@ -133,8 +133,12 @@ class Deployment:
 
     async def version_of(self, handle: WorkflowHandle[object, object] | Handle) -> str:
         """The build that the workflow's last task was done by."""
-        told = (await handle.describe()).raw_description.workflow_execution_info.versioning_info
-        return str(told.deployment_version.build_id)
+
+        async def done_by() -> str:
+            told = (await handle.describe()).raw_description.workflow_execution_info.versioning_info
+            return str(told.deployment_version.build_id)
+
+        return await eventually(done_by, within=20, what="a task being done")
 
 
 @pytest.fixture

@@ -99,7 +99,8 @@ class Rig:
             order = await self.order(order_id)
             return order if order.status in statuses else None
 
-        order = await eventually(look, what=f"the order being {' or '.join(statuses)}")
+        # A step that was refused for a while is tried again every 15 seconds.
+        order = await eventually(look, within=60, what=f"the order being {' or '.join(statuses)}")
         assert order is not None
         return order
 
