@@ -124,6 +124,7 @@ class Auditor:
     async def _everything(self, grace: timedelta, found: audit.Found) -> AsyncIterator[AuditProgress]:
         async with self._piece() as connection:
             orders, sessions = await audit.how_much(connection)
+            done_by_this = await audit.nothing_new(connection, grace)
         yield AuditProgress(what="orders", done=0, of=orders)
         walks = (("orders", audit.next_orders, orders), ("payment sessions", audit.next_strays, sessions))
         for what, next_piece, of in walks:
@@ -144,6 +145,9 @@ class Auditor:
             yield AuditProgress(what="stock movements", done=sums.read_to, of=sums.end)
         async with self._piece() as connection:
             found.add(4, 0, await stock_audit.differences(connection, sums))
+        # Else the next ones, of what is recent, would read through all of the payment service's ledger once more.
+        async with self._engine.begin() as connection:
+            await audit.note(connection, [], [], done_by_this)
 
     async def _audit_piece(self, orders: list[str], grace: timedelta, found: audit.Found) -> None:
         if not orders:

@@ -181,6 +181,12 @@ async def agenda(connection: AsyncConnection, grace: timedelta, patrol: int = PA
     )
 
 
+async def nothing_new(connection: AsyncConnection, grace: timedelta) -> Agenda:
+    """What an audit of everything that begins now will have looked at, once it is over."""
+    now = (await connection.execute(_STATE)).one().now
+    return Agenda(orders=[], waiting=0, ledger_read_to=now - _LEDGER_OVERLAP - grace, patrolled_to="")
+
+
 async def audit_orders(connection: AsyncConnection, orders: Sequence[str], grace: timedelta, found: Found) -> set[str]:
     """Check what has to do with these orders, adding to `found`; answers the orders, or sessions without one, that
     violations are about."""

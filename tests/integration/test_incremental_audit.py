@@ -20,6 +20,7 @@ from checkout.orders import Reason
 from db import audit, ledger
 from db.engine import create_engine
 from tests.support.databases import DatabaseServer
+from tests.support.orders import scalar
 from tests.support.stacks import running_stack
 from tests.support.unhealthy_shop import KEYS, PLANTED, TOTAL, WHOLE_ONLY, make_healthy_shop, money, run, run_noted
 
@@ -119,6 +120,15 @@ async def test_an_audit_of_everything_finds_also_what_told_nobody(
     assert number not in tripped(await auditor.recent(NO_GRACE))
     assert number in tripped(await everything(auditor)), what
     assert number in tripped(await auditor.recent(NO_GRACE)), "once it is found, it is looked at until it is mended"
+
+
+async def test_after_an_audit_of_everything_the_old_ledger_is_not_read_once_more(
+    shop: AsyncEngine, auditor: Auditor
+) -> None:
+    async with shop.begin() as connection:
+        await connection.execute(text("UPDATE shop.audit_state SET ledger_read_to = now() - interval '1 year'"))
+    await auditor.everything(NO_GRACE)
+    assert await scalar(shop, "SELECT now() - ledger_read_to < interval '5 minutes' FROM shop.audit_state")
 
 
 async def test_the_patrol_comes_by_where_nothing_was_noted(shop: AsyncEngine, temporal: Client) -> None:
