@@ -90,13 +90,13 @@ async def test_a_crowd_of_debts_does_not_hide_a_lost_one(rig: Rig) -> None:
     debts = [await owed(rig) for _ in range(2)]
     await rig.terminate(settlement_workflow_id(debts[1][1]))
     await fall_due(rig)
-    for left in (1, 0):
 
-        async def are_left(left: int = left) -> bool:
-            return await how_many_due(rig) == left
+    async def all_are_put_off() -> bool:
+        # The settlement that still runs may have put off its own.
+        assert (await rig.sweep(batch=1)).payments_looked_at <= 1
+        return await how_many_due(rig) == 0
 
-        assert (await rig.sweep(batch=1)).payments_looked_at == 1
-        await eventually(are_left, what="what was looked at being put off")
+    await eventually(all_are_put_off, within=30, what="what was looked at being put off")
     # To the end, or it would be the next test's provider that gives it back: they share the Temporal.
     rig.provider.fail.clear()
     for order_id, _ in debts:
