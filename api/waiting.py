@@ -1,6 +1,9 @@
-"""How a handler waits: with all who ask for the same at the same time, and no longer than until the process is told to
-stop. Who waits for others (a session, a settlement, a refund) then answers at once what is known; whoever does not is
-cancelled a little later and answers 503 (`api.middleware.LastWords`); event streams end, and are read elsewhere."""
+"""How handlers wait. `Shared`: what many ask for at the same time is read once for all of them.
+
+`Stopping`: once the process is told to stop, who waits for something (a session, a settlement, a refund) answers at
+once what is known; a handler that goes on is cancelled a little later and answers 503 (`api.middleware.LastWords`);
+event streams end, and are read elsewhere.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterator

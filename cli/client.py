@@ -48,10 +48,8 @@ class Shop(AbstractContextManager["Shop"]):
 
     def refund(self, order_id: str, body: Json, key: str | None, patience: float) -> Json:
         """`POST /admin/orders/{id}/refund` under `key`, until it is answered; without a key, all that is left."""
-        late, path = (
-            ("The refund is not answered yet", "It may be under way"),
-            f"/admin/orders/{_segment(order_id)}/refund",
-        )
+        late = ("The refund is not answered yet", "It may be under way")
+        path = f"/admin/orders/{_segment(order_id)}/refund"
         return _document(self._insist(path, body, key, patience, late, {"key": key}))
 
     def _insist(

@@ -4,6 +4,7 @@ it, and the others of them follow it there. What takes longest begins first."""
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 from xdist.workermanage import WorkerController
 
@@ -45,13 +46,14 @@ def stack_of(file: str) -> str | None:
 class ByStack(LoadFileScheduling):
     """File by file, each to the process that runs its stack. Who would idle otherwise starts another."""
 
-    homes: dict[str, WorkerController]
+    def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
+        super().__init__(config, log)
+        self._homes: dict[str, WorkerController] = {}
 
     def _assign_work_unit(self, node: WorkerController) -> None:
-        homes = self.__dict__.setdefault("homes", {})
-        fitting = (file for file in self.workqueue if homes.get(stack_of(file), node) is node)
+        fitting = (file for file in self.workqueue if self._homes.get(stack_of(file), node) is node)
         file = next(fitting, next(iter(self.workqueue)))
         if (stack := stack_of(file)) is not None:
-            homes.setdefault(stack, node)
+            self._homes.setdefault(stack, node)
         self.workqueue.move_to_end(file, last=False)
         super()._assign_work_unit(node)

@@ -10,7 +10,7 @@ import asyncio
 from temporalio import activity
 
 from checkout.contracts import Answer, AskInput, FulfilInput, Opened, OpenOrderInput
-from checkout.errors import PaymentRefused, PaymentStuck
+from checkout.errors import CheckoutError, PaymentRefused, PaymentStuck
 from checkout.orders import Order, OrderStatus
 from checkout.settling import Fulfil, decide
 from worker.activities.orders import OrderActivities
@@ -59,11 +59,11 @@ class CheckoutActivities:
 
 
 def _left(done: str, order: Order, error: Exception) -> None:
-    """By its kind only: a driver's message may quote what was written."""
+    """What is not ours by its kind only: a driver's message may quote what was written."""
     activity.logger.warning(
         "Not yet %s, it is tried again: order %s: %s",
         done,
         order.order_id,
-        type(error).__name__,
+        f"{type(error).__name__}: {error}" if isinstance(error, CheckoutError) else type(error).__name__,
         extra={"order_id": order.order_id},
     )

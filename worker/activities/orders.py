@@ -1,6 +1,5 @@
 """The steps that only our own database decides."""
 
-import logging
 from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -11,8 +10,6 @@ from checkout.orders import LIVE, Order, OrderStatus
 from db import opening, order_queries, orders
 from db.engine import autocommit, transaction
 from runtime.failpoints import Step, around
-
-logger = logging.getLogger("worker")
 
 PROCESSING_TIMEOUT = 14 * 86_400.0
 

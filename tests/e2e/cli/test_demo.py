@@ -43,7 +43,7 @@ async def test_the_tour_starts_everything_keeps_every_promise_and_leaves_nothing
     assert (summary["ok"], summary["started_the_stack"]) == (True, True)
     assert [scene["ok"] for scene in summary["scenes"]] == [True] * 4
     assert "fulfilled, charged once" in summary["scenes"][1]["proof"]
-    assert summary["seconds"] < 90
+    assert summary["seconds"] < 60
     assert processes_of(config.data_dir) == []
 
     forgotten = await run_checkout(env, "reset", "--yes", "--json")
