@@ -39,6 +39,7 @@ async def until_told(settlement: WorkflowHandle[Any, Any]) -> None:
 
 async def until_given_back(lab: Lab) -> None:
     await eventually(lambda: lab.provider.refunded == [f"pi_{OTHER}"], what="the other session's money back")
+    await lab.client.get_workflow_handle(settlement_workflow_id(OTHER)).result()  # and written down
 
 
 async def test_one_that_comes_while_the_last_news_are_looked_at(lab: Lab) -> None:
