@@ -9,7 +9,7 @@ from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.waiting import Stopping
+from api.waiting import Stopping, Usual
 from checkout.contracts import PaymentSessionView, SessionProgress
 from db.writing import WriteWatch
 from worker.keepers import describe
@@ -33,6 +33,7 @@ class SessionPolls:
     def __init__(self, client: Client, session_wait: float, stopping: Stopping, writing: WriteWatch) -> None:
         self._client, self._session_wait, self._stopping, self._writing = client, session_wait, stopping, writing
         self._polls: dict[str, asyncio.Future[PaymentSessionView | None]] = {}
+        self._usual = Usual()
 
     async def wait(self, handle: CheckoutHandle) -> PaymentSessionView | None:
         """The checkout's session, or that there will be none; None when the wait is over, or the process told to stop,
@@ -45,11 +46,16 @@ class SessionPolls:
         return await self._stopping.unless(asyncio.shield(poll))
 
     async def _query_until_ready(self, handle: CheckoutHandle) -> PaymentSessionView | None:
-        deadline = time.monotonic() + self._session_wait
+        began = time.monotonic()
+        deadline = began + self._session_wait
+        # A query that is there before the workflow's first task comes to the worker with it, which must end the task to
+        # say that there is nothing yet: one more task, one more query. One that comes while it works waits for its end.
+        await self._stopping.sleep(min(self._usual.seconds / 2, LONGEST_PAUSE, self._session_wait))
         pause = FIRST_PAUSE
         while (remaining := deadline - time.monotonic()) > 0 and not (self._stopping.is_told or self._writing.refusal):
             view = await _query(handle, min(QUERY_TIMEOUT, timedelta(seconds=remaining)))
             if view is not None and view.progress is not SessionProgress.OPENING:
+                self._usual.took(time.monotonic() - began)
                 return view
             if view is not None and view.order is None and await self._has_failed(handle):
                 return None

@@ -68,6 +68,16 @@ class Stopping:
             task.cancel()
 
 
+class Usual:
+    """How long something took of late, in seconds: the quickest counts at once, slower ones little by little."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def took(self, seconds: float) -> None:
+        self.seconds = min(seconds, self.seconds + (seconds - self.seconds) / 4)
+
+
 class Shared(Generic[Value]):
     """At most one read of a key at a time. Nothing is kept: who asks gets what was read after they asked."""
 
