@@ -54,9 +54,10 @@ Token = Annotated[SecretStr, _within(checks.secret())]
 
 
 class Settings(BaseSettings):
-    """All settings. Durations are seconds, money is never configured here."""
+    """All settings; without an alias, a field's variable is `CHECKOUT_` and its name. Durations are seconds."""
 
     model_config = SettingsConfigDict(
+        alias_generator=lambda name: f"CHECKOUT_{name.upper()}",
         env_file=_DOTENV,
         env_file_encoding="utf-8-sig",  # some editors put a mark before the first name, which would hide it
         env_ignore_empty=True,
@@ -68,16 +69,16 @@ class Settings(BaseSettings):
     )
 
     environment: Literal["development", "production"] = Field("development", alias="CHECKOUT_ENV")
-    data_dir: Path = Field(Path("var"), alias="CHECKOUT_DATA_DIR")
+    data_dir: Path = Path("var")
 
     database_url: DatabaseUrl = Field(
         SecretStr("postgresql://checkout:checkout@127.0.0.1:5433/checkout"), alias="DATABASE_URL"
     )
     # Asked for by `python -m db setup` only (`db.roles`): each process is given its own as DATABASE_URL.
-    gateway_database_url: DatabaseUrl | None = Field(None, alias="CHECKOUT_GATEWAY_DATABASE_URL")
-    worker_database_url: DatabaseUrl | None = Field(None, alias="CHECKOUT_WORKER_DATABASE_URL")
-    payment_database_url: DatabaseUrl | None = Field(None, alias="CHECKOUT_PAYMENT_DATABASE_URL")
-    database_pool_size: int = Field(8, ge=1, le=200, alias="CHECKOUT_DATABASE_POOL_SIZE")
+    gateway_database_url: DatabaseUrl | None = None
+    worker_database_url: DatabaseUrl | None = None
+    payment_database_url: DatabaseUrl | None = None
+    database_pool_size: int = Field(8, ge=1, le=200)
 
     stripe_secret_key: ApiKey = Field(SecretStr(DEVELOPMENT_STRIPE_KEY), alias="STRIPE_SECRET_KEY")
     stripe_api_base_setting: HttpUrl | None = Field(None, alias="STRIPE_API_BASE")
@@ -87,51 +88,47 @@ class Settings(BaseSettings):
         (SecretStr(DEVELOPMENT_WEBHOOK_SECRET),), alias="STRIPE_WEBHOOK_SECRET"
     )
     # In Stripe's words (`card,us_bank_account`); none: those that the provider's dashboard has.
-    payment_methods: Annotated[tuple[PaymentMethod, ...], NoDecode, _split("payment method")] = Field(
-        (), alias="CHECKOUT_PAYMENT_METHODS"
-    )
+    payment_methods: Annotated[tuple[PaymentMethod, ...], NoDecode, _split("payment method")] = ()
 
-    api_host: Host = Field("127.0.0.1", alias="CHECKOUT_API_HOST")
-    api_port: Port = Field(8082, alias="CHECKOUT_API_PORT")
-    payment_port: Port = Field(8086, alias="CHECKOUT_PAYMENT_PORT")
-    temporal_port: Port = Field(7233, alias="CHECKOUT_TEMPORAL_PORT")
-    temporal_ui_port: Port = Field(8233, alias="CHECKOUT_TEMPORAL_UI_PORT")
-    postgres_port: Port = Field(5433, alias="CHECKOUT_POSTGRES_PORT")
-    worker_host: Host = Field("127.0.0.1", alias="CHECKOUT_WORKER_HOST")
-    worker_port: Port = Field(8083, alias="CHECKOUT_WORKER_PORT")
+    api_host: Host = "127.0.0.1"
+    api_port: Port = 8082
+    payment_port: Port = 8086
+    temporal_port: Port = 7233
+    temporal_ui_port: Port = 8233
+    postgres_port: Port = 5433
+    worker_host: Host = "127.0.0.1"
+    worker_port: Port = 8083
     # Temporal's Worker Versioning (docs/decisions/0025): which version of which deployment this worker is.
-    deployment_name: str = Field("checkout", pattern=r"^[A-Za-z0-9_-]{1,100}$", alias="CHECKOUT_DEPLOYMENT_NAME")
-    build_id: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{1,100}$", alias="CHECKOUT_BUILD_ID")
-    worker_metrics: Annotated[str, AfterValidator(checks.address_and_port)] | None = Field(
-        None, alias="CHECKOUT_WORKER_METRICS"
-    )
+    deployment_name: str = Field("checkout", pattern=r"^[A-Za-z0-9_-]{1,100}$")
+    build_id: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{1,100}$")
+    worker_metrics: Annotated[str, AfterValidator(checks.address_and_port)] | None = None
     public_url_setting: OriginUrl | None = Field(None, alias="CHECKOUT_PUBLIC_URL")
     temporal_ui_url_setting: HttpUrl | None = Field(None, alias="CHECKOUT_TEMPORAL_UI_URL")
 
-    admin_token: Token = Field(SecretStr(DEVELOPMENT_ADMIN_TOKEN), alias="CHECKOUT_ADMIN_TOKEN")
+    admin_token: Token = SecretStr(DEVELOPMENT_ADMIN_TOKEN)
     # The first encrypts what Temporal stores, all decrypt; none: it is not encrypted.
     payload_keys: Annotated[
         tuple[PayloadKey, ...],
         NoDecode,
         BeforeValidator(lambda value: parse_payload_keys(value) if isinstance(value, str) else value),
-    ] = Field((), repr=False, alias="CHECKOUT_PAYLOAD_KEYS")
-    payload_plaintext: str = Field("accept", pattern="^(accept|refuse)$", alias="CHECKOUT_PAYLOAD_PLAINTEXT")
-    payment_timeout: float = Field(900.0, gt=0, le=79_200, alias="CHECKOUT_PAYMENT_TIMEOUT")
-    processing_timeout: float = Field(1_209_600.0, gt=0, le=7_776_000, alias="CHECKOUT_PROCESSING_TIMEOUT")
-    session_wait: float = Field(10.0, ge=0, le=60, alias="CHECKOUT_SESSION_WAIT")
-    dispatch_duration: float = Field(10.0, ge=0, le=86_400, alias="CHECKOUT_DISPATCH_DURATION")
-    sweep_interval: float = Field(30.0, ge=1, le=3_600, alias="CHECKOUT_SWEEP_INTERVAL")
-    sweep_grace: float = Field(15.0, ge=0, le=3_600, alias="CHECKOUT_SWEEP_GRACE")
+    ] = Field((), repr=False)
+    payload_plaintext: Literal["accept", "refuse"] = "accept"
+    payment_timeout: float = Field(900.0, gt=0, le=79_200)
+    processing_timeout: float = Field(1_209_600.0, gt=0, le=7_776_000)
+    session_wait: float = Field(10.0, ge=0, le=60)
+    dispatch_duration: float = Field(10.0, ge=0, le=86_400)
+    sweep_interval: float = Field(30.0, ge=1, le=3_600)
+    sweep_grace: float = Field(15.0, ge=0, le=3_600)
 
-    rate_limit_per_minute: int = Field(0, ge=0, alias="CHECKOUT_RATE_LIMIT_PER_MINUTE")
-    open_reservations_per_client: int = Field(0, ge=0, alias="CHECKOUT_OPEN_RESERVATIONS_PER_CLIENT")
+    rate_limit_per_minute: int = Field(0, ge=0)
+    open_reservations_per_client: int = Field(0, ge=0)
 
     # Where tests arm failures (runtime.failpoints). Absent, and refused in production: nothing can be armed.
-    failpoints: Path | None = Field(None, alias="CHECKOUT_FAILPOINTS")
+    failpoints: Path | None = None
 
-    trusted_proxies: Annotated[str, AfterValidator(checks.networks)] = Field("", alias="CHECKOUT_TRUSTED_PROXIES")
+    trusted_proxies: Annotated[str, AfterValidator(checks.networks)] = ""
 
-    log_format: str = Field("text", pattern="^(text|json)$", alias="CHECKOUT_LOG_FORMAT")
+    log_format: Literal["text", "json"] = "text"
 
     @model_validator(mode="before")
     @classmethod
