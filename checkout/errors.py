@@ -7,20 +7,20 @@
     │   ├── PaymentRefused       the provider says no, and will say no again (4xx): a bad request, a bad key
     │   │   └── PaymentUnknown   it has no such session or payment (404)
     │   ├── PaymentStuck         the provider repeats a stored error for our idempotency key
-    │   └── PaymentUnreachable   no answer, or "try again" (timeout, 409 in flight, 429, 5xx)
+    │   └── PaymentUnreachable   no answer, or "try again" (timeout, 409 in flight, 429, 5xx): ask with the same key
     ├── ProductNotFound          a SKU that the catalogue does not know
-    ├── NotEnoughStock           more to be written off than can be sold
+    ├── NotEnoughStock           more to be written off than can be sold: what orders have reserved is theirs
     ├── MixedCurrencies          a cart whose products are sold in more than one currency
     ├── PriceChanged             a product does not cost what its buyer saw; names it and what it costs now
     ├── BeyondPaymentLimits      a cart that the payment service would not take: too little, too much, a name too long
-    ├── UnstorableData           text or a number that PostgreSQL cannot hold
-    ├── KeyReused                a key that stands for another cart, or another refund
-    ├── WritesRefused            PostgreSQL answers, and can store nothing: read-only, or its disk is full
+    ├── UnstorableData           text or a number that PostgreSQL cannot hold (SQLSTATE class 22), now or later
+    ├── KeyReused                a key that stands for another cart, or another refund: the first one is untouched
+    ├── WritesRefused            PostgreSQL answers, and can store nothing for now: read-only, or its disk is full
     ├── OrderNotFound
-    ├── NotRefundable            an order whose payment cannot be given back
+    ├── NotRefundable            an order that was not paid, whose money has been given back, or which is disputed
     │   ├── RefundExceedsPayment     more than is left of the payment
     │   └── RefundLinesExceedOrder   more goods than were bought and not refunded yet
-    ├── CannotFulfil             a paid order whose goods are not there to be handed over
+    ├── CannotFulfil             a paid order whose goods are not there: roll back, and give the money back
     ├── PayloadKeyMissing        a payload of Temporal's that is encrypted with a key we do not have
     └── StackError               `checkout up` cannot go on; its kinds are `stack.errors`
 
@@ -56,8 +56,7 @@ class PaymentError(CheckoutError): ...
 class PaymentRefused(PaymentError): ...
 
 
-class PaymentUnknown(PaymentRefused):
-    """The provider has no such session or payment. Unlike a refusal of our key, this says something about it."""
+class PaymentUnknown(PaymentRefused): ...
 
 
 class PaymentStuck(PaymentError):
@@ -65,12 +64,10 @@ class PaymentStuck(PaymentError):
     (Stripe, "Idempotent requests"). Under another key it could be had, if nothing came of this one."""
 
 
-class PaymentUnreachable(PaymentError):
-    """Nobody knows whether it happened. Ask again, with the same idempotency key."""
+class PaymentUnreachable(PaymentError): ...
 
 
-class WritesRefused(CheckoutError):
-    """For now. What had been begun waits; whoever begins something new is told to come again."""
+class WritesRefused(CheckoutError): ...
 
 
 class OrderNotFound(CheckoutError): ...
@@ -84,8 +81,6 @@ class ProductNotFound(CheckoutError):
 
 
 class NotEnoughStock(CheckoutError):
-    """Goods that orders have reserved are theirs. `available` is what is left beside them."""
-
     def __init__(self, sku: str, available: int) -> None:
         super().__init__(f"{available} of {sku} can be written off")
         self.available = available
@@ -97,34 +92,26 @@ class MixedCurrencies(CheckoutError): ...
 class PriceChanged(CheckoutError): ...
 
 
-class BeyondPaymentLimits(CheckoutError):
-    """No payment can be had for this cart, now or later. Which limit it is, the message tells (`cart_fault`)."""
+class BeyondPaymentLimits(CheckoutError): ...
 
 
-class UnstorableData(CheckoutError):
-    """PostgreSQL refuses the data itself (SQLSTATE class 22): sent again, it is refused again."""
+class UnstorableData(CheckoutError): ...
 
 
-class CannotFulfil(CheckoutError):
-    """The transaction must roll back, and the money go back."""
+class CannotFulfil(CheckoutError): ...
 
 
 class KeyReused(CheckoutError):
-    """The key stands for another cart or another refund: the first one is untouched."""
-
     code = "idempotency-key-reused"
 
 
-class NotRefundable(CheckoutError):
-    """There is no payment to give back: the order was not paid, its money has been given back, or it is disputed."""
+class NotRefundable(CheckoutError): ...
 
 
-class RefundExceedsPayment(NotRefundable):
-    """What was given back and what is on its way count. How much is left, the message tells."""
+class RefundExceedsPayment(NotRefundable): ...
 
 
-class RefundLinesExceedOrder(NotRefundable):
-    """Of which line too many are named, the message tells."""
+class RefundLinesExceedOrder(NotRefundable): ...
 
 
 class PayloadKeyMissing(CheckoutError): ...

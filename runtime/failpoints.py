@@ -1,13 +1,10 @@
 """Failpoints: named places at every boundary of gateway and worker, where a test can hurt.
 
-A boundary is a moment before anything happened, in a transaction also one where every statement has run and nothing is
-committed, and one when it happened and nobody was told. What each step covers, and whether anything is left uncovered,
-the campaigns know (`tests/campaigns/registry.py`).
-
 Inert unless `CHECKOUT_FAILPOINTS` names a file, which `CHECKOUT_ENV=production` refuses to start with. It holds the
-armings, `{"armings": [{"id", "step", "boundary", "action", "hit", "times", "seconds"}]}`; it is looked at whenever a
+armings, `{"armings": [{"id", "step", "boundary", "action", "hit", "times", "seconds"}]}`, and is read whenever a
 failpoint is passed, so a campaign arms a running process by writing it. Beside it, `<file>.fired` gets one synced JSON
-line a firing before the action is taken: proof that it fired, and why a restarted process does not fire again.
+line a firing before the action is taken: proof that it fired, and why a restarted process does not fire again. What
+each step covers, and whether anything is left uncovered, the campaigns know (`tests/campaigns/registry.py`).
 """
 
 import asyncio
@@ -21,9 +18,9 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -34,13 +31,13 @@ class Boundary(StrEnum):
     BEFORE = "before"
     """Nothing has happened yet."""
     BEFORE_COMMIT = "before_commit"
-    """Every statement has run: locks are held, and nothing is visible to others."""
+    """Of a transaction: every statement has run, locks are held, and nothing is visible to others."""
     AFTER = "after"
     """It happened, for ever; whoever asked for it does not know."""
 
 
 class Step(StrEnum):
-    """What can be interrupted. `CALL`s have two boundaries, transactions three."""
+    """What can be interrupted."""
 
     # The gateway.
     BUY = "buy"
@@ -106,50 +103,50 @@ class Arming(BaseModel, frozen=True, extra="forbid"):
     seconds: float = 0.0
 
 
-class _File(BaseModel):
-    armings: list[Arming]
+_FILE = TypeAdapter(dict[Literal["armings"], list[Arming]])
+# One switch a process: a dependency passed to every boundary would be the more dangerous thing.
+_path: Path | None = None
+_passes: Counter[str] = Counter()
 
 
-class Armory:
-    """The armings of one process, kept up to date with the file."""
+def enable(path: Path | None) -> None:
+    """Called once by a process's composition root with the setting. Without a path, failpoints stay inert."""
+    global _path
+    _path = path
+    _passes.clear()
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._fired = fired_path(path)
-        self._version: tuple[int, int] | None = None
-        self._armings: list[Arming] = []
-        self._passes: Counter[str] = Counter()
 
-    async def reach(self, step: Step, boundary: Boundary) -> None:
-        """Do what is armed here. Raises `ReplyLost` for a `lose`."""
-        self._refresh()
-        for arming in self._armings:
-            if (arming.step, arming.boundary) == (step, boundary):
-                self._passes[arming.id] += 1
-                if self._passes[arming.id] >= arming.hit and self._claim(arming):
-                    await _act(arming)
+def fired_path(path: Path) -> Path:
+    """Where the firings of the armings in `path` are recorded."""
+    return path.with_name(f"{path.name}.fired")
 
-    def _refresh(self) -> None:
-        try:
-            status = self._path.stat()
-        except FileNotFoundError:
-            self._armings, self._version = [], None
-            return
-        version = (status.st_mtime_ns, status.st_ino)
-        if version != self._version:
-            self._armings, self._version = _File.model_validate_json(self._path.read_bytes()).armings, version
 
-    def _claim(self, arming: Arming) -> bool:
-        """Record one more firing, unless all have been: under a lock, for several processes share the armings."""
-        with self._fired.open("a+", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.seek(0)
-            if sum(json.loads(line)["id"] == arming.id for line in file) >= arming.times:
-                return False
-            file.write(json.dumps({**arming.model_dump(), "pid": os.getpid(), "at": time.time()}) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        return True
+async def failpoint(step: Step, boundary: Boundary) -> None:
+    """Do what is armed here; nothing at all, unless this process was started with failpoints."""
+    if _path is None:
+        return
+    for arming in _armings(_path):
+        if (arming.step, arming.boundary) == (step, boundary):
+            _passes[arming.id] += 1
+            if _passes[arming.id] >= arming.hit and _claim(arming, fired_path(_path)):
+                await _act(arming)
+
+
+def _armings(path: Path) -> list[Arming]:
+    return _FILE.validate_json(path.read_bytes())["armings"] if path.exists() else []
+
+
+def _claim(arming: Arming, fired: Path) -> bool:
+    """Record one more firing, unless all have been: under a lock, for several processes share the armings."""
+    with fired.open("a+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        if sum(json.loads(line)["id"] == arming.id for line in file) >= arming.times:
+            return False
+        file.write(json.dumps({**arming.model_dump(), "pid": os.getpid(), "at": time.time()}) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return True
 
 
 async def _act(arming: Arming) -> None:
@@ -162,26 +159,6 @@ async def _act(arming: Arming) -> None:
             raise ReplyLost(f"planted at {arming.step}.{arming.boundary}")
         case Action.SLEEP:
             await asyncio.sleep(arming.seconds)
-
-
-_armory: Armory | None = None
-
-
-def enable(path: Path | None) -> None:
-    """Called once by a process's composition root with the setting. Without a path, failpoints stay inert."""
-    global _armory  # one switch a process: a dependency passed to every boundary would be the more dangerous thing
-    _armory = Armory(path) if path is not None else None
-
-
-def fired_path(path: Path) -> Path:
-    """Where the firings of the armings in `path` are recorded."""
-    return path.with_name(f"{path.name}.fired")
-
-
-async def failpoint(step: Step, boundary: Boundary) -> None:
-    """Nothing at all, unless this process was started with failpoints."""
-    if _armory is not None:
-        await _armory.reach(step, boundary)
 
 
 def around(step: Step) -> Callable[[Call[Parameters, Result]], Call[Parameters, Result]]:

@@ -1,11 +1,7 @@
 """Every timeout and retry of the worker, with its name and its reason, in one place.
 
-A step is tried first as a *local* activity: inside the workflow task, without a round trip through Temporal's
-queues, which is what a checkout that meets no fault needs. If that one try does not end well and soon, the step
-becomes a regular activity, retried by the server with backoff and visible in Temporal's UI with its attempts and
-its last failure. Both are the same idempotent code (docs/decisions/0004).
-
-All times are seconds.
+A step is tried first as a *local* activity, inside the workflow task; if that one try does not end well and soon, as a
+regular one, retried by the server with backoff (docs/decisions/0004). All times are seconds.
 """
 
 from dataclasses import dataclass
@@ -13,22 +9,7 @@ from datetime import timedelta
 
 from temporalio.common import RetryPolicy
 
-from checkout.errors import (
-    BeyondPaymentLimits,
-    CannotFulfil,
-    KeyReused,
-    MixedCurrencies,
-    NotRefundable,
-    OrderNotFound,
-    PaymentRefused,
-    PaymentStuck,
-    PaymentUnknown,
-    PriceChanged,
-    ProductNotFound,
-    RefundExceedsPayment,
-    RefundLinesExceedOrder,
-    UnstorableData,
-)
+from checkout import errors
 
 # A worker that dies is missed after this long: the workflow task, with the local activity in it, goes to another.
 WORKFLOW_TASK_TIMEOUT = timedelta(seconds=3)
@@ -41,20 +22,20 @@ MAX_SIGNALS_PER_RUN = 2_000
 
 # No answer can change these; everything else is asked again.
 FINAL_ERRORS = [
-    PaymentRefused.__name__,
-    PaymentUnknown.__name__,
-    PaymentStuck.__name__,
-    ProductNotFound.__name__,
-    MixedCurrencies.__name__,
-    PriceChanged.__name__,
-    BeyondPaymentLimits.__name__,
-    UnstorableData.__name__,
-    OrderNotFound.__name__,
-    CannotFulfil.__name__,
-    KeyReused.__name__,
-    NotRefundable.__name__,
-    RefundExceedsPayment.__name__,
-    RefundLinesExceedOrder.__name__,
+    errors.PaymentRefused.__name__,
+    errors.PaymentUnknown.__name__,
+    errors.PaymentStuck.__name__,
+    errors.ProductNotFound.__name__,
+    errors.MixedCurrencies.__name__,
+    errors.PriceChanged.__name__,
+    errors.BeyondPaymentLimits.__name__,
+    errors.UnstorableData.__name__,
+    errors.OrderNotFound.__name__,
+    errors.CannotFulfil.__name__,
+    errors.KeyReused.__name__,
+    errors.NotRefundable.__name__,
+    errors.RefundExceedsPayment.__name__,
+    errors.RefundLinesExceedOrder.__name__,
 ]
 
 

@@ -96,7 +96,7 @@ JOURNEYS = (
     ),
     bug(
         "stuck-is-final",
-        Code("FINAL_ERRORS", "PaymentStuck.__name__", ""),
+        Code("FINAL_ERRORS", "errors.PaymentStuck.__name__", ""),
         breaks="a stored 500 would be asked for ever",
         tests="test_a_provider_that_refuses_for_good_ends_the_checkout_and_returns_the_stock",
     ),
