@@ -1,7 +1,31 @@
-"""What the payment service says: sessions, in the provider's own words. Amounts are integer minor units."""
+"""Checkout sessions: what one is opened for, and what the payment service says of it, in its own words. Amounts are
+integer minor units."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+
+
+@dataclass(frozen=True)
+class SessionLine:
+    """One line of the payment page: as it was sold, whatever the catalogue says today."""
+
+    name: str
+    quantity: int
+    unit_amount: int
+
+
+@dataclass(frozen=True)
+class SessionRequest:
+    """What a checkout session is opened for; equal for every attempt, as the idempotency key demands."""
+
+    order_id: str
+    checkout_key: str
+    currency: str
+    lines: list[SessionLine]
+    created_at: datetime
+    pay_by: datetime
+    email: str | None = None
 
 
 @dataclass(frozen=True)

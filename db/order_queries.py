@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checkout.errors import OrderNotFound
 from checkout.orders import Order, OrderStatus, Reason
-from checkout.payments import PaymentSession
+from checkout.payments import PaymentSession, SessionLine, SessionRequest
 
 # Those that are fields of `Order` under the same name.
 _SAME = (
@@ -59,23 +59,6 @@ class UnsettledOrder:
     order_id: str
     checkout_key: str
     session_id: str | None
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line as it was sold, whatever the catalogue says today. `unit_amount` in minor units."""
-
-    name: str
-    quantity: int
-    unit_amount: int
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """What the payment service is told of an order: the same for every attempt."""
-
-    lines: list[Line]
-    email: str | None
 
 
 def order_of(row: Row[Any]) -> Order:
@@ -127,9 +110,17 @@ async def get_order(connection: AsyncConnection, order_id: str) -> Order:
     return order
 
 
-async def get_agreement(connection: AsyncConnection, order_id: str) -> Agreement:
-    """The order's lines in SKU order, or `OrderNotFound`."""
-    rows = (await connection.execute(_LINES, {"order_id": order_id})).all()
+async def session_request(connection: AsyncConnection, order: Order) -> SessionRequest:
+    """What the payment service is told of the order, its lines in SKU order. Raises `OrderNotFound`."""
+    rows = (await connection.execute(_LINES, {"order_id": order.order_id})).all()
     if not rows:
-        raise OrderNotFound(f"No order {order_id}")
-    return Agreement([Line(row.name, row.quantity, row.unit_amount) for row in rows], rows[0].email)
+        raise OrderNotFound(f"No order {order.order_id}")
+    return SessionRequest(
+        order_id=order.order_id,
+        checkout_key=order.checkout_key,
+        currency=order.currency,
+        lines=[SessionLine(row.name, row.quantity, row.unit_amount) for row in rows],
+        created_at=order.created_at,
+        pay_by=order.expires_at,
+        email=rows[0].email,
+    )

@@ -80,8 +80,8 @@ async def open_session(database: Any, order: Order) -> Order:
         "success_url": f"{settings.public_url}/checkout/success",
         "cancel_url": f"{settings.public_url}/checkout/cancel",
     }
-    agreed = await order_queries.get_agreement(database, order.order_id)
-    for index, line in enumerate(agreed.lines):
+    wanted = await order_queries.session_request(database, order)
+    for index, line in enumerate(wanted.lines):
         price = f"line_items[{index}][price_data]"
         form |= {f"line_items[{index}][quantity]": line.quantity, f"{price}[currency]": order.currency}
         form |= {f"{price}[unit_amount]": line.unit_amount, f"{price}[product_data][name]": line.name}

@@ -8,11 +8,10 @@ import pytest
 import stripe
 
 from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnknown, PaymentUnreachable
-from checkout.payments import SessionStatus
+from checkout.payments import SessionLine, SessionStatus
 from tests.integration.payment_mock.serving import KEY
 from tests.integration.simulator import Simulator, request
 from worker.payments.answers import state_of
-from worker.payments.port import SessionLine
 
 PAID: dict[str, Any] = {
     "id": "cs_1",

@@ -15,7 +15,7 @@ from checkout.contracts import CheckoutInput
 from checkout.errors import PaymentUnreachable
 from checkout.ids import SWEEP_SCHEDULE_ID
 from checkout.orders import OrderStatus, cart_fingerprint
-from checkout.payments import PaymentSession
+from checkout.payments import PaymentSession, SessionRequest
 from db.order_queries import find_by_key
 from runtime.connection import connect
 from stack.stack import Stack
@@ -25,7 +25,6 @@ from tests.support.provider import FakeProvider, times
 from tests.support.rig import settings_for
 from worker.app import Dependencies, create_worker
 from worker.health import HealthServer, PollerWatch
-from worker.payments.port import SessionRequest
 from worker.schedule import has_sweep, keep_sweeping
 from worker.workflows.checkout import CheckoutWorkflow
 

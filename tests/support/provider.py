@@ -13,8 +13,7 @@ from typing import Any
 
 from checkout.errors import PaymentRefused, PaymentUnknown, PaymentUnreachable
 from checkout.money import MoneyState, PaymentState, ProviderDispute, ProviderRefund, Refund, RefundState
-from checkout.payments import PaymentSession, SessionState, SessionStatus
-from worker.payments.port import SessionRequest
+from checkout.payments import PaymentSession, SessionRequest, SessionState, SessionStatus
 
 
 @dataclass

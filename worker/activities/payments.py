@@ -10,11 +10,11 @@ from temporalio import activity
 
 from checkout.errors import PaymentRefused, PaymentStuck
 from checkout.orders import Order
-from checkout.payments import PaymentSession, SessionState
+from checkout.payments import PaymentSession, SessionRequest, SessionState
 from db import order_queries, orders
 from db.engine import autocommit, transaction
 from runtime.failpoints import Step
-from worker.payments.port import PaymentProvider, SessionLine, SessionRequest
+from worker.payments.port import PaymentProvider
 
 # Stripe forgets idempotency keys after 24 hours ("Idempotent requests"): an older order is looked up first.
 IDEMPOTENCY_KEY_LIFETIME = timedelta(hours=20)
@@ -62,9 +62,10 @@ class PaymentActivities:
         session for this order, or was refused as well (a wrong key). In either case nobody has been told of a session
         that could be paid, so the stock may go back.
         """
-        request = await self._session_request(order)
+        async with self._reads.connect() as connection:
+            request = await order_queries.session_request(connection, order)
         async with _beating():
-            session = await self._obtain_session(request, order.created_at)
+            session = await self._obtain_session(request)
         async with transaction(self._engine, Step.RECORD_SESSION) as connection:
             return await orders.record_session(connection, order.order_id, session)
 
@@ -77,33 +78,18 @@ class PaymentActivities:
         """Close the session, unless it is complete: the answer says which, and only the answer decides."""
         return _told(await self._provider.expire_session(session_id))
 
-    async def _obtain_session(self, request: SessionRequest, created_at: datetime) -> PaymentSession:
-        if datetime.now(UTC) - created_at > IDEMPOTENCY_KEY_LIFETIME:
-            found = await self._provider.find_session(request)
-            if found is not None:
-                return found
+    async def _obtain_session(self, request: SessionRequest) -> PaymentSession:
+        is_old = datetime.now(UTC) - request.created_at > IDEMPOTENCY_KEY_LIFETIME
+        if is_old and (found := await self._provider.find_session(request)):
+            return found
         number = 1
         while True:
             try:
                 return await self._provider.create_session(request, number)
             except (PaymentRefused, PaymentStuck) as refusal:
                 # An earlier attempt whose answer was lost may have opened one all the same.
-                found = await self._provider.find_session(request)
-                if found is not None:
+                if found := await self._provider.find_session(request):
                     return found
                 if isinstance(refusal, PaymentRefused) or number == SESSION_KEYS:
                     raise
             number += 1
-
-    async def _session_request(self, order: Order) -> SessionRequest:
-        async with self._reads.connect() as connection:
-            agreed = await order_queries.get_agreement(connection, order.order_id)
-        return SessionRequest(
-            order_id=order.order_id,
-            checkout_key=order.checkout_key,
-            currency=order.currency,
-            lines=[SessionLine(line.name, line.quantity, line.unit_amount) for line in agreed.lines],
-            created_at=order.created_at,
-            pay_by=order.expires_at,
-            email=agreed.email,
-        )

@@ -5,34 +5,10 @@ All raise `PaymentRefused` (asking again cannot help; its kind `PaymentUnknown`:
 `PaymentStuck` (the provider replays a stored error) or `PaymentUnreachable` (nobody knows; ask again).
 """
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 from checkout.money import PaymentState, ProviderDispute, ProviderRefund, Refund
-from checkout.payments import PaymentSession, SessionState
-
-
-@dataclass(frozen=True)
-class SessionLine:
-    """One line of the payment page. `unit_amount` in minor units."""
-
-    name: str
-    quantity: int
-    unit_amount: int
-
-
-@dataclass(frozen=True)
-class SessionRequest:
-    """What a checkout session is opened for; equal for every attempt, as the idempotency key demands."""
-
-    order_id: str
-    checkout_key: str
-    currency: str
-    lines: list[SessionLine]
-    created_at: datetime
-    pay_by: datetime
-    email: str | None = None
+from checkout.payments import PaymentSession, SessionRequest, SessionState
 
 
 class PaymentProvider(Protocol):

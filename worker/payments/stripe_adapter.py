@@ -18,13 +18,12 @@ from stripe import StripeClient
 from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnreachable
 from checkout.ids import refund_idempotency_key, session_idempotency_key
 from checkout.money import MoneyState, PaymentState, ProviderDispute, ProviderRefund, Refund
-from checkout.payments import PaymentSession, SessionState, SessionStatus
+from checkout.payments import PaymentSession, SessionRequest, SessionState, SessionStatus
 from runtime.egress import client_options
 from runtime.failpoints import Step, around
 from runtime.settings import Settings
 from worker.payments.answers import REFUND_ID, dispute_of, error_of, metadata_of, payment_of, refund_of, state_of
 from worker.payments.http_client import BoundedHTTPClient
-from worker.payments.port import SessionRequest
 
 # Below the activity's timeout (worker.policies), so that an unanswered call ends as an error of ours.
 HTTP_TIMEOUT = httpx.Timeout(6.0, connect=2.0)

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from checkout.errors import PaymentStuck, PaymentUnreachable
 from checkout.money import CLOSED_DISPUTES, ProviderDispute, ProviderRefund, RefundState
-from checkout.payments import PaymentSession, SessionState, SessionStatus
+from checkout.payments import PaymentSession, SessionRequest, SessionState, SessionStatus
 from tests.support.provider import FakeProvider
-from worker.payments.port import SessionRequest
 
 OPERATIONS = (
     ("create", "retrieve", "expire", "refund"),
