@@ -1,46 +1,34 @@
 """Platform care, apart from the business: a cancelled workflow still ends its story.
 
 "Cancel" in Temporal's UI cancels the main coroutine at whatever it awaits: in the middle of a reservation, a session
-being opened, a refund. Stopping there would leave stock or money behind. So the story runs in a task of its own; the
-cancellation becomes the operator's wish to give the order up, which the story then settles in its own order: the
-session is closed at the provider before stock returns, and money that has come wins.
+being opened, a refund. So the story runs in a task of its own, and the cancellation becomes the operator's wish to give
+the order up, which the story settles in its own order (docs/decisions/0006).
 """
 
 import asyncio
 import functools
 from collections.abc import Callable, Coroutine
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from temporalio import workflow
+
+from worker.workflows.inbox import Inbox
 
 with workflow.unsafe.imports_passed_through():
     from checkout.contracts import CheckoutResult
     from checkout.orders import Reason
 
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result", bound=CheckoutResult | None)
+Run = TypeVar("Run", bound=Callable[..., Coroutine[Any, Any, CheckoutResult | None]])
 
 
-class CanGiveUp(Protocol):
-    def give_up(self, reason: Reason) -> None:
-        """Note that the story is to end, and why."""
+def shielded(run: Run) -> Run:
+    """Around the `run` of a workflow that has an `inbox`: run to the end, whatever is cancelled; then report the
+    cancellation if the order ended because of it."""
 
-
-class HasInbox(Protocol):
-    @property
-    def inbox(self) -> CanGiveUp: ...
-
-
-Self = TypeVar("Self", bound=HasInbox)
-
-
-def shielded(
-    run: Callable[Concatenate[Self, Parameters], Coroutine[Any, Any, Result]],
-) -> Callable[Concatenate[Self, Parameters], Coroutine[Any, Any, Result]]:
-    """Run to the end, whatever is cancelled; then report the cancellation if the order ended because of it."""
-
-    async def wrapper(self: Self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        story = asyncio.ensure_future(run(self, *args, **kwargs))
+    @functools.wraps(run)
+    async def wrapper(self: Any, *args: Any) -> CheckoutResult | None:
+        inbox: Inbox = self.inbox
+        story = asyncio.ensure_future(run(self, *args))
         cancellation: asyncio.CancelledError | None = None
         while not story.done():
             try:
@@ -49,7 +37,7 @@ def shielded(
                 if story.cancelled():
                     raise
                 cancellation = error
-                self.inbox.give_up(Reason.OPERATOR)
+                inbox.give_up(Reason.OPERATOR)
             except Exception:  # the story's own end: `result()` raises it again
                 break
         result = story.result()
@@ -57,5 +45,4 @@ def shielded(
             raise cancellation
         return result
 
-    shield: Any = functools.update_wrapper(wrapper, run)  # Any: its type says less than this function's own
-    return cast("Callable[Concatenate[Self, Parameters], Coroutine[Any, Any, Result]]", shield)
+    return cast("Run", wrapper)

@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.errors import MixedCurrencies
 from checkout.orders import CartLine, OrderStatus
-from db import views
+from db import order_queries, views
+from db.engine import autocommit
 from tests.support.orders import on_hand, open_order, scalar
 from tests.support.provider import FakeProvider
 from tests.support.rig import Rig
@@ -110,12 +111,12 @@ async def test_an_order_keeps_the_name_it_was_sold_under(engine: AsyncEngine) ->
 async def test_a_session_is_asked_for_in_the_same_words_and_at_the_same_price_every_time(engine: AsyncEngine) -> None:
     """Else the provider refuses the second attempt: an idempotency key stands for one request."""
     order, provider = await open_order(engine, "k", CartLine("pen", 3)), FakeProvider()
-    payments = PaymentActivities(engine, provider)
-    asked = await payments._session_request(order)
-    await change(engine, "pen", name="Garden hose 50 m", unit_amount=1, currency="eur")
-    assert await payments._session_request(order) == asked
+    async with autocommit(engine).connect() as connection:
+        asked = await order_queries.session_request(connection, order)
+        await change(engine, "pen", name="Garden hose 50 m", unit_amount=1, currency="eur")
+        assert await order_queries.session_request(connection, order) == asked
     assert [(line.name, line.quantity, line.unit_amount) for line in asked.lines] == [("Pen", 3, 1000)]
-    await payments.create_payment_session(order)
+    await PaymentActivities(engine, provider).create_payment_session(order)
     assert [state.amount_total for state in provider.sessions.values()] == [order.amount_total] == [3000]
 
 

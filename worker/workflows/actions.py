@@ -1,17 +1,18 @@
-"""What a workflow does with an order, one function a step of the story. Each answers the order as it then is.
+"""What a workflow does with an order, one function a step of the story. Each answers the order as it then is, which
+Temporal's UI shows: found by status and id, told in the details.
 
 A step is retried until it is done (`worker.steps`); what it does is safe to repeat (`worker.activities`).
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from worker.steps import StepFailed, retry_until_done, run_step
-from worker.workflows.showing import about, show
 
 with workflow.unsafe.imports_passed_through():
     from checkout.contracts import (
@@ -31,12 +32,15 @@ with workflow.unsafe.imports_passed_through():
     from checkout.money import Refund
     from checkout.orders import Order, OrderStatus, Reason
     from checkout.payments import SessionState
+    from runtime.search_attributes import CHECKOUT_STATUS, ORDER_ID
     from worker import policies
     from worker.activities.checkouts import CheckoutActivities
     from worker.activities.money import Followed, MoneyActivities
     from worker.activities.orders import OrderActivities
     from worker.activities.payments import PaymentActivities
     from worker.activities.sweep import SettlementActivities
+
+Result = TypeVar("Result")
 
 
 async def open_order(checkout: CheckoutInput) -> Opened:
@@ -53,13 +57,9 @@ async def open_order(checkout: CheckoutInput) -> Opened:
         client=checkout.client,
         order_id=checkout.order_id,
     )
+    summary = "Reserve the stock, open the payment session"
     try:
-        opened = await run_step(
-            CheckoutActivities.open_checkout,
-            request,
-            policies.OPEN_ORDER,
-            "Reserve the stock, open the payment session",
-        )
+        opened = await run_step(CheckoutActivities.open_checkout, request, policies.OPEN_ORDER, summary)
     except StepFailed as error:
         raise ApplicationError(str(error), type=error.kind, non_retryable=True) from error
     if opened.order.fingerprint != checkout.fingerprint:
@@ -70,11 +70,8 @@ async def open_order(checkout: CheckoutInput) -> Opened:
     return opened
 
 
-async def find_order(order_id: str | None) -> Order | None:
-    if order_id is None:
-        return None
-    request = FindOrderInput(order_id)
-    order = await run_step(OrderActivities.find_order, request, policies.DATABASE, "Find the order")
+async def find_order(order_id: str) -> Order | None:
+    order = await run_step(OrderActivities.find_order, FindOrderInput(order_id), policies.DATABASE, "Find the order")
     return show(order) if order else None
 
 
@@ -105,22 +102,9 @@ async def look_at(session_id: str) -> SessionState:
     )
 
 
-async def look_up(session_id: str | None) -> SessionState | None:
-    """The same of a session that the provider may not know. Only that is an answer: a refusal (a wrong key, say) is
-    none, for money may lie there, and the event that told of it has been taken."""
-    if session_id is None:
-        return None
-    try:
-        return await retry_until_done(
-            PaymentActivities.retrieve_session,
-            session_id,
-            policies.PROVIDER,
-            "Look at the payment session",
-            unless=PaymentUnknown.__name__,
-        )
-    except StepFailed:
-        workflow.logger.warning("The payment service does not know session %s", session_id)
-        return None
+async def look_up(session_id: str) -> SessionState | None:
+    """The same of a session that the provider may not know."""
+    return await _if_known(PaymentActivities.retrieve_session, session_id, "Look at the payment session")
 
 
 async def close_session(session_id: str) -> SessionState:
@@ -178,27 +162,28 @@ async def release(order: Order, reason: Reason, status: OrderStatus = OrderStatu
 
 async def refund(order: Order, payment_intent_id: str, reason: Reason) -> Order:
     """Give the order's money back, however long the provider refuses, for it is owed; and end the order."""
-    refunded = await _give_back(RefundInput(payment_intent_id, reason, order.order_id))
+    refunded = await give_back(payment_intent_id, reason, order.order_id)
     return show(refunded) if refunded else order
 
 
-async def give_back(payment_intent_id: str, reason: Reason) -> None:
-    """Give back money that belongs to no order."""
-    await _give_back(RefundInput(payment_intent_id, reason))
+async def give_back(payment_intent_id: str, reason: Reason, order_id: str | None = None) -> Order | None:
+    """Give back money of an order, or that belongs to none."""
+    request = RefundInput(payment_intent_id, reason, order_id)
+    return await retry_until_done(MoneyActivities.refund_payment, request, policies.PROVIDER, "Give the money back")
 
 
 async def follow_money(payment_intent_id: str) -> Followed | None:
     """What became of a payment, as the provider tells, is in the ledger. None: it knows no such payment."""
+    return await _if_known(MoneyActivities.follow_money, payment_intent_id, "Look what became of the money")
+
+
+async def _if_known(activity: Callable[[Any, str], Awaitable[Result]], subject: str, summary: str) -> Result | None:
+    """What the provider says of a session or payment. That it knows none is an answer, and the only one: a refusal (a
+    wrong key, say) is none, for money may lie there, and the event that told of it has been taken."""
     try:
-        return await retry_until_done(
-            MoneyActivities.follow_money,
-            payment_intent_id,
-            policies.PROVIDER,
-            "Look what became of the money",
-            unless=PaymentUnknown.__name__,
-        )
+        return await retry_until_done(activity, subject, policies.PROVIDER, summary, unless=PaymentUnknown.__name__)
     except StepFailed:
-        workflow.logger.warning("The payment service does not know payment %s", payment_intent_id)
+        workflow.logger.warning("The payment service does not know %s", subject)
         return None
 
 
@@ -240,5 +225,25 @@ async def _undo(order: Order, payment_intent_id: str | None, reason: Reason) -> 
     return await release(order, reason) if order.status.is_live else show(order)
 
 
-def _give_back(request: RefundInput) -> Awaitable[Order | None]:
-    return retry_until_done(MoneyActivities.refund_payment, request, policies.PROVIDER, "Give the money back")
+def about(order: Order) -> dict[str, str]:
+    """The fields of a log line about it (`runtime.logs`)."""
+    return {"order_id": order.order_id, "checkout_key": order.checkout_key}
+
+
+def show(order: Order, *, even_pending: bool = False) -> Order:
+    """Show the order as it is now, and answer it.
+
+    A search attribute costs an event and a write to the visibility store each time. A pending order has its session in
+    a moment and is then shown once instead of twice, unless it has to wait (`even_pending`).
+    """
+    because = f" ({order.reason})" if order.reason else ""
+    session = f"\n\nsession `{order.session.session_id}`" if order.session else ""
+    workflow.set_current_details(f"order `{order.order_id}` **{order.status}**{because}{session}")
+    if order.status is OrderStatus.PENDING and not even_pending:
+        return order
+    wanted = {CHECKOUT_STATUS: order.status.value, ORDER_ID: order.order_id}
+    shown = workflow.info().typed_search_attributes
+    updates = [key.value_set(value) for key, value in wanted.items() if shown.get(key) != value]
+    if updates:
+        workflow.upsert_search_attributes(updates)
+    return order

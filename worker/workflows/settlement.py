@@ -36,21 +36,21 @@ class SettlementWorkflow:
         """
         while True:
             self.inbox.has_news = False
-            if settlement.payment_intent_id is not None:
-                order = await self._follow_money(settlement.payment_intent_id)
-                if not self.inbox.has_news:
-                    return CheckoutResult.of(order) if order else None
-                continue
-            session = await actions.look_up(settlement.session_id)
-            order = await actions.find_order(settlement.order_id or (session.order_id if session else None))
-            if session is not None and not (order and order.owns(session.session_id)):
-                await self._give_back(session)
-                order = None
-            elif order is not None:
-                order = await self._settle(order, session)
+            order = await self._look(settlement)
             # An event that came after the look was taken like any other: nobody else will look for it.
             if not self.inbox.has_news:
                 return CheckoutResult.of(order) if order else None
+
+    async def _look(self, settlement: SettlementInput) -> Order | None:
+        if settlement.payment_intent_id is not None:
+            return await self._follow_money(settlement.payment_intent_id)
+        session = await actions.look_up(settlement.session_id) if settlement.session_id else None
+        order_id = settlement.order_id or (session.order_id if session else None)
+        order = await actions.find_order(order_id) if order_id else None
+        if session is not None and not (order and order.owns(session.session_id)):
+            await self._give_back(session)
+            return None
+        return await self._settle(order, session) if order else None
 
     async def _settle(self, order: Order, session: SessionState | None) -> Order:
         """`session` is the order's own, if it has been looked at."""

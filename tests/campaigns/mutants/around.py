@@ -35,20 +35,22 @@ AROUND: tuple[Mutant, ...] = (
     bug(
         "foreign-session-is-closed",
         Code(
-            "SettlementWorkflow.run", "session is not None and not (order and order.owns(session.session_id))", "False"
+            "SettlementWorkflow._look",
+            "session is not None and not (order and order.owns(session.session_id))",
+            "False",
         ),
         breaks="a payment of no order would be kept",
         tests="test_a_session_of_no_order_is_closed_and_its_money_given_back",
     ),
     bug(
         "second-session-is-not-the-orders",
-        Code("SettlementWorkflow.run", "order and order.owns(session.session_id)", "order"),
+        Code("SettlementWorkflow._look", "order and order.owns(session.session_id)", "order"),
         breaks="refunding a stray payment would end an order that goes well",
         tests="test_a_second_session_of_a_live_order_is_given_back_and_the_first_goes_on",
     ),
     bug(
         "refused-look-is-no-answer",
-        Code("actions.look_up", "PaymentUnknown.__name__", "'PaymentRefused'"),
+        Code("actions._if_known", "PaymentUnknown.__name__", "'PaymentRefused'"),
         breaks="money that came late, while our key was refused, would be forgotten",
         tests="test_late_money_is_given_back_though_the_first_look_at_it_was_refused",
     ),
