@@ -23,7 +23,7 @@ from worker.activities.checkouts import CheckoutActivities
 from worker.activities.money import MoneyActivities
 from worker.activities.orders import PROCESSING_TIMEOUT, OrderActivities
 from worker.activities.payments import PaymentActivities
-from worker.activities.sweep import SettlementActivities, SweepActivities
+from worker.activities.sweep import SettlementActivities
 from worker.payments.port import PaymentProvider
 from worker.starting import Starter
 from worker.workflows.checkout import CheckoutWorkflow
@@ -73,9 +73,8 @@ class Dependencies:
         payments = PaymentActivities(self.engine, self.provider)
         checkouts = CheckoutActivities(orders, payments)
         money = MoneyActivities(self.engine, self.provider)
-        starter = Starter(self.client, task_queue)
-        settlements = SettlementActivities(starter)
-        sweep = SweepActivities(self.engine, self.client, starter, grace=self.sweep_grace)
+        start = Starter(self.client, task_queue).settlement
+        settlements = SettlementActivities(self.engine, self.client, start, grace=self.sweep_grace)
         return [
             checkouts.open_checkout,
             checkouts.ask_provider,
@@ -92,7 +91,7 @@ class Dependencies:
             money.give_up_refund,
             money.follow_money,
             settlements.start_settlement,
-            sweep.sweep_orders,
+            settlements.sweep_orders,
         ]
 
 

@@ -26,7 +26,7 @@ from runtime.connection import connect
 from stack.stack import Stack
 from tests.support.orders import awaiting, open_order
 from tests.support.rig import TOKEN, Rig, gateway, settings_for
-from worker.activities.sweep import SweepActivities
+from worker.activities.sweep import SettlementActivities
 from worker.keepers import is_looked_after
 from worker.starting import Starter
 
@@ -113,7 +113,7 @@ async def test_an_order_that_nobody_can_ask_about_holds_up_no_other(rig: Rig) ->
         await awaiting(rig.engine, key)
     half_away = cast(Client, HalfAway(rig.temporal, "poison"))
     result = await ActivityEnvironment().run(
-        SweepActivities(rig.engine, half_away, Starter(half_away), grace=0).sweep_orders
+        SettlementActivities(rig.engine, half_away, Starter(half_away).settlement, grace=0).sweep_orders
     )
     assert (result.live_orders, result.settlements_started) == (2, 1)
     assert await rig.is_known(settlement_workflow_id("cs_orphan"))
@@ -145,7 +145,7 @@ async def test_the_audit_tells_of_an_order_that_nobody_can_ask_about_and_of_the_
 async def test_with_temporal_away_the_sweep_fails_as_a_whole_and_is_tried_again(rig: Rig) -> None:
     await awaiting(rig.engine, "orphan")
     nobody = await Client.connect("127.0.0.1:1", lazy=True)
-    activities = SweepActivities(rig.engine, nobody, Starter(nobody), grace=0, listing=_empty)
+    activities = SettlementActivities(rig.engine, nobody, Starter(nobody).settlement, grace=0, listing=_empty)
     with pytest.raises(RuntimeError, match="Failed client connect"):
         await ActivityEnvironment().run(activities.sweep_orders)
 

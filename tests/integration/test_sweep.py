@@ -18,7 +18,7 @@ from tests.support.orders import awaiting, scalar
 from tests.support.provider import always
 from tests.support.rig import Rig
 from tests.support.unhealthy_shop import run
-from worker.activities.sweep import SweepActivities
+from worker.activities.sweep import SettlementActivities
 from worker.keepers import running_workflows
 
 
@@ -162,11 +162,9 @@ async def test_the_listing_shows_settlements_too(rig: Rig) -> None:
     await eventually(is_listed, what="the settlement in the listing")
 
 
-class OutOfTime:
+async def _out_of_time(_: object) -> None:
     """The worker stops before anything is handed over."""
-
-    async def settlement(self, _: object) -> None:
-        raise asyncio.CancelledError
+    raise asyncio.CancelledError
 
 
 async def test_parcels_do_not_wait_for_orphans(rig: Rig) -> None:
@@ -175,7 +173,7 @@ async def test_parcels_do_not_wait_for_orphans(rig: Rig) -> None:
         await orders.fulfil_order(connection, order.order_id, "pi_1", timedelta(0))
     key, _, _ = await rig.bought()
     await rig.terminate(key)
-    activities = SweepActivities(rig.engine, rig.temporal, OutOfTime(), grace=0)
+    activities = SettlementActivities(rig.engine, rig.temporal, _out_of_time, grace=0)
     with pytest.raises(asyncio.CancelledError):
         await ActivityEnvironment().run(activities.sweep_orders)
     await rig.until(order.order_id, OrderStatus.DISPATCHED)

@@ -30,7 +30,7 @@ from stack.stack import Stack
 from tests.support.eventually import eventually
 from tests.support.patience import answered
 from tests.support.provider import FakeProvider
-from worker.activities.sweep import BATCH, SweepActivities
+from worker.activities.sweep import BATCH, SettlementActivities
 from worker.app import Dependencies, create_worker
 from worker.keepers import running_workflows
 from worker.starting import Starter
@@ -106,7 +106,9 @@ class Rig:
 
     async def sweep(self, grace: float = 0.0, batch: int = BATCH) -> SweepResult:
         """Look once for what nobody looks after, as the schedule does every few seconds."""
-        activities = SweepActivities(self.engine, self.temporal, Starter(self.temporal), grace=grace, batch=batch)
+        activities = SettlementActivities(
+            self.engine, self.temporal, Starter(self.temporal).settlement, grace=grace, batch=batch
+        )
         return await ActivityEnvironment().run(activities.sweep_orders)
 
     async def terminate(self, key: str) -> None:

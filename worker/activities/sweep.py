@@ -4,7 +4,6 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
-from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
@@ -27,44 +26,28 @@ BATCH = 500
 _HEALTH_TIMEOUT = timedelta(seconds=2)
 
 
-class StartsSettlements(Protocol):
-    """`worker.starting.Starter`, which knows the workflows, as these know the activities."""
-
-    async def settlement(self, request: StartSettlementInput) -> None: ...
-
-
 class SettlementActivities:
-    def __init__(self, starter: StartsSettlements) -> None:
-        self._starter = starter
-
-    @activity.defn
-    @around(Step.HAND_ON_SESSION)
-    async def start_settlement(self, request: StartSettlementInput) -> None:
-        """Start it, or have the one that runs look again."""
-        await self._starter.settlement(request)
-
-
-class SweepActivities:
-    """`grace` in seconds: an order younger than that may simply not have been reached yet.
-
-    `listing` answers the ids of the workflows that run, and may lag.
-    """
+    """`start` is `Starter.settlement`. `grace` in seconds: an order younger than that may simply not have been reached
+    yet. `listing` answers the ids of the workflows that run, and may lag."""
 
     def __init__(
         self,
         engine: AsyncEngine,
         client: Client,
-        starter: StartsSettlements,
+        start: Callable[[StartSettlementInput], Awaitable[None]],
         *,
         grace: float,
         batch: int = BATCH,
         listing: Callable[[Client], Awaitable[set[str]]] = running_workflows,
     ) -> None:
-        self._engine = engine
-        self._client, self._starter = client, starter
-        self._grace = timedelta(seconds=grace)
-        self._batch = batch
-        self._listing = listing
+        self._engine, self._client, self._start = engine, client, start
+        self._grace, self._batch, self._listing = timedelta(seconds=grace), batch, listing
+
+    @activity.defn
+    @around(Step.HAND_ON_SESSION)
+    async def start_settlement(self, request: StartSettlementInput) -> None:
+        """Start it, or have the one that runs look again."""
+        await self._start(request)
 
     @activity.defn
     @around(Step.SWEEP)
@@ -108,7 +91,7 @@ class SweepActivities:
             return  # it is being looked at, for as long as the provider may refuse to speak
         because = f"Payment {payment.payment_intent_id} is due to be looked at"
         settlement = SettlementInput(payment_intent_id=payment.payment_intent_id)
-        await self._starter.settlement(StartSettlementInput(settlement, event_id, because))
+        await self._start(StartSettlementInput(settlement, event_id, because))
 
     async def _wake(self, suspects: set[str]) -> None:
         """After a restore of Temporal's store, checkouts wait for a payment that came, or a session that expired, long
@@ -135,4 +118,4 @@ class SweepActivities:
     async def _settle(self, order: UnsettledOrder) -> None:
         settlement = SettlementInput(session_id=order.session_id, order_id=order.order_id)
         because = f"Orphaned order {order.order_id}"
-        await self._starter.settlement(StartSettlementInput(settlement, f"sweep/{order.order_id}", because))
+        await self._start(StartSettlementInput(settlement, f"sweep/{order.order_id}", because))

@@ -4,6 +4,8 @@ Sources: Stripe API reference, "Errors", "Idempotent requests", "The Checkout Se
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -61,25 +63,60 @@ def _own_words(error: stripe.StripeError) -> str:
     return f"{told} [{error.request_id}]" if error.request_id else told
 
 
-def refund_of(refund: Any) -> ProviderRefund:
-    """Money is on its way back only if the answer is a refund: an empty 200 of something in between is none."""
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """An answer of another shape is none: an empty 200 of something in between, say."""
     try:
-        status = refund.status
+        yield
+    except (AttributeError, KeyError, ValueError, TypeError, OverflowError) as error:
+        raise PaymentUnreachable(f"The payment service answered something that is not a {what}") from error
+
+
+def state_of(session: Any) -> SessionState:
+    """Raises `PaymentUnknown` for a session that is not for a payment: nothing of it is for us to settle."""
+    with _reading("session"):
+        if session.mode != "payment":
+            # Of a subscription, say, that somebody else sells with the same account.
+            raise PaymentUnknown("The session is not for a payment")
+        intent = getattr(session, "payment_intent", None)  # expandable: an id or the object itself
+        return SessionState(
+            session_id=session.id,
+            status=SessionStatus(session.status),
+            paid=session.payment_status == "paid",
+            amount_total=int(session.amount_total),
+            currency=str(session.currency),
+            order_id=metadata_of(session).get("order_id"),
+            payment_intent_id=intent if intent is None or isinstance(intent, str) else str(intent.id),
+            is_free=session.payment_status == "no_payment_required",
+        )
+
+
+def payment_of(intent: Any) -> PaymentState:
+    with _reading("payment"):
+        return PaymentState(
+            payment_intent_id=_text(intent.id),
+            state=_PAYMENT_STATES.get(intent.status, MoneyState.PROCESSING),
+            amount=_amount(getattr(intent, "amount_received", None) or intent.amount),
+            currency=_text(intent.currency),
+            order_id=metadata_of(intent).get("order_id"),
+        )
+
+
+def refund_of(refund: Any) -> ProviderRefund:
+    with _reading("refund"):
         return ProviderRefund(
             provider_refund_id=_text(refund.id),
             amount=_amount(refund.amount),
-            state=_REFUND_STATES[status],
-            requires_action=status == "requires_action",
+            state=_REFUND_STATES[refund.status],
+            requires_action=refund.status == "requires_action",
             refund_id=metadata_of(refund).get(REFUND_ID),
             reason=_optional(getattr(refund, "reason", None)),
             failure_reason=_optional(getattr(refund, "failure_reason", None)),
         )
-    except (AttributeError, KeyError, ValueError, TypeError) as error:
-        raise PaymentUnreachable("The payment service answered something that is not a refund") from error
 
 
 def dispute_of(dispute: Any) -> ProviderDispute:
-    try:
+    with _reading("dispute"):
         due_by = getattr(getattr(dispute, "evidence_details", None), "due_by", None)
         if not _WORD.fullmatch(dispute.status):
             raise ValueError
@@ -90,21 +127,11 @@ def dispute_of(dispute: Any) -> ProviderDispute:
             reason=_optional(dispute.reason) or "general",
             evidence_due_by=datetime.fromtimestamp(int(due_by), UTC) if due_by else None,
         )
-    except (AttributeError, ValueError, TypeError, OverflowError) as error:
-        raise PaymentUnreachable("The payment service answered something that is not a dispute") from error
 
 
-def payment_of(intent: Any) -> PaymentState:
-    try:
-        return PaymentState(
-            payment_intent_id=_text(intent.id),
-            state=_PAYMENT_STATES.get(intent.status, MoneyState.PROCESSING),
-            amount=_amount(getattr(intent, "amount_received", None) or intent.amount),
-            currency=_text(intent.currency),
-            order_id=metadata_of(intent).get("order_id"),
-        )
-    except (AttributeError, ValueError, TypeError) as error:
-        raise PaymentUnreachable("The payment service answered something that is not a payment") from error
+def metadata_of(of: Any) -> dict[str, str]:
+    metadata = getattr(of, "metadata", None)
+    return dict(metadata.to_dict()) if metadata else {}
 
 
 def _text(value: object) -> str:
@@ -121,33 +148,3 @@ def _amount(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
         raise TypeError
     return value
-
-
-def metadata_of(of: Any) -> dict[str, str]:
-    metadata = getattr(of, "metadata", None)
-    return dict(metadata.to_dict()) if metadata else {}
-
-
-def state_of(session: Any) -> SessionState:
-    """Raises `PaymentUnknown` for a session that is not for a payment: nothing of it is for us to settle."""
-    try:
-        if session.mode != "payment":
-            # Of a subscription, say, that somebody else sells with the same account.
-            raise PaymentUnknown("The session is not for a payment")
-        return SessionState(
-            session_id=session.id,
-            status=SessionStatus(session.status),
-            paid=session.payment_status == "paid",
-            amount_total=int(session.amount_total),
-            currency=str(session.currency),
-            order_id=metadata_of(session).get("order_id"),
-            payment_intent_id=_identifier(getattr(session, "payment_intent", None)),
-            is_free=session.payment_status == "no_payment_required",
-        )
-    except (AttributeError, ValueError, TypeError) as error:
-        raise PaymentUnreachable("The payment service answered something that is not a session") from error
-
-
-def _identifier(expandable: Any) -> str | None:
-    """Stripe's expandable fields are an id or the object itself."""
-    return expandable if expandable is None or isinstance(expandable, str) else str(expandable.id)

@@ -5,7 +5,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from checkout.contracts import SweepResult
     from worker import policies
-    from worker.activities.sweep import SweepActivities
+    from worker.activities.sweep import SettlementActivities
 
 
 @workflow.defn
@@ -13,7 +13,7 @@ class SweepWorkflow:
     @workflow.run
     async def run(self) -> SweepResult:
         return await workflow.execute_activity_method(
-            SweepActivities.sweep_orders,
+            SettlementActivities.sweep_orders,
             start_to_close_timeout=policies.SWEEP_ATTEMPT,
             retry_policy=policies.SWEEP_RETRY,
             summary="Find orders nobody looks after",

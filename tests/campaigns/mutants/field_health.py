@@ -15,7 +15,9 @@ FIELD_HEALTH: tuple[Mutant, ...] = (
     bug(
         "one-order-holds-up-no-other",
         Code(
-            "SweepActivities._apart", "await self._client.service_client.check_health(timeout=_HEALTH_TIMEOUT)", "raise"
+            "SettlementActivities._apart",
+            "await self._client.service_client.check_health(timeout=_HEALTH_TIMEOUT)",
+            "raise",
         ),
         breaks="one order that cannot be asked about would keep every sweep from all others",
         tests=(
@@ -25,7 +27,9 @@ FIELD_HEALTH: tuple[Mutant, ...] = (
     ),
     bug(
         "a-sweep-without-temporal-fails",
-        Code("SweepActivities._apart", "await self._client.service_client.check_health(timeout=_HEALTH_TIMEOUT)", ""),
+        Code(
+            "SettlementActivities._apart", "await self._client.service_client.check_health(timeout=_HEALTH_TIMEOUT)", ""
+        ),
         breaks="while Temporal is away, a sweep that saw nobody would look like one that found all well",
         tests="test_with_temporal_away_the_sweep_fails_as_a_whole_and_is_tried_again",
     ),

@@ -35,7 +35,7 @@ from runtime.connection import data_converter
 from tests.campaigns.schedules.provider import LedgerProvider
 from tests.support.lab import Lab
 from tests.support.rig import settings_for
-from worker.activities.sweep import SweepActivities
+from worker.activities.sweep import SettlementActivities
 from worker.app import Dependencies, create_worker
 from worker.starting import Starter
 
@@ -197,8 +197,8 @@ class World:
 
     async def sweep(self) -> None:
         await self._write(_A_DAY_LATER)
-        activities = SweepActivities(
-            self.engine, self.client, Starter(self.client), grace=_NO_GRACE, listing=_no_listing
+        activities = SettlementActivities(
+            self.engine, self.client, Starter(self.client).settlement, grace=_NO_GRACE, listing=_no_listing
         )
         result = await ActivityEnvironment().run(activities.sweep_orders)
         self.counts["orphan handed to a settlement"] += result.settlements_started
