@@ -33,7 +33,6 @@ class PollerWatch:
     def __init__(self, client: Client, task_queue: str = TASK_QUEUE, silence: float = SILENCE) -> None:
         self._client, self._task_queue, self._silence = client, task_queue, silence
         self._heard, self._heard_at = 0, 0.0
-        self._watching: asyncio.Task[None] | None = None
         self.trouble: str | None = "The worker has not asked Temporal for work yet"
 
     async def __aenter__(self) -> Self:
@@ -41,9 +40,8 @@ class PollerWatch:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait([self._watching])
+        self._watching.cancel()
+        await asyncio.wait([self._watching])
 
     async def look(self) -> None:
         request = DescribeTaskQueueRequest(
@@ -81,7 +79,6 @@ class HealthServer:
 
     def __init__(self, port: int, host: str = "127.0.0.1") -> None:
         self._host, self._port = host, port
-        self._server: asyncio.Server | None = None
         self.trouble: Callable[[], str | None] = lambda: "The worker is starting"
 
     async def __aenter__(self) -> Self:
@@ -89,28 +86,18 @@ class HealthServer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._server is not None:
-            self._server.close()
+        self._server.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            request = await asyncio.wait_for(reader.readline(), timeout=2)
+        with contextlib.closing(writer), contextlib.suppress(OSError, TimeoutError, ValueError):
+            request = await asyncio.wait_for(reader.readline(), timeout=2)  # ValueError: longer than a request is
             method, _, rest = request.partition(b" ")
             trouble = self._judge(method, rest.partition(b" ")[0])
             body = f"{trouble or 'ok'}\n".encode()
-            writer.write(
-                b"HTTP/1.1 %b\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"
-                % (
-                    b"200 OK" if trouble is None else b"503 Service Unavailable",
-                    len(body),
-                    b"" if method == b"HEAD" else body,
-                )
-            )
+            status = b"503 Service Unavailable" if trouble else b"200 OK"
+            head = b"HTTP/1.1 %b\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+            writer.write(head % (status, len(body)) + (b"" if method == b"HEAD" else body))
             await writer.drain()
-        except (TimeoutError, ConnectionError, asyncio.LimitOverrunError, ValueError):
-            pass
-        finally:
-            writer.close()
 
     def _judge(self, method: bytes, path: bytes) -> str | None:
         if method not in (b"GET", b"HEAD") or path not in (b"/livez", b"/readyz"):

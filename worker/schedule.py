@@ -2,36 +2,16 @@
 
 import asyncio
 import logging
-from datetime import timedelta
 
-from temporalio.client import (
-    Client,
-    Schedule,
-    ScheduleAlreadyRunningError,
-    ScheduleIntervalSpec,
-    ScheduleOverlapPolicy,
-    SchedulePolicy,
-    ScheduleSpec,
-    ScheduleUpdate,
-    ScheduleUpdateInput,
-)
+from temporalio.client import Client, ScheduleAlreadyRunningError, ScheduleUpdate
 from temporalio.service import RPCError, RPCStatusCode
 
 from checkout.ids import SWEEP_SCHEDULE_ID
-from worker.starting import sweep_action
+from worker.starting import sweep_schedule
 
 logger = logging.getLogger("worker")
 
 _PAUSE = 2.0  # seconds between two tries to set it
-
-
-def _schedule(interval: float) -> Schedule:
-    return Schedule(
-        action=sweep_action(),
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(seconds=interval))]),
-        # A sweep that is still running is doing the work already; missed ones are made up for by the next.
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(seconds=60)),
-    )
 
 
 async def has_sweep(client: Client) -> bool:
@@ -45,27 +25,18 @@ async def has_sweep(client: Client) -> bool:
     return True
 
 
-async def ensure_sweep(client: Client, interval: float) -> None:
-    """Create the schedule, or give it the interval (seconds) that is set now."""
-    schedule = _schedule(interval)
-    try:
-        await client.create_schedule(SWEEP_SCHEDULE_ID, schedule)
-    except ScheduleAlreadyRunningError:
-
-        def update(_: ScheduleUpdateInput) -> ScheduleUpdate:
-            return ScheduleUpdate(schedule=schedule)
-
-        await client.get_schedule_handle(SWEEP_SCHEDULE_ID).update(update)
-
-
 async def keep_sweeping(client: Client, interval: float) -> None:
-    """Until cancelled: set the schedule, and again whenever it is gone. Temporal may lose all it knew, PostgreSQL does
-    not."""
-    is_set = False
+    """Until cancelled: create the schedule, or give it the interval (seconds) that is set now; and again whenever it is
+    gone. Temporal may lose all it knew, PostgreSQL does not."""
+    schedule, is_set = sweep_schedule(interval), False
     while True:
         try:
             if not is_set or not await has_sweep(client):
-                await ensure_sweep(client, interval)
+                try:
+                    await client.create_schedule(SWEEP_SCHEDULE_ID, schedule)
+                except ScheduleAlreadyRunningError:
+                    handle = client.get_schedule_handle(SWEEP_SCHEDULE_ID)
+                    await handle.update(lambda _: ScheduleUpdate(schedule=schedule))
             is_set = True
         except Exception as error:  # of any kind: nobody would start this again
             logger.warning("The sweep's schedule cannot be set yet: %s", error)

@@ -10,7 +10,16 @@
 
 from datetime import timedelta
 
-from temporalio.client import Client, ScheduleActionStartWorkflow, WorkflowHandle
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    WorkflowHandle,
+)
 from temporalio.common import (
     SearchAttributePair,
     TypedSearchAttributes,
@@ -102,13 +111,19 @@ def _expected(checkout: CheckoutInput) -> TypedSearchAttributes:
     return TypedSearchAttributes(pairs)
 
 
-def sweep_action() -> ScheduleActionStartWorkflow:
-    """What the sweep's schedule starts."""
-    return ScheduleActionStartWorkflow(
+def sweep_schedule(interval: float) -> Schedule:
+    """The sweep, every `interval` seconds. One that is still running is doing the work already; missed ones are made up
+    for by the next."""
+    action = ScheduleActionStartWorkflow(
         SweepWorkflow.run,
         id=SWEEP_WORKFLOW_ID,
         task_queue=TASK_QUEUE,
         task_timeout=WORKFLOW_TASK_TIMEOUT,
         execution_timeout=SWEEP_LIMIT,
         static_summary="Hand orphaned orders to a settlement",
+    )
+    return Schedule(
+        action=action,
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(seconds=interval))]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(seconds=60)),
     )

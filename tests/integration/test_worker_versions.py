@@ -14,7 +14,7 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import workflow
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, ScheduleActionStartWorkflow, WorkflowHandle
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker
 
@@ -33,7 +33,7 @@ from tests.support.provider import FakeProvider
 from tests.support.rig import settings_for
 from worker import policies
 from worker.app import WORKFLOWS, Dependencies, create_worker
-from worker.starting import Starter, sweep_action
+from worker.starting import Starter, sweep_schedule
 from worker.workflows.checkout import CheckoutWorkflow
 from worker.workflows.sweep import SweepWorkflow
 
@@ -277,7 +277,9 @@ async def _has_failed(handle: Handle) -> bool:
 
 
 def test_a_sweep_of_a_version_that_is_gone_does_not_keep_the_next_from_running() -> None:
-    limit = sweep_action().execution_timeout
+    action = sweep_schedule(30).action
+    assert isinstance(action, ScheduleActionStartWorkflow)
+    limit = action.execution_timeout
     assert limit is not None
     assert policies.SWEEP_ATTEMPT * (policies.SWEEP_RETRY.maximum_attempts or 1) < limit < timedelta(minutes=5)
 

@@ -19,7 +19,7 @@ from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnreachable
 from checkout.ids import refund_idempotency_key, session_idempotency_key
 from checkout.money import MoneyState, PaymentState, ProviderDispute, ProviderRefund, Refund
 from checkout.payments import PaymentSession, SessionRequest, SessionState, SessionStatus
-from runtime.egress import client_options
+from runtime.egress import api_base, client_options
 from runtime.failpoints import Step, around
 from runtime.settings import Settings
 from worker.payments.answers import REFUND_ID, dispute_of, error_of, metadata_of, payment_of, refund_of, state_of
@@ -43,25 +43,20 @@ class StripeProvider:
         self._public_url = settings.public_url
         self._payment_methods = settings.payment_methods
         self._may_be_simulator = settings.stripe_api_base is not None
-        addresses: dict[str, Any] = {}
-        if settings.stripe_api_base:
-            addresses["base_addresses"] = {"api": settings.stripe_api_base}
         self._stripe = StripeClient(
             settings.stripe_secret_key.get_secret_value(),
             http_client=BoundedHTTPClient(HTTP_TIMEOUT, **client_options(settings)),
             max_network_retries=0,
-            **addresses,
+            base_addresses={"api": api_base(settings)},
         )
 
     @around(Step.CREATE_AT_PROVIDER)
     async def create_session(self, request: SessionRequest, key_number: int = 1) -> PaymentSession:
-        session = await self._call(
-            self._stripe.v1.checkout.sessions.create_async(
-                self._parameters(request),  # type: ignore[arg-type] # a TypedDict of 200 optional keys
-                {"idempotency_key": session_idempotency_key(request.order_id, key_number)},
-            )
+        creating = self._stripe.v1.checkout.sessions.create_async(
+            self._parameters(request),  # type: ignore[arg-type] # a TypedDict of 200 optional keys
+            {"idempotency_key": session_idempotency_key(request.order_id, key_number)},
         )
-        return self._payment_session(session)
+        return self._payment_session(await self._call(creating))
 
     @around(Step.FIND_AT_PROVIDER)
     async def find_session(self, request: SessionRequest) -> PaymentSession | None:
@@ -73,15 +68,11 @@ class StripeProvider:
 
     @around(Step.RETRIEVE_AT_PROVIDER)
     async def retrieve_session(self, session_id: str) -> SessionState:
-        return await self._with_its_payment(
-            state_of(await self._call(self._stripe.v1.checkout.sessions.retrieve_async(session_id)))
-        )
-
-    async def _with_its_payment(self, session: SessionState) -> SessionState:
-        """Of a session that is complete and not paid, only the payment tells whether the money is still on its way."""
+        session = state_of(await self._call(self._stripe.v1.checkout.sessions.retrieve_async(session_id)))
         waits = session.status is SessionStatus.COMPLETE and not session.paid and not session.is_free
         if not waits or session.payment_intent_id is None:
             return session
+        # Only the payment tells whether the money is still on its way.
         payment = await self.payment(session.payment_intent_id)
         return replace(session, paid=payment.state is MoneyState.PAID, has_failed=payment.state is MoneyState.FAILED)
 
@@ -123,14 +114,11 @@ class StripeProvider:
 
     async def _refund_once(self, refund: Refund, number: int) -> ProviderRefund:
         metadata = {REFUND_ID: refund.id} | ({"order_id": refund.order_id} if refund.order_id else {})
-        return refund_of(
-            await self._call(
-                self._stripe.v1.refunds.create_async(
-                    {"payment_intent": refund.payment_intent_id, "amount": refund.amount, "metadata": metadata},
-                    {"idempotency_key": refund_idempotency_key(refund.id, number)},
-                )
-            )
+        creating = self._stripe.v1.refunds.create_async(
+            {"payment_intent": refund.payment_intent_id, "amount": refund.amount, "metadata": metadata},
+            {"idempotency_key": refund_idempotency_key(refund.id, number)},
         )
+        return refund_of(await self._call(creating))
 
     async def _every(
         self, listed: Callable[[Any], Awaitable[Any]], parameters: dict[str, Any], pages: int | None = None

@@ -42,7 +42,11 @@ LATE: tuple[Mutant, ...] = (
     ),
     bug(
         "a-refund-is-one-that-stands",
-        Code("answers.refund_of", "_REFUND_STATES[status]", "_REFUND_STATES.get(status, RefundState.SUCCEEDED)"),
+        Code(
+            "answers.refund_of",
+            "_REFUND_STATES[refund.status]",
+            "_REFUND_STATES.get(refund.status, RefundState.SUCCEEDED)",
+        ),
         breaks="an empty success, or a refund that failed, would end the order as refunded",
         tests="test_a_success_that_is_no_refund_gives_nothing_back",
     ),
