@@ -1,8 +1,7 @@
-"""What crosses a process boundary: inputs and results of workflows and activities.
+"""What crosses a process boundary: inputs and results of workflows and activities. Durations are seconds.
 
-Frozen data that does nothing. These shapes are written into Temporal's histories, with `checkout.orders` and
-`checkout.payments`: fields may be added with a default, never renamed or removed, as long as a recorded history uses
-them (`tests/replay` holds that). Durations are seconds, instants aware UTC.
+These shapes are written into Temporal's histories, with `checkout.orders` and `checkout.payments`: fields may be added
+with a default, never renamed or removed, as long as a recorded history uses them (`tests/replay` holds that).
 """
 
 from dataclasses import dataclass
@@ -71,7 +70,9 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class FulfilInput:
+class PaidInput:
+    """An order whose payment has come, or has been ordered and takes days. None: the provider does not name it."""
+
     order_id: str
     payment_intent_id: str | None
 
@@ -92,14 +93,6 @@ class RefundInput:
     payment_intent_id: str
     reason: Reason
     order_id: str | None = None
-
-
-@dataclass(frozen=True)
-class ProcessInput:
-    """A payment has been ordered and takes days. None: the provider does not name it."""
-
-    order_id: str
-    payment_intent_id: str | None
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ class HealthServer:
         self._server.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.closing(writer), contextlib.suppress(OSError, TimeoutError, ValueError):
+        with contextlib.closing(writer), contextlib.suppress(OSError, ValueError):
             request = await asyncio.wait_for(reader.readline(), timeout=2)  # ValueError: longer than a request is
             method, _, rest = request.partition(b" ")
             trouble = self._judge(method, rest.partition(b" ")[0])

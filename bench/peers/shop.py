@@ -9,7 +9,7 @@ import stripe
 from fastapi import Request
 from pydantic import BaseModel
 
-from checkout.contracts import FulfilInput, OpenOrderInput, ReleaseInput
+from checkout.contracts import OpenOrderInput, PaidInput, ReleaseInput
 from checkout.orders import CartLine, Order, OrderStatus, Reason, cart_fingerprint
 from db.engine import create_engine
 from runtime.settings import Settings
@@ -55,7 +55,7 @@ class Steps:
         return state.payment_intent_id if state.paid else None
 
     async def fulfil(self, order_id: str, payment_intent_id: str) -> str:
-        return (await self.orders.fulfil_order(FulfilInput(order_id, payment_intent_id))).status
+        return (await self.orders.fulfil_order(PaidInput(order_id, payment_intent_id))).status
 
     async def release(self, order: Order) -> str:
         """Close the session at the provider, then return the stock."""

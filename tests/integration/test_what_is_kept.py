@@ -5,7 +5,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from checkout.contracts import FulfilInput
+from checkout.contracts import PaidInput
 from checkout.errors import CannotFulfil
 from checkout.orders import CartLine, OrderStatus, Reason
 from db import orders
@@ -51,7 +51,7 @@ async def test_a_paid_order_that_lost_a_reservation_is_not_fulfilled_and_order_a
     order = await awaiting(engine, "k", CartLine("pen", 1), CartLine("limited-print", 4))
     await run(engine, "DELETE FROM shop.reservations WHERE sku = 'limited-print'")
     with pytest.raises(CannotFulfil, match=f"Order {order.order_id} is paid and has no reservation of limited-print"):
-        await OrderActivities(engine, dispatch_duration=1).fulfil_order(FulfilInput(order.order_id, "pi_1"))
+        await OrderActivities(engine, dispatch_duration=1).fulfil_order(PaidInput(order.order_id, "pi_1"))
     assert await scalar(engine, "SELECT status FROM shop.orders") == "awaiting_payment"
     assert await on_hand(engine, "limited-print") == 6
 

@@ -9,7 +9,7 @@ import asyncio
 
 from temporalio import activity
 
-from checkout.contracts import Answer, AskInput, FulfilInput, Opened, OpenOrderInput
+from checkout.contracts import Answer, AskInput, Opened, OpenOrderInput, PaidInput
 from checkout.errors import CheckoutError, PaymentRefused, PaymentStuck
 from checkout.orders import Order, OrderStatus
 from checkout.settling import Fulfil, decide
@@ -52,7 +52,7 @@ class CheckoutActivities:
         match decide(order, session, ask.closing):
             case Fulfil(payment):
                 try:
-                    order = await self._orders.fulfil_order(FulfilInput(order.order_id, payment))
+                    order = await self._orders.fulfil_order(PaidInput(order.order_id, payment))
                 except Exception as error:
                     _left("fulfilled it", order, error)
         return Answer(session, order)

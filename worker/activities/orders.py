@@ -5,7 +5,7 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
-from checkout.contracts import FindOrderInput, FulfilInput, OpenOrderInput, ProcessInput, ReleaseInput
+from checkout.contracts import FindOrderInput, OpenOrderInput, PaidInput, ReleaseInput
 from checkout.orders import LIVE, Order, OrderStatus
 from db import opening, order_queries, orders
 from db.engine import autocommit, transaction
@@ -36,7 +36,7 @@ class OrderActivities:
             return await order_queries.find_by_id(connection, request.order_id)
 
     @activity.defn
-    async def process_order(self, request: ProcessInput) -> Order:
+    async def process_order(self, request: PaidInput) -> Order:
         """Awaiting payment → payment processing: the customer has ordered a payment that takes days."""
         async with transaction(self._engine, Step.PROCESS_ORDER) as connection:
             return await orders.process_order(
@@ -44,7 +44,7 @@ class OrderActivities:
             )
 
     @activity.defn
-    async def fulfil_order(self, request: FulfilInput) -> Order:
+    async def fulfil_order(self, request: PaidInput) -> Order:
         """Held → consumed and awaiting → fulfilled. Raises `CannotFulfil`, final, when a reservation is missing."""
         async with transaction(self._engine, Step.FULFIL_ORDER) as connection:
             return await orders.fulfil_order(

@@ -19,10 +19,9 @@ with workflow.unsafe.imports_passed_through():
         AskInput,
         CheckoutInput,
         FindOrderInput,
-        FulfilInput,
         Opened,
         OpenOrderInput,
-        ProcessInput,
+        PaidInput,
         RefundInput,
         ReleaseInput,
         SettlementInput,
@@ -137,13 +136,13 @@ async def ask_provider(order: Order, closing: Reason | None) -> tuple[Order, Ses
 
 async def process(order: Order, payment_intent_id: str | None) -> Order:
     """The customer has ordered a payment that takes days: wait for the bank, and keep the stock."""
-    request = ProcessInput(order.order_id, payment_intent_id)
+    request = PaidInput(order.order_id, payment_intent_id)
     return show(await run_step(OrderActivities.process_order, request, policies.DATABASE, "The payment is under way"))
 
 
 async def fulfil(order: Order, payment_intent_id: str | None) -> Order:
     """Hand out the goods; or give the money back, when they cannot be had (any more)."""
-    request = FulfilInput(order.order_id, payment_intent_id)
+    request = PaidInput(order.order_id, payment_intent_id)
     try:
         fulfilled = await run_step(OrderActivities.fulfil_order, request, policies.DATABASE, "Fulfil the order")
     except StepFailed as error:
