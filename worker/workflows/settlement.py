@@ -8,9 +8,10 @@ from functools import partial
 
 from temporalio import workflow
 
-from checkout.settling import Close, Fulfil, Process, Refund, Release, decide
+from checkout.settling import Close, Refund, decide
 from worker.shield import shielded
 from worker.workflows import actions
+from worker.workflows.checkout import follow
 from worker.workflows.inbox import Inbox
 
 with workflow.unsafe.imports_passed_through():
@@ -30,10 +31,7 @@ class SettlementWorkflow:
     @shielded
     async def run(self, settlement: SettlementInput) -> CheckoutResult | None:
         """Take a live order to its end; give back what was paid for anything else; of a sale that is over, follow what
-        becomes of its money.
-
-        None: no session or payment of ours.
-        """
+        becomes of its money. None: no session or payment of ours."""
         while True:
             self.inbox.has_news = False
             order = await self._look(settlement)
@@ -62,7 +60,7 @@ class SettlementWorkflow:
             return (await self._follow_money(order.payment_intent_id) if order.payment_intent_id else None) or order
         if session is None and order.session is not None:
             session = await actions.look_at(order.session.session_id)
-        return await self._follow(order, session)
+        return await follow(order, session, None, self.inbox)
 
     async def _see_through(self, order: Order) -> Order:
         """As its checkout would have done."""
@@ -70,27 +68,8 @@ class SettlementWorkflow:
         while not self.inbox.is_done_with(order):
             closing = await self.inbox.wait(order)
             order, session = await actions.ask_provider(order, closing)
-            if session is None:
-                await self.inbox.pause()
-            order = await self._follow(order, session, closing)
+            order = await follow(order, session, closing, self.inbox)
         actions.hand_over(order)
-        return order
-
-    async def _follow(self, order: Order, session: SessionState | None, closing: Reason | None = None) -> Order:
-        match decide(order, session, closing):
-            case Fulfil(payment):
-                return await actions.fulfil(order, payment)
-            case Process(payment):
-                order = await actions.process(order, payment)
-                self.inbox.carry_on()
-            case Release(reason):
-                return await actions.release(order, reason)
-            case Refund(payment, reason):
-                order = await actions.refund(order, payment, reason)
-                if order.status.is_live:
-                    await self.inbox.pause()  # it came to nothing: it is asked for again after a while
-            case Close(session_id):
-                return await self._follow(order, await actions.close_session(session_id), closing)
         return order
 
     async def _follow_money(self, payment_intent_id: str) -> Order | None:
@@ -108,7 +87,7 @@ class SettlementWorkflow:
         return followed.order
 
     async def _give_back(self, session: SessionState) -> None:
-        """Close a session nobody shall pay; return what was paid all the same, once."""
+        """Of no order of ours: close a session nobody shall pay; return what was paid all the same, once."""
         match decide(None, session):
             case Close(session_id):
                 await self._give_back(await actions.close_session(session_id))
