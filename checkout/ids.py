@@ -1,8 +1,7 @@
 """Every identifier has one named function: keys, order ids, workflow ids, provider idempotency keys.
 
-A checkout's workflow id *is* its idempotency key, so a customer chooses it. All other workflow ids must
-therefore be impossible to write as a key: they hold a `/`, which a key may not, or the one prefix refused
-in keys (`settle:`).
+A checkout's workflow id *is* its key, so a customer chooses it. All other workflow ids must therefore be impossible to
+write as a key: they hold a `/`, which a key may not, or the one prefix refused in keys (`settle:`).
 """
 
 import re

@@ -28,36 +28,33 @@ def http_url(text: str) -> str:
     authority = text.split("/")[2]
     _must("@" not in authority, "not hold a user or a password")
     _must(_has_none_of("?#\\", text), "be an address alone: no blank, no ?, no #")
-    is_host = _is_address(authority, port_needed=False)
-    _must(is_host, "name a host, and at most a port, as in https://shop.example.com")
+    _must(_is_address(authority), "name a host, and at most a port, as in https://shop.example.com")
     return text.rstrip("/")
 
 
 def proxy_url(text: str) -> str:
     """`http://user:password@proxy.example.com:3128`; a password only if the proxy asks for one."""
-    scheme, _, rest = text.partition("://")
     _must(text.startswith(("http://", "https://")), "begin with http:// or https://")
-    authority = rest.rstrip("/")
+    url = text.rstrip("/")
+    authority = url.partition("://")[2]
     is_quoted = _has_none_of("/?#\\", authority) and authority.count("@") <= 1
     _must(is_quoted, "be http://host:port, with / ? # and @ of a user or password percent-encoded (%2F, …)")
     has_port = _is_address(authority.rpartition("@")[2], port_needed=True)
     _must(has_port, "name a host and a port, as in http://proxy.example.com:3128")
-    return f"{scheme}://{authority}"
+    return url
 
 
 def origin_url(text: str) -> str:
     """`https://shop.example.com`: a host of our own: links, cookies and scripts' addresses begin at its root."""
     url = http_url(text)
-    is_root = "/" not in url.partition("://")[2]
-    _must(is_root, "end with its host: the shop cannot live below a path, give it a host name of its own")
+    _must(url.count("/") == 2, "end with its host: the shop cannot live below a path, give it a host name of its own")
     return url
 
 
 def database_url(text: str) -> str:
     """`postgresql://user:password@host:port/database?sslmode=…`, as asyncpg reads it; several hosts, too. SQLAlchemy's
     spelling, `postgresql+asyncpg://`, is understood."""
-    is_postgres = _DATABASE.match(text) is not None
-    _must(is_postgres, "be a PostgreSQL address: postgresql://user:password@host:port/database")
+    _must(bool(_DATABASE.match(text)), "be a PostgreSQL address: postgresql://user:password@host:port/database")
     try:
         parts = urlsplit(text)
         hosts = parts.netloc.rpartition("@")[2].split(",")
@@ -95,14 +92,11 @@ def address_and_port(text: str) -> str:
 def networks(text: str) -> str:
     """Addresses and networks, comma-separated, each as its library writes it (`10.0.0.7/8` is `10.0.0.0/8`)."""
     try:
-        found = [
-            str(ipaddress.ip_network(part, strict=False) if "/" in part else ipaddress.ip_address(part))
-            for part in (piece.strip() for piece in text.split(","))
-            if part
-        ]
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        found = [ipaddress.ip_network(p, strict=False) if "/" in p else ipaddress.ip_address(p) for p in parts]
     except ValueError:
         raise ValueError("must be IP addresses or networks, comma-separated, such as 10.0.0.7,10.1.0.0/16") from None
-    return ",".join(found)
+    return ",".join(map(str, found))
 
 
 def secret(*not_these: str) -> Callable[[str], str]:
@@ -157,7 +151,7 @@ def _has_none_of(signs: str, text: str) -> bool:
     return not any(sign in signs or sign.isspace() for sign in text)
 
 
-def _is_address(text: str, *, port_needed: bool) -> bool:
+def _is_address(text: str, *, port_needed: bool = False) -> bool:
     name, _, port = text.rpartition(":") if re.search(r":\d*$", text) else (text, "", "")
     if (port_needed or port) and not (port.isascii() and port.isdecimal() and 1 <= int(port) <= 65_535):
         return False

@@ -5,6 +5,7 @@ key's id and the workflow that the payload was made for stand beside the ciphert
 write into Temporal cannot move one order's "paid" into another order's history.
 """
 
+import copy
 import logging
 import os
 import re
@@ -50,8 +51,8 @@ class EncryptingCodec(PayloadCodec):
         """Called by the SDK before it encodes or decodes for a workflow."""
         if not isinstance(context, WorkflowSerializationContext | ActivitySerializationContext):
             return self
-        bound = EncryptingCodec.__new__(EncryptingCodec)
-        bound.__dict__ = self.__dict__ | {"_workflow_id": context.workflow_id}
+        bound = copy.copy(self)
+        bound._workflow_id = context.workflow_id
         return bound
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:

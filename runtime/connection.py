@@ -33,11 +33,8 @@ class _OnePayloadConverter(PydanticPayloadConverter):
 
 
 def data_converter(settings: Settings | None = None) -> DataConverter:
-    """The converter of every client, worker and replayer. One place, so that histories stay readable to all.
-
-    With `CHECKOUT_PAYLOAD_KEYS` in the settings, what it converts is encrypted (`runtime.codec`). Without settings it
-    reads plain histories.
-    """
+    """The converter of every client, worker and replayer. With `CHECKOUT_PAYLOAD_KEYS` in the settings, it encrypts
+    what it converts (`runtime.codec`); without settings, it reads plain histories."""
     if settings is None or not settings.payload_keys:
         return DataConverter(payload_converter_class=_OnePayloadConverter)
     return DataConverter(

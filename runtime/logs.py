@@ -1,8 +1,7 @@
 """Logging of every process: one line an event, as text for people or JSON for machines.
 
-A line about an order names it in its words, for people, and as a field, for machines that search. Ids tell by
-themselves what they are (`ord_…`, `cs_…`), so `logger.info("Order %s …", order_id)` is enough; everything else that a
-line is about is given as `extra`: `extra={"checkout_key": key}`.
+Ids tell by themselves what they are (`ord_…`, `cs_…`): `logger.info("Order %s …", order_id)` is a field as well;
+everything else that a line is about is given as `extra={"checkout_key": key}`.
 """
 
 import logging

@@ -1,8 +1,5 @@
-"""A simulated warehouse: whatever is due leaves it, all of it in one statement a tick.
-
-Every worker runs one. The database decides which of them dispatches an order, so each is dispatched once, and one
-that a worker left behind when it died is dispatched by the next tick of any other.
-"""
+"""A simulated warehouse: whatever is due leaves it, all of it in one statement a tick. Every worker runs one; which of
+them dispatches an order, the database decides."""
 
 import asyncio
 import logging
@@ -17,8 +14,7 @@ from runtime.failpoints import Step
 logger = logging.getLogger("worker")
 
 TICK = 1.0  # seconds
-BATCH = 1_000
-"""How many leave in one transaction."""
+BATCH = 1_000  # how many leave in one transaction
 
 
 async def dispatch(engine: AsyncEngine, *, overdue: timedelta = timedelta(0), batch: int = BATCH) -> int:

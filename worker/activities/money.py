@@ -88,7 +88,8 @@ class MoneyActivities:
                     await self._provider.disputes_of(payment_intent_id),
                 )
             except PaymentUnknown:
-                await self._put_off(payment_intent_id)
+                async with transaction(self._engine, Step.RECORD_MONEY) as connection:
+                    await ledger.put_off(connection, payment_intent_id)
                 raise
             async with transaction(self._engine, Step.RECORD_MONEY) as connection:
                 outcome = await ledger.record(connection, version, word)
@@ -110,10 +111,6 @@ class MoneyActivities:
         async with self._reads.connect() as connection:
             order = await order_queries.find_by_id(connection, order_id)
         return Followed(order, is_early=order is not None and order.status.is_live)
-
-    async def _put_off(self, payment_intent_id: str) -> None:
-        async with transaction(self._engine, Step.RECORD_MONEY) as connection:
-            await ledger.put_off(connection, payment_intent_id)
 
     def _alarm(self, outcome: ledger.Outcome) -> None:
         order_id = outcome.order.order_id if outcome.order else None

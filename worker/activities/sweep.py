@@ -52,11 +52,8 @@ class SettlementActivities:
     @activity.defn
     @around(Step.SWEEP)
     async def sweep_orders(self) -> SweepResult:
-        """Start a settlement for each live order without a running workflow, and for each payment that is due to
-        be looked at; dispatch what is overdue, wake checkouts whose orders have ended.
-
-        An order that cannot be asked about or handed on is told of in the log, and holds up none of the others.
-        """
+        """Start a settlement for each live order without a running workflow, and for each payment that is due to be
+        looked at; dispatch what is overdue, wake checkouts whose orders have ended."""
         dispatched = await warehouse.dispatch(self._engine, overdue=self._grace)
         async with self._engine.connect() as connection:
             live = await order_queries.live_orders(connection, self._grace)

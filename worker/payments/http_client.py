@@ -1,8 +1,5 @@
-"""The stripe library's transport: httpx, without answers of any size.
-
-The library's own `HTTPXClient` takes no client or transport, so this is its documented extension point, a subclass
-of `stripe.HTTPClient`, in its asynchronous half (the only one the worker uses).
-"""
+"""The stripe library's transport: httpx, without answers of any size. Its own `HTTPXClient` takes no client, so this is
+its documented extension point, in its asynchronous half."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -30,9 +27,6 @@ class BoundedHTTPClient(stripe.HTTPClient):
         super().__init__()
         tls = httpx.create_ssl_context(trust_env=False)
         self._pools = [_Pool(timeout=timeout, verify=tls, **options) for _ in range(_POOLS)]
-
-    async def sleep_async(self, secs: float) -> None:  # pragma: no cover - retries are Temporal's
-        raise NotImplementedError
 
     async def request_async(
         self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None

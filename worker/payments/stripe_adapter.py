@@ -1,7 +1,7 @@
-"""The port on Stripe, through the official library over httpx. The mock speaks the same wire format.
+"""The port on Stripe, through the official library over httpx. Retries are Temporal's, so the library's own are off.
 
 Sources: Stripe API reference, "Create a Checkout Session", "Expire a Checkout Session", "Create a refund",
-"Idempotent requests", "Error handling". Retries are Temporal's, so the library's own are off.
+"Idempotent requests", "Error handling".
 """
 
 import contextlib

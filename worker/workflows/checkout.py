@@ -59,7 +59,7 @@ class CheckoutWorkflow:
 
 
 async def follow(order: Order, session: SessionState | None, closing: Reason | None, inbox: Inbox) -> Order:
-    """Do what is decided, now that the provider has said `session`: for a checkout, and for a settlement in its place."""
+    """Do what is decided, now that the provider has said `session`; a settlement does so in its checkout's place."""
     match decide(order, session, closing):
         case Fulfil(payment):
             return await actions.fulfil(order, payment)

@@ -1,8 +1,7 @@
 """What a workflow has heard and not yet acted upon: events of the provider, wishes to give up.
 
-Nothing of it is believed: it is a reason to ask the provider. Anyone with access to Temporal can send a signal with
-anything in it, and the SDK fails the workflow task for ever if a handler cannot take it; so the inbox takes whatever
-comes and looks at it itself.
+Nothing of it is believed: it is a reason to ask the provider. Anyone with access to Temporal can signal anything, and a
+handler that cannot take it fails the workflow task for ever; so the inbox takes whatever comes and looks at it itself.
 """
 
 import contextlib

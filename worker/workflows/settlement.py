@@ -1,8 +1,5 @@
 """Settle what no running checkout looks after: a webhook for a closed or forgotten checkout, an orphaned order, the
-money of a sale that is over.
-
-Workflow id: `settle:<session id>`, or the order's id where there is no session yet, or the payment intent's.
-"""
+money of a sale that is over."""
 
 from functools import partial
 
