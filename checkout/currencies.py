@@ -1,11 +1,9 @@
 """How the payment provider counts money, how people read it, and what can be charged: the shop's one table of
-currencies. What cannot be charged is said when a product or a cart is made, before anything is reserved.
+currencies. Amounts are integer minor units *of the provider's API*, everywhere: usually hundredths.
 
-Amounts are integer minor units *of the provider's API*, everywhere. Usually that is hundredths, and shown with two
-decimals. Not so: currencies without minor units; those of thousandths, of which the last digit must be 0; and two that
-gave their minor units up, and which the API counts in hundredths all the same: 5 UGX are 500.
-Sources: Stripe, "Supported currencies" (docs.stripe.com/currencies), whose lists the tests repeat, and "Create a
-Checkout Session".
+Not so: currencies without minor units; those of thousandths, of which the last digit must be 0; and two that gave their
+minor units up, and which the API counts in hundredths all the same: 5 UGX are 500.
+Sources: Stripe, "Supported currencies" (docs.stripe.com/currencies), "Create a Checkout Session".
 """
 
 import re

@@ -1,8 +1,7 @@
-"""What follows from the payment service's word: the one rule, for a checkout and for a settlement alike.
+"""What follows from the payment service's word: the one rule, which ARCHITECTURE.md shows as a table.
 
-The provider is the authority on money. A webhook, a deadline or a wish to cancel are only reasons to ask it; what it
-answers goes through `decide`, and nothing else in the shop interprets it. Stock goes back only once the provider has
-said that the session can no longer be paid. ARCHITECTURE.md shows the same as a table.
+The provider is the authority on money. A webhook, a deadline or a wish to cancel are only reasons to ask it. Stock goes
+back only once it has said that the session can no longer be paid.
 """
 
 from dataclasses import dataclass

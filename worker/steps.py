@@ -8,7 +8,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from worker.policies import FINAL_ERRORS, LONGEST_REFUSED_PAUSE, REFUSED_PAUSE, StepPolicy
+    from worker.policies import FINAL_ERRORS, LONGEST_REFUSED_PAUSE, PROVIDER, REFUSED_PAUSE, StepPolicy
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -61,19 +61,16 @@ async def run_step(
 async def retry_until_done(
     activity: Callable[[Any, Argument], Awaitable[Result]],
     argument: Argument,
-    policy: StepPolicy,
     summary: str,
     *,
     unless: str | None = None,
 ) -> Result:
-    """A step that is owed: refused for good, it is tried again, ever more rarely, until somebody mends it.
-
-    `unless` names the one error that is an answer: it is raised as `StepFailed`.
-    """
+    """A step at the provider that is owed: refused for good, it is tried again, ever more rarely, until somebody mends
+    it. `unless` names the one error that is an answer: it is raised as `StepFailed`."""
     pause = REFUSED_PAUSE
     while True:
         try:
-            return await run_step(activity, argument, policy, summary)
+            return await run_step(activity, argument, PROVIDER, summary)
         except StepFailed as error:
             if error.kind == unless:
                 raise

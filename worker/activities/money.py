@@ -115,6 +115,6 @@ class MoneyActivities:
     def _alarm(self, outcome: ledger.Outcome) -> None:
         order_id = outcome.order.order_id if outcome.order else None
         for alarm in outcome.alarms:
-            activity.logger.error("Order %s needs attention: %s", order_id, alarm, extra={"order_id": order_id})
+            activity.logger.error("Order %s needs attention: %s", order_id, alarm)
             if activity.in_activity():
                 activity.metric_meter().create_counter("checkout_disputes", "Disputes opened, changed, closed").add(1)

@@ -96,9 +96,7 @@ async def _give_up_session(order: Order, refusal: str) -> Order:
 
 async def look_at(session_id: str) -> SessionState:
     """What the provider says of a session, asked until it says something."""
-    return await retry_until_done(
-        PaymentActivities.retrieve_session, session_id, policies.PROVIDER, "Look at the payment session"
-    )
+    return await retry_until_done(PaymentActivities.retrieve_session, session_id, "Look at the payment session")
 
 
 async def look_up(session_id: str) -> SessionState | None:
@@ -108,9 +106,7 @@ async def look_up(session_id: str) -> SessionState | None:
 
 async def close_session(session_id: str) -> SessionState:
     """Expire the session at the provider; one that is complete or expired already is answered as it is."""
-    return await retry_until_done(
-        PaymentActivities.expire_session, session_id, policies.PROVIDER, "Close the payment session"
-    )
+    return await retry_until_done(PaymentActivities.expire_session, session_id, "Close the payment session")
 
 
 async def ask_provider(order: Order, closing: Reason | None) -> tuple[Order, SessionState | None]:
@@ -127,9 +123,8 @@ async def ask_provider(order: Order, closing: Reason | None) -> tuple[Order, Ses
     try:
         answer = await run_step(CheckoutActivities.ask_provider, AskInput(order, closing), policies.PROVIDER, summary)
     except StepFailed as error:
-        workflow.logger.error(
-            "Order %s needs attention, its stock is kept: %s", order.order_id, error, extra=about(order)
-        )
+        told = "Order %s needs attention, its stock is kept: %s"
+        workflow.logger.error(told, order.order_id, error, extra=about(order))
         return order, None
     return show(answer.order), answer.session
 
@@ -168,7 +163,7 @@ async def refund(order: Order, payment_intent_id: str, reason: Reason) -> Order:
 async def give_back(payment_intent_id: str, reason: Reason, order_id: str | None = None) -> Order | None:
     """Give back money of an order, or that belongs to none."""
     request = RefundInput(payment_intent_id, reason, order_id)
-    return await retry_until_done(MoneyActivities.refund_payment, request, policies.PROVIDER, "Give the money back")
+    return await retry_until_done(MoneyActivities.refund_payment, request, "Give the money back")
 
 
 async def follow_money(payment_intent_id: str) -> Followed | None:
@@ -180,7 +175,7 @@ async def _if_known(activity: Callable[[Any, str], Awaitable[Result]], subject: 
     """What the provider says of a session or payment. That it knows none is an answer, and the only one: a refusal (a
     wrong key, say) is none, for money may lie there, and the event that told of it has been taken."""
     try:
-        return await retry_until_done(activity, subject, policies.PROVIDER, summary, unless=PaymentUnknown.__name__)
+        return await retry_until_done(activity, subject, summary, unless=PaymentUnknown.__name__)
     except StepFailed:
         workflow.logger.warning("The payment service does not know %s", subject)
         return None
@@ -191,13 +186,8 @@ async def make_refund(refund: Refund) -> None:
     try:
         await run_step(MoneyActivities.make_refund, refund, policies.PROVIDER, "Give the money back")
     except StepFailed as error:
-        workflow.logger.error(
-            "Order %s needs attention: refund %s is refused: %s",
-            refund.order_id,
-            refund.id,
-            error,
-            extra={"order_id": refund.order_id},
-        )
+        told = "Order %s needs attention: refund %s is refused: %s"
+        workflow.logger.error(told, refund.order_id, refund.id, error)
 
 
 def hand_over(order: Order) -> None:
