@@ -23,8 +23,7 @@ class Inbox:
         self._start_over, self._hand_on = start_over, hand_on
         self._event_ids: set[str] = set()
         self._signals = 0
-        self._sessions_heard_of: set[str] = set()
-        self._handed_on: set[str] = set()
+        self._sessions: set[str] = set()  # heard of, and not handed on since
         self.has_news = False
         self.closing: Reason | None = None
         """Why the order is to end, once somebody or the deadline wants it to."""
@@ -42,9 +41,7 @@ class Inbox:
         self.has_news = True
         # It becomes part of a workflow's id: one that Temporal does not take would fail this workflow's task for ever.
         if isinstance(session_id, str) and is_provider_id(session_id):
-            self._sessions_heard_of.add(session_id)
-            # It was unpaid when it was handed on, say, and is paid now.
-            self._handed_on.discard(session_id)
+            self._sessions.add(session_id)  # again: it was unpaid when it was handed on, say, and is paid now
 
     def give_up(self, reason: Reason) -> None:
         """Somebody wants the order to end. The first reason stays; money that has already come wins over all."""
@@ -89,11 +86,11 @@ class Inbox:
 
     def _others(self, order: Order) -> list[str]:
         """Sessions that carry the order's key and are not its own, in an order that every replay repeats."""
-        return sorted(session for session in self._sessions_heard_of - self._handed_on if not order.owns(session))
+        return sorted(session for session in self._sessions if not order.owns(session))
 
     async def _hand_on_others(self, order: Order) -> None:
         while others := self._others(order):
-            self._handed_on.add(others[0])
+            self._sessions.remove(others[0])
             await self._hand_on(others[0])
 
     def _is_full(self) -> bool:
