@@ -40,12 +40,10 @@ async def running_workflows(client: Client) -> set[str]:
     found: set[str] = set()
     token = b""
     while True:
-        page = await client.workflow_service.list_workflow_executions(
-            ListWorkflowExecutionsRequest(
-                namespace=client.namespace, query=_RUNNING, page_size=_PAGE, next_page_token=token
-            ),
-            retry=True,
+        request = ListWorkflowExecutionsRequest(
+            namespace=client.namespace, query=_RUNNING, page_size=_PAGE, next_page_token=token
         )
+        page = await client.workflow_service.list_workflow_executions(request, retry=True)
         found |= {info.execution.workflow_id for info in page.executions}
         token = page.next_page_token
         if not token:

@@ -39,40 +39,39 @@ FINAL_ERRORS = [
 ]
 
 
+# A step's local try. Above db.engine's ladder of limits (the client gives up on an answer after 3 s).
+QUICK = timedelta(seconds=4)
+
+
 @dataclass(frozen=True)
 class StepPolicy:
-    """How a step is tried: once locally within `quick`, then regularly, each attempt within `attempt`, and given up
-    for dead when it has not been heard of for `heartbeat`."""
+    """How a step is tried after that: each attempt within `attempt`, and given up for dead when it has not been heard of
+    for `heartbeat`. The step itself is never given up: stock or money would be left in an unknown state."""
 
-    quick: timedelta
     attempt: timedelta
-    retry: RetryPolicy
+    longest_pause: timedelta
     heartbeat: timedelta | None = None
 
-
-def _for_ever(maximum_interval: float) -> RetryPolicy:
-    """No step gives up: giving up would leave stock or money in an unknown state. The backoff is bounded."""
-    return RetryPolicy(
-        initial_interval=timedelta(seconds=0.2),
-        backoff_coefficient=2.0,
-        maximum_interval=timedelta(seconds=maximum_interval),
-        non_retryable_error_types=FINAL_ERRORS,
-    )
+    @property
+    def retry(self) -> RetryPolicy:
+        return RetryPolicy(
+            initial_interval=timedelta(seconds=0.2),
+            maximum_interval=self.longest_pause,
+            non_retryable_error_types=FINAL_ERRORS,
+        )
 
 
-# Above db.engine's ladder of limits (the client gives up on an answer after 3 s).
-DATABASE = StepPolicy(timedelta(seconds=4), timedelta(seconds=5), _for_ever(maximum_interval=5))
+DATABASE = StepPolicy(attempt=timedelta(seconds=5), longest_pause=timedelta(seconds=5))
 # How long the opening of an order waits for its session; what takes longer is the next step's.
 SESSION_AT_ONCE = timedelta(seconds=2)
 # A transaction, and that.
-OPEN_ORDER = StepPolicy(DATABASE.quick, DATABASE.attempt + SESSION_AT_ONCE, DATABASE.retry)
+OPEN_ORDER = StepPolicy(DATABASE.attempt + SESSION_AT_ONCE, DATABASE.longest_pause)
 # Above the HTTP client's limit (6 s) and one transaction; what takes longer is asked again, and finds it done.
-PROVIDER = StepPolicy(timedelta(seconds=4), timedelta(seconds=10), _for_ever(maximum_interval=15))
+PROVIDER = StepPolicy(attempt=timedelta(seconds=10), longest_pause=timedelta(seconds=15))
 # Refused, it reads the provider's list of sessions, which is long in a busy shop; it tells that it is alive.
-OPEN_SESSION = StepPolicy(PROVIDER.quick, timedelta(minutes=10), PROVIDER.retry, heartbeat=PROVIDER.attempt)
-
+OPEN_SESSION = StepPolicy(timedelta(minutes=10), PROVIDER.longest_pause, heartbeat=PROVIDER.attempt)
 # Starting a workflow from a step: one call to Temporal, which the SDK repeats by itself for a while.
-TEMPORAL = StepPolicy(timedelta(seconds=4), timedelta(seconds=10), _for_ever(maximum_interval=5))
+TEMPORAL = StepPolicy(attempt=timedelta(seconds=10), longest_pause=timedelta(seconds=5))
 
 # The provider refuses to speak about a session of ours (a wrong key, say): an operator must look; until then the
 # order keeps its stock, and the provider is asked again this often.

@@ -8,7 +8,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from worker.policies import FINAL_ERRORS, LONGEST_REFUSED_PAUSE, PROVIDER, REFUSED_PAUSE, StepPolicy
+    from worker.policies import FINAL_ERRORS, LONGEST_REFUSED_PAUSE, PROVIDER, QUICK, REFUSED_PAUSE, StepPolicy
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -38,7 +38,7 @@ async def run_step(
     """
     try:
         return await workflow.execute_local_activity_method(
-            activity, argument, start_to_close_timeout=policy.quick, retry_policy=_ONCE, summary=summary
+            activity, argument, start_to_close_timeout=QUICK, retry_policy=_ONCE, summary=summary
         )
     except FailureError as error:
         _raise_if_final(error)

@@ -27,7 +27,7 @@ from worker.app import Dependencies, create_worker
 from worker.starting import Starter
 
 LOCK = "SELECT * FROM shop.products WHERE sku = 'pen' FOR UPDATE"
-QUICK = policies.DATABASE.quick.total_seconds()
+QUICK = policies.QUICK.total_seconds()
 
 
 @pytest.fixture

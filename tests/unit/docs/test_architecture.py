@@ -79,13 +79,12 @@ def test_the_ladder_of_limits_is_that_of_the_code(architecture: Document) -> Non
         "one statement; idle in a transaction": engine.STATEMENT_TIMEOUT,
         "the client's wait for PostgreSQL's answer": engine.COMMAND_TIMEOUT,
         "workflow task (missed when its worker dies)": policies.WORKFLOW_TASK_TIMEOUT.total_seconds(),
-        "a step's local try": policies.DATABASE.quick.total_seconds(),
+        "a step's local try": policies.QUICK.total_seconds(),
         "a database step's regular attempt": policies.DATABASE.attempt.total_seconds(),
         f"an HTTP call to the provider (connect: {HTTP_TIMEOUT.connect:g})": HTTP_TIMEOUT.read or 0,
         "a provider step's regular attempt": policies.PROVIDER.attempt.total_seconds(),
     }
     assert engine.IDLE_IN_TRANSACTION_TIMEOUT == engine.STATEMENT_TIMEOUT
-    assert policies.PROVIDER.quick == policies.DATABASE.quick
     assert {name: f"{seconds:g}" for name, seconds in limits.items()}.items() <= told.items()
 
 
