@@ -45,8 +45,8 @@ QUICK = timedelta(seconds=4)
 
 @dataclass(frozen=True)
 class StepPolicy:
-    """How a step is tried after that: each attempt within `attempt`, and given up for dead when it has not been heard of
-    for `heartbeat`. The step itself is never given up: stock or money would be left in an unknown state."""
+    """How a step is tried after that: each attempt within `attempt`, and given up for dead when not heard of for
+    `heartbeat`. The step itself is never given up: stock or money would be left in an unknown state."""
 
     attempt: timedelta
     longest_pause: timedelta

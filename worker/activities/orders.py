@@ -57,12 +57,6 @@ class OrderActivities:
 
         Rejected is an order only while it has no session: with one that an earlier attempt recorded it goes on.
         """
-        is_rejected = request.status is OrderStatus.REJECTED
+        closes = [OrderStatus.PENDING] if request.status is OrderStatus.REJECTED else LIVE
         async with transaction(self._engine, Step.RELEASE_ORDER) as connection:
-            return await orders.close_order(
-                connection,
-                request.order_id,
-                request.status,
-                request.reason,
-                closes=[OrderStatus.PENDING] if is_rejected else LIVE,
-            )
+            return await orders.close_order(connection, request.order_id, request.status, request.reason, closes=closes)
