@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from checkout.contracts import GiveUpInput, RefundInput, RefundOrderInput
 from checkout.errors import PaymentUnknown, PaymentUnreachable
@@ -24,11 +25,10 @@ _TRIES = 5  # to read all of a payment without anybody writing meanwhile
 
 @dataclass(frozen=True)
 class Followed:
-    """What the provider's word on a payment led to. `is_early`: its order does not know of it yet."""
+    """What the provider's word on a payment led to."""
 
     order: Order | None = None
     to_make: list[Refund] = field(default_factory=list)
-    is_early: bool = False
 
 
 class MoneyActivities:
@@ -70,17 +70,20 @@ class MoneyActivities:
 
     @activity.defn
     async def follow_money(self, payment_intent_id: str) -> Followed:
-        """Ask the provider for all that became of a payment, and enter it. Raises `PaymentUnknown`, final."""
+        """Ask the provider for all that became of a payment, and enter it. Raises `PaymentUnknown`, final; fails, and is
+        tried again, for as long as its order has not taken note of it."""
         for _ in range(_TRIES):
             async with self._reads.connect() as connection:
                 version = await ledger.version_of(connection, payment_intent_id)
             if version is None:
-                found = await self._who_is_it_for(payment_intent_id)
+                order = await self._order_of(payment_intent_id)
+                if order is not None and order.status.is_live:
+                    raise ApplicationError("Its order is still being settled", category=ApplicationErrorCategory.BENIGN)
                 async with self._reads.connect() as connection:
                     is_here_now = await ledger.version_of(connection, payment_intent_id) is not None
-                if is_here_now and not found.is_early:
+                if is_here_now:
                     continue  # its order was fulfilled while the provider was asked
-                return found
+                return Followed(order)  # none of ours
             try:
                 word = ledger.Word(
                     await self._provider.payment(payment_intent_id),
@@ -103,14 +106,13 @@ class MoneyActivities:
         async with transaction(self._engine, Step.RECORD_REFUND) as connection:
             return await ledger.record_made(connection, refund.payment_intent_id, made)
 
-    async def _who_is_it_for(self, payment_intent_id: str) -> Followed:
-        """An order of ours that is still waiting for it will take note of it; for all else, it is none of ours."""
+    async def _order_of(self, payment_intent_id: str) -> Order | None:
+        """The order that the provider was told along with it."""
         order_id = (await self._provider.payment(payment_intent_id)).order_id
         if order_id is None:
-            return Followed()
+            return None
         async with self._reads.connect() as connection:
-            order = await order_queries.find_by_id(connection, order_id)
-        return Followed(order, is_early=order is not None and order.status.is_live)
+            return await order_queries.find_by_id(connection, order_id)
 
     def _alarm(self, outcome: ledger.Outcome) -> None:
         order_id = outcome.order.order_id if outcome.order else None
