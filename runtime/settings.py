@@ -64,7 +64,6 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         extra="ignore",
         populate_by_name=True,
-        case_sensitive=False,
         hide_input_in_errors=True,
     )
 
