@@ -70,8 +70,8 @@ class MoneyActivities:
 
     @activity.defn
     async def follow_money(self, payment_intent_id: str) -> Followed:
-        """Ask the provider for all that became of a payment, and enter it. Raises `PaymentUnknown`, final; and fails, to
-        be tried again, for as long as its order has not taken note of it."""
+        """Ask the provider for all that became of a payment, and enter it. Raises `PaymentUnknown`, final; fails, to be
+        tried again, while its order has not taken note of it."""
         for _ in range(_TRIES):
             async with self._reads.connect() as connection:
                 version = await ledger.version_of(connection, payment_intent_id)
