@@ -101,8 +101,9 @@ class Settings(BaseSettings):
     deployment_name: str = Field("checkout", pattern=r"^[A-Za-z0-9_-]{1,100}$")
     build_id: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{1,100}$")
     worker_metrics: Annotated[str, AfterValidator(checks.address_and_port)] | None = None
-    public_url_setting: OriginUrl | None = Field(None, alias="CHECKOUT_PUBLIC_URL")
-    temporal_ui_url_setting: HttpUrl | None = Field(None, alias="CHECKOUT_TEMPORAL_UI_URL")
+    # Where customers reach the gateway: the base of every link we hand out.
+    public_url: OriginUrl = Field(default_factory=lambda known: f"http://localhost:{known['api_port']}")
+    temporal_ui_url: HttpUrl = Field(default_factory=lambda known: f"http://localhost:{known['temporal_ui_port']}")
 
     admin_token: Token = SecretStr(DEVELOPMENT_ADMIN_TOKEN)
     # The first encrypts what Temporal stores, all decrypt; none: it is not encrypted.
@@ -156,7 +157,7 @@ class Settings(BaseSettings):
             "STRIPE_SECRET_KEY": own if self._has_development_key else "",
             "STRIPE_WEBHOOK_SECRET": own if DEVELOPMENT_WEBHOOK_SECRET in hooks else _short(hooks),
             "CHECKOUT_ADMIN_TOKEN": own if token == DEVELOPMENT_ADMIN_TOKEN else _short([token]),
-            "CHECKOUT_PUBLIC_URL": own if self.public_url_setting is None else _insecure(self.public_url_setting),
+            "CHECKOUT_PUBLIC_URL": own if "public_url" not in self.model_fields_set else _insecure(self.public_url),
             "STRIPE_API_BASE": _insecure(self.stripe_api_base_setting or "https://"),
         }
         complaints = [f"{name} {what} when CHECKOUT_ENV=production" for name, what in wrong.items() if what]
@@ -183,15 +184,6 @@ class Settings(BaseSettings):
         if self.stripe_api_base_setting is None and self._has_development_key:
             return f"http://127.0.0.1:{self.payment_port}"
         return self.stripe_api_base_setting
-
-    @cached_property
-    def public_url(self) -> str:
-        """Where customers reach the gateway: the base of every link we hand out."""
-        return self.public_url_setting or f"http://localhost:{self.api_port}"
-
-    @cached_property
-    def temporal_ui_url(self) -> str:
-        return self.temporal_ui_url_setting or f"http://localhost:{self.temporal_ui_port}"
 
 
 def _is_stripes(base: str | None) -> bool:
@@ -220,5 +212,6 @@ def load_settings(**overrides: Any) -> Settings:
         wrong = "; ".join(
             ": ".join([*map(str, item["loc"][:1]), item["msg"].removeprefix("Value error, ")])
             for item in error.errors(include_url=False, include_input=False)
+            if item["type"] != "default_factory_not_called"  # because of another that is wrong
         )
     raise SettingsError(f"Wrong settings. {wrong}")

@@ -88,7 +88,7 @@ def test_every_python_part_is_told_the_same_addresses(tmp_path: Path) -> None:
 
 
 def test_commands_on_this_machine_do_not_go_by_the_public_address(tmp_path: Path) -> None:
-    config = StackConfig.for_tests(tmp_path, parts=("gateway",), public_url_setting="https://shop.example.com")
+    config = StackConfig.for_tests(tmp_path, parts=("gateway",), public_url="https://shop.example.com")
     (gateway,) = build(config, KEYS)
     assert gateway.url == f"http://localhost:{config.settings.api_port}"
     assert config.urls["gateway"] == "https://shop.example.com"
