@@ -102,7 +102,7 @@ JOURNEYS = (
     ),
     bug(
         "old-orders-are-looked-up",
-        Code("_obtain_session", "datetime.now(UTC) - created_at > IDEMPOTENCY_KEY_LIFETIME", "False"),
+        Code("_obtain_session", "datetime.now(UTC) - request.created_at > IDEMPOTENCY_KEY_LIFETIME", "False"),
         breaks="after a day the provider has forgotten the key and would open a second session",
         tests="test_an_order_older_than_the_providers_memory_is_looked_up_before_a_session_is_asked_for",
     ),
@@ -205,7 +205,7 @@ JOURNEYS = (
         "rejected-is-an-order-without-a-session",
         Code(
             "release_order",
-            "[OrderStatus.PENDING] if is_rejected else LIVE",
+            "[OrderStatus.PENDING] if request.status is OrderStatus.REJECTED else LIVE",
             "LIVE",
         ),
         breaks="a refusal after the session was recorded would keep the order, payable and never looked at, for ever",
