@@ -7,15 +7,15 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from api import codec_server
+from api import codec_server, openapi
 from api.errors import answer
 from api.middleware import Edge, Entrance, LastWords
-from api.openapi import DescribedApi
 from api.routes import admin, checkout, machines, shop
 from api.state import Gateway
 from api.waiting import Stopping
-from api.web import api_docs, assets
-from api.web.console import setup as console
+from api.web import assets
+from api.web.console import actions, processes, session
+from api.web.console import pages as console_pages
 from api.web.shop import pages as shop_pages
 from runtime.connection import BRIEF_RETRIES, connect
 from runtime.settings import Settings
@@ -32,13 +32,13 @@ def create_app(settings: Settings) -> FastAPI:
         async with app.state.gateway.running():
             yield
 
-    app = DescribedApi(
+    app = openapi.DescribedApi(
         title="Reliable checkout",
         version="0.1.0",
         description="Never charged without fulfilment, never charged twice, stock held if and only if it is needed.",
         lifespan=lifespan,
         redirect_slashes=False,
-        docs_url=None,  # ours: api.web.api_docs
+        docs_url=None,  # ours: api.openapi
         redoc_url=None,
         # All other errors come to `LastWords`, and so do these: FastAPI would answer them itself.
         exception_handlers={HTTPException: answer, RequestValidationError: answer},
@@ -51,10 +51,12 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_middleware(codec_server.Cors, ui=settings.temporal_ui_url)
     app.add_middleware(Edge)
     # The pages first: to `/checkout/success` and `/checkout/cancel` the payment service sends customers back.
-    pages = (shop_pages.router, assets.router, api_docs.router)
-    for router in (*pages, checkout.router, shop.router, machines.webhook, admin.router, machines.probes):
-        app.include_router(router)
-    console.install(app, settings)
+    routers = [shop_pages.router, console_pages.router, session.router, actions.router, assets.router, openapi.router]
+    routers += [checkout.router, shop.router, machines.webhook, admin.router, machines.probes]
+    if settings.is_development:
+        routers.append(processes.router)
     if settings.payload_keys:
-        app.include_router(codec_server.create_router(settings))
+        routers.append(codec_server.create_router(settings))
+    for router in routers:
+        app.include_router(router)
     return app

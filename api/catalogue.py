@@ -1,8 +1,6 @@
 """The catalogue for those who look, and what an operator does to products and their stock. However many tabs are open,
 they share a few connections that no checkout waits for, and what they ask for at the same time is read once."""
 
-from dataclasses import dataclass
-
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.problems import invalid
@@ -10,19 +8,11 @@ from api.schemas import Available, CatalogueProduct, ProductIn, Restock, WriteOf
 from api.waiting import Shared
 from checkout.currencies import product_faults
 from db import catalogue
-from db.catalogue import Product
+from db.catalogue import Selection, Shelf
 from db.engine import autocommit, transaction
 from runtime.failpoints import Step
 
 READERS = 2  # connections, whoever looks: `engine` has no more
-
-
-@dataclass(frozen=True)
-class Shelf:
-    """A stretch of the catalogue; `has_more` behind it."""
-
-    products: list[Product]
-    has_more: bool
 
 
 class Catalogue:
@@ -32,32 +22,12 @@ class Catalogue:
         self._reads = autocommit(engine)
         self._shelves: Shared[Shelf] = Shared()
 
-    async def shelf(
-        self,
-        *,
-        search: str | None = None,
-        after: str | None = None,
-        offset: int = 0,
-        limit: int,
-        sold_only: bool = True,
-    ) -> Shelf:
-        """See `db.catalogue.shelf`."""
-
+    async def shelf(self, selection: Selection) -> Shelf:
         async def read() -> Shelf:
             async with self._reads.connect() as connection:
-                found = await catalogue.shelf(
-                    connection, search=search, after=after, offset=offset, limit=limit + 1, sold_only=sold_only
-                )
-            return Shelf(found[:limit], len(found) > limit)
+                return await catalogue.shelf(connection, selection)
 
-        return await self._shelves.get((search, after, offset, limit, sold_only), read)
-
-    async def products_of(self, skus: list[str]) -> Shelf:
-        async def read() -> Shelf:
-            async with self._reads.connect() as connection:
-                return Shelf(await catalogue.products_of(connection, skus), has_more=False)
-
-        return await self._shelves.get(tuple(sorted(skus)), read)
+        return await self._shelves.get(selection, read)
 
 
 async def restock(engine: AsyncEngine, wanted: Restock) -> Available:

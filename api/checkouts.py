@@ -22,7 +22,7 @@ from checkout.errors import BeyondPaymentLimits, MixedCurrencies, PriceChanged, 
 from checkout.ids import new_order_id
 from checkout.orders import CartLine, Order, OrderStatus, cart_fingerprint
 from db import order_queries
-from db.catalogue import known_products, products_of
+from db.catalogue import Selection, known_products, shelf
 from db.engine import autocommit
 from db.writing import WriteWatch
 from runtime.failpoints import Step, around
@@ -168,8 +168,9 @@ class Checkouts:
             return invalid([{"field": field, "message": "has characters that cannot be stored"}])
         if refusal.type != PriceChanged.__name__:
             return invalid([{"field": "items", "message": told}])
+        selection = Selection(len(wish.lines), skus=tuple(line.sku for line in wish.lines))
         async with self._reads.connect() as connection:
-            now = await products_of(connection, [line.sku for line in wish.lines])
+            now = (await shelf(connection, selection)).products
         return Problem(
             409,
             PriceChanged.code,

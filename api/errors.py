@@ -13,8 +13,7 @@ from starlette.responses import Response
 from temporalio.service import RPCError
 
 from api.problems import Problem, echoed, invalid, invalid_fields, unavailable
-from api.web.messages import problem_page
-from api.web.rendering import wants_page
+from api.web.rendering import problem_page, wants_page
 from checkout import errors
 from db.engine import sqlstate
 

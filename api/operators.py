@@ -24,6 +24,7 @@ from runtime.settings import Settings
 GUESSES_PER_MINUTE = 30  # of one client
 ALL_GUESSES_PER_MINUTE = 300  # of all together, but for clients that have known the token before
 LIFETIME = timedelta(hours=12)
+_SECONDS = int(LIFETIME.total_seconds())
 CODEC_COOKIE = "checkout_codec"
 
 
@@ -81,23 +82,16 @@ class Sessions:
         """Give an operator's browser a new session."""
         cookie = self._cookies.dumps(secrets.token_urlsafe(16))
         for name in [CODEC_COOKIE] if for_codec_only else self._opened:
+            path = self._paths[name]
             response.set_cookie(
-                name,
-                cookie,
-                max_age=int(LIFETIME.total_seconds()),
-                path=self._paths[name],
-                httponly=True,
-                samesite="strict",
-                secure=self._is_secure,
+                name, cookie, _SECONDS, path=path, httponly=True, samesite="strict", secure=self._is_secure
             )
 
     async def find(self, request: Request, *, for_codec: bool = False) -> Session | None:
         """The console's session, or the codec's, if it is genuine and not over."""
         cookie = request.cookies.get(CODEC_COOKIE if for_codec else self._console, "")
         try:
-            session_id, since = self._cookies.loads(
-                cookie, max_age=int(LIFETIME.total_seconds()), return_timestamp=True
-            )
+            session_id, since = self._cookies.loads(cookie, max_age=_SECONDS, return_timestamp=True)
         except BadData:
             return None
         async with self._engine.connect() as connection:
@@ -111,6 +105,3 @@ class Sessions:
             await end_session(connection, session.id, session.expires_at)
         for name, path in self._paths.items():
             response.delete_cookie(name, path=path, httponly=True, samesite="strict")
-
-    def is_csrf_of(self, session: Session, given: str) -> bool:
-        return self._csrf.verify_signature(session.id, given.encode())

@@ -17,6 +17,7 @@ from api.limits import Limits
 from api.operators import Operators, Sessions
 from api.orders import Orders
 from api.waiting import Stopping
+from api.web.console.board import Board
 from db.engine import create_engine
 from db.writing import WriteWatch
 from runtime.settings import Settings
@@ -43,6 +44,7 @@ class Gateway:
         self.sessions = Sessions(settings, engine)
         self.catalogue = Catalogue(browsing)
         self.auditor = Auditor(auditing, temporal)
+        self.board = Board(engine, self.auditor)
         self.checkouts = Checkouts(engine, temporal, settings, self.limits, stopping, self.writing)
         self.orders = Orders(engine, temporal, stopping)
         stopping.when_told(self.events.close)

@@ -40,6 +40,27 @@ class LockedProduct:
     is_withdrawn: bool
 
 
+@dataclass(frozen=True)
+class Selection:
+    """Which products: `skus`, or those that have a word beginning with each word of `search`; behind the SKU `after`,
+    and behind `offset` others. Those that were withdrawn are among them unless `sold_only`."""
+
+    limit: int
+    skus: tuple[str, ...] = ()
+    search: str | None = None
+    after: str | None = None
+    offset: int = 0
+    sold_only: bool = True
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A stretch of the catalogue, in the shop's order; `has_more` behind it."""
+
+    products: list[Product]
+    has_more: bool
+
+
 _PRODUCTS = """
     SELECT p.sku, p.name, p.description, p.image, p.unit_amount, p.currency, p.on_hand, p.withdrawn_at IS NOT NULL
       FROM shop.products p
@@ -48,7 +69,7 @@ _SOLD = "p.withdrawn_at IS NULL"
 # As the index `products_words` has it.
 _MATCHES = "shop.words_of(p.sku, p.name, p.description) @@ to_tsquery('simple', :words)"
 _AFTER = "(p.position, p.sku) > (SELECT c.position, c.sku FROM shop.products c WHERE c.sku = :after)"
-_SOME = text(f"{_PRODUCTS} WHERE sku = ANY(CAST(:skus AS text[])) AND {_SOLD} ORDER BY position, sku")
+_THESE = "p.sku = ANY(CAST(:skus AS text[]))"
 _GET = text(f"{_PRODUCTS} WHERE sku = :sku")
 _KNOWN = text("SELECT sku, currency FROM shop.products WHERE sku = ANY(CAST(:skus AS text[]))")
 _LOCK = text("""
@@ -65,28 +86,22 @@ _PUT = text("SELECT shop.put_product(:sku, :name, :description, :image, :unit_am
 _SET_WITHDRAWN = text("SELECT shop.set_withdrawn(:sku, :is_withdrawn)")
 
 
-async def shelf(
-    connection: AsyncConnection,
-    *,
-    search: str | None = None,
-    after: str | None = None,
-    offset: int = 0,
-    limit: int,
-    sold_only: bool = True,
-) -> list[Product]:
-    """Products in the shop's order: those that have a word beginning with each word of `search`, that come behind the
-    SKU `after`, and behind `offset` others. Those that were withdrawn are among them unless `sold_only`."""
-    parameters: dict[str, object] = {"offset": offset, "limit": limit}
-    conditions = [_SOLD] if sold_only else []
-    if search:
+async def shelf(connection: AsyncConnection, selection: Selection) -> Shelf:
+    parameters: dict[str, object] = {"offset": selection.offset, "limit": selection.limit + 1}
+    conditions = [_SOLD] if selection.sold_only else []
+    if selection.skus:
+        conditions.append(_THESE)
+        parameters["skus"] = list(selection.skus)
+    if selection.search:
         conditions.append(_MATCHES)
-        parameters["words"] = _query_of(search)
-    if after:
+        parameters["words"] = _query_of(selection.search)
+    if selection.after:
         conditions.append(_AFTER)
-        parameters["after"] = after
+        parameters["after"] = selection.after
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     statement = text(f"{_PRODUCTS} {where} ORDER BY p.position, p.sku OFFSET :offset LIMIT :limit")
-    return [Product(*row) for row in await connection.execute(statement, parameters)]
+    found = [Product(*row) for row in await connection.execute(statement, parameters)]
+    return Shelf(found[: selection.limit], len(found) > selection.limit)
 
 
 def _query_of(search: str) -> str:
@@ -97,11 +112,6 @@ def _query_of(search: str) -> str:
 async def look(connection: AsyncConnection) -> None:
     """Raises, like every statement, when there is no shop to read."""
     await connection.execute(text("SELECT 1 FROM shop.products LIMIT 1"))
-
-
-async def products_of(connection: AsyncConnection, skus: Sequence[str]) -> list[Product]:
-    """Those of the SKUs that are sold, in the shop's order."""
-    return [Product(*row) for row in await connection.execute(_SOME, {"skus": list(skus)})]
 
 
 async def get_product(connection: AsyncConnection, sku: str) -> Product:

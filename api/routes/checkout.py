@@ -12,8 +12,7 @@ from api.openapi import declared
 from api.problems import Problem, echo
 from api.schemas import CheckoutAnswer, CheckoutPending
 from api.state import Gateway, GatewayDependency
-from api.web.messages import waiting_page
-from api.web.rendering import wants_page
+from api.web.rendering import problem_page, wants_page
 from checkout.errors import InvalidKey
 from checkout.ids import new_checkout_key, parse_checkout_key
 
@@ -123,7 +122,7 @@ async def _buy(request: Request, gateway: Gateway, path_key: str | None) -> Resp
     if outcome.order is not None:
         return checkout_response(request, outcome.order, headers, is_form=is_form)
     if is_form and wants_page(request):
-        return waiting_page(request, headers)
+        return problem_page(request, Problem(202, "waiting", "Your order has begun", headers=headers))
     return pending_response(checkout_key, headers)
 
 

@@ -15,7 +15,7 @@ from api.schemas import CancelAnswer, OrderOut, ProductList, ProductOut, Sku, Ti
 from api.state import GatewayDependency
 from checkout.errors import OrderNotFound
 from checkout.orders import Reason
-from db.catalogue import known_products
+from db.catalogue import Selection, known_products
 
 router = APIRouter()
 
@@ -50,15 +50,13 @@ async def products(
     """The catalogue, with what can be bought now: a page of it, and in `next` where the one after it begins."""
     if sku and (q or after or limit):
         raise invalid([{"field": "sku", "message": "names the products wanted: without q, after and limit"}])
-    if sku:
-        shelf = await gateway.catalogue.products_of(sku)
-    else:
-        shelf = await gateway.catalogue.shelf(search=q or None, after=after, limit=limit or _PAGE)
-        if after and not shelf.products:
-            async with gateway.engine.connect() as connection:
-                # Sold or withdrawn: a page may end with a product that is withdrawn before the next one is asked for.
-                if not await known_products(connection, [after]):
-                    raise invalid([{"field": "after", "message": "not a cursor of ours"}])
+    certain = Selection(len(sku), skus=tuple(sku)) if sku else None
+    shelf = await gateway.catalogue.shelf(certain or Selection(limit or _PAGE, search=q, after=after))
+    if after and not shelf.products:
+        async with gateway.engine.connect() as connection:
+            # Sold or withdrawn: a page may end with a product that is withdrawn before the next one is asked for.
+            if not await known_products(connection, [after]):
+                raise invalid([{"field": "after", "message": "not a cursor of ours"}])
     page = ProductList(
         products=[ProductOut(**vars(product)) for product in shelf.products],
         next=shelf.products[-1].sku if shelf.has_more else None,

@@ -1,4 +1,4 @@
-"""Style sheets, scripts and pictures, held in memory: a handful of small files, addressed by their content.
+"""Style sheets, scripts and pictures: ours, and those of Swagger UI (`/docs`), which no CDN has to bring.
 
 `/static/shop.css?v=<hash>` never changes and may be kept for ever. Without the right hash (a script's import, say) a
 browser asks whether its copy is still good, so that a page never mixes two versions.
@@ -7,50 +7,39 @@ browser asks whether its copy is still good, so that a page never mixes two vers
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from fastapi import APIRouter, Request
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
 
 router = APIRouter(include_in_schema=False)
 
-_FOLDER = Path(__file__).parent / "static"
-_MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_FILES = StaticFiles(directory=Path(__file__).parent / "static", packages=[("fastapi_offline", "static")])
 # A picture opened by itself is a document: it may style itself, and do nothing else.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 
-@dataclass(frozen=True)
-class Asset:
-    content: bytes
-    media_type: str
-    version: str
-
-
 @cache
-def _assets() -> dict[str, Asset]:
-    """Every file under `static/`, by its path there."""
-    found = {}
-    for path in sorted(_FOLDER.rglob("*")):
-        if path.suffix in _MEDIA_TYPES:
-            content = path.read_bytes()
-            version = hashlib.sha256(content).hexdigest()[:12]
-            found[path.relative_to(_FOLDER).as_posix()] = Asset(content, _MEDIA_TYPES[path.suffix], version)
-    return found
+def _versions() -> dict[str, str]:
+    """The hash of each file's content, by its path under `/static/`."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        for folder in map(Path, _FILES.all_directories)
+        for path in folder.rglob("*.*")
+    }
 
 
 def asset_url(name: str) -> str:
     """Raises `KeyError` for a file that is not there: a template's mistake."""
-    return f"/static/{name}?v={_assets()[name].version}"
+    return f"/static/{name}?v={_versions()[name]}"
 
 
 def picture_url(image: str) -> str:
     """A product's picture: ours with its version; any other address as the catalogue has it."""
     name = image.removeprefix("/static/")
-    return asset_url(name) if name != image and name in _assets() else image
+    return asset_url(name) if name != image and name in _versions() else image
 
 
 def picture_origins(images: Iterable[str]) -> str:
@@ -62,14 +51,8 @@ def picture_origins(images: Iterable[str]) -> str:
 
 @router.get("/static/{name:path}")
 async def static(name: str, request: Request, v: str = "") -> Response:
-    asset = _assets().get(name)
-    if asset is None:
-        raise HTTPException(404, "There is no such file")
-    headers = {
-        "ETag": f'"{asset.version}"',
-        "Cache-Control": "public, max-age=31536000, immutable" if v == asset.version else "no-cache",
-        "Content-Security-Policy": _POLICY,
-    }
-    if request.headers.get("if-none-match") == headers["ETag"]:
-        return Response(status_code=304, headers=headers)
-    return Response(asset.content, headers=headers, media_type=asset.media_type)
+    response = await _FILES.get_response(name, request.scope)
+    is_this = v == _versions().get(name)
+    response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if is_this else "no-cache"
+    response.headers["Content-Security-Policy"] = _POLICY
+    return response

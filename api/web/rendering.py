@@ -1,25 +1,23 @@
 """From a template to an answer, with the headers every page has; and back, from a form to its fields.
 
-What people read stands in the templates; the code says which of it is so. The engine is loaded with the first page: a
-gateway that comes back after a crash answers machines at once.
+What people read stands in the templates; the code says which of it is so.
 """
 
 import json
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs
 
 from fastapi import Request
-from starlette.responses import HTMLResponse, RedirectResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse, Response
 
+from api.problems import Problem
 from api.web.assets import asset_url, picture_url
 from checkout.currencies import CURRENCIES, decimal
 from runtime.settings import Settings
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 # Amounts as `Intl.NumberFormat("en-US")` writes them: what the server renders and what a script adds up look alike.
 _SIGNS = {
@@ -34,23 +32,10 @@ UNUSUAL = json.dumps(
     separators=(",", ":"),
 )
 DEEPEST = 100_000  # pages
-_FOLDER = Path(__file__).parent / "templates"
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src {pictures}; connect-src 'self'; "
     "manifest-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action {form_action}"
 )
-
-
-def format_money(amount: int, code: str) -> str:
-    """`format_money(2450, "usd")` is `$24.50`; `format_money(500, "jpy")` is `¥500`; others `SEK 24.50`."""
-    sign = _SIGNS.get(code.lower(), f"{code.upper()}\N{NO-BREAK SPACE}")
-    return ("-" if amount < 0 else "") + sign + decimal(abs(amount), code)
-
-
-async def posted_fields(request: Request) -> dict[str, str]:
-    """The first value of each; whatever is no form has none. Raises 413 (`api.middleware.Entrance`)."""
-    fields = parse_qs((await request.body()).decode(errors="replace"))
-    return {name: values[0] for name, values in fields.items()}
 
 
 def page(
@@ -64,15 +49,35 @@ def page(
     **values: Any,
 ) -> HTMLResponse:
     """Render a page. `form_action` is where its forms may lead, redirects included (CSP level 3, form-action), and
-    `pictures` from where it may load pictures."""
+    `pictures` from where it may load pictures. It is kept nowhere, unless `headers` say so (`api.middleware.Edge`)."""
     html = environment().get_template(template).render(**values)
     policy = _POLICY.format(form_action=form_action, pictures=pictures)
-    usual = {"Content-Security-Policy": policy, "Cache-Control": "no-cache", "Vary": "Accept"}
-    return HTMLResponse(html, status, usual | (headers or {}))
+    return HTMLResponse(html, status, {"Content-Security-Policy": policy, "Vary": "Accept"} | (headers or {}))
 
 
-def see_other(url: str, headers: dict[str, str] | None = None) -> RedirectResponse:
-    return RedirectResponse(url, 303, headers)
+def problem_page(request: Request, problem: Problem) -> Response:
+    """The problem, or a wait, told to people (`message.html`), with the cart that was sent, if one was."""
+    return page(
+        "message.html",
+        problem.status,
+        headers=problem.headers,
+        form_action=payment_targets(request.app.state.settings),
+        problem=problem,
+        cart=_cart(request, problem),
+    )
+
+
+def _cart(request: Request, problem: Problem) -> dict[str, Any] | None:
+    """The form that was sent (`api.routes.checkout` keeps it), and its lines at the prices that are told now."""
+    form: dict[str, Any] = getattr(request.state, "form", {})
+    # A field of the form may be called "items" as well: that is no cart, but a text.
+    if not isinstance(form.get("items"), list):
+        return None
+    prices = {
+        each["sku"]: {"expected_unit_amount": each["unit_amount"], "expected_currency": each["currency"]}
+        for each in problem.members.get("products", [])
+    }
+    return {"email": ""} | form | {"lines": [item | prices.get(item["sku"], {}) for item in form["items"]]}
 
 
 def payment_targets(settings: Settings) -> str:
@@ -85,27 +90,16 @@ def wants_page(request: Request) -> bool:
     return request.headers.get("accept", "").split(",")[0].split(";")[0].strip() == "text/html"
 
 
-@cache
-def environment() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+async def posted_fields(request: Request) -> dict[str, str]:
+    """The first value of each; whatever is no form has none. Raises 413 (`api.middleware.Entrance`)."""
+    fields = parse_qs((await request.body()).decode(errors="replace"))
+    return {name: values[0] for name, values in fields.items()}
 
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
-    environment.filters |= {
-        "money": format_money,
-        "instant": _instant,
-        "clock": _clock,
-        "thousands": "{:,}".format,
-        "ago": _ago,
-    }
-    environment.globals |= {"asset": asset_url, "picture": picture_url, "currencies": UNUSUAL}
-    return environment
+
+def format_money(amount: int, code: str) -> str:
+    """`format_money(2450, "usd")` is `$24.50`; `format_money(500, "jpy")` is `¥500`; others `SEK 24.50`."""
+    sign = _SIGNS.get(code.lower(), f"{code.upper()}\N{NO-BREAK SPACE}")
+    return ("-" if amount < 0 else "") + sign + decimal(abs(amount), code)
 
 
 def _instant(at: datetime) -> str:
@@ -124,3 +118,19 @@ def _ago(seconds: float) -> str:
         if seconds >= 2 * length:
             return f"{seconds // length:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+@cache
+def environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    filters = {"money": format_money, "instant": _instant, "clock": _clock, "thousands": "{:,}".format, "ago": _ago}
+    environment.filters |= filters
+    environment.globals |= {"asset": asset_url, "picture": picture_url, "currencies": UNUSUAL}
+    return environment

@@ -47,9 +47,8 @@ _STOCK = (
 _CATALOGUE = (
     "PUT /admin/products/{sku}",
     "POST /admin/products/{sku}/withdraw",
-    "POST /admin/console/products/{sku}/withdraw",
     "POST /admin/products/{sku}/offer",
-    "POST /admin/console/products/{sku}/offer",
+    "POST /admin/console/products/{sku}/{sale}",
 )
 STEPS: Mapping[Step, Place] = {
     Step.BUY: Place(Process.GATEWAY, CALL, _BUY),

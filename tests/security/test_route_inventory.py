@@ -29,7 +29,6 @@ DEVELOPMENT = "the operator, in development; production has no such route"
 GATEWAY = {
     "GET /openapi.json": ANYONE,
     "GET /docs": ANYONE,
-    "GET /docs/{name}": ANYONE,
     "GET /": ANYONE,
     "GET /products": ANYONE,
     "GET /static/{name:path}": ANYONE,
@@ -69,8 +68,7 @@ GATEWAY = {
     "POST /admin/console/orders/{order_id}/resend": CONSOLE,
     "POST /admin/console/restock": CONSOLE,
     "POST /admin/console/write-off": CONSOLE,
-    "POST /admin/console/products/{sku}/withdraw": CONSOLE,
-    "POST /admin/console/products/{sku}/offer": CONSOLE,
+    "POST /admin/console/products/{sku}/{sale}": CONSOLE,
     "POST /admin/logout": CONSOLE,
     "GET /admin/login": ANYONE,
     "POST /admin/login": SIGN_IN,

@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from api.audit import AuditOut
-from api.state import Gateway
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.audit import Auditor, AuditOut
 from checkout.orders import OrderStatus
 from db import insights
 
@@ -18,7 +19,6 @@ logger = logging.getLogger("api")
 CHARTED = 12  # products whose stock the overview shows: those of which least is left
 CHART_AGE = 5.0  # seconds a chart may be old
 VERDICT_AGE = 60.0  # seconds the audit's verdict may be old
-STUCK_GRACE = timedelta(seconds=20)  # how long an order may be late before it counts as stuck
 AUDIT_GRACE = timedelta(seconds=30)
 
 _PAY_BOUNDS = [5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0]  # seconds
@@ -66,10 +66,6 @@ class Chart:
             scale *= 10
         return next(factor * scale for factor in (1, 2, 5) if highest <= factor * scale)
 
-    @property
-    def totals(self) -> Counter[str]:
-        return sum(self.columns, Counter())
-
 
 @dataclass(frozen=True)
 class Charts:
@@ -78,6 +74,7 @@ class Charts:
     time_to_pay: Chart
     pay_times: list[insights.PayTimes]
     stock: list[insights.StockLevel]
+    read_at: float = field(default_factory=time.monotonic)
 
 
 def outcomes(rows: Iterable[insights.OutcomeCount], span: Span, until: datetime) -> Chart:
@@ -92,51 +89,50 @@ def outcomes(rows: Iterable[insights.OutcomeCount], span: Span, until: datetime)
 
 
 def time_to_pay(rows: Iterable[insights.PayTimes]) -> Chart:
-    counted = {row.bucket: row.orders for row in rows}
-    return Chart(_PAY_LABELS, [Counter(kept=counted.get(index, 0)) for index in range(len(_PAY_LABELS))])
+    counted = Counter({row.bucket: row.orders for row in rows})
+    return Chart(_PAY_LABELS, [Counter(kept=counted[bucket]) for bucket in range(len(_PAY_LABELS))])
 
 
-class Boards:
+class Board:
     """One for the process. `verdict` is None until the first audit has ended; `can_audit` is how the last one went."""
 
-    def __init__(self) -> None:
-        self._charts: dict[str, tuple[float, Charts]] = {}
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+    def __init__(self, engine: AsyncEngine, auditor: Auditor) -> None:
+        self._engine, self._auditor = engine, auditor
+        self._charts: dict[str, Charts] = {}
+        self._reading = asyncio.Lock()
         self._auditing: asyncio.Task[None] | None = None
         self._audited_at = -VERDICT_AGE
         self.verdict: AuditOut | None = None
         self.can_audit = True
 
-    async def charts(self, gateway: Gateway, span: Span) -> Charts:
+    async def charts(self, span: Span) -> Charts:
         """Not older than `CHART_AGE`; of several who want them at once, one reads."""
-        async with self._locks[span.name]:
-            read_at, charts = self._charts.get(span.name, (0.0, None))
-            if charts is None or time.monotonic() - read_at > CHART_AGE:
-                charts = await _read(gateway, span)
-                self._charts[span.name] = time.monotonic(), charts
+        async with self._reading:
+            charts = self._charts.get(span.name)
+            if charts is None or time.monotonic() - charts.read_at > CHART_AGE:
+                charts = self._charts[span.name] = await self._read(span)
             return charts
 
-    def audit_now_and_then(self, gateway: Gateway) -> None:
+    async def _read(self, span: Span) -> Charts:
+        until = span.end(datetime.now(UTC))
+        since = until - span.length
+        async with self._engine.connect() as connection:
+            figures = await insights.figures(connection, since)
+            counts = await insights.outcomes_over_time(connection, since, until, span.step)
+            pay_times = await insights.time_to_pay(connection, since, _PAY_BOUNDS)
+            stock = await insights.stock_levels(connection, await insights.scarcest(connection, CHARTED))
+        return Charts(figures, outcomes(counts, span, until), time_to_pay(pay_times), pay_times, stock)
+
+    def audit_now_and_then(self) -> None:
         """In the background: a page does not wait for it, the next refresh shows it."""
         is_old = time.monotonic() - self._audited_at > VERDICT_AGE
         if is_old and (self._auditing is None or self._auditing.done()):
-            self._auditing = asyncio.create_task(self._audit(gateway))
+            self._auditing = asyncio.create_task(self._audit())
 
-    async def _audit(self, gateway: Gateway) -> None:
+    async def _audit(self) -> None:
         try:
-            self.verdict, self.can_audit = await gateway.auditor.recent(AUDIT_GRACE), True
+            self.verdict, self.can_audit = await self._auditor.recent(AUDIT_GRACE), True
         except Exception as error:  # whatever it is, the board says that there is no verdict
             logger.warning("The audit cannot be run now: %s", type(error).__name__)
             self.can_audit = False
         self._audited_at = time.monotonic()
-
-
-async def _read(gateway: Gateway, span: Span) -> Charts:
-    until = span.end(datetime.now(UTC))
-    since = until - span.length
-    async with gateway.engine.connect() as connection:
-        figures = await insights.figures(connection, since)
-        counts = await insights.outcomes_over_time(connection, since, until, span.step)
-        pay_times = await insights.time_to_pay(connection, since, _PAY_BOUNDS)
-        stock = await insights.stock_levels(connection, await insights.scarcest(connection, CHARTED))
-    return Charts(figures, outcomes(counts, span, until), time_to_pay(pay_times), pay_times, stock)

@@ -2,54 +2,53 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterable
 from datetime import timedelta
 from typing import Annotated
-from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 from temporalio.service import RPCError
 
-from api.audit import AuditOut, AuditProgress
 from api.order_views import operator_order
+from api.routes import admin
 from api.schemas import OperatorOrder
-from api.state import Gateway, GatewayDependency
-from api.web.console import processes
-from api.web.console.board import AUDIT_GRACE, SPANS, STUCK_GRACE, Boards
-from api.web.console.session import ConsoleDependency, SessionDependency
+from api.state import Gateway
+from api.web.console.board import AUDIT_GRACE, SPANS
+from api.web.console.processes import processes
+from api.web.console.session import ConsoleDependency, signed_in
 from api.web.rendering import DEEPEST
 from checkout.ids import new_checkout_key, refund_workflow_id, settlement_workflow_id
 from checkout.money import RefundState, forbids_refund
 from checkout.orders import OrderStatus
 from db import insights, views
+from db.catalogue import Selection
 from worker.keepers import describe, status_name
 
 router = APIRouter(prefix="/admin", include_in_schema=False)
 
+_STUCK_GRACE = timedelta(seconds=20)  # how long an order may be late before it counts as stuck
 _SESSION_LOOK = 10.0  # seconds that a stream may go on after its session has ended
 _PAGE_LENGTH = 25
 
 
 @router.get("")
 async def overview(console: ConsoleDependency, span: str = "hour") -> Response:
-    gateway, boards = console.gateway, console.request.app.state.boards
-    assert isinstance(boards, Boards)
-    boards.audit_now_and_then(gateway)
-    chosen = SPANS.get(span, SPANS["hour"])
-    charts, latest = await asyncio.gather(boards.charts(gateway, chosen), gateway.orders.page(limit=12))
+    gateway, chosen = console.gateway, SPANS.get(span, SPANS["hour"])
+    gateway.board.audit_now_and_then()
+    charts, latest = await asyncio.gather(gateway.board.charts(chosen), gateway.orders.page(limit=12))
     async with gateway.engine.connect() as connection:
-        stuck = await insights.stuck_orders(connection, STUCK_GRACE)
+        stuck = await insights.stuck_orders(connection, _STUCK_GRACE)
     return console.page(
         "overview",
-        boards=boards,
         charts=charts,
         stuck=stuck,
         latest=latest.orders,
         span=chosen,
         spans=SPANS,
-        processes=processes.processes(gateway.settings.data_dir) if gateway.settings.is_development else [],
+        processes=processes(gateway.settings.data_dir) if gateway.settings.is_development else [],
     )
 
 
@@ -81,7 +80,7 @@ async def order(order_id: str, console: ConsoleDependency) -> Response:
         row=row,
         email=email,
         reserved=reserved,
-        workflows=_workflows(gateway, row),
+        workflows=_workflows(row),
         running=await _run_status(gateway, row.checkout_key),
     )
 
@@ -93,9 +92,8 @@ async def stock(
     page: Annotated[int, Query(ge=1, le=DEEPEST)] = 1,
 ) -> Response:
     gateway, search = console.gateway, q.strip()
-    shelf = await gateway.catalogue.shelf(
-        search=search or None, offset=(page - 1) * _PAGE_LENGTH, limit=_PAGE_LENGTH, sold_only=False
-    )
+    selection = Selection(_PAGE_LENGTH, search=search, offset=(page - 1) * _PAGE_LENGTH, sold_only=False)
+    shelf = await gateway.catalogue.shelf(selection)
     async with gateway.engine.connect() as connection:
         levels = await insights.stock_levels(connection, [product.sku for product in shelf.products])
     return console.page("stock", levels=levels, search=search, number=page, has_more=shelf.has_more)
@@ -108,18 +106,13 @@ async def audit(console: ConsoleDependency) -> Response:
     return console.page("audit", verdicts=[verdict for verdict in verdicts if verdict is not None])
 
 
-async def _begun(session: SessionDependency, gateway: GatewayDependency) -> AsyncIterator[AuditProgress | AuditOut]:
-    return await gateway.auditor.begin(AUDIT_GRACE)
-
-
-@router.get("/console/audit/progress", response_class=EventSourceResponse)
-async def audit_everything(
-    steps: Annotated[AsyncIterator[AuditProgress | AuditOut], Depends(_begun)],
-) -> AsyncIterable[ServerSentEvent]:
-    """How far an audit of everything is that begins now; the page has its verdict then."""
-    async for step in steps:
-        is_over = isinstance(step, AuditOut)
-        yield ServerSentEvent(event="verdict" if is_over else "progress", data={} if is_over else step)
+# How far an audit of everything is that begins now: what machines are told, for whoever has signed in.
+router.add_api_route(
+    "/console/audit/progress",
+    admin.audit_everything,
+    dependencies=[Depends(signed_in)],
+    response_class=EventSourceResponse,
+)
 
 
 @router.get("/console/events", response_class=EventSourceResponse)
@@ -136,24 +129,20 @@ async def events(console: ConsoleDependency) -> AsyncIterable[ServerSentEvent]:
         yield ServerSentEvent(event="order", data={"order_id": notice.order_id, "kind": notice.kind})
 
 
-def _left(order: OperatorOrder) -> dict[str, int]:
+def _left(order: OperatorOrder) -> Counter[str]:
     """How many of each line can still be given back. What was given back counts, also while a refund that failed is
     made again."""
-    left = {line.sku: line.quantity for line in order.lines}
+    left = Counter({line.sku: line.quantity for line in order.lines})
     for refund in order.refunds:
         if refund.is_taken or refund.state in (RefundState.PENDING, RefundState.SUCCEEDED):
-            for line in refund.lines:
-                left[line.sku] -= line.quantity
+            left.subtract({line.sku: line.quantity for line in refund.lines})
     return left
 
 
-def _workflows(gateway: Gateway, row: views.OrderDetail) -> dict[str, str]:
-    """The address in Temporal's UI of each workflow the order may have."""
+def _workflows(row: views.OrderDetail) -> dict[str, str]:
+    """The id of each that the order may have."""
     ids = {"Checkout": row.checkout_key, "Settlement": settlement_workflow_id(row.payment_session_id or row.id)}
-    if row.status == OrderStatus.REFUNDED:
-        ids["Refund"] = refund_workflow_id(row.id)
-    base = f"{gateway.settings.temporal_ui_url}/namespaces/{quote(gateway.temporal.namespace, safe='')}/workflows"
-    return {name: f"{base}/{quote(workflow_id, safe='')}" for name, workflow_id in ids.items()}
+    return ids | ({"Refund": refund_workflow_id(row.id)} if row.status == OrderStatus.REFUNDED else {})
 
 
 async def _run_status(gateway: Gateway, checkout_key: str) -> str:

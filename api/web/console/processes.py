@@ -1,8 +1,10 @@
-"""The stack's processes, from the `stack.json` that `checkout up` keeps. Development only: this is what kills them."""
+"""The stack's processes, from the `stack.json` that `checkout up` keeps, and what kills them for a demonstration:
+production never has its route."""
 
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import time
@@ -10,9 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from fastapi import APIRouter
+from starlette.responses import JSONResponse
+
+from api.problems import Problem
+from api.state import GatewayDependency
+from api.web.console.session import FromOurPages
+
+logger = logging.getLogger("api")
+router = APIRouter(prefix="/admin/console/processes", include_in_schema=False, dependencies=[FromOurPages])
 
 NAMES = ("gateway", "worker", "payment", "temporal", "postgres")
-LAST_WORD = 0.2  # seconds the gateway lives on to answer whoever kills it
+LAST_WORD = 0.2  # seconds that a process lives on: the gateway has to answer whoever kills it
 
 
 @dataclass(frozen=True)
@@ -24,29 +35,25 @@ class Process:
     age: float | None = None
 
 
+@router.post("/{name}/kill")
+async def kill(name: str, gateway: GatewayDependency) -> JSONResponse:
+    """SIGKILL, as a crash would; `checkout up` starts it again."""
+    pid = next((process.pid for process in processes(gateway.settings.data_dir) if process.name == name), None)
+    if pid is None:
+        raise Problem(409, "not-running", "There is nothing to kill", f"{name} does not run at the moment.")
+    # Each part leads a group of its own: a server and its helpers.
+    asyncio.get_running_loop().call_later(LAST_WORD, os.killpg, pid, signal.SIGKILL)
+    logger.warning("An operator killed %s", name)
+    return JSONResponse({"killed": name}, 202)
+
+
 def processes(data_dir: Path) -> list[Process]:
     """What runs now; nothing when the stack was not started by `checkout up`."""
     try:
         state = json.loads((data_dir / "stack.json").read_text())
-        parts = {name: state[name]["pid"] for name in NAMES if name in state}
-        return [_process(name, pid, state["supervisor_pid"]) for name, pid in parts.items()]
+        return [_process(name, state[name]["pid"], state["supervisor_pid"]) for name in NAMES if name in state]
     except (OSError, ValueError, LookupError, TypeError):  # none, or half of one
         return []
-
-
-def kill(data_dir: Path, name: str) -> bool:
-    """SIGKILL, as a crash would. False when it does not run."""
-    pid = next((process.pid for process in processes(data_dir) if process.name == name), None)
-    if pid is None:
-        return False
-    if pid == os.getpid():
-        asyncio.get_running_loop().call_later(LAST_WORD, os.kill, pid, signal.SIGKILL)
-        return True
-    try:  # each part leads a group of its own (a server and its helpers); the supervisor starts it again
-        os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
 
 
 def _process(name: str, pid: object, supervisor_pid: object) -> Process:

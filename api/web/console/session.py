@@ -5,78 +5,52 @@ Every post must come from one of our own pages (`Origin` or fetch metadata, chec
 Prevention").
 """
 
+import hmac
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from api.operators import Session
 from api.problems import Problem
 from api.state import Gateway, GatewayDependency
-from api.web.rendering import page, posted_fields, see_other
+from api.web.rendering import page, posted_fields
 
 router = APIRouter(prefix="/admin", include_in_schema=False)
-
-_PRIVATE = {"Cache-Control": "no-store"}
-
-
-class NotSignedIn(Exception):
-    """Nobody has signed in, or not any more: on to the sign-in page."""
-
-
-async def to_sign_in(request: Request, _: Exception) -> Response:
-    """A page that was asked for is shown after signing in; a post is not repeated."""
-    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    target = f"?next={quote(wanted)}" if request.method == "GET" else ""
-    return see_other(f"/admin/login{target}")
-
-
-async def signed_in(request: Request, gateway: GatewayDependency) -> Session:
-    """Raises `NotSignedIn`."""
-    session = await gateway.sessions.find(request)
-    if session is None:
-        raise NotSignedIn
-    return session
-
-
-SessionDependency = Annotated[Session, Depends(signed_in)]
 
 
 @dataclass(frozen=True)
 class Console:
-    """What a page of the console is made with, for somebody who has signed in."""
+    """What every page of the console is made with, for somebody who has signed in."""
 
     request: Request
-    session: Session
     gateway: Gateway
+    session: Session
 
     def page(self, template: str, **values: Any) -> Response:
-        return page(
-            f"console/{template}.html",
-            headers=_PRIVATE,
-            csrf=self.session.csrf,
-            done=self.request.query_params.get("done"),
-            path=self.request.url.path,
-            temporal_ui=self.gateway.settings.temporal_ui_url,
-            **values,
-        )
+        return page(f"console/{template}.html", console=self, **values)
 
 
-async def _console(request: Request, session: SessionDependency, gateway: GatewayDependency) -> Console:
-    return Console(request, session, gateway)
+async def signed_in(request: Request, gateway: GatewayDependency) -> Console:
+    """Raises a 303 `Problem` to the sign-in page: what was asked for is shown after it, a post is not repeated."""
+    session = await gateway.sessions.find(request)
+    if session is None:
+        wanted = quote(str(request.url.replace(scheme="", netloc="")))
+        location = f"/admin/login?next={wanted}" if request.method == "GET" else "/admin/login"
+        raise Problem(303, "not-signed-in", "Sign in first", headers={"Location": location})
+    return Console(request, gateway, session)
 
 
-ConsoleDependency = Annotated[Console, Depends(_console)]
+ConsoleDependency = Annotated[Console, Depends(signed_in)]
 
 
-async def posted(request: Request, session: SessionDependency, gateway: GatewayDependency) -> dict[str, str]:
+async def posted(console: ConsoleDependency) -> dict[str, str]:
     """The form's fields. Raises a 403 `Problem` for a post that one of our own pages did not make."""
-    fields = await posted_fields(request)
-    given = fields.pop("csrf", "") or request.headers.get("x-csrf-token", "")
-    is_named = "origin" in request.headers or request.headers.get("sec-fetch-site") == "same-origin"
-    if not is_named or not gateway.sessions.is_csrf_of(session, given):
+    headers, fields = console.request.headers, await posted_fields(console.request)
+    is_named = "origin" in headers or headers.get("sec-fetch-site") == "same-origin"
+    if not is_named or not hmac.compare_digest(fields.pop("csrf", "").encode(), console.session.csrf.encode()):
         raise Problem(403, "cross-site", "This may only be sent from our own pages", "Reload the page and try again.")
     return fields
 
@@ -88,7 +62,7 @@ FormDependency = Annotated[dict[str, str], FromOurPages]
 @router.get("/login")
 async def sign_in_page(request: Request, gateway: GatewayDependency, next: str = "") -> Response:
     if await gateway.sessions.find(request) is not None:
-        return see_other(_inside(next))
+        return RedirectResponse(_inside(next), 303)
     return _sign_in(gateway, _inside(next))
 
 
@@ -102,21 +76,20 @@ async def sign_in(request: Request, gateway: GatewayDependency) -> Response:
         if problem.status != 401:
             raise
         return _sign_in(gateway, target, 401)
-    response = see_other(target)
+    response = RedirectResponse(target, 303)
     gateway.sessions.open(response)
     return response
 
 
 @router.post("/logout", dependencies=[FromOurPages])
-async def sign_out(session: SessionDependency, gateway: GatewayDependency) -> Response:
-    response = see_other("/admin/login")
-    await gateway.sessions.end(session, response)
+async def sign_out(console: ConsoleDependency) -> Response:
+    response = RedirectResponse("/admin/login", 303)
+    await console.gateway.sessions.end(console.session, response)
     return response
 
 
 def _sign_in(gateway: Gateway, target: str, status: int = 200) -> Response:
-    hint = str(gateway.settings.data_dir / "stack.json") if gateway.settings.is_development else None
-    return page("console/sign_in.html", status, headers=_PRIVATE, next=target, failed=status != 200, hint=hint)
+    return page("console/sign_in.html", status, next=target, failed=status != 200, settings=gateway.settings)
 
 
 def _inside(target: str) -> str:

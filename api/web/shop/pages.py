@@ -4,29 +4,35 @@ Neither of these two addresses believes itself: whoever comes back, the order is
 it. The storefront works as a plain form; with script it keeps the cart and the checkout's key.
 """
 
-from typing import Annotated
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from api.order_views import order_out
 from api.problems import Problem
-from api.schemas import MAX_QUANTITY
+from api.schemas import MAX_QUANTITY, OrderOut
 from api.state import Gateway, GatewayDependency
 from api.web.assets import picture_origins
-from api.web.rendering import DEEPEST, page, payment_targets, posted_fields, see_other
-from api.web.shop.story import tell
+from api.web.rendering import DEEPEST, page, payment_targets, posted_fields
 from checkout.errors import OrderNotFound
 from checkout.ids import new_checkout_key
-from checkout.orders import Order, OrderStatus
+from checkout.orders import Order, OrderStatus, Reason
 from db import order_queries
+from db.catalogue import Selection
 
 router = APIRouter(include_in_schema=False)
 
 _SHELF = 24  # products on a page
-_PRIVATE = {"Cache-Control": "no-store"}
-# What an address may note of how one came here: always, and of an order that can still be paid.
-_NOTES, _NOTES_OF_OPEN = ("not-cancelled",), ("back", "pending", "unconfirmed")
+# What an address may note of how one came here, while the order can still be paid.
+_NOTES = ("back", "pending", "unconfirmed")
+
+State = Literal["done", "now", "todo", "failed", "back"]  # of a step
+_WAY = ("reserved", "awaiting_payment", "payment_processing", "paid", "fulfilled", "dispatched")
+_ENDS: dict[str, State] = {"rejected": "failed", "cancelled": "failed", "refunded": "back"}
 
 
 @router.get("/")
@@ -44,19 +50,19 @@ async def storefront(
     an error.
     """
     search = q.strip()
-    shelf = await gateway.catalogue.shelf(search=search or None, offset=(number - 1) * _SHELF, limit=_SHELF)
+    shelf = await gateway.catalogue.shelf(Selection(_SHELF, search=search, offset=(number - 1) * _SHELF))
     wanted = {name: count for name, text in zip(sku, quantity, strict=False) if (count := _quantity(text))}
-    shown = {product.sku for product in shelf.products}
-    elsewhere = [name for name in wanted if name not in shown]
+    elsewhere = tuple(sorted(wanted.keys() - {product.sku for product in shelf.products}))
+    others = (await gateway.catalogue.shelf(Selection(len(elsewhere), skus=elsewhere))).products if elsewhere else []
     return page(
         "storefront.html",
+        headers={"Cache-Control": "no-cache"},
         form_action=payment_targets(gateway.settings),
         pictures=picture_origins(product.image for product in shelf.products),
-        products=shelf.products,
-        elsewhere=(await gateway.catalogue.products_of(elsewhere)).products if elsewhere else [],
+        shelf=shelf,
+        elsewhere=others,
         search=search,
         number=number,
-        has_more=shelf.has_more,
         wanted=wanted,
         email=email,
         # The key of a form without script: minted with the page, so that a double click sends the same one.
@@ -69,10 +75,8 @@ async def view(order_id: str, gateway: GatewayDependency, note: str = "") -> Res
     """The order as it is now; its script keeps it so."""
     row = await gateway.orders.detail(order_id)
     order = order_out(row)
-    is_true = note in _NOTES or (note in _NOTES_OF_OPEN and _is_open(order.status))
-    return page(
-        "order.html", headers=_PRIVATE, order=order, story=tell(order), now=row.now, note=note if is_true else ""
-    )
+    is_true = note == "not-cancelled" or (note in _NOTES and _is_open(order.status))
+    return page("order.html", order=order, story=tell(order), now=row.now, note=note if is_true else "")
 
 
 @router.post("/orders/{order_id}/view")
@@ -85,7 +89,7 @@ async def act(order_id: str, request: Request, gateway: GatewayDependency) -> Re
         await gateway.orders.cancel(order_id)
     except Problem as problem:
         note = "?note=pending" if problem.code == "cancel-pending" else "?note=not-cancelled"
-    return see_other(f"/orders/{order_id}/view{note}")
+    return RedirectResponse(f"/orders/{order_id}/view{note}", 303)
 
 
 @router.get("/checkout/success")
@@ -103,18 +107,19 @@ async def cancelled(
     request: Request, gateway: GatewayDependency, order_id: Annotated[str, Query(max_length=255)] = ""
 ) -> Response:
     """Back without paying. The payment service may have closed the session, or may not: it is asked."""
-    async with gateway.engine.connect() as connection:
-        order = await order_queries.find_by_id(connection, order_id)
-    return await _back(request, gateway, order, "back")
+    return await _back(request, gateway, await gateway.orders.find(order_id), "back")
 
 
 async def _back(request: Request, gateway: Gateway, order: Order | None, note: str) -> Response:
     if order is None or order.session is None:
         raise OrderNotFound
-    if order.status.is_live and _may_look(request, gateway):
-        order = await gateway.orders.look_again(order, come_from=note)
+    if order.status.is_live:
+        # A look costs a signal and a wait: who opens the address again and again only sees the order as it is.
+        with suppress(Problem):
+            gateway.limits.take(gateway.limits.client_of(request))
+            order = await gateway.orders.look_again(order, come_from=note)
     query = f"?note={note}" if _is_open(order.status) else ""
-    return see_other(f"/orders/{order.order_id}/view{query}", _PRIVATE)
+    return RedirectResponse(f"/orders/{order.order_id}/view{query}", 303)
 
 
 def _quantity(text: str) -> int:
@@ -126,10 +131,56 @@ def _is_open(status: OrderStatus) -> bool:
     return status.is_live and status is not OrderStatus.PAYMENT_PROCESSING
 
 
-def _may_look(request: Request, gateway: Gateway) -> bool:
-    """A look costs a signal and a wait: who opens the address again and again only sees the order as it is."""
-    try:
-        gateway.limits.take(gateway.limits.client_of(request))
-    except Problem:
-        return False
-    return True
+@dataclass(frozen=True)
+class Step:
+    """`reason`: why the order ended so."""
+
+    kind: str
+    state: State
+    at: datetime | None = None
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True)
+class Story:
+    """An order as steps, done and to come, or why it did not get there; the words are in `templates/words.html`.
+    `missing`: names of what could not be had. `goes_back_whole`: all that the shop kept is on its way back. `is_over`:
+    nothing more changes by itself."""
+
+    steps: list[Step]
+    missing: list[str]
+    goes_back_whole: bool
+    is_over: bool
+
+
+def tell(order: OrderOut) -> Story:
+    status, payment = order.status, order.payment
+    missing = {sku for event in order.timeline for sku in event.data.get("skus", [])}
+    is_money_moving = payment.refund_pending > 0 or payment.status == "refund_due"
+    return Story(
+        steps=_steps(order),
+        missing=[line.name for line in order.lines if line.sku in missing],
+        goes_back_whole=status.is_kept and 0 < payment.refund_pending == payment.kept,
+        is_over=not (status.is_live or status is OrderStatus.FULFILLED or is_money_moving),
+    )
+
+
+def _steps(order: OrderOut) -> list[Step]:
+    """The steps gone, the one now, and those to come; or how it ended."""
+    came = {event.kind: event.at for event in order.timeline}
+    may_go_on = order.status.is_live or order.status.is_kept
+    steps: list[Step] = []
+    ahead: State = "now"
+    for kind in _WAY:
+        is_under_way = order.status.is_live and kind == order.status
+        if kind in came and not is_under_way:
+            steps.append(Step(kind, "done", came[kind]))
+        elif may_go_on and (is_under_way or kind != OrderStatus.PAYMENT_PROCESSING):
+            steps.append(Step(kind, ahead, came.get(kind)))
+            ahead = "todo"
+    for event in order.timeline:  # in the order in which they came: a cancelled order may be refunded later
+        if event.kind in _ENDS:
+            reason = event.data.get("reason")
+            known = Reason(reason) if reason in set(Reason) else None
+            steps.append(Step(event.kind, _ENDS[event.kind], event.at, known))
+    return steps

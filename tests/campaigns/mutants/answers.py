@@ -30,7 +30,7 @@ ANSWERS: tuple[Mutant, ...] = (
     ),
     bug(
         "coming-back-is-limited",
-        Code("shop.pages._back", "order.status.is_live and _may_look(request, gateway)", "order.status.is_live"),
+        Code("shop.pages._back", "gateway.limits.take(gateway.limits.client_of(request))", "pass"),
         breaks="anybody could fill a checkout with signals until Temporal takes none",
         tests="test_who_comes_back_again_and_again_does_not_wake_the_checkout_each_time",
     ),

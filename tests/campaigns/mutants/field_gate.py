@@ -60,7 +60,7 @@ FIELD_GATE = (
     ),
     bug(
         "sessions-grow-old",
-        Code("Sessions.find", "max_age=int(LIFETIME.total_seconds())", "max_age=None"),
+        Code("Sessions.find", "max_age=_SECONDS", "max_age=None"),
         breaks="a session that nobody ends would last for ever",
         tests="test_only_a_genuine_cookie_younger_than_its_lifetime_is_one",
     ),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from api.schemas import OrderOut
 from api.web.rendering import page
-from api.web.shop.story import tell
+from api.web.shop.pages import tell
 
 
 class OrderPage:

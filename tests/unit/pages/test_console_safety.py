@@ -3,15 +3,22 @@
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+
+from api.problems import Problem
 from api.web.console import processes
 
 
-def test_a_pid_that_is_not_the_supervisors_child_is_left_alone(tmp_path: Path) -> None:
+async def test_a_pid_that_is_not_the_supervisors_child_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "stack.json").write_text('{"worker": {"url": "", "pid": 1}, "supervisor_pid": 4242}')
     assert [process.pid for process in processes.processes(tmp_path)] == [None]
-    assert processes.kill(tmp_path, "worker") is False
-    assert processes.kill(tmp_path, "supervisor_pid") is False
+    gateway: Any = SimpleNamespace(settings=SimpleNamespace(data_dir=tmp_path))
+    for name in ("worker", "supervisor_pid"):
+        with pytest.raises(Problem, match="nothing to kill"):
+            await processes.kill(name, gateway)
 
 
 def test_a_part_that_does_not_run_is_not_taken_for_the_gateway_itself(tmp_path: Path) -> None:
