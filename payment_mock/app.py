@@ -6,22 +6,17 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 
-import httpx
 from fastapi import FastAPI, Request
 from fastapi_offline import FastAPIOffline
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from payment_mock import idempotency
-from payment_mock.database import UNREACHABLE, Database, brief
+from payment_mock.database import UNREACHABLE, brief
 from payment_mock.domain import errors, payments, wire
-from payment_mock.faults.plane import Faults
-from payment_mock.outbox import Outbox
-from payment_mock.routes import faults as faults_routes
-from payment_mock.routes import guide, hosted, stripe
+from payment_mock.idempotency import PRUNE, Reply
+from payment_mock.routes import faults, guide, hosted, stripe
 from payment_mock.routes.edge import rendered
 from payment_mock.service import Service
 from payment_mock.settings import Settings
@@ -41,18 +36,31 @@ def create_app(settings: Settings, on_death: Callable[[], None] = lambda: None) 
 
     `on_death` is called when that work has ended with an error: without it no event is sent any more.
     """
+    service = Service(settings)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        background = asyncio.create_task(_background(service, on_death))
+        try:
+            yield
+        finally:
+            background.cancel()
+            await asyncio.gather(background, return_exceptions=True)
+            await service.outbox.close()
+            await service.database.close()
+
     app = FastAPIOffline(  # Swagger UI from the package, not from a CDN
         title="Payment service (Stripe simulator)",
-        lifespan=_lifespan,
+        lifespan=lifespan,
         routes=[*stripe.routes, *hosted.routes, Route("/livez", livez), Route("/readyz", readyz)],
         redoc_url=None,
     )
-    app.state.settings = settings
-    app.state.on_death = on_death
+    app.state.service = service
     app.include_router(guide.router)
-    app.include_router(faults_routes.router)
-    for known in (errors.StripeError, idempotency.Reply, ClientDisconnect, DBAPIError, Exception):
+    app.include_router(faults.router)
+    for known in (errors.StripeError, Reply, ClientDisconnect, *UNREACHABLE):
         app.add_exception_handler(known, _render)
+    app.add_exception_handler(Exception, _fail)
     return app
 
 
@@ -76,33 +84,12 @@ async def readyz(request: Request) -> JSONResponse:
 
 async def _render(_: Request, error: Exception) -> Response:
     """Errors of the routes that are not Stripe's, in Stripe's error objects."""
-    if (known := rendered(error)) is not None:
-        return known
-    if isinstance(error, DBAPIError):
-        raise error
-    # A bug: uvicorn logs the traceback, the client learns nothing of it.
+    return rendered(error)
+
+
+async def _fail(_: Request, __: Exception) -> Response:
+    """A bug: uvicorn logs the traceback, the client learns nothing of it."""
     return wire.response(errors.api_error(500).body, 500)
-
-
-@contextlib.asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    settings: Settings = app.state.settings
-    database = Database(settings)
-    faults = Faults(database)
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=settings.webhook_concurrency)
-    # The bare transport: an event needs no cookies, no redirects and no proxy from the environment, and httpx's client
-    # around it would cost half as much again.
-    async with httpx.AsyncHTTPTransport(limits=limits, trust_env=False) as transport:
-        outbox = Outbox(settings, database, faults, transport)
-        app.state.service = Service(settings, database, faults, outbox)
-        background = asyncio.create_task(_background(app.state.service, app.state.on_death))
-        try:
-            yield
-        finally:
-            background.cancel()
-            await asyncio.gather(background, return_exceptions=True)
-            await outbox.close()
-            await database.close()
 
 
 async def _background(service: Service, on_death: Callable[[], None]) -> None:
@@ -114,9 +101,7 @@ async def _background(service: Service, on_death: Callable[[], None]) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(service.outbox.run())
             tasks.create_task(_keep_house(service))
-    except asyncio.CancelledError:
-        raise
-    except BaseException:
+    except Exception:
         log.exception("The payment service's background work died; leaving, so that the supervisor restarts it")
         on_death()
         raise
@@ -131,7 +116,7 @@ async def _keep_house(service: Service) -> None:
             await service.faults.refresh()
             await _let_happen(service)
             if time.monotonic() >= prune_at:
-                await service.database.run(idempotency.PRUNE)
+                await service.database.run(PRUNE)
                 prune_at = time.monotonic() + _PRUNE_EVERY
         except UNREACHABLE as error:
             log.warning("Housekeeping cannot reach PostgreSQL: %s", brief(error))

@@ -1,13 +1,9 @@
-"""PostgreSQL: two engines, a ready flag, and the wait for a server that is not there yet.
-
-Most requests are one statement, and a statement is a transaction of its own: `single` runs in autocommit and saves
-the two round trips of BEGIN and COMMIT. Whatever takes more statements, or must be held open, uses `transaction`.
-"""
+"""PostgreSQL: its connections, the wait for a server that is not there yet, and what its errors mean."""
 
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -71,12 +67,12 @@ class Database:
         self.ready = asyncio.Event()
 
     def single(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A connection in autocommit: each statement is its own transaction."""
+        """A connection in autocommit: each statement is its own transaction, without BEGIN and COMMIT."""
         return self._engine.connect()
 
-    async def run(self, statement: TextClause, **values: Any) -> Sequence[Row[Any]]:
-        """One statement, in a transaction of its own, and its rows."""
-        async with self.single() as connection:
+    async def run(self, statement: TextClause, on: AsyncConnection | None = None, **values: Any) -> Sequence[Row[Any]]:
+        """One statement, in a transaction of its own if `on` is in none, and its rows."""
+        async with nullcontext(on) if on else self.single() as connection:
             result = await connection.execute(statement, values)
             return result.all() if result.returns_rows else ()
 

@@ -1,8 +1,5 @@
-"""Apply the migrations at start, once, whoever comes first: numbered files of SQL, all or none of them.
-
-Alembic, which the shop has, takes longer to import than this service may take to start. The table that remembers is as
-Alembic made it.
-"""
+"""Apply the migrations at start, once, whoever comes first: numbered files of SQL, all or none of them. Alembic takes
+longer to import than this service may take to start; the table that remembers is as it would make it."""
 
 from pathlib import Path
 

@@ -17,7 +17,7 @@ import httpx
 from sqlalchemy import text
 
 from payment_mock.database import UNREACHABLE, Database, brief
-from payment_mock.faults.plane import Faults
+from payment_mock.faults import Faults
 from payment_mock.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -38,22 +38,18 @@ CLAIM = text("""
         s.client_reference_id, s.metadata->>'order_id' AS order_id
     FROM leased JOIN payments.events e ON e.id = leased.event_id LEFT JOIN payments.sessions s ON s.id = e.session_id
 """)
-_DONE = text("""
-    UPDATE payments.deliveries SET status = :status, attempts = attempts + 1, last_status = :code, last_error = NULL,
-        delivered_at = now() WHERE id = :id AND status = 'pending'
-""")
-_FAILED = text("""
-    UPDATE payments.deliveries SET attempts = attempts + :attempts, last_status = :code, last_error = :error,
-        next_attempt_at = now() + make_interval(secs => :delay) WHERE id = :id AND status = 'pending'
+_RECORD = text("""
+    UPDATE payments.deliveries SET status = :status, attempts = attempts + :attempts, last_status = :code,
+        last_error = :error, next_attempt_at = now() + make_interval(secs => :delay),
+        delivered_at = CASE WHEN :status <> 'pending' THEN now() END
+    WHERE id = :id AND status = 'pending'
 """)
 # At start: whatever an earlier life had under lease is due now. With other processes alive this may send an event
 # twice, which "at least once" allows; waiting for their leases would delay every recovery instead.
 _RECLAIM = text("UPDATE payments.deliveries SET next_attempt_at = now() WHERE status = 'pending'")
 _RESEND = text("""
     INSERT INTO payments.deliveries (event_id, url, next_attempt_at)
-    SELECT event_id, url, now() FROM (
-        SELECT DISTINCT ON (event_id) event_id, url FROM payments.deliveries WHERE event_id = :event_id
-    ) AS first RETURNING id
+    SELECT event_id, url, now() FROM payments.deliveries WHERE event_id = :event_id LIMIT 1 RETURNING id
 """)
 
 
@@ -84,10 +80,12 @@ def signature_header(body: bytes, secrets: Iterable[bytes], at: int | None = Non
 class Outbox:
     """Delivers to one endpoint, or to a session's own address. At least once, in no promised order."""
 
-    def __init__(
-        self, settings: Settings, database: Database, faults: Faults, transport: httpx.AsyncHTTPTransport
-    ) -> None:
-        self._settings, self._database, self._faults, self._transport = settings, database, faults, transport
+    def __init__(self, settings: Settings, database: Database, faults: Faults) -> None:
+        self._settings, self._database, self._faults = settings, database, faults
+        # The bare transport: an event needs no cookies, no redirects and no proxy from the environment, and httpx's
+        # client around it would cost half as much again.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=settings.webhook_concurrency)
+        self._transport = httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
         self._wake = asyncio.Event()
         self._looking = asyncio.Lock()
         self._attempts: set[asyncio.Task[None]] = set()
@@ -106,11 +104,10 @@ class Outbox:
                 if not is_reclaimed:
                     await self._database.run(_RECLAIM)
                     is_reclaimed = True
-                may_be_more = await self._look()
+                await self._look()
             except UNREACHABLE as error:
                 log.warning("The outbox cannot reach PostgreSQL: %s", brief(error))
-                may_be_more = False
-            if may_be_more:
+            if len(self._attempts) >= self._settings.webhook_concurrency:  # then there may be more
                 await asyncio.wait(self._attempts, return_when=asyncio.FIRST_COMPLETED)
                 continue
             with contextlib.suppress(TimeoutError):
@@ -121,44 +118,44 @@ class Outbox:
         """Attempt what is due now, and wait for that."""
         await self._look()
         if self._attempts:
-            await asyncio.wait(list(self._attempts))
+            await asyncio.wait(self._attempts)
 
-    async def _look(self) -> bool:
-        """Begin to attempt what is due. Answers whether that is all that can be done at a time."""
+    async def close(self) -> None:
+        """Give attempts under way a moment; what does not finish is sent again by the next life."""
+        if self._attempts:
+            await asyncio.wait(self._attempts, timeout=2)
+        await self._transport.aclose()
+
+    async def _look(self) -> None:
+        """Begin to attempt what is due, or what of it can be done at a time."""
         async with self._looking:
             room = self._settings.webhook_concurrency - len(self._attempts)
-            if room > 0:
-                # Longer than the attempt may take, with a forged or doubled one before it.
-                lease = 3 * self._settings.webhook_timeout
-                for row in await self._database.run(CLAIM, limit=room, lease=lease):
-                    task = asyncio.create_task(self._attempt(Delivery(**row._mapping)))
-                    self._attempts.add(task)
-                    task.add_done_callback(self._attempts.discard)
-            return len(self._attempts) >= self._settings.webhook_concurrency
+            # Longer than the attempt may take, with a forged or doubled one before it.
+            lease = 3 * self._settings.webhook_timeout
+            for row in await self._database.run(CLAIM, limit=room, lease=lease) if room > 0 else ():
+                task = asyncio.create_task(self._attempt(Delivery(**row._mapping)))
+                self._attempts.add(task)
+                task.add_done_callback(self._attempts.discard)
 
     async def _attempt(self, delivery: Delivery) -> None:
         """One attempt, recorded. Never raises: what goes wrong is tried again."""
         try:
-            if await self._live_through_faults(delivery):
-                await self._send_and_record(delivery)
+            if not await self._live_through_faults(delivery):
+                return
+            code, complaint = await self.post(delivery.payload.encode(), delivery.url)
+            if code is not None and 200 <= code < 300:
+                await self._record(delivery.id, "delivered", code)
+                # A reordered event waits until another has passed it; one just has.
+                while self._overtaken:
+                    await self._postpone(self._overtaken.pop(), 0, "overtaken")
+                return
+            # Exponential, capped, with jitter.
+            full = self._settings.webhook_retry_base * 2.0 ** min(delivery.attempts, 30)
+            delay = min(full, self._settings.webhook_retry_cap) * random.uniform(0.5, 1.0)  # noqa: S311
+            await self._record(delivery.id, "pending", code, complaint or f"status {code}", delay)
         except UNREACHABLE as error:
             # Sent or not, it is not recorded: the lease runs out and it is sent again.
             log.warning("Delivery of %s could not be recorded: %s", delivery.event_id, brief(error))
-
-    async def _send_and_record(self, delivery: Delivery) -> None:
-        code, error = await self.post(delivery.payload.encode(), delivery.url)
-        if code is not None and 200 <= code < 300:
-            await self._done(delivery, "delivered", code)
-            # A reordered event waits until another has passed it; one just has.
-            while self._overtaken:
-                await self._postpone(self._overtaken.pop(), 0, error="overtaken", attempts=0)
-            return
-        # Exponential, capped, with jitter.
-        full = min(
-            self._settings.webhook_retry_cap, self._settings.webhook_retry_base * 2.0 ** min(delivery.attempts, 30)
-        )
-        delay = full * random.uniform(0.5, 1.0)  # noqa: S311
-        await self._postpone(delivery.id, delay, code=code, error=error or f"status {code}")
 
     async def post(self, body: bytes, url: str | None = None, signature: str | None = None) -> tuple[int | None, str]:
         """Post an event, signed unless given a signature ("" for none). Redirects are not followed.
@@ -175,10 +172,12 @@ class Outbox:
             async with asyncio.timeout(self._settings.webhook_timeout):
                 request = httpx.Request("POST", url or self._settings.webhook_url, content=body, headers=headers)
                 response = await self._transport.handle_async_request(request)
-                try:
-                    await _skip(response)
-                finally:
-                    await response.aclose()
+                async with contextlib.aclosing(response):
+                    # A short answer is read to its end, so that the connection can be used again; a long one is not.
+                    read = 0
+                    async for chunk in response.aiter_raw():
+                        if (read := read + len(chunk)) > _READ_AT_MOST:
+                            break
                 return response.status_code, ""
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as error:
             return None, f"{type(error).__name__}: {error}"[:300]
@@ -189,16 +188,25 @@ class Outbox:
         self.wake()
         return bool(queued)
 
-    async def _done(self, delivery: Delivery, status: str, code: int | None = None) -> None:
-        await self._database.run(_DONE, id=delivery.id, status=status, code=code)
+    async def _postpone(self, delivery_id: int, delay: float, why: str) -> None:
+        """Without an attempt."""
+        await self._record(delivery_id, "pending", None, why, delay, attempts=0)
 
-    async def _postpone(
-        self, delivery_id: int, delay: float, *, code: int | None = None, error: str, attempts: int = 1
+    async def _record(
+        self,
+        delivery_id: int,
+        status: str,
+        code: int | None = None,
+        error: str | None = None,
+        delay: float = 0,
+        attempts: int = 1,
     ) -> None:
-        """Try again in `delay` seconds. `attempts` is 0 when none was made."""
-        await self._database.run(_FAILED, id=delivery_id, delay=delay, code=code, error=error, attempts=attempts)
-        # A hair later than the row's own time, so that the look finds it due.
-        asyncio.get_running_loop().call_later(delay + 0.005, self.wake)
+        """What became of an attempt. Pending: there is another in `delay` seconds."""
+        told = {"status": status, "code": code, "error": error, "delay": delay, "attempts": attempts}
+        await self._database.run(_RECORD, id=delivery_id, **told)
+        if status == "pending":
+            # A hair later than the row's own time, so that the look finds it due.
+            asyncio.get_running_loop().call_later(delay + 0.005, self.wake)
 
     async def _live_through_faults(self, delivery: Delivery) -> bool:
         """Carry out the `webhook` rules. False: this attempt is not to be made."""
@@ -206,32 +214,17 @@ class Outbox:
         for rule in await self._faults.fire("webhook", delivery):
             match rule.action:
                 case "lose":
-                    await self._done(delivery, "lost")
+                    await self._record(delivery.id, "lost")
                     return False
                 case "delay":
-                    await self._postpone(delivery.id, rule.delay_seconds, error="delayed by a fault", attempts=0)
+                    await self._postpone(delivery.id, rule.delay_seconds, "delayed by a fault")
                     return False
                 case "reorder":
                     self._overtaken.append(delivery.id)
-                    patience = rule.delay_seconds or _REORDER_PATIENCE
-                    await self._postpone(delivery.id, patience, error="held to be overtaken", attempts=0)
+                    await self._postpone(delivery.id, rule.delay_seconds or _REORDER_PATIENCE, "held to be overtaken")
                     return False
                 case "duplicate":
                     await asyncio.gather(*(self.post(body, delivery.url) for _ in range(rule.copies or 1)))
                 case "forge":  # the genuine event follows at once: forging must not hide it
                     await self.post(body, delivery.url, signature_header(body, [b"whsec_of_somebody_else"]))
         return True
-
-    async def close(self) -> None:
-        """Give attempts under way a moment; what does not finish is sent again by the next life."""
-        if self._attempts:
-            await asyncio.wait(self._attempts, timeout=2)
-
-
-async def _skip(response: httpx.Response) -> None:
-    """Read a short answer to its end, so that the connection can be used again; never a long one."""
-    read = 0
-    async for chunk in response.aiter_raw():
-        read += len(chunk)
-        if read > _READ_AT_MOST:
-            return

@@ -19,7 +19,7 @@ class LimitedHttp(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._head = self._untold = 0  # bytes of this head that the parser has told of, and that it has not
+        self._untold = 0  # bytes that have come since the parser last told of a whole head, or of a piece of a body
         self._is_in_body = self._is_refused = False
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -38,24 +38,18 @@ class LimitedHttp(HttpToolsProtocol):
             self._limit(self.head_seconds)
         self._untold += len(data)
         super().data_received(data)
-        if self._head + self._untold > MAX_HEAD_BYTES:
+        if self._untold > MAX_HEAD_BYTES:
             self._refuse(b"431 Request Header Fields Too Large")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["state"]["cut"] = self.transport.abort  # for a planted fault
 
-    def on_url(self, url: bytes) -> None:
-        self._take(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._take(len(name) + len(value) + 4)
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
-        self._head = self._untold = 0
-        self._is_in_body = True
+        self._untold = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if self._untold > MAX_HEAD_BYTES:
+            raise Overlong
+        self._untold, self._is_in_body = 0, True
         self._limit(self.body_seconds)
         super().on_headers_complete()
 
@@ -70,12 +64,7 @@ class LimitedHttp(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """uvicorn's answer to whatever the parser refuses."""
-        self._refuse(b"431 Request Header Fields Too Large" if self._head > MAX_HEAD_BYTES else b"400 Bad Request")
-
-    def _take(self, size: int) -> None:
-        self._head, self._untold = self._head + size, 0
-        if self._head > MAX_HEAD_BYTES:
-            raise Overlong
+        self._refuse(b"431 Request Header Fields Too Large" if self._untold > MAX_HEAD_BYTES else b"400 Bad Request")
 
     def _limit(self, seconds: float | None) -> None:
         """What is being sent must be whole in so many seconds; None: nothing is being sent."""

@@ -1,24 +1,21 @@
 """The service's parts, held together, and the one way in which operations run: between two fault points, under their
 idempotency key, with their events sent as soon as they are committed."""
 
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
-from starlette.responses import Response
 
 from payment_mock import idempotency
 from payment_mock.database import UNREACHABLE, Database
-from payment_mock.domain import payments, reversals, wire
-from payment_mock.domain.errors import StripeError
+from payment_mock.domain import payments, reversals
 from payment_mock.domain.methods import CARD, DECLINED, METHODS, UNDER_WAY
-from payment_mock.domain.objects import Change, Json, Session
+from payment_mock.domain.objects import Change, Session
 from payment_mock.domain.payments import Declined, Step
-from payment_mock.faults.plane import FaultReply, Faults
-from payment_mock.idempotency import Key
+from payment_mock.faults import Faults
+from payment_mock.idempotency import Key, Reply
 from payment_mock.outbox import Outbox
 from payment_mock.settings import Settings
 from payment_mock.store import DISPUTE_OF, DISPUTES, REFUNDS, SESSIONS, Kind, Work
@@ -29,11 +26,13 @@ About = Session | Callable[[AsyncConnection], Awaitable[Session]] | None
 class Service:
     """Operations of the payment service, as routes call them."""
 
-    def __init__(self, settings: Settings, database: Database, faults: Faults, outbox: Outbox) -> None:
-        self.settings, self.database, self.faults, self.outbox = settings, database, faults, outbox
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.database = settings, Database(settings)
+        self.faults = Faults(self.database)
+        self.outbox = Outbox(settings, self.database, self.faults)
 
     @asynccontextmanager
-    async def operation(self, name: str, about: About = None, key: Key | None = None) -> AsyncIterator[Work]:
+    async def operation(self, name: str = "", about: About = None, key: Key | None = None) -> AsyncIterator[Work]:
         """The block is what the operation does: committed at its end, with a key all of it or, if it raises, nothing.
 
         Where faults are set for it, they fire around it: `before`, while its key is held and nothing is done, and
@@ -54,39 +53,16 @@ class Service:
                 self.outbox.wake()
             if armed:
                 for _ in await self.faults.pass_through(f"{name}.after", subject):
-                    if subject is not None:
-                        await self._pay_at_once(subject.id)
-        except FaultReply as reply:
+                    if subject is not None:  # paid, and the shop told so, before the reply to create is sent
+                        await self.change(subject.id, payments.pay)
+                        with suppress(*UNREACHABLE):  # it is paid: the outbox goes on by itself
+                            await self.outbox.empty()
+        except Reply as reply:
             if key is not None and reply.is_sticky:
                 # In the place of the answer, or of an effect that never was.
                 async with self.database.single() as connection:
                     await idempotency.store(connection, key, reply.response)
             raise
-
-    async def answer(
-        self, name: str, about: About, key: Key | None, work: Callable[[Work], Awaitable[Json]]
-    ) -> Response:
-        """Run an operation whose answer its key remembers, also when it is an error: execution had begun."""
-        async with self.operation(name, about, key) as run:
-            try:
-                answer = wire.response(await work(run))
-            except StripeError as error:
-                if key is None:
-                    raise
-                answer = wire.response(error.body, error.status)
-            if key is not None:
-                await idempotency.store(run.connection, key, answer)
-        return answer
-
-    async def recall(self, key: Key) -> Response | None:
-        async with self.database.single() as connection:
-            return await idempotency.recall(connection, key)
-
-    async def open(self, run: Work, session: Session, expand: Sequence[str] = ()) -> Json:
-        for rule in run.rules:
-            session = rule.changed(session)
-        await run.create(session)
-        return wire.session_object(session, self.settings.public_url, expand)
 
     async def pay(self, session_id: str, method: str = CARD) -> Session:
         """The customer pays. Idempotent; raises `NotPayable`, `Declined` or `StripeError` 404."""
@@ -100,11 +76,8 @@ class Service:
 
     async def change(self, identifier: str, step: Step, kind: Kind[Any] = SESSIONS) -> Change:
         """What happens by itself, or by the control plane: no faults are set for it, and it has no key."""
-        async with self.database.single() as connection:
-            made = await Work(connection, self.settings.later).change(identifier, step, kind)
-        if made.events:
-            self.outbox.wake()
-        return made
+        async with self.operation() as run:
+            return await run.change(identifier, step, kind)
 
     async def become(self, subject: str, status: str) -> Change:
         """What the outside world makes of a payment (`cs_…`), a refund (`re_…`) or a dispute (`du_…`). A status that it
@@ -123,10 +96,3 @@ class Service:
         """Raises `StripeError` 404."""
         async with self.database.single() as connection:
             return await SESSIONS.get(connection, session_id, param="session")
-
-    async def _pay_at_once(self, session_id: str) -> None:
-        """Paid, and the shop told so, before the reply to create is sent."""
-        async with self.database.single() as connection:
-            await Work(connection, self.settings.later).change(session_id, payments.pay)
-        with contextlib.suppress(*UNREACHABLE):  # it is paid: the outbox goes on by itself
-            await self.outbox.empty()

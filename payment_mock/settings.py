@@ -1,7 +1,5 @@
-"""The payment service's own settings: environment variables (or `.env`), refused at start by name.
-
-Kept apart from the shop's settings on purpose: the two talk over HTTP only, as a shop and Stripe do.
-"""
+"""The payment service's own settings: environment variables (or `.env`), refused at start by name. Apart from those of
+the shop on purpose: the two talk over HTTP only, as a shop and Stripe do."""
 
 import re
 from contextlib import suppress
@@ -13,6 +11,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from payment_mock.domain.params import is_address
+
 
 def _host(value: str) -> str:
     with suppress(ValueError):
@@ -23,15 +23,11 @@ def _host(value: str) -> str:
 
 
 def _http_url(value: str) -> str:
-    if not re.match(r"https?://[^/]", value):
-        raise ValueError("must begin with http:// or https:// and name a host")
-    try:
-        address = urlsplit(value)
-        sound = address.hostname and address.port != 0 and not any(sign.isspace() for sign in value)
-    except ValueError:
-        sound = False
-    if not sound or "@" in address.netloc or address.query or address.fragment:
-        raise ValueError("must be an address alone: no user, no blank, no ?, no #, a port between 1 and 65535")
+    address = urlsplit(value) if is_address(value) else None
+    if address is None or address.port == 0 or "@" in address.netloc or address.query or address.fragment:
+        raise ValueError(
+            "must begin with http:// or https:// and name a host: no user, no blank, no ?, no #, a port from 1 to 65535"
+        )
     return value.rstrip("/")
 
 
@@ -82,7 +78,6 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         extra="ignore",
         populate_by_name=True,
-        case_sensitive=False,
         hide_input_in_errors=True,
     )
 
@@ -146,11 +141,10 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        complaints = []
-        for item in error.errors(include_url=False, include_input=False):
-            name = str(item["loc"][0]) if item["loc"] else ""
-            message = item["msg"].removeprefix("Value error, ")
-            complaints.append(f"{name}: {message}" if name else message)
+        complaints = [
+            ": ".join([*map(str, item["loc"][:1]), item["msg"].removeprefix("Value error, ")])
+            for item in error.errors(include_url=False, include_input=False)
+        ]
         raise WrongSettings("Wrong settings. " + "; ".join(complaints)) from None
     except (UnicodeDecodeError, OSError):
         raise WrongSettings("Wrong settings. The file .env is not readable UTF-8 text: save it as UTF-8.") from None

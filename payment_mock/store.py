@@ -1,8 +1,7 @@
-"""What is stored: objects and pages of them, newest first, as Stripe lists them; sessions; what happens to them.
+"""What is stored: objects and pages of them, newest first, as Stripe lists them; and what happens to them.
 
 A change is one statement: stored with its events, their deliveries, its lines in the ledger and its refund, or nothing
-of it is. The guard is the version that was read: of all that race for a session PostgreSQL lets one through, and the
-others get no row back and look again.
+of it is. Its guard is the version that was read: of all that race for a session one gets through, the rest look again.
 """
 
 import json
@@ -20,7 +19,7 @@ from payment_mock.domain.objects import Change, Dispute, Refund, Session
 from payment_mock.domain.params import Listed
 from payment_mock.domain.payments import Step
 from payment_mock.domain.wire import encode
-from payment_mock.faults.rules import Rule
+from payment_mock.faults import Rule
 
 T = TypeVar("T")
 
@@ -77,21 +76,14 @@ def _event(row: RowMapping) -> dict[str, Any]:
     return {**json.loads(row["payload"]), "pending_webhooks": row["pending"]}
 
 
-def _created(table: str) -> str:
-    return f"floor(extract(epoch FROM {table}.created_at))::bigint AS created"
-
-
-def _reversals(table: str) -> str:
-    return f"""SELECT r.*, s.currency, s.payment_intent, s.charge, {_created("r")}
-        FROM payments.{table} r JOIN payments.sessions s ON s.id = r.session_id"""
-
-
-_SESSIONS = f"SELECT s.*, {_created('s')} FROM payments.sessions s"
-SESSIONS: Kind[Session] = Kind("checkout.session", _made(Session), _SESSIONS)
+_CREATED = "floor(extract(epoch FROM o.created_at))::bigint AS created"
+_REVERSALS = f"""SELECT o.*, s.currency, s.payment_intent, s.charge, {_CREATED}
+    FROM payments.%s o JOIN payments.sessions s ON s.id = o.session_id"""
+SESSIONS: Kind[Session] = Kind("checkout.session", _made(Session), f"SELECT o.*, {_CREATED} FROM payments.sessions o")
 # A payment intent and a charge are a session seen from behind.
 INTENTS, CHARGES = (replace(SESSIONS, name=name, key=name) for name in ("payment_intent", "charge"))
-REFUNDS: Kind[Refund] = Kind("refund", _made(Refund), _reversals("refunds"))
-DISPUTES: Kind[Dispute] = Kind("dispute", _made(Dispute), _reversals("disputes"))
+REFUNDS: Kind[Refund] = Kind("refund", _made(Refund), _REVERSALS % "refunds")
+DISPUTES: Kind[Dispute] = Kind("dispute", _made(Dispute), _REVERSALS % "disputes")
 DISPUTE_OF = replace(DISPUTES, key="session_id")
 _EVENTS = """SELECT e.*, (SELECT count(*) FROM payments.deliveries d
     WHERE d.event_id = e.id AND d.status = 'pending') AS pending FROM payments.events e"""
@@ -99,22 +91,7 @@ EVENTS: Kind[dict[str, Any]] = Kind("event", _event, _EVENTS)
 
 _TRIES = 50
 # What the webhook endpoint is subscribed to. The rest is recorded for GET /v1/events only.
-_DELIVERED = (
-    "checkout.session.completed",
-    "checkout.session.expired",
-    "checkout.session.async_payment_succeeded",
-    "checkout.session.async_payment_failed",
-    "charge.refunded",
-    "refund.created",
-    "refund.updated",
-    "refund.failed",
-    "charge.dispute.created",
-    "charge.dispute.updated",
-    "charge.dispute.closed",
-    "charge.dispute.funds_withdrawn",
-    "charge.dispute.funds_reinstated",
-    "payment_intent.payment_failed",
-)
+_DELIVERED = r"^(checkout\.session|refund|charge\.dispute)\.|^(charge\.refunded|payment_intent\.payment_failed)$"
 _CREATE = text("""
     INSERT INTO payments.sessions (id, amount_total, currency, line_items, client_reference_id, metadata,
         payment_intent_metadata, customer_email, payment_method_types, success_url, cancel_url, webhook_url,
@@ -160,7 +137,7 @@ _CHANGE = text("""
     ), queued AS (
         INSERT INTO payments.deliveries (event_id, url, next_attempt_at)
         SELECT recorded.id, changed.webhook_url, now() FROM changed, recorded
-        WHERE recorded.type = ANY(CAST(:delivered AS text[]))
+        WHERE recorded.type ~ :delivered
     )
     SELECT id FROM changed
 """)
@@ -176,11 +153,15 @@ class Work:
     rules: Sequence[Rule] = ()
     has_news: bool = False
 
-    async def create(self, session: Session) -> None:
+    async def create(self, session: Session) -> Session:
+        """Store a new session, as the rules alter it."""
+        for rule in self.rules:
+            session = rule.changed(session)
         names = ("line_items", "metadata", "payment_intent_metadata")
         documents = {name: json.dumps(getattr(session, name)) for name in names}
         values = asdict(session) | documents | {"payment_method_types": list(session.payment_method_types)}
         await self.connection.execute(_CREATE, values)
+        return session
 
     async def change(self, identifier: str, step: Step, kind: Kind[Any] = SESSIONS) -> Change:
         """Take the step from what the session, or the refund or dispute and its session, are: whatever else happens to

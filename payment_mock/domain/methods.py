@@ -10,7 +10,7 @@ class Method:
 
     A payment that `takes_days` is complete and unpaid first; `settles` is what it comes to, `succeeded` or `failed`
     with the code `fails` (None: nobody knows yet). A refund has the status `refund`, and perhaps another later. Paid,
-    it is `disputed` after a while with that status, for that reason.
+    it is `disputed` after a while with that status, for that `reason`.
     """
 
     says: str
@@ -23,7 +23,7 @@ class Method:
     refund: str = "succeeded"
     refund_later: str | None = None
     disputed: str | None = None
-    dispute_reason: str = "fraudulent"
+    reason: str = "fraudulent"
 
 
 def _card(number: str, says: str, **what: Any) -> Method:
@@ -35,7 +35,7 @@ def _debit(says: str, settles: str | None, type_: str = "us_bank_account", **wha
 
 
 # A dispute of a debit is lost as soon as it is opened: the bank has taken the money back for good.
-_TAKEN_BACK = {"disputed": "lost", "dispute_reason": "debit_not_authorized"}
+_TAKEN_BACK = {"disputed": "lost", "reason": "debit_not_authorized"}
 
 CARD, DECLINED, UNDER_WAY = "pm_card_visa", "pm_card_chargeDeclined", "pm_usBankAccount_processing"
 METHODS = {
@@ -50,10 +50,7 @@ METHODS = {
     ),
     "pm_card_createDispute": _card("4000 0000 0000 0259", "pays; then disputes it", disputed="needs_response"),
     "pm_card_createDisputeProductNotReceived": _card(
-        "4000 0000 0000 2685",
-        "pays; then says none came",
-        disputed="needs_response",
-        dispute_reason="product_not_received",
+        "4000 0000 0000 2685", "pays; then says none came", disputed="needs_response", reason="product_not_received"
     ),
     "pm_card_createDisputeInquiry": _card(
         "4000 0000 0000 1976", "pays; then its bank inquires", disputed="warning_needs_response"

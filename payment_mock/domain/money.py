@@ -1,7 +1,5 @@
-"""What can be charged in a currency, and how an amount is written (docs.stripe.com/currencies).
-
-Amounts are integers in the API's minor unit: hundredths, but for the currencies below.
-"""
+"""What can be charged in a currency, and how an amount is written (docs.stripe.com/currencies). Amounts are integers in
+the API's minor unit: hundredths, but for the currencies below."""
 
 from payment_mock.domain.errors import StripeError, invalid_request
 

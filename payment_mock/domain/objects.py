@@ -2,11 +2,15 @@
 are unix seconds."""
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
-from payment_mock.domain.methods import METHODS
+from payment_mock.domain import errors
+from payment_mock.domain.methods import METHODS, offered, takes
+from payment_mock.domain.money import check_total
+from payment_mock.domain.params import NewSession
 
 Json = dict[str, Any]
 
@@ -14,6 +18,7 @@ _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 # Byte → letter. 256 is no multiple of 62, so eight letters are a little likelier: still > 5.9 bits a letter.
 _LETTERS = bytes(_ALPHABET[byte % 62] for byte in range(256))
 _SESSION = "cs_test_a1"
+_HALF_HOUR, _DAY = 1800, 86_400
 
 
 def new_id(prefix: str, length: int = 24) -> str:
@@ -104,6 +109,45 @@ class Session:
     def takes(self, token: object) -> bool:
         """Whether a customer may pay with this test payment method."""
         return isinstance(token, str) and token in METHODS and METHODS[token].type in self.payment_method_types
+
+
+def session_of(new: NewSession, now: float | None = None) -> Session:
+    """The session that Stripe's parameters describe. Raises `StripeError` (400) that names the parameter."""
+    currencies = {item.price_data.currency for item in new.line_items}
+    if len(currencies) > 1:
+        raise errors.invalid_request("All line items must have the same currency.", param="line_items")
+    created, currency = int(time.time() if now is None else now), currencies.pop()
+    for type_ in new.payment_method_types:
+        if not takes(type_, currency):
+            told = f"The payment method `{type_}` cannot be used with the currency {currency}."
+            raise errors.invalid_request(told, param="payment_method_types")
+    expires_at = created + _DAY if new.expires_at is None else new.expires_at
+    if not created + _HALF_HOUR <= expires_at <= created + _DAY:
+        limit = "at least 30 minutes" if expires_at < created + _HALF_HOUR else "less than 24 hours"
+        told = f"The `expires_at` timestamp must be {limit} from Checkout Session creation."
+        raise errors.invalid_request(told, param="expires_at")
+    items: list[LineItem] = [
+        {"description": data.product_data.name, "unit_amount": data.unit_amount, "quantity": item.quantity}
+        for item in new.line_items
+        for data in [item.price_data]
+    ]
+    total = sum(item["unit_amount"] * item["quantity"] for item in items)
+    check_total(total, currency)
+    return Session(
+        id=session_id(),
+        amount_total=total,
+        currency=currency,
+        line_items=items,
+        success_url=new.success_url,
+        cancel_url=new.cancel_url,
+        created=created,
+        expires_at=expires_at,
+        client_reference_id=new.client_reference_id,
+        metadata=new.metadata,
+        payment_intent_metadata=new.payment_intent_data.metadata,
+        customer_email=new.customer_email,
+        payment_method_types=new.payment_method_types or offered(currency),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ import re
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints, ValidationError
 from pydantic_core import PydanticCustomError
 
 from payment_mock.domain import errors, form
@@ -82,9 +82,7 @@ Metadata = Annotated[
 SESSION_PATHS = ("payment_intent", "payment_intent.latest_charge", "line_items")
 
 
-class Params(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class Params(BaseModel, extra="forbid", frozen=True):
     @classmethod
     def of(cls, given: form.Form) -> Self:
         """Raises `StripeError` (400) that names the parameter."""
@@ -208,7 +206,8 @@ class Listed(Params):
 
     def where(self) -> dict[str, Any]:
         """What is compared, as in `{"status =": "open"}`; with None: not at all."""
-        return {}
+        others = {*Listed.model_fields, "created", "expand"}
+        return {f"{name} =": value for name, value in self if name not in others}
 
 
 class ListedSessions(Listed):
@@ -220,15 +219,12 @@ class ListedSessions(Listed):
     def where(self) -> dict[str, Any]:
         of = self.created
         span = {"created >": of.gt, "created >=": of.gte, "created <": of.lt, "created <=": of.lte}
-        return {"status =": self.status, "payment_intent =": self.payment_intent, **span}
+        return super().where() | span
 
 
 class ListedReversals(Listed):
     payment_intent: Text | None = None
     charge: Text | None = None
-
-    def where(self) -> dict[str, Any]:
-        return {"payment_intent =": self.payment_intent, "charge =": self.charge}
 
 
 class ListedEvents(Listed):

@@ -1,8 +1,7 @@
 """What the payment service does, in its own words: pay, settle, decline, expire. What comes after: `reversals`.
 
-Each is a pure function from what a payment is to what it becomes, with its events and the lines of the ledger; or it
-refuses, and says why. That nothing else happened to the payment meanwhile is decided where the change is stored
-(`payment_mock.store`).
+Each is a pure function from what a payment is to what it becomes, or refuses and says why. That nothing else happened
+to the payment meanwhile is decided where the change is stored (`payment_mock.store`).
 """
 
 from collections.abc import Callable

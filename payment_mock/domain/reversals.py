@@ -1,7 +1,5 @@
-"""What happens to money after it was taken: refunds, which may fail days later, and disputes. Pure steps, too.
-
-Sources: docs.stripe.com/refunds, docs.stripe.com/disputes, docs.stripe.com/api/events/types.
-"""
+"""What happens to money after it was taken: refunds, which may fail days later, and disputes. Pure steps, too
+(docs.stripe.com/refunds, docs.stripe.com/disputes, docs.stripe.com/api/events/types)."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -100,7 +98,7 @@ def dispute(
         raise errors.invalid_request(f"Nothing, or more than was paid, is disputed: {wanted}", param="amount")
     made = Dispute(
         id=new_id("du_1"), amount=wanted, status=status, due_by=int(time()) + _TIME_TO_RESPOND,
-        reason=reason or method(session.payment_method).dispute_reason, **_of(session),
+        reason=reason or method(session.payment_method).reason, **_of(session),
     )  # fmt: skip
     takes = () if status.startswith("warning_") else ("funds_withdrawn",)
     return _disputed(session, made, ("created", *takes, *(("closed",) if status == "lost" else ())))

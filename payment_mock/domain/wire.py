@@ -5,7 +5,7 @@ import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from time import time
-from typing import Any
+from typing import Any, cast
 
 from starlette.responses import Response
 
@@ -42,8 +42,7 @@ def _filled(template: Any, of: object, told: Json) -> Any:
 
 
 def _object(kind: str, of: object = None, **told: Any) -> Json:
-    made: Json = _filled(_TEMPLATES[kind], of, told)
-    return made
+    return cast(Json, _filled(_TEMPLATES[kind], of, told))
 
 
 def session_object(session: Session, public_url: str = "", expand: Collection[str] = ()) -> Json:

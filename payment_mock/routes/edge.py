@@ -3,36 +3,37 @@
 import base64
 import hmac
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, cast
+from urllib.parse import urlsplit
 
 from fastapi import Depends
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from payment_mock import idempotency
 from payment_mock.database import is_unfit, is_unreachable
 from payment_mock.domain import errors, form, wire
 from payment_mock.domain.objects import Json, new_id
+from payment_mock.domain.params import is_address
 from payment_mock.idempotency import Key, Reply
 from payment_mock.service import About, Service
 from payment_mock.store import Work
 
 _FORM = "application/x-www-form-urlencoded"
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 P = TypeVar("P")
 
 
 def _service(request: Request) -> Service:
-    service: Service = request.app.state.service
-    return service
+    return cast(Service, request.app.state.service)
 
 
-class Body(BaseModel):
+class Body(BaseModel, extra="forbid"):
     """A body in JSON, in which nothing is that we do not know."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 TheService = Annotated[Service, Depends(_service)]
@@ -75,20 +76,26 @@ def stripe_route(
             call: Call[Any] = Call(service, request, parse(given) if parse else None)
         except errors.StripeError:
             # A repeat gets the first one's answer, though what it asks for (`expires_at`) has come too near meanwhile.
-            known = await service.recall(key) if key else None
-            if known is None:
-                raise
-            return known
-        return await service.answer(operation, about(call), key, partial(handler, call))
+            if key is not None:
+                async with service.database.single() as connection:
+                    await idempotency.recall(connection, key)
+            raise
+        async with service.operation(operation, about(call), key) as run:
+            if key is None:
+                return wire.response(await handler(call, run))
+            try:
+                answer = wire.response(await handler(call, run))
+            except errors.StripeError as error:  # remembered as well: execution had begun
+                answer = wire.response(error.body, error.status)
+            await idempotency.store(run.connection, key, answer)
+        return answer
 
     async def endpoint(request: Request) -> Response:
         request.state.request_id = new_id("req_", 14)
         try:
             response = await answered(request)
         except Exception as error:
-            if (known := rendered(error)) is None:
-                raise
-            response = known
+            response = rendered(error)
         response.headers["request-id"] = request.state.request_id
         response.headers["stripe-version"] = wire.API_VERSION
         if (key := request.headers.get("idempotency-key")) and key.isascii() and key.isprintable():
@@ -98,8 +105,8 @@ def stripe_route(
     return Route(path, endpoint, methods=[method] if method else ["GET", "POST", "PUT", "PATCH", "DELETE"])
 
 
-def rendered(error: Exception) -> Response | None:
-    """The answer that an error is; None for a bug."""
+def rendered(error: Exception) -> Response:
+    """The answer that an error is. Raises again what is a bug."""
     if isinstance(error, ClientDisconnect):
         return Response(status_code=400)  # which nobody reads
     if isinstance(error, Reply):
@@ -109,11 +116,24 @@ def rendered(error: Exception) -> Response | None:
     elif is_unreachable(error):
         error = errors.api_error(503, "The database is not reachable; try again.")
     if not isinstance(error, errors.StripeError):
-        return None
+        raise error
     headers = {"www-authenticate": 'Bearer realm="Stripe"'} if error.status == 401 else {}
     if error.status in (409, 429, 503):
         headers["stripe-should-retry"] = "true"
     return wire.response(error.body, error.status, headers)
+
+
+def check_webhook_url(url: str, configured: str) -> str:
+    """A session's own webhook address, as in the guide. Raises `StripeError` (400).
+
+    Decision: a server that posts to any address a client names is a tool for server-side request forgery. So only
+    the configured endpoint and loopback hosts (the guide's own use) pass, and redirects are never followed.
+    """
+    if not is_address(url):
+        raise errors.invalid_request("Not a valid URL", param="webhook", code="url_invalid")
+    if url == configured or urlsplit(url).hostname in _LOOPBACK:
+        return url
+    raise errors.invalid_request("The webhook must be on this machine or be the configured endpoint.", param="webhook")
 
 
 async def read_body(request: Request, limit: int = 256 * 1024) -> bytes:
@@ -148,10 +168,8 @@ def _authenticate(service: Service, request: Request) -> None:
     scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
     key = credentials.strip() if scheme.lower() == "bearer" else ""
     if scheme.lower() == "basic":
-        try:
+        with suppress(ValueError):
             key = base64.b64decode(credentials).decode().partition(":")[0]
-        except ValueError:
-            key = ""
     if not key:
         raise errors.invalid_request(
             "You did not provide an API key. You need to provide your API key in the Authorization header, using "

@@ -1,7 +1,5 @@
-"""The control plane, `/_faults`: it exists because the simulator does; the settings refuse to start in production.
-
-`PUT /_faults` sets a rule, `GET` lists them with how often each fired, `DELETE` resets. Rules outlive a restart.
-"""
+"""The control plane: `PUT /_faults` sets a rule, `GET` lists them with how often each fired, `DELETE` resets. Rules
+outlive a restart."""
 
 import asyncio
 import time
@@ -13,11 +11,9 @@ from pydantic import Field
 
 from payment_mock.domain import payments, reversals, wire
 from payment_mock.domain.objects import Json
-from payment_mock.domain.sessions import check_webhook_url
-from payment_mock.faults.rules import ACTIONS, RuleInput
+from payment_mock.faults import ACTIONS, RuleInput
 from payment_mock.outbox import signature_header
-from payment_mock.routes.edge import Body, TheService
-from payment_mock.service import Service
+from payment_mock.routes.edge import Body, TheService, check_webhook_url
 
 router = APIRouter(prefix="/_faults", tags=["control plane"])
 
@@ -132,7 +128,14 @@ async def dispute(service: TheService, wanted: Reversal) -> Json:
 @router.post("/webhooks")
 async def send_webhook(service: TheService, webhook: Webhook) -> dict[str, Any]:
     """Send an event now, past the outbox, signed as asked. Answers with the receiver's status for each copy."""
-    body = await _body(service, webhook)
+    if webhook.body is not None:
+        body = webhook.body.encode()
+    else:
+        about: Json = {}
+        if webhook.session_id is not None:
+            about = wire.session_object(await service.find(webhook.session_id), service.settings.public_url)
+        made = wire.event(webhook.type, {**about, **(webhook.data or {})})
+        body = wire.encode({**made, "id": webhook.event_id or made["id"]})
     url = check_webhook_url(webhook.url, service.settings.webhook_url) if webhook.url else None
     secrets, now = service.settings.signing_secrets, int(time.time())
     signature = {
@@ -158,14 +161,3 @@ async def resend(service: TheService, event_id: str) -> dict[str, bool]:
     if not await service.outbox.resend(event_id):
         raise HTTPException(404, "no such delivered event")
     return {"queued": True}
-
-
-async def _body(service: Service, webhook: Webhook) -> bytes:
-    if webhook.body is not None:
-        return webhook.body.encode()
-    data: dict[str, Any] = webhook.data or {}
-    if webhook.session_id is not None:
-        session = await service.find(webhook.session_id)
-        data = {**wire.session_object(session, service.settings.public_url), **data}
-    made = wire.event(webhook.type, data)
-    return wire.encode({**made, "id": webhook.event_id or made["id"]})

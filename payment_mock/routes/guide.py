@@ -1,7 +1,4 @@
-"""The endpoints of DBOS's guide: the simulator's customer side, which needs no key.
-
-Amounts are minor units (`price: 1000` is 10.00 USD). Errors are Stripe's error objects.
-"""
+"""The endpoints of DBOS's guide: the simulator's customer side, which needs no key. Errors are Stripe's objects."""
 
 import json
 from dataclasses import replace
@@ -13,10 +10,9 @@ from pydantic import BaseModel, Field
 from payment_mock.domain import errors, form, payments
 from payment_mock.domain.methods import CARD
 from payment_mock.domain.money import MOST_OF_ALL
-from payment_mock.domain.objects import Session
+from payment_mock.domain.objects import Session, session_of
 from payment_mock.domain.params import NewSession
-from payment_mock.domain.sessions import check_webhook_url, session_of
-from payment_mock.routes.edge import Body, TheService, read_body
+from payment_mock.routes.edge import Body, TheService, check_webhook_url, read_body
 from payment_mock.service import Service
 
 router = APIRouter(prefix="/api", tags=["guide"])
@@ -68,7 +64,7 @@ async def create_payment_session(service: TheService, new: NewPaymentSession) ->
     webhook_url = check_webhook_url(new.webhook, service.settings.webhook_url) if new.webhook else None
     session = replace(session_of(NewSession.of(new.as_form())), webhook_url=webhook_url)
     async with service.operation("create", session) as run:
-        await service.open(run, session)
+        await run.create(session)
     return _shown(service, await service.find(session.id))
 
 
@@ -81,13 +77,13 @@ async def session(service: TheService, session_id: str) -> PaymentSession:
 async def session_info(service: TheService, session_id: str) -> dict[str, Any]:
     """The session with its items, amounts (minor units) and addresses."""
     found = await service.find(session_id)
-    named = ("client_reference_id", "amount_total", "currency", "success_url", "cancel_url", "expires_at")
+    names = ("client_reference_id", "amount_total", "currency", "success_url", "cancel_url", "expires_at")
     items = [
         {"description": item["description"], "quantity": item["quantity"], "price": item["unit_amount"]}
         for item in found.line_items
     ]
-    told = {name: getattr(found, name) for name in named}
-    return {**_shown(service, found).model_dump(), **told, "items": items}
+    told = {name: getattr(found, name) for name in names} | {"items": items}
+    return _shown(service, found).model_dump() | told
 
 
 @router.post("/submit_payment", status_code=204, response_class=Response)
@@ -96,8 +92,7 @@ async def submit_payment(service: TheService, request: Request) -> Response:
 
     204 also when it is paid already; 404 unknown; 409 expired or cancelled; 402 declined.
     """
-    params = await _params(request)
-    session_id, token = _session_id(params), params.get("payment_method", CARD)
+    session_id, token = await _named(request)
     if token != CARD and not (await service.find(session_id)).takes(token):
         raise errors.invalid_request("This session cannot be paid by such a payment method.", param="payment_method")
     await service.pay(session_id, token)
@@ -108,7 +103,7 @@ async def submit_payment(service: TheService, request: Request) -> Response:
 async def cancel_payment(service: TheService, request: Request) -> Response:
     """Give up: the session is expired and `checkout.session.expired` sent. 404 unknown; 409 when it is paid."""
     try:
-        await service.change(_session_id(await _params(request)), payments.cancel)
+        await service.change((await _named(request))[0], payments.cancel)
     except payments.NotOpen:
         raise errors.invalid_request(
             "This session cannot be cancelled: it is already complete.", code="session_already_complete", status=409
@@ -116,23 +111,20 @@ async def cancel_payment(service: TheService, request: Request) -> Response:
     return Response(status_code=204)
 
 
-async def _params(request: Request) -> dict[str, Any]:
-    """A form or JSON, whatever the content type says: curl's -d calls JSON a form too."""
+async def _named(request: Request) -> tuple[str, Any]:
+    """The session and the payment method that a form or JSON names, whatever the content type says: curl's -d calls
+    JSON a form too."""
     body = (await read_body(request, 16_384)).strip()
     try:
-        params: dict[str, Any] = json.loads(body) if body.startswith(b"{") else form.parse(body)
+        given: dict[str, Any] = json.loads(body) if body.startswith(b"{") else form.parse(body)
     except (ValueError, RecursionError):
         raise errors.invalid_request("The request body is not valid JSON.") from None
-    return params
-
-
-def _session_id(params: dict[str, Any]) -> str:
-    value = params.get("session_id")
-    if value is None:
+    session_id = given.get("session_id")
+    if session_id is None:
         raise errors.missing("session_id")
-    if not isinstance(value, str) or "\0" in value:
+    if not isinstance(session_id, str) or "\0" in session_id:
         raise errors.invalid_request("Invalid string", param="session_id")
-    return value
+    return session_id, given.get("payment_method", CARD)
 
 
 def _shown(service: Service, session: Session) -> PaymentSession:

@@ -1,13 +1,11 @@
-"""The hosted payment page: where the customer meets the provider.
-
-No card number ever reaches this server: a script turns a test card into a token before the form is posted, and
-without script the page offers buttons. Only `http` and `https` addresses are linked (checked when they come in).
-"""
+"""The hosted payment page. No card number ever reaches this server: a script turns a test card into a token before the
+form is posted, and without script the page offers buttons."""
 
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from jinja2 import Environment, FileSystemLoader
 from starlette.requests import Request
@@ -19,7 +17,6 @@ from payment_mock.domain.methods import DECLINED, METHODS
 from payment_mock.domain.money import money
 from payment_mock.domain.objects import Session
 from payment_mock.domain.payments import Declined, NotOpen, NotPayable
-from payment_mock.domain.sessions import fill_in
 from payment_mock.routes.edge import read_body, rendered
 from payment_mock.service import Service
 
@@ -45,27 +42,16 @@ async def page(service: Service, request: Request) -> Response:
     return _render(await service.find(request.path_params["id"]))
 
 
-async def pay(service: Service, request: Request) -> Response:
-    """Pay with a token. Paid: on to the shop. Declined: back to the form, which says so. Over: the page says what."""
-    token = (await _form(request)).get("payment_method", "")
+async def pay(service: Service, request: Request, token: str | None = None) -> Response:
+    """Pay with a token, or the posted one. Paid: on to the shop. Declined: back to the form, which says so."""
+    posted = (await _form(request)).get("payment_method", "")
     session = await service.find(request.path_params["id"])
-    if not session.takes(token):
+    if token is None and not session.takes(posted):
         return _render(session, error="Use one of the test cards listed below.", status=400)
-    return await _pay_with(str(token), service, request)
-
-
-async def decline(service: Service, request: Request) -> Response:
-    """The button of a visitor without script: a card that is declined."""
-    await _form(request)
-    return await _pay_with(DECLINED, service, request)
-
-
-async def _pay_with(token: str, service: Service, request: Request) -> Response:
-    session_id = request.path_params["id"]
     try:
-        session = await service.pay(session_id, token)
+        session = await service.pay(session.id, token or posted)
     except Declined as refused:
-        return _render(await service.find(session_id), error=str(refused), status=402)
+        return _render(await service.find(session.id), error=str(refused), status=402)
     return RedirectResponse(fill_in(session.success_url, session.id), 303)
 
 
@@ -93,8 +79,7 @@ def _route(method: str, path: str, handler: Callable[[Service, Request], Awaitab
         except (NotPayable, NotOpen) as refusal:
             return _render(refusal.session, status=409)
         except Exception as error:
-            if (known := rendered(error)) is None:
-                raise
+            known = rendered(error)
             is_unknown = known.status_code == 404 or (known.status_code == 400 and method == "GET")
             return _render(None, status=404) if is_unknown else known
 
@@ -107,6 +92,11 @@ async def _form(request: Request) -> form.Form:
     if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
         raise errors.invalid_request("This form may only be posted from the payment page.", status=403)
     return form.parse(await read_body(request, 16_384))
+
+
+def fill_in(url: str, session_id: str) -> str:
+    """Replace Stripe's `{CHECKOUT_SESSION_ID}` placeholder (docs.stripe.com/payments/checkout/custom-success-page)."""
+    return url.replace("{CHECKOUT_SESSION_ID}", quote(session_id, safe=""))
 
 
 def _render(session: Session | None, *, error: str | None = None, status: int = 200) -> Response:
@@ -139,6 +129,6 @@ routes = [
     _route("GET", "/payment/static/{name}", static),
     _route("GET", "/payment/{id}", page),
     _route("POST", "/payment/{id}/pay", pay),
-    _route("POST", "/payment/{id}/decline", decline),
+    _route("POST", "/payment/{id}/decline", partial(pay, token=DECLINED)),  # the button of a visitor without script
     _route("POST", "/payment/{id}/cancel", cancel),
 ]

@@ -2,35 +2,31 @@
 say, and shows the object."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payment_mock.domain import errors, form, params, payments, reversals, wire
-from payment_mock.domain.objects import Json, Session
+from payment_mock.domain.objects import Json, Session, session_of
 from payment_mock.domain.params import Expand, ListedReversals
 from payment_mock.domain.payments import Step
-from payment_mock.domain.sessions import session_of
 from payment_mock.routes.edge import Call, Handler, stripe_route
 from payment_mock.service import About
 from payment_mock.store import CHARGES, DISPUTES, EVENTS, INTENTS, REFUNDS, SESSIONS, Kind, Work
 
+Opening = tuple[Session, list[str]]
 
-@dataclass(frozen=True)
-class Opening:
-    session: Session
-    expand: list[str]
 
-    @staticmethod
-    def of(given: form.Form) -> "Opening":
-        new = params.NewSession.of(given)
-        return Opening(session_of(new), new.expand)
+def opening(given: form.Form) -> Opening:
+    """The session that is asked for, and what of it to expand."""
+    new = params.NewSession.of(given)
+    return session_of(new), new.expand
 
 
 async def create_session(call: Call[Opening], run: Work) -> Json:
-    return await call.service.open(run, call.params.session, call.params.expand)
+    session, expand = call.params
+    return wire.session_object(await run.create(session), call.service.settings.public_url, expand)
 
 
 async def line_items(call: Call[None], run: Work) -> Json:
@@ -75,7 +71,7 @@ def changed(kind: Kind[Any], step: Step, how: Callable[[Any], Json] = lambda _: 
 
 def retrieved(kind: Kind[Any], param: str = "id") -> Handler[Any]:
     async def handler(call: Call[Any], run: Work) -> Json:
-        return await _shown(call, kind, await kind.get(run.connection, call.id, param))
+        return await _shown(call, run, kind, await kind.get(run.connection, call.id, param))
 
     return handler
 
@@ -83,7 +79,7 @@ def retrieved(kind: Kind[Any], param: str = "id") -> Handler[Any]:
 def listed(kind: Kind[Any]) -> Handler[Any]:
     async def handler(call: Call[Any], run: Work) -> Json:
         found, has_more = await kind.page(run.connection, call.params)
-        data = [await _shown(call, kind, one) for one in found]
+        data = [await _shown(call, run, kind, one) for one in found]
         return wire.list_object(data, call.request.url.path, has_more=has_more)
 
     return handler
@@ -95,14 +91,15 @@ async def unrecognized(call: Call[None], _: Work) -> Json:
     raise errors.invalid_request(told, status=404)
 
 
-async def _shown(call: Call[Any], kind: Kind[Any], found: Any) -> Json:
+async def _shown(call: Call[Any], run: Work, kind: Kind[Any], found: Any) -> Json:
+    if kind is SESSIONS:
+        for rule in await call.service.faults.fire("report", found, run.connection):
+            found = rule.changed(found)
+        return wire.session_object(found, call.service.settings.public_url, call.params.expand)
     if kind is INTENTS:
         return wire.payment_intent_object(found, "latest_charge" in call.params.expand)
     if kind is CHARGES:
         return wire.charge_object(found)
-    if kind is SESSIONS:
-        session = await call.service.faults.report(found)
-        return wire.session_object(session, call.service.settings.public_url, call.params.expand)
     return found if kind is EVENTS else wire.reversal_object(found)
 
 
@@ -116,7 +113,7 @@ def _its_payment(call: Call[params.NewRefund]) -> About:
 
 _SESSIONS = "/v1/checkout/sessions"
 routes = [
-    stripe_route("POST", _SESSIONS, Opening.of, create_session, "create", lambda call: call.params.session),
+    stripe_route("POST", _SESSIONS, opening, create_session, "create", lambda call: call.params[0]),
     stripe_route("GET", _SESSIONS, params.ListedSessions.of, listed(SESSIONS), "list"),
     stripe_route("GET", f"{_SESSIONS}/{{id}}", Expand.of, retrieved(SESSIONS, "session"), "retrieve", _its_session),
     stripe_route("GET", f"{_SESSIONS}/{{id}}/line_items", None, line_items),

@@ -90,7 +90,7 @@ FIELD_PAY = (
     ),
     bug(
         "the-payment-services-heads-are-bounded",
-        Code("LimitedHttp._take", "self._head > MAX_HEAD_BYTES", "False"),
+        Code("LimitedHttp.on_headers_complete", "self._untold > MAX_HEAD_BYTES", "False"),
         breaks="one connection could fill the payment service's memory",
         tests="test_the_payment_service_reads_a_head_below_the_bound_each_time",
     ),

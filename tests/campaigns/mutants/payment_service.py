@@ -46,26 +46,30 @@ PAYMENT_SERVICE = (
     ),
     bug(
         "repeat-gets-the-stored-answer",
-        Code("idempotency.hold", "answer is not None", "False"),
+        Code("idempotency.recall", "row.key is None", "True"),
         breaks="a repeated create would open another session",
         tests="test_a_repeat_gets_the_same_bytes_and_says_so",
     ),
     bug(
         "key-of-one-request",
-        Code("idempotency.recall", "row.fingerprint != key.fingerprint", "False"),
+        Code("idempotency.recall", "(row.endpoint, row.fingerprint) != (key.endpoint, key.fingerprint)", "False"),
         breaks="other parameters under a key would get the first one's session",
         tests="test_other_parameters_under_the_same_key_are_an_idempotency_error",
     ),
     bug(
         "key-of-one-endpoint",
-        Code("idempotency.recall", "row.endpoint != key.endpoint", "False"),
+        Code(
+            "idempotency.recall",
+            "(row.endpoint, row.fingerprint) != (key.endpoint, key.fingerprint)",
+            "row.endpoint == key.endpoint and row.fingerprint != key.fingerprint",
+        ),
         breaks="a refund could be answered with a session",
         tests="test_the_same_key_at_another_endpoint_is_an_idempotency_error",
     ),
     bug(
         "key-in-flight",
-        Code("idempotency.hold", "is_free = await connection.scalar(...)", "is_free = True"),
-        breaks="a request would hang on another one with its key instead of a 409",
+        Code("idempotency.hold", "not await recall(connection, key)", "await recall(connection, key) and False"),
+        breaks="a request would be executed beside another one with its key instead of a 409",
         tests="test_a_key_in_flight_is_409_until_its_request_is_through",
     ),
     bug(
@@ -76,7 +80,7 @@ PAYMENT_SERVICE = (
     ),
     bug(
         "delivered-means-2xx",
-        Code("_send_and_record", "code is not None and 200 <= code < 300", "code is not None"),
+        Code("Outbox._attempt", "code is not None and 200 <= code < 300", "code is not None"),
         breaks="an event that the shop could not take would be lost",
         tests="test_a_refused_delivery_is_repeated_until_it_is_answered_2xx",
     ),

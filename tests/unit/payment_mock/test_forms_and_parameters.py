@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from payment_mock.domain import form
 from payment_mock.domain.errors import StripeError
+from payment_mock.domain.objects import session_of
 from payment_mock.domain.params import NewRefund, NewSession
-from payment_mock.domain.sessions import session_of
 
 SMALLEST = (
     b"mode=payment&success_url=http://localhost/s&line_items[0][quantity]=2"

@@ -9,10 +9,11 @@ import stripe
 from payment_mock.domain.errors import StripeError
 from payment_mock.domain.money import money
 from payment_mock.domain.objects import Session, id_of_its, session_id
-from payment_mock.domain.sessions import check_webhook_url, fill_in
-from payment_mock.faults.rules import Match, Rule
+from payment_mock.faults import Match, Rule
 from payment_mock.migrate import FILES, HEAD
 from payment_mock.outbox import Delivery, signature_header
+from payment_mock.routes.edge import check_webhook_url
+from payment_mock.routes.hosted import fill_in
 from payment_mock.settings import WrongSettings, load_settings
 
 BODY = b'{"object": "event", "name": "caf\xc3\xa9"}'

@@ -1,0 +1,235 @@
+"""The control plane: planted faults. Inert, they cost a request one look at an empty list.
+
+A rule names a point and an action there. The points of an operation are `<operation>.before` (nothing of it is
+committed yet) and `<operation>.after` (it is committed, the reply is not sent yet). Operations: create, retrieve,
+expire, refund, list, pay. Further points: `webhook` (an attempt to deliver an event) and `report` (a session as
+retrieve and list show it).
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pydantic import BaseModel, Field, model_validator
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from payment_mock.database import Database
+from payment_mock.domain import wire
+from payment_mock.domain.errors import api_error
+from payment_mock.domain.money import MOST_OF_ALL
+from payment_mock.domain.objects import Session
+from payment_mock.idempotency import Reply
+
+_REPLIES = ("error", "sticky_error", "drop", "redirect", "huge_body", "broken_body")
+_ANYWHERE = ("delay", "hold", *_REPLIES)
+ACTIONS: Mapping[str, tuple[str, ...]] = {
+    "create.before": (*_ANYWHERE, "alter"),
+    "create.after": (*_ANYWHERE, "pay"),
+    "pay.before": (*_ANYWHERE, "decline", "complete_unpaid", "until_deadline"),
+    "pay.after": _ANYWHERE,
+    "expire.before": (*_ANYWHERE, "until_deadline"),
+    "expire.after": _ANYWHERE,
+    **{f"{point}.{when}": _ANYWHERE for point in ("retrieve", "list", "refund") for when in ("before", "after")},
+    "webhook": ("lose", "delay", "duplicate", "reorder", "forge"),
+    "report": ("override",),
+}
+# What `alter` and `override` may set: what a shop compares.
+_ALTERABLE = ("amount_total", "currency", "client_reference_id", "metadata")
+_SETTABLE = {"alter": _ALTERABLE, "override": (*_ALTERABLE, "status", "payment_status")}
+
+_LONGEST_HOLD = 60.0
+_HUGE = 64 * 1024 * 1024
+_ADD = text("INSERT INTO payments.faults (rule) VALUES (CAST(:rule AS jsonb)) RETURNING id")
+_REMOVE = text("DELETE FROM payments.faults WHERE CAST(:id AS bigint) IS NULL OR id = CAST(:id AS bigint) RETURNING id")
+_ALL = text("SELECT id, fired, rule FROM payments.faults ORDER BY id")
+# The count is raised by the statement that grants the firing, so a rule with `times: 1` fires once even when a hundred
+# requests reach it together, in several processes.
+_FIRE = text("""
+    UPDATE payments.faults SET fired = fired + 1
+    WHERE id = :id AND (rule->>'times' IS NULL OR fired < CAST(rule->>'times' AS bigint)) RETURNING fired
+""")
+
+
+class Match(BaseModel, extra="forbid", frozen=True):
+    """Which requests a rule is for: all that are given must be equal. Empty: every one."""
+
+    session_id: str | None = None
+    client_reference_id: str | None = None
+    order_id: str | None = None
+    event_type: str | None = None
+
+
+class RuleInput(BaseModel, extra="forbid", frozen=True):
+    """The body of `PUT /_faults`."""
+
+    point: str
+    action: str
+    times: int | None = Field(1, ge=1, le=1_000_000, description="how often it fires; null: for ever")
+    delay_seconds: float = Field(0, ge=-3600, le=86_400, description="waited first; for a hold, its longest time")
+    status: int | None = Field(None, ge=400, le=599, description="the HTTP status of an error (default 500)")
+    copies: int | None = Field(None, ge=1, le=100, description="extra copies of a duplicated webhook (default 1)")
+    match: Match = Match()
+    set: dict[str, Any] = Field(default_factory=dict, description="what override and alter change")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "RuleInput":
+        known = ACTIONS.get(self.point, ())
+        if not known:
+            raise ValueError(f"unknown point {self.point!r}; known: {', '.join(ACTIONS)}")
+        if self.action not in known:
+            raise ValueError(f"no action {self.action!r} at {self.point}; known: {', '.join(known)}")
+        if self.delay_seconds < 0 and self.action != "until_deadline":
+            raise ValueError("delay_seconds is negative, which only until_deadline can be")
+        for name, value in self.set.items():
+            if name.split(".")[0] not in _SETTABLE.get(self.action, ()):
+                raise ValueError(f"{self.action} cannot set {name}")
+            if name == "amount_total" and (type(value) is not int or not 1 <= value <= MOST_OF_ALL):
+                raise ValueError("set.amount_total must be an integer of minor units, from 1 on")
+            if name != "amount_total" and not isinstance(value, str):
+                raise ValueError(f"set.{name} must be a string")
+            if name == "metadata":
+                raise ValueError("set one key of metadata: metadata.order_id")
+        return self
+
+
+class Rule(RuleInput):
+    """A stored rule, which has fired so often."""
+
+    id: int
+    fired: int
+
+    def fits(self, subject: object) -> bool:
+        """Whether it is for this session or delivery; None: for a request that is about neither."""
+        return all(getattr(subject, name, None) == value for name, value in self.match if value is not None)
+
+    def changed(self, session: Session) -> Session:
+        """A session with what the rule sets; `metadata.<key>` sets one key."""
+        fields = {name: value for name, value in self.set.items() if "." not in name}
+        metadata = {name.partition(".")[2]: value for name, value in self.set.items() if "." in name}
+        return replace(session, **fields, metadata={**session.metadata, **metadata})
+
+
+class Faults:
+    """`armed` is what the hot path asks; all else happens only where a rule is set."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._rules: list[Rule] = []  # that can still fire
+        self._refreshing = asyncio.Lock()
+        self._held: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
+
+    def armed(self, operation: str) -> bool:
+        """Whether any rule is set for the operation's points. No I/O."""
+        return any(rule.point in (f"{operation}.before", f"{operation}.after") for rule in self._rules)
+
+    async def refresh(self) -> None:
+        """Learn of the rules that another process, or an earlier life of this one, set or removed."""
+        async with self._refreshing:  # else an older list could take the place of a newer one
+            self._rules = [rule for rule in await self._stored() if rule.times is None or rule.fired < rule.times]
+
+    async def _stored(self) -> list[Rule]:
+        return [Rule(id=row.id, fired=row.fired, **row.rule) for row in await self._database.run(_ALL)]
+
+    async def listed(self) -> list[dict[str, Any]]:
+        """Every rule with its count, and how many requests it holds at its barrier now."""
+        return [rule.model_dump() | {"holding": len(self._held[rule.id])} for rule in await self._stored()]
+
+    async def add(self, rule: RuleInput) -> int:
+        [added] = await self._database.run(_ADD, rule=rule.model_dump_json())
+        await self.refresh()
+        return int(added.id)
+
+    async def remove(self, rule_id: int | None) -> int:
+        """Delete one rule or all, and let go what they hold. Returns how many."""
+        removed = await self._database.run(_REMOVE, id=rule_id)
+        self.release(rule_id)
+        await self.refresh()
+        return len(removed)
+
+    def release(self, rule_id: int | None = None) -> int:
+        """Open a barrier (or all): every request held there goes on. Returns how many."""
+        chosen = [rule_id] if rule_id is not None else list(self._held)
+        gates = [gate for one in chosen for gate in self._held.pop(one, ())]
+        for gate in gates:
+            gate.set()
+        return len(gates)
+
+    async def fire(self, point: str, subject: object, on: AsyncConnection | None = None) -> Sequence[Rule]:
+        """The rules that fire here and now, in the order they were set. Each firing is counted, durably: by a
+        connection in autocommit, `on` or another."""
+        fired: list[Rule] = []
+        for rule in [rule for rule in self._rules if rule.point == point and rule.fits(subject)]:
+            granted = await self._database.run(_FIRE, on, id=rule.id)
+            if granted:
+                fired.append(rule)
+            if not granted or (rule.times is not None and granted[0].fired >= rule.times):  # gone, or spent
+                self._rules = [other for other in self._rules if other.id != rule.id]
+        return fired
+
+    async def pass_through(self, point: str, subject: Session | None) -> Sequence[Rule]:
+        """Live through an operation's point: wait, be held, or have the reply replaced (raises `Reply`).
+
+        Returns the rules whose action is the caller's to carry out (decline, pay, alter, …).
+        """
+        rest: list[Rule] = []
+        for rule in await self.fire(point, subject):
+            match rule.action:
+                case "hold":
+                    await self._hold(rule)
+                case "until_deadline":
+                    if subject is not None:
+                        await asyncio.sleep(max(0.0, subject.deadline + rule.delay_seconds - time.time()))
+                case _:
+                    await asyncio.sleep(rule.delay_seconds)
+            if rule.action in _REPLIES:
+                raise Reply(_reply(rule), is_sticky=rule.action == "sticky_error")
+            if rule.action not in ("hold", "until_deadline", "delay"):
+                rest.append(rule)
+        return rest
+
+    async def _hold(self, rule: Rule) -> None:
+        gate = asyncio.Event()
+        self._held[rule.id].add(gate)
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(rule.delay_seconds or _LONGEST_HOLD):
+                    await gate.wait()
+        finally:
+            self._held[rule.id].discard(gate)
+
+
+def _reply(rule: Rule) -> Response:
+    """A wrong answer that a provider, or the network before it, can give."""
+    match rule.action:
+        case "drop":
+            return Dropped()
+        case "redirect":
+            return Response(status_code=302, headers={"location": "http://127.0.0.1:9/elsewhere"})
+        case "huge_body":
+            return StreamingResponse(_white_space(), media_type="application/json")
+        case "broken_body":
+            return Response(b'{"id": "cs_test_broken", "object": "checkout.sess', media_type="application/json")
+    error = api_error(rule.status or 500)
+    headers = {"stripe-should-retry": str(rule.action == "error").lower()} if error.status >= 500 else {}
+    return wire.response(error.body, error.status, headers)
+
+
+async def _white_space() -> AsyncIterator[bytes]:
+    """64 MiB of JSON that says nothing, without a length."""
+    chunk = b" " * 65_536
+    for _ in range(_HUGE // len(chunk)):
+        yield chunk
+
+
+class Dropped(Response):
+    """No answer at all: the connection is cut, as when a process dies or the network goes."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"]["cut"]()  # by `protocol.LimitedHttp`

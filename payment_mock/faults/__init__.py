@@ -1,1 +1,0 @@
-"""The control plane: planted faults. Inert, it costs a request one look at an empty list."""
