@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 # What a connection does when PostgreSQL is away: refuses, vanishes, or does not answer.
 UNREACHABLE = (OSError, TimeoutError, SQLAlchemyError)
 # SQLSTATE classes of a server that is away, starting, stopping, full, or short of our database or tables (which the
-# first start makes): the same request may succeed later.
-_TRANSIENT = ("08", "25006", "28", "3D", "3F", "40", "42P01", "53", "57")
+# first start makes), or that has let another process's row pass before ours: the same request may succeed later.
+_TRANSIENT = ("08", "23505", "25006", "28", "3D", "3F", "40", "42P01", "53", "57")
 _RETRY_FIRST, _RETRY_CAP = 0.1, 2.0
 
 # A session that was opened while the server was read-only stays so; and these have said goodbye.
@@ -63,7 +63,6 @@ class Database:
             },
         )
         event.listen(self._engine.sync_engine, "handle_error", _throw_away)
-        self._transactional = self._engine.execution_options(isolation_level="READ COMMITTED")
         self.ready = asyncio.Event()
 
     def single(self) -> AbstractAsyncContextManager[AsyncConnection]:
@@ -76,10 +75,6 @@ class Database:
             result = await connection.execute(statement, values)
             return result.all() if result.returns_rows else ()
 
-    def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A transaction: committed at the end of the block, rolled back on an exception."""
-        return self._transactional.begin()
-
     async def check(self) -> None:
         """Raises `DBAPIError` (or what a connection raises that cannot be had) unless PostgreSQL takes writes now."""
         async with self.single() as connection:
@@ -90,7 +85,7 @@ class Database:
         delay = _RETRY_FIRST
         while not self.ready.is_set():
             try:
-                await migrate(self._transactional)
+                await migrate(self._engine.execution_options(isolation_level="READ COMMITTED"))
                 self.ready.set()
             except UNREACHABLE as error:
                 log.warning("PostgreSQL is not reachable yet (%s); next try in %.1f s", brief(error), delay)

@@ -1,6 +1,9 @@
-"""Idempotency keys, decided by PostgreSQL (docs.stripe.com/api/idempotent_requests): a key's row is unique, and is
-committed with the effect and the answer it stands for. "In flight" is a lock that dies with its transaction."""
+"""Idempotency keys, decided by PostgreSQL (docs.stripe.com/api/idempotent_requests): a key's row is unique, and the
+statement that stores an effect stores it as well. What is in flight is in memory, so that nothing can stay stuck."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import text
@@ -9,19 +12,14 @@ from starlette.responses import Response
 
 from payment_mock.domain.errors import StripeError
 
-# The first key of our advisory locks ("idem"); the second is a hash of the idempotency key. Two keys that share a
-# hash only make one of them wait for its retry; the unique row, not the lock, is what decides, also where one request
-# takes the lock just after the row of another was committed and does not see it yet.
-_HOLD = text("""
-    SELECT pg_try_advisory_xact_lock(1768187245, hashtext(CAST(:key AS text))) AS is_free, known.*
-    FROM (VALUES (1)) AS one LEFT JOIN payments.idempotency_keys known ON known.key = :key
-""")
-_STORE = text("""
-    INSERT INTO payments.idempotency_keys AS known (key, endpoint, fingerprint, status, body, request_id)
-    VALUES (:key, :endpoint, :fingerprint, :status, :body, :request_id)
-    ON CONFLICT (key) DO UPDATE SET status = excluded.status, body = excluded.body
-    WHERE known.request_id = excluded.request_id RETURNING key
-""")
+_FIND = text("SELECT endpoint, fingerprint, status, body, request_id FROM payments.idempotency_keys WHERE key = :key")
+# A part of the statement that stores an effect; or a statement of its own, for an answer without effect.
+REMEMBER = """
+    INSERT INTO payments.idempotency_keys (key, endpoint, fingerprint, status, body, request_id)
+    SELECT a.key, a.endpoint, a.fingerprint, a.status, convert_to(a.body, 'UTF8'), a.request_id
+    FROM jsonb_to_recordset(CAST(:answers AS jsonb)) AS a(key text, endpoint text, fingerprint text, status smallint,
+        body text, request_id text)"""
+_REPLACE = text(f"{REMEMBER} ON CONFLICT (key) DO UPDATE SET status = excluded.status, body = excluded.body")
 # Keys are forgotten after 24 hours, as Stripe may.
 PRUNE = text("DELETE FROM payments.idempotency_keys WHERE created_at < now() - interval '24 hours'")
 
@@ -45,18 +43,29 @@ class Key:
     request_id: str
 
 
-async def hold(connection: AsyncConnection, key: Key) -> None:
-    """Take the key for this transaction. Raises `StripeError` (409) if it is in use, and as `recall`."""
-    if not await recall(connection, key):
-        raise _in_use(key)
+@contextmanager
+def held(key: Key, keys: set[str]) -> Iterator[None]:
+    """Keep the key among those in flight. Raises `StripeError` (409) if another request has it."""
+    if key.key in keys:
+        raise StripeError(
+            409,
+            "idempotency_error",
+            "There is currently another in-progress request using this Idempotent Key (that probably means you "
+            f"submitted twice, and the other request is still going through): {key.key}. Please try again later.",
+            code="idempotency_key_in_use",
+        )
+    keys.add(key.key)
+    try:
+        yield
+    finally:
+        keys.remove(key.key)
 
 
-async def recall(connection: AsyncConnection, key: Key) -> bool:
-    """Raises the stored answer (`Reply`), or `StripeError` (400) for other parameters or another endpoint. Without any:
-    whether the key was free; it is ours until the transaction ends."""
-    row = (await connection.execute(_HOLD, {"key": key.key})).one()
-    if row.key is None:
-        return bool(row.is_free)
+async def recall(connection: AsyncConnection, key: Key) -> None:
+    """Raises the stored answer (`Reply`), or `StripeError` (400) for other parameters or another endpoint."""
+    row = (await connection.execute(_FIND, {"key": key.key})).first()
+    if row is None:
+        return
     if (row.endpoint, row.fingerprint) != (key.endpoint, key.fingerprint):
         what = "parameters" if row.endpoint == key.endpoint else "endpoint"
         raise StripeError(
@@ -70,18 +79,11 @@ async def recall(connection: AsyncConnection, key: Key) -> bool:
     raise Reply(Response(bytes(row.body), row.status, headers, "application/json"))
 
 
-async def store(connection: AsyncConnection, key: Key, answer: Response) -> None:
-    """Remember an answer, or another to the same request. Raises `StripeError` (409) if another request was first."""
-    values = {**asdict(key), "status": answer.status_code, "body": bytes(answer.body)}
-    if (await connection.execute(_STORE, values)).first() is None:
-        raise _in_use(key)
+def remembered(key: Key, answer: Response) -> str:
+    """The `answers` of `REMEMBER`."""
+    return json.dumps([asdict(key) | {"status": answer.status_code, "body": bytes(answer.body).decode()}])
 
 
-def _in_use(key: Key) -> StripeError:
-    return StripeError(
-        409,
-        "idempotency_error",
-        "There is currently another in-progress request using this Idempotent Key (that probably means you "
-        f"submitted twice, and the other request is still going through): {key.key}. Please try again later.",
-        code="idempotency_key_in_use",
-    )
+async def replace(connection: AsyncConnection, key: Key, answer: Response) -> None:
+    """Remember another answer, in the place of the one that was there, or of an effect that never was."""
+    await connection.execute(_REPLACE, {"answers": remembered(key, answer)})

@@ -202,8 +202,9 @@ class Outbox:
         attempts: int = 1,
     ) -> None:
         """What became of an attempt. Pending: there is another in `delay` seconds."""
-        told = {"status": status, "code": code, "error": error, "delay": delay, "attempts": attempts}
-        await self._database.run(_RECORD, id=delivery_id, **told)
+        await self._database.run(
+            _RECORD, id=delivery_id, status=status, code=code, error=error, delay=delay, attempts=attempts
+        )
         if status == "pending":
             # A hair later than the row's own time, so that the look finds it due.
             asyncio.get_running_loop().call_later(delay + 0.005, self.wake)

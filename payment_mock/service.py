@@ -1,10 +1,10 @@
 """The service's parts, held together, and the one way in which operations run: between two fault points, under their
 idempotency key, with their events sent as soon as they are committed."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext, suppress
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,11 +15,12 @@ from payment_mock.domain.methods import CARD, DECLINED, METHODS, UNDER_WAY
 from payment_mock.domain.objects import Change, Session
 from payment_mock.domain.payments import Declined, Step
 from payment_mock.faults import Faults
-from payment_mock.idempotency import Key, Reply
+from payment_mock.idempotency import Key, Reply, held
 from payment_mock.outbox import Outbox
 from payment_mock.settings import Settings
 from payment_mock.store import DISPUTE_OF, DISPUTES, REFUNDS, SESSIONS, Kind, Work
 
+T = TypeVar("T")
 About = Session | Callable[[AsyncConnection], Awaitable[Session]] | None
 
 
@@ -30,10 +31,12 @@ class Service:
         self.settings, self.database = settings, Database(settings)
         self.faults = Faults(self.database)
         self.outbox = Outbox(settings, self.database, self.faults)
+        self._in_flight: set[str] = set()  # keys
 
-    @asynccontextmanager
-    async def operation(self, name: str = "", about: About = None, key: Key | None = None) -> AsyncIterator[Work]:
-        """The block is what the operation does: committed at its end, with a key all of it or, if it raises, nothing.
+    async def perform(
+        self, steps: Callable[[Work], Awaitable[T]], name: str = "", about: About = None, key: Key | None = None
+    ) -> T:
+        """Take the steps of an operation, and store what comes of them in one statement: all of it, or nothing.
 
         Where faults are set for it, they fire around it: `before`, while its key is held and nothing is done, and
         `after`, when all is committed and nothing has been said. `about`: the session, or what finds it. Raises `Reply`
@@ -41,14 +44,15 @@ class Service:
         """
         armed, subject = self.faults.armed(name), None
         try:
-            async with self.database.transaction() if key else self.database.single() as connection:
+            async with self.database.single() as connection:
                 run = Work(connection, self.settings.later)
-                if key is not None:
-                    await idempotency.hold(connection, key)
-                if armed:
-                    subject = await about(connection) if callable(about) else about
-                    run.rules = await self.faults.pass_through(f"{name}.before", subject)
-                yield run
+                with held(key, self._in_flight) if key else nullcontext():
+                    if key:
+                        await idempotency.recall(connection, key)
+                    if armed:
+                        subject = await about(connection) if callable(about) else about
+                        run.rules = await self.faults.pass_through(f"{name}.before", subject)
+                    result = await run.perform(steps)
             if run.has_news:
                 self.outbox.wake()
             if armed:
@@ -57,27 +61,30 @@ class Service:
                         await self.change(subject.id, payments.pay)
                         with suppress(*UNREACHABLE):  # it is paid: the outbox goes on by itself
                             await self.outbox.empty()
+            return result
         except Reply as reply:
             if key is not None and reply.is_sticky:
-                # In the place of the answer, or of an effect that never was.
                 async with self.database.single() as connection:
-                    await idempotency.store(connection, key, reply.response)
+                    await idempotency.replace(connection, key, reply.response)
             raise
 
     async def pay(self, session_id: str, method: str = CARD) -> Session:
         """The customer pays. Idempotent; raises `NotPayable`, `Declined` or `StripeError` 404."""
-        async with self.operation("pay", partial(SESSIONS.get, value=session_id)) as run:
+
+        async def steps(run: Work) -> tuple[Session, str]:
+            by = method
             for rule in run.rules:
-                method = {"decline": DECLINED, "complete_unpaid": UNDER_WAY}[rule.action]
-            made = await run.change(session_id, partial(payments.pay, by=method))
-        if (code := METHODS[method].declined) is not None:
+                by = {"decline": DECLINED, "complete_unpaid": UNDER_WAY}[rule.action]
+            return (await run.change(session_id, partial(payments.pay, by=by))).session, by
+
+        session, by = await self.perform(steps, "pay", partial(SESSIONS.get, value=session_id))
+        if (code := METHODS[by].declined) is not None:
             raise Declined(code)
-        return made.session
+        return session
 
     async def change(self, identifier: str, step: Step, kind: Kind[Any] = SESSIONS) -> Change:
         """What happens by itself, or by the control plane: no faults are set for it, and it has no key."""
-        async with self.operation() as run:
-            return await run.change(identifier, step, kind)
+        return await self.perform(lambda run: run.change(identifier, step, kind))
 
     async def become(self, subject: str, status: str) -> Change:
         """What the outside world makes of a payment (`cs_…`), a refund (`re_…`) or a dispute (`du_…`). A status that it

@@ -5,7 +5,7 @@ of it is. Its guard is the version that was read: of all that race for a session
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from functools import cache
@@ -20,6 +20,7 @@ from payment_mock.domain.params import Listed
 from payment_mock.domain.payments import Step
 from payment_mock.domain.wire import encode
 from payment_mock.faults import Rule
+from payment_mock.idempotency import REMEMBER
 
 T = TypeVar("T")
 
@@ -92,15 +93,18 @@ EVENTS: Kind[dict[str, Any]] = Kind("event", _event, _EVENTS)
 _TRIES = 50
 # What the webhook endpoint is subscribed to. The rest is recorded for GET /v1/events only.
 _DELIVERED = r"^(checkout\.session|refund|charge\.dispute)\.|^(charge\.refunded|payment_intent\.payment_failed)$"
-_CREATE = text("""
+_ANSWER = text(f"{REMEMBER} RETURNING key")
+_CREATE = text(f"""
+    WITH remembered AS ({REMEMBER})
     INSERT INTO payments.sessions (id, amount_total, currency, line_items, client_reference_id, metadata,
         payment_intent_metadata, customer_email, payment_method_types, success_url, cancel_url, webhook_url,
         created_at, expires_at)
     VALUES (:id, :amount_total, :currency, CAST(:line_items AS jsonb), :client_reference_id, CAST(:metadata AS jsonb),
         CAST(:payment_intent_metadata AS jsonb), :customer_email, :payment_method_types, :success_url, :cancel_url,
         :webhook_url, to_timestamp(CAST(:created AS bigint)), to_timestamp(CAST(:expires_at AS bigint)))
+    RETURNING id
 """)
-_CHANGE = text("""
+_CHANGE = text(f"""
     WITH changed AS (
         UPDATE payments.sessions SET version = version + 1, status = :status, payment_status = :payment_status,
             payment_method = :payment_method, payment_intent = :payment_intent, charge = :charge,
@@ -138,7 +142,7 @@ _CHANGE = text("""
         INSERT INTO payments.deliveries (event_id, url, next_attempt_at)
         SELECT recorded.id, changed.webhook_url, now() FROM changed, recorded
         WHERE recorded.type ~ :delivered
-    )
+    ), remembered AS ({REMEMBER} WHERE EXISTS (SELECT FROM changed))
     SELECT id FROM changed
 """)
 
@@ -146,42 +150,46 @@ _CHANGE = text("""
 @dataclass
 class Work:
     """An operation under way. `patience`: seconds until what comes by itself comes. `rules`: the faults that it must
-    carry out itself. `has_news`: it made events."""
+    carry out itself. `answers`: what its key is to remember. `has_news`: it made events."""
 
     connection: AsyncConnection
     patience: float
     rules: Sequence[Rule] = ()
+    answers: str | None = None
     has_news: bool = False
+    _effect: tuple[TextClause, dict[str, Any]] | None = None
 
-    async def create(self, session: Session) -> Session:
-        """Store a new session, as the rules alter it."""
+    async def perform(self, steps: Callable[["Work"], Awaitable[T]]) -> T:
+        """Take the steps, and store in one statement what comes of them; again, if something else happened meanwhile.
+        Raises what the steps raise, and `StripeError` (409)."""
+        for _ in range(_TRIES):
+            self._effect, self.has_news = None, False
+            result = await steps(self)
+            if await self._store():
+                return result
+        raise errors.api_error(409)
+
+    def create(self, session: Session) -> Session:
+        """A new session, as the rules alter it."""
         for rule in self.rules:
             session = rule.changed(session)
         names = ("line_items", "metadata", "payment_intent_metadata")
         documents = {name: json.dumps(getattr(session, name)) for name in names}
         values = asdict(session) | documents | {"payment_method_types": list(session.payment_method_types)}
-        await self.connection.execute(_CREATE, values)
+        self._effect = (_CREATE, values)
         return session
 
     async def change(self, identifier: str, step: Step, kind: Kind[Any] = SESSIONS) -> Change:
-        """Take the step from what the session, or the refund or dispute and its session, are: whatever else happens to
-        them meanwhile. Raises what the step raises, and `StripeError` (404)."""
+        """Take the step from what the session, or the refund or dispute and its session, are. Raises what the step
+        raises, and `StripeError` (404)."""
         is_session = kind is SESSIONS
         session_id = identifier if is_session else (await kind.get(self.connection, identifier)).session_id
-        for _ in range(_TRIES):
-            session = await SESSIONS.get(self.connection, session_id)
-            # Read after the session: whoever changes one changes the session's version.
-            made = step(session) if is_session else step(session, await kind.get(self.connection, identifier))
-            if not made.events or await self._store(session.version, made):
-                self.has_news = bool(made.events)
-                return made
-        raise errors.api_error(409)
-
-    async def _store(self, version: int, made: Change) -> bool:
-        """Whether it is stored: not if the session has changed since it had this version."""
+        session = await SESSIONS.get(self.connection, session_id)
+        # Read after the session: whoever changes one changes the session's version.
+        made = step(session) if is_session else step(session, await kind.get(self.connection, identifier))
         values = {
             **asdict(made.session),
-            "version": version,
+            "version": session.version,
             "in_time": made.in_time,
             "entries": _rows(made.entries),
             "refunds": _rows([made.reversal] if isinstance(made.reversal, Refund) else []),
@@ -191,7 +199,17 @@ class Work:
             "delivered": _DELIVERED,
             "patience": self.patience,
         }
-        return (await self.connection.execute(_CHANGE, values)).first() is not None
+        if made.events:
+            self._effect, self.has_news = (_CHANGE, values), True
+        return made
+
+    async def _store(self) -> bool:
+        """Whether it is stored: not if the session has changed since it was read."""
+        if self._effect is None and self.answers is None:
+            return True
+        statement, values = self._effect or (_ANSWER, {})
+        stored = await self.connection.execute(statement, {**values, "answers": self.answers or "[]"})
+        return stored.first() is not None
 
 
 def _rows(objects: Sequence[Any]) -> str:

@@ -65,7 +65,7 @@ def stripe_route(
 ) -> Route:
     """Authenticate, call, and answer as Stripe does: every reply carries a `request-id`, every error is an object.
 
-    Without `parse` the parameters are passed over, unread. `operation` and `about` as in `Service.operation`.
+    Without `parse` the parameters are passed over, unread. `operation` and `about` as in `Service.perform`.
     """
 
     async def answered(request: Request) -> Response:
@@ -80,15 +80,18 @@ def stripe_route(
                 async with service.database.single() as connection:
                     await idempotency.recall(connection, key)
             raise
-        async with service.operation(operation, about(call), key) as run:
+
+        async def steps(run: Work) -> Response:
             if key is None:
                 return wire.response(await handler(call, run))
             try:
                 answer = wire.response(await handler(call, run))
             except errors.StripeError as error:  # remembered as well: execution had begun
                 answer = wire.response(error.body, error.status)
-            await idempotency.store(run.connection, key, answer)
-        return answer
+            run.answers = idempotency.remembered(key, answer)
+            return answer
+
+        return await service.perform(steps, operation, about(call), key)
 
     async def endpoint(request: Request) -> Response:
         request.state.request_id = new_id("req_", 14)

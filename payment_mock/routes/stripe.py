@@ -26,7 +26,7 @@ def opening(given: form.Form) -> Opening:
 
 async def create_session(call: Call[Opening], run: Work) -> Json:
     session, expand = call.params
-    return wire.session_object(await run.create(session), call.service.settings.public_url, expand)
+    return wire.session_object(run.create(session), call.service.settings.public_url, expand)
 
 
 async def line_items(call: Call[None], run: Work) -> Json:

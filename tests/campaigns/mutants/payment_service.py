@@ -46,7 +46,7 @@ PAYMENT_SERVICE = (
     ),
     bug(
         "repeat-gets-the-stored-answer",
-        Code("idempotency.recall", "row.key is None", "True"),
+        Code("idempotency.recall", "row is None", "True"),
         breaks="a repeated create would open another session",
         tests="test_a_repeat_gets_the_same_bytes_and_says_so",
     ),
@@ -68,7 +68,7 @@ PAYMENT_SERVICE = (
     ),
     bug(
         "key-in-flight",
-        Code("idempotency.hold", "not await recall(connection, key)", "await recall(connection, key) and False"),
+        Code("idempotency.held", "key.key in keys", "False"),
         breaks="a request would be executed beside another one with its key instead of a 409",
         tests="test_a_key_in_flight_is_409_until_its_request_is_through",
     ),

@@ -119,6 +119,21 @@ async def test_a_key_in_flight_is_409_until_its_request_is_through(merchant: Mer
     assert (await post(merchant, key, client_reference_id=key)).content == answered.content
 
 
+async def test_what_another_process_did_under_a_key_is_not_done_again(merchant: Merchant) -> None:
+    """Of what is in flight there, this one knows nothing: the key's row decides."""
+    key = new_key()
+    rule = await merchant.plant("create.before", "hold", match={"client_reference_id": key})
+    late = asyncio.create_task(post(merchant, key, client_reference_id=key))
+    await merchant.until_holding(rule)
+    async with merchant.engine.begin() as connection:
+        other = "INSERT INTO payments.idempotency_keys VALUES (:key, '/v1/elsewhere', 'f', 200, '{}', 'req_other')"
+        await connection.execute(text(other), {"key": key})
+    await merchant.http.post("/_faults/release", json={"id": rule})
+    refused = await late
+    assert (refused.status_code, refused.headers["stripe-should-retry"]) == (503, "true")
+    assert await merchant.rows("SELECT 1 FROM payments.sessions WHERE client_reference_id = :key", key=key) == []
+
+
 async def test_fifty_requests_at_once_under_one_key_make_one_session(merchant: Merchant) -> None:
     key = new_key()
     reference = f"burst-{key}"
