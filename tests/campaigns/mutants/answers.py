@@ -66,7 +66,7 @@ ANSWERS: tuple[Mutant, ...] = (
     ),
     bug(
         "a-repeat-is-asked-by-its-key",
-        Code("stripe_route", "known is None", "True"),
+        Code("stripe_route", "key is not None", "False"),
         breaks="the simulator would refuse a repeat that Stripe answers, and hide what the shop does with it",
         tests="test_a_repeat_gets_its_answer_though_the_time_it_asked_for_has_come_near",
     ),
