@@ -1,6 +1,6 @@
 """Who is measured: the shop and its peers, each a set of processes over a database of its own in one PostgreSQL.
 
-A peer takes the place of parts of our stack (`stack.parts`): it is given the same environment, and the payment service
+A peer takes the place of parts of our stack (`stack.stack`): it is given the same environment, and the payment service
 sends its webhooks to the same address.
 """
 

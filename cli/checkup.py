@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -21,7 +20,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from checkout.ids import TASK_QUEUE
-from cli.locate import Location
+from cli.client import document_of
 from db.engine import check_sessions, create_engine, open_session, plain
 from db.setup import refuse_other_encodings, schema_versions
 from db.writing import WriteWatch
@@ -46,17 +45,13 @@ _CREATE = "temporal operator search-attribute create --name {} --type Keyword"
 
 @dataclass(frozen=True)
 class Patient:
-    """Whom it is about. `clock`: seconds by which this machine's and the payment service's clocks may differ. `url`:
-    where the gateway is reached from here, where that is not its public address."""
+    """Whom it is about. `gateway`: where it is reached from here. `clock`: seconds by which ours and the payment
+    service's may differ. `is_local`: a `checkout up` of this machine runs it."""
 
     settings: Settings
-    place: Location
-    clock: float
-    url: str | None = None
-
-    @property
-    def gateway(self) -> str:
-        return self.place.gateway_url if self.url or self.place.is_local else self.settings.public_url
+    gateway: str
+    clock: float = 30.0
+    is_local: bool = False
 
 
 class Wrong(Exception):
@@ -181,7 +176,7 @@ async def payment(patient: Patient) -> str:
             raise Wrong(f"Nobody answers at {base}{way}: correct STRIPE_API_BASE. ({type(error).__name__})") from None
     if answer.status_code in (401, 403):
         raise Wrong("It does not accept STRIPE_SECRET_KEY for checkout sessions: copy it again from your account.")
-    if answer.status_code != 200 or _json(answer).get("object") != "list":
+    if answer.status_code != 200 or document_of(answer).get("object") != "list":
         raise Wrong(f"What is at {base} does not speak Stripe's API ({answer.status_code}): correct STRIPE_API_BASE.")
     return f"It accepts our key, at {base}."
 
@@ -212,7 +207,7 @@ async def worker(patient: Patient) -> str:
     try:
         return await _ready(f"http://{host}:{patient.settings.worker_port}", "The worker")
     except httpx.ConnectError:
-        if patient.place.is_local:
+        if patient.is_local:
             raise Wrong("The worker does not answer: look at the terminal of `checkout up`.") from None
         raise Skipped("Its probe is not to be reached from here; see above whether Temporal hears it.") from None
 
@@ -237,13 +232,7 @@ async def _ready(base: str, who: str) -> str:
     async with httpx.AsyncClient(timeout=_PATIENCE, trust_env=False) as client:
         answer = await client.get(f"{base}/readyz", headers={"Accept": "application/json"})
     if answer.status_code != 200:
-        raise Wrong(f"{who} says that it cannot work now: {_json(answer).get('detail') or answer.text.strip()[:200]}")
+        raise Wrong(
+            f"{who} says that it cannot work now: {document_of(answer).get('detail') or answer.text.strip()[:200]}"
+        )
     return f"{who} is ready."
-
-
-def _json(answer: httpx.Response) -> dict[str, Any]:
-    try:
-        body = answer.json()
-    except ValueError:
-        body = None
-    return body if isinstance(body, dict) else {}

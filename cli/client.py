@@ -1,8 +1,5 @@
-"""The gateway and the payment service over HTTP, with the patience a checkout asks for.
-
-A checkout is repeated under the same key for as long as the answer is "not yet" (202, 429, 503 or a lost reply), and so
-is a refund: the key makes that safe. Nothing else is repeated by itself.
-"""
+"""The gateway and the payment service over HTTP. Checkout and refund are repeated while the answer is "not yet" (202,
+429, 503 or a lost reply), which their key makes safe. Nothing else is repeated by itself."""
 
 import json
 import time
@@ -29,6 +26,9 @@ _AUDIT_PATIENCE = httpx.Timeout(60.0)  # for an answer, or for word of how far a
 STREAM_PATIENCE = httpx.Timeout(10.0, read=40.0)
 
 
+def _nobody_listens(_: str) -> None: ...
+
+
 class Shop(AbstractContextManager["Shop"]):
     """A session with one stack."""
 
@@ -40,35 +40,26 @@ class Shop(AbstractContextManager["Shop"]):
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def buy(self, body: Json, key: str, patience: float, waiting: Tell | None = None) -> httpx.Response:
+    def buy(self, body: Json, key: str, patience: float, tell: Tell = _nobody_listens) -> httpx.Response:
         """`POST /checkout` under `key` until it is answered, with `Idempotent-Replayed` if the key had been before.
-        `waiting` hears why it is not, each time."""
-        late = ("The checkout is not ready yet", "It goes on by itself")
-        return self._insist("/checkout", body, key, patience, late, {"checkout_key": key}, waiting)
+        `tell` hears why it is not, each time."""
+        late = CommandFailed(NO, "The checkout is not ready yet", "It goes on by itself", {"checkout_key": key})
+        return self._insist("/checkout", body, key, patience, late, tell)
 
     def refund(self, order_id: str, body: Json, key: str | None, patience: float) -> Json:
         """`POST /admin/orders/{id}/refund` under `key`, until it is answered; without a key, all that is left."""
-        late = ("The refund is not answered yet", "It may be under way")
-        path = f"/admin/orders/{_segment(order_id)}/refund"
-        return _document(self._insist(path, body, key, patience, late, {"key": key}))
+        late = CommandFailed(NO, "The refund is not answered yet", "It may be under way", {"key": key})
+        return _document(self._insist(f"/admin/orders/{_segment(order_id)}/refund", body, key, patience, late))
 
     def _insist(
-        self,
-        path: str,
-        body: Json,
-        key: str | None,
-        patience: float,
-        late: tuple[str, str],
-        about: Json,
-        waiting: Tell | None = None,
+        self, path: str, body: Json, key: str | None, patience: float, late: CommandFailed, tell: Tell = _nobody_listens
     ) -> httpx.Response:
-        """Post what is safe to repeat, until it is answered. After `patience` seconds, `CommandFailed` says what is
-        `late` and what becomes of it, with `about` for `--json`."""
+        """Post what is safe to repeat, until it is answered. After `patience` seconds, raises `late`, with why."""
         deadline, heard = time.monotonic() + patience, False
-        headers = self._headers(path) | ({"Idempotency-Key": key} if key else {})
+        request = self._to(path, headers={"Idempotency-Key": key})
         while True:
             try:
-                response = self._http.post(f"{self.location.gateway_url}{path}", json=body, headers=headers)
+                response = self._http.post(**request, json=body)
             except httpx.TransportError as error:
                 if not heard and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
                     raise self.nobody() from None
@@ -81,12 +72,10 @@ class Shop(AbstractContextManager["Shop"]):
                 reason, delay = _NOT_YET[response.status_code], _retry_after(response)
             heard = True
             if time.monotonic() + delay > deadline:
-                title, fate = late
                 again = f" with --key {key}" if key else ""
-                detail = f"{fate} ({reason}). Ask again, safely: the same command{again}"
-                raise CommandFailed(NO, title, detail, about)
-            if waiting:
-                waiting(reason)
+                late.detail += f" ({reason}). Ask again, safely: the same command{again}"
+                raise late
+            tell(f"Waiting: {reason}…")
             time.sleep(delay)
 
     def order(self, order_id: str) -> Json:
@@ -99,14 +88,14 @@ class Shop(AbstractContextManager["Shop"]):
         """The verdict on what may have changed. `grace`: seconds an order must have been left alone to be judged."""
         return self._ask("GET", "/admin/audit", {"grace": grace}, timeout=_AUDIT_PATIENCE)
 
-    def audit_everything(self, grace: float | None, tell: Callable[[Json], None]) -> Json:
-        """The verdict on everything there is. `tell` hears how far it is: `{what, done, of}`."""
+    def audit_everything(self, grace: float | None, tell: Tell) -> Json:
+        """The verdict on everything there is. `tell` hears how far it is."""
         try:
             with self.stream("/admin/audit/progress", {"grace": grace}, timeout=_AUDIT_PATIENCE) as events:
                 for _, told in events:
                     if "ok" in told:
                         return told
-                    tell(told)
+                    tell("Auditing {what}: {done:,} of about {of:,}…".format(**told))
         except httpx.ConnectError:
             raise self.nobody() from None
         except httpx.TransportError:
@@ -119,9 +108,8 @@ class Shop(AbstractContextManager["Shop"]):
     ) -> Iterator[Iterator[tuple[str, Json]]]:
         """Server-sent events (WHATWG HTML 9.2), those behind the one of id `after`, as `(id, data)`. Raises
         `CommandFailed` when it is refused, `httpx.TransportError` when it cannot be had or is lost."""
-        headers = self._headers(path) | {"Accept": "text/event-stream"} | ({"Last-Event-ID": after} if after else {})
-        url = f"{self.location.gateway_url}{path}"
-        with self._http.stream("GET", url, params=_given(query), headers=headers, timeout=timeout) as response:
+        request = self._to(path, query, {"Accept": "text/event-stream", "Last-Event-ID": after or None})
+        with self._http.stream("GET", **request, timeout=timeout) as response:
             if not response.is_success:
                 response.read()
                 raise _refusal(response)
@@ -159,36 +147,33 @@ class Shop(AbstractContextManager["Shop"]):
             if after is None:
                 raise CommandFailed(NO, "No such order", f"Nothing is known of {reference}")
 
-    def submit_payment(self, session_id: str, method: str | None = None) -> None:
-        """`method` is a test payment method of the payment service's; None: a card that pays."""
-        self._pay("/api/submit_payment", session_id, more={"payment_method": method} if method else {})
-
-    def cancel_payment(self, session_id: str) -> None:
-        self._pay("/api/cancel_payment", session_id)
-
-    def decline_payment(self, session_id: str) -> None:
-        """Try a card that is declined, as the payment page's button does; its answer to that is a 402."""
-        self._pay(f"/payment/{_segment(session_id)}/decline", session_id, wanted=(402,))
-
-    def _pay(self, path: str, session_id: str, wanted: tuple[int, ...] = (200, 204), more: Json | None = None) -> None:
-        data = {"session_id": session_id, **(more or {})}
+    def pay(self, session_id: str, wish: str = "submit", method: str | None = None) -> None:
+        """At the payment service: `submit` a payment (by `method`, a test method of its own; None: a card that pays),
+        `cancel` it, or `decline`: try a card that is declined, as its page's button does, which it answers with 402."""
+        path = f"/payment/{_segment(session_id)}/decline" if wish == "decline" else f"/api/{wish}_payment"
+        data = _given({"session_id": session_id, "payment_method": method})
         try:
             response = self._http.post(f"{self.location.payment_url}{path}", data=data)
         except httpx.TransportError:
             raise self.nobody("payment service") from None
-        if response.status_code not in wanted:
+        if response.status_code not in ((402,) if wish == "decline" else (200, 204)):
             raise _refusal(response)
 
     def _ask(self, method: str, path: str, query: Json | None = None, **more: Any) -> Json:
-        url, headers = f"{self.location.gateway_url}{path}", self._headers(path)
         try:
-            return _document(self._http.request(method, url, params=_given(query), headers=headers, **more))
+            return _document(self._http.request(method, **self._to(path, query), **more))
         except httpx.TransportError:
             raise self.nobody() from None
 
-    def _headers(self, path: str) -> dict[str, str]:
+    def _to(self, path: str, query: Json | None = None, headers: Json | None = None) -> Json:
+        """A request to the gateway as httpx takes it, without what is None, with the token for what wants it."""
         token = self.location.admin_token if path.startswith("/admin/") else None
-        return {"Authorization": f"Bearer {token}"} if token else {}
+        authorization = f"Bearer {token}" if token else None
+        return {
+            "url": f"{self.location.gateway_url}{path}",
+            "params": _given(query or {}),
+            "headers": _given({"Authorization": authorization, **(headers or {})}),
+        }
 
     def nobody(self, who: str = "gateway") -> CommandFailed:
         address = self.location.gateway_url if who == "gateway" else self.location.payment_url
@@ -197,11 +182,7 @@ class Shop(AbstractContextManager["Shop"]):
 
 def _refusal(response: httpx.Response) -> CommandFailed:
     """An answer that is neither yes nor "not yet", in the words of its problem document (RFC 9457)."""
-    try:
-        body = response.json()
-    except ValueError:
-        body = None
-    problem: Json = body if isinstance(body, dict) else {}
+    problem = document_of(response)
     provider = problem.get("error")  # the payment service speaks Stripe's error objects instead
     if isinstance(provider, dict):
         problem = {"code": provider.get("code"), "detail": provider.get("message")}
@@ -223,6 +204,15 @@ def _document(response: httpx.Response) -> Json:
     return body if isinstance(body, dict) else {"value": body}
 
 
+def document_of(response: httpx.Response) -> Json:
+    """The JSON object in an answer; of anything else an empty one."""
+    try:
+        body = response.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
 def _events(lines: Iterable[str]) -> Iterator[tuple[str, Json]]:
     """Comments and other fields are skipped."""
     event_id, data = "", ""
@@ -238,8 +228,8 @@ def _events(lines: Iterable[str]) -> Iterator[tuple[str, Json]]:
             event_id, data = "", ""
 
 
-def _given(query: Json | None) -> Json:
-    return {name: value for name, value in (query or {}).items() if value is not None}
+def _given(values: Json) -> Json:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _retry_after(response: httpx.Response) -> float:

@@ -16,11 +16,12 @@ from rich.padding import Padding
 from rich.text import Text
 
 from checkout.ids import new_checkout_key
-from cli import options, render
-from cli.buying import KEPT, UNDECIDED, outcome_of
+from cli import render
 from cli.client import Shop
-from cli.locate import locate, settings
-from cli.output import NO, UNREACHABLE, CommandFailed, Json, Output, speaking
+from cli.locate import locate
+from cli.orders import KEPT, UNDECIDED, outcome_of
+from cli.output import NO, UNREACHABLE, CommandFailed, Json, Output
+from runtime.settings import load_settings
 from stack.config import StackConfig
 from stack.errors import StackError
 from stack.stack import Stack
@@ -31,12 +32,9 @@ _LOOK_EVERY = 0.1
 _CHARGES = "SELECT count(*) FROM payments.ledger WHERE session_id = $1 AND kind = 'charge'"
 
 
-class PromiseBroken(Exception):
-    """A claim of the tour did not hold. The message says which and what was seen instead."""
-
-
 class Tour:
-    """Runs against a local stack; `run` answers with the summary that `--json` prints."""
+    """Runs against a local stack; `run` answers with the summary that `--json` prints. A scene answers with its proof,
+    or raises `CommandFailed`: what was claimed does not hold."""
 
     def __init__(self, shop: Shop, output: Output, sku: str) -> None:
         self._shop, self._output, self._sku = shop, output, sku
@@ -55,7 +53,7 @@ class Tour:
             scene_began = time.monotonic()
             try:
                 proof, ok = scene(), True
-            except (PromiseBroken, CommandFailed) as broken:
+            except CommandFailed as broken:
                 proof, ok = str(broken), False
             seconds = round(time.monotonic() - scene_began, 2)
             mark = ("✓", "green") if ok else ("✗", "bold red")
@@ -77,7 +75,7 @@ class Tour:
     def _buy_and_pay(self) -> str:
         body = self._buy()
         self._say(f"Order {body['order_id']}, {render.money(body)}. The customer pays at {body['payment_url']}")
-        self._shop.submit_payment(body["session_id"])
+        self._shop.pay(body["session_id"])
         self._fulfilled_and_charged_once(body)
         return "Fulfilled, charged once"
 
@@ -85,16 +83,16 @@ class Tour:
         body = self._buy()
         pid = locate().pids.get("worker")
         if pid is None:
-            raise PromiseBroken("There is no worker to kill: look at the terminal of `checkout up`")
+            raise CommandFailed(NO, "There is no worker to kill: look at the terminal of `checkout up`")
         self._say(f"Order {body['order_id']}. The worker (pid {pid}) freezes, the customer pays, kill -9.")
         os.kill(pid, signal.SIGSTOP)  # so that it cannot have finished before it dies
         try:
-            self._shop.submit_payment(body["session_id"])
+            self._shop.pay(body["session_id"])
         finally:
             os.kill(pid, signal.SIGKILL)
         status = self._shop.order(body["order_id"]).get("status")
         if status not in UNDECIDED:
-            raise PromiseBroken(f"Nothing was shown: the order was already {status} when the worker died")
+            raise CommandFailed(NO, f"Nothing was shown: the order was already {status} when the worker died")
         self._say(f"Paid, and nobody is left who could fulfil it: the order is {status}.")
         with self._output.working("The supervisor starts a new worker…"):
             successor = _successor(pid)
@@ -113,9 +111,9 @@ class Tour:
             answers = list(both.map(click, range(2)))
         third = self._shop.buy(cart, key, _FULFIL_WITHIN)
         if {*answers, third.content} != {third.content} or "Idempotent-Replayed" not in third.headers:
-            raise PromiseBroken("The same key got different answers")
+            raise CommandFailed(NO, "The same key got different answers")
         body = third.json()
-        self._shop.submit_payment(body["session_id"])
+        self._shop.pay(body["session_id"])
         self._fulfilled_and_charged_once(body, show=False)
         return f"Three answers, the same to the byte: one order, {body['order_id']}, charged once"
 
@@ -126,7 +124,7 @@ class Tour:
                 time.sleep(1)
         self._output.show(render.audit(report))
         if not report.get("ok"):
-            raise PromiseBroken("The audit found violations")
+            raise CommandFailed(NO, "The audit found violations")
         return f"{len(report.get('invariants') or [])} invariants hold over {report.get('orders')} orders"
 
     def _say(self, text: str) -> None:
@@ -143,12 +141,12 @@ class Tour:
         with self._output.working("Waiting until it is fulfilled…"):
             order = outcome_of(self._shop, body["order_id"], _FULFIL_WITHIN)
         if order.get("status") not in KEPT:
-            raise PromiseBroken(f"Paid, but the order is {order.get('status')}")
+            raise CommandFailed(NO, f"Paid, but the order is {order.get('status')}")
         if show:
             self._output.show(Padding(render.timeline(order.get("timeline") or []), (0, 0, 0, 3)))
         count = asyncio.run(_charges(str(self._shop.location.database_url), body["session_id"]))
         if count != 1:
-            raise PromiseBroken(f"The payment service's ledger holds {count} charges for this order")
+            raise CommandFailed(NO, f"The payment service's ledger holds {count} charges for this order")
 
 
 def _successor(old: int) -> int:
@@ -157,7 +155,7 @@ def _successor(old: int) -> int:
         if (pid := locate().pids.get("worker", old)) != old:
             return pid
         time.sleep(_LOOK_EVERY)
-    raise PromiseBroken(f"The worker was not started again within {_RESTART_WITHIN:.0f} seconds")
+    raise CommandFailed(NO, f"The worker was not started again within {_RESTART_WITHIN:.0f} seconds")
 
 
 async def _charges(database_url: str, session_id: str) -> int:
@@ -169,7 +167,7 @@ async def _charges(database_url: str, session_id: str) -> int:
         await connection.close()
 
 
-def demo(sku: Annotated[str, typer.Option(help="What is bought.")] = "pen", as_json: options.Json = False) -> None:
+def demo(output: Output, sku: Annotated[str, typer.Option(help="What is bought.")] = "pen") -> None:
     """A tour: buy and pay, kill the worker in the middle of a payment, press Buy twice, audit.
 
     Starts the stack when it does not run, and stops it again afterwards. Needs nothing but this terminal.
@@ -178,10 +176,10 @@ def demo(sku: Annotated[str, typer.Option(help="What is bought.")] = "pen", as_j
 
     Exit codes: 0 every promise was kept, 1 one was broken, 3 the stack did not start.
     """
-    with speaking(as_json) as output, ExitStack() as cleanup:
+    with ExitStack() as cleanup:
         started = not locate().is_local
         if started:
-            config = StackConfig(settings=settings())
+            config = StackConfig(settings=load_settings())
             output.note(f"Nothing runs on {config.data_dir} yet. Starting everything…")
             try:
                 with output.working("Starting everything…"):
@@ -194,8 +192,8 @@ def demo(sku: Annotated[str, typer.Option(help="What is bought.")] = "pen", as_j
         with Shop(locate()) as shop:
             summary = {**Tour(shop, output, sku).run(), "started_the_stack": started}
         praise = Text("Every promise was kept." if summary["ok"] else "", style="bold green")
-        output.result(summary, "", lambda _: praise, lambda tour: render.facts(tour["links"].items()))
         if started:
-            output.note("Stopping what this tour started. `checkout up` starts it for you, data and all.")
-        if not summary["ok"]:
-            raise typer.Exit(NO)
+            cleanup.callback(
+                output.note, "Stopping what this tour started. `checkout up` starts it for you, data and all."
+            )
+        output.result(summary, "", lambda _: praise, lambda tour: render.facts(tour["links"].items()), ok=summary["ok"])

@@ -14,10 +14,11 @@ from temporalio.service import RPCError
 from checkout.errors import CheckoutError
 from cli import checkup, options, render
 from cli.checkup import Patient, Skipped, Wrong
-from cli.locate import Location, locate, settings
-from cli.output import BROKEN, NO, CommandFailed, Json, speaking
-from runtime.settings import Settings
+from cli.locate import Location, locate
+from cli.output import BROKEN, CommandFailed, Json, Output
+from runtime.settings import Settings, load_settings
 from stack.config import Credentials, StackConfig, forget_libpq, python_environment
+from stack.state import kept_secret
 
 _PATIENCE = 30.0  # seconds for a check
 Check = Callable[[Patient], Awaitable[str]]
@@ -40,9 +41,9 @@ _CHECKS: dict[str, tuple[str, Check]] = {
 
 
 def doctor(
+    output: Output,
     clock: Annotated[float, typer.Option(min=0, help="Seconds by which clocks may differ.")] = 30.0,
     url: options.Url = None,
-    as_json: options.Json = False,
 ) -> None:
     """Examine a deployment: PostgreSQL, Temporal, payment service, clocks, gateway, worker, webhook.
 
@@ -55,21 +56,18 @@ def doctor(
 
     Exit codes: 0 all is well, 1 something is not, and its line says what to do.
     """
-    with speaking(as_json) as output:
-        place = locate(url)
-        known = _as_its_parts(place) if place.is_local else settings()
-        with output.working("Examining…"):
-            found = asyncio.run(_examine(Patient(known, place, clock, url)))
-        is_well = all(check["state"] != "wrong" for check in found)
-        output.result({"ok": is_well, "checks": found}, render.checks)
-        if not is_well:
-            raise typer.Exit(NO)
+    place = locate(url)
+    known = _as_its_parts(place) if place.is_local else load_settings()
+    gateway = place.gateway_url if url or place.is_local else known.public_url
+    with output.working("Examining…"):
+        found = asyncio.run(_examine(Patient(known, gateway, clock, place.is_local)))
+    is_well = all(check["state"] != "wrong" for check in found)
+    output.result({"ok": is_well, "checks": found}, render.checks, ok=is_well)
 
 
 async def _examine(patient: Patient) -> list[Json]:
     """`{name, state, says}` of each check, in their order; `state` is ok, wrong or skipped."""
-    states = {"": "ok"}
-    found = []
+    states, found = {"": "ok"}, []
     for name, (ground, check) in _CHECKS.items():
         states[name], says = "skipped", f"{ground} has to be well first."
         if states[ground] == "ok":
@@ -92,13 +90,11 @@ async def _look(check: Check, patient: Patient) -> tuple[str, str]:
 
 def _as_its_parts(place: Location) -> Settings:
     """The settings that a `checkout up` of this machine gives to its parts."""
-    config = StackConfig(settings=settings())
+    config = StackConfig(settings=load_settings())
     try:
-        hook = (
-            config.own("stripe_webhook_secrets") or (config.data_dir / "secrets" / "webhook-secret").read_text().strip()
-        )
+        hook = config.own("stripe_webhook_secrets") or kept_secret(config.data_dir, "webhook-secret")
     except OSError as error:
         raise CommandFailed(BROKEN, "The stack's secrets cannot be read", str(error.strerror)) from None
     forget_libpq(config)
     os.environ.update(python_environment(config, Credentials(str(place.database_url), str(place.admin_token), hook)))
-    return settings()
+    return load_settings()

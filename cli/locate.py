@@ -4,11 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.target import Target
-from checkout.errors import SettingsError
 from cli.options import read
-from cli.output import BROKEN, CommandFailed
 from runtime import checks
-from runtime.settings import Settings, load_settings
+from runtime.settings import load_settings
 from stack.state import read_state
 
 
@@ -19,21 +17,13 @@ class Location(Target):
     is_local: bool = False
 
 
-def settings() -> Settings:
-    """Raises `CommandFailed` when one is wrong."""
-    try:
-        return load_settings()
-    except SettingsError as error:
-        raise CommandFailed(BROKEN, "Wrong settings", str(error)) from None
-
-
 def locate(url: str | None = None, token: str | None = None) -> Location:
-    """Find the stack. Raises `CommandFailed` when the settings, the URL or the token given are wrong."""
+    """Find the stack. Raises `SettingsError`; `CommandFailed` when the URL or the token given are wrong."""
     if url:
         read("--url", url, checks.http_url, "It ")
     if token:
         read("--token", token, checks.secret(), "It ")
-    known = settings()
+    known = load_settings()
     stack: dict[str, Any] = {} if url else read_state(known.data_dir) or {}
     parts = {name: part for name, part in stack.items() if isinstance(part, dict)}
 

@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from cli.options import framed
 from cli.output import BROKEN
 
 _STYLE: dict[str, Any] = {"rich_markup_mode": "rich", "pretty_exceptions_enable": False, "add_completion": False}
@@ -18,8 +19,8 @@ COMMANDS = {
     "up": ("stack.up", "Run", "Start everything: database, Temporal, payment service, worker and gateway."),
     "demo": ("cli.demo", "Run", "A tour: buy, pay, kill the worker in the middle of a payment, audit."),
     "reset": ("cli.reset", "Run", "Delete all data of the local stack."),
-    "buy": ("cli.buying", "Buy", "Buy something: reserves stock and opens a payment session."),
-    "pay": ("cli.buying", "Buy", "Pay for an order, decline it or give it up, and wait for what becomes of it."),
+    "buy": ("cli.orders", "Buy", "Buy something: reserves stock and opens a payment session."),
+    "pay": ("cli.orders", "Buy", "Pay for an order, decline it or give it up, and wait for what becomes of it."),
     "status": ("cli.orders", "Look", "Show an order: status, payment, dispatch progress and timeline."),
     "orders": ("cli.orders", "Look", "List orders, newest first."),
     "events": ("cli.orders", "Look", "Show what happens to orders, as it happens."),
@@ -45,7 +46,7 @@ class Command(TyperCommand):
         function = getattr(import_module(self._module), str(self.name).replace("-", "_"))
         app = typer.Typer(**_STYLE)
         epilog = None if self.name == "up" else f"And for all commands: {_CODES}."
-        app.command(self.name, help=_help(function.__doc__), epilog=epilog)(function)
+        app.command(self.name, help=_help(function.__doc__), epilog=epilog)(framed(function))
         return typer.main.get_command(app)
 
     def make_context(self, *arguments: Any, **more: Any) -> Any:
@@ -101,7 +102,3 @@ def main() -> None:
         sys.stderr.flush()
         os._exit(code if isinstance(code, int) else int(code is not None))
     sys.exit(code)  # type: ignore[arg-type] # what `SystemExit` held
-
-
-if __name__ == "__main__":
-    main()

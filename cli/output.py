@@ -1,14 +1,5 @@
-"""How every command speaks: results on stdout, narration and errors on stderr, and an exit code that says how it went.
-
-    0  it is done
-    1  the answer is no: out of stock, declined, order failed, audit found violations, refused
-    2  the command was not understood
-    3  nobody answers: the gateway (or the payment service) cannot be reached
-    4  the command itself failed: wrong settings, output that cannot be written, a fault of ours
-  130  Ctrl-C; 141 whoever read the output has gone
-
-With `--json`, stdout holds one JSON document (a stream of them with --follow and --watch) and nothing else.
-"""
+"""How every command speaks: results on stdout (with `--json` as JSON documents, and nothing else), narration and errors
+on stderr, and an exit code that says how it went (`cli.main` tells people what each means)."""
 
 import json
 import os
@@ -21,10 +12,11 @@ from typing import Any
 
 import typer
 from rich.console import Console, RenderableType
-from rich.status import Status
 from rich.text import Text
 
-OK, NO, USAGE, UNREACHABLE, BROKEN = range(5)
+from checkout.errors import SettingsError
+
+NO, USAGE, UNREACHABLE, BROKEN = range(1, 5)
 _INTERRUPTED, _READER_GONE = 130, 141
 Json = dict[str, Any]
 
@@ -65,12 +57,15 @@ class Output:
             for renderable in renderables:
                 self.out.print(renderable, soft_wrap=isinstance(renderable, str | Text))
 
-    def result(self, document: Any, *shown: str | Callable[[Any], RenderableType]) -> None:
-        """The command's result: the document with --json, else, for people, words and what is made of the document."""
+    def result(self, document: Any, *shown: str | Callable[[Any], RenderableType], ok: object = True) -> None:
+        """The command's result: the document with --json, else, for people, words and what is made of the document.
+        The command ends with it where it is not `ok`: the answer is no."""
         if self.as_json:
             self.json(document)
         else:
             self.show(*(one if isinstance(one, str) else one(document) for one in shown))
+        if not ok:
+            raise typer.Exit(NO)
 
     def note(self, text: str) -> None:
         """What is happening, on stderr; silent with --json."""
@@ -78,13 +73,13 @@ class Output:
             self.err.print(text, soft_wrap=True)
 
     @contextmanager
-    def working(self, text: str) -> Iterator[Status | None]:
-        """A spinner on a terminal, nothing elsewhere."""
+    def working(self, text: str) -> Iterator[Callable[[str], None]]:
+        """A spinner on a terminal, nothing elsewhere; what is yielded changes its text."""
         if self.as_json or not self.err.is_terminal:
-            yield None
+            yield lambda _: None
             return
         with self.err.status(text) as status:
-            yield status
+            yield status.update
 
     def failure(self, failed: CommandFailed) -> None:
         if self.as_json:
@@ -108,6 +103,8 @@ def speaking(as_json: bool) -> Iterator[Output]:
         raise
     except CommandFailed as error:
         failed = error
+    except SettingsError as error:
+        failed = CommandFailed(BROKEN, "Wrong settings", str(error))
     except KeyboardInterrupt:
         raise typer.Exit(_INTERRUPTED) from None
     except BrokenPipeError:

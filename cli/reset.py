@@ -7,20 +7,16 @@ from typing import Annotated
 
 import typer
 
-from cli import options
-from cli.locate import settings
-from cli.output import NO, CommandFailed, speaking
+from cli.output import NO, CommandFailed, Output
+from runtime.settings import load_settings
 from stack.errors import DataDirInUse, StackError
-from stack.state import DataDir
+from stack.state import held
 
 # `checkout up` leaves these in every data directory. A directory without them is not ours to empty.
 MARKERS = ("stack.lock", "logs")
 
 
-def reset(
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    as_json: options.Json = False,
-) -> None:
+def reset(output: Output, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
     """Delete all data of the local stack: database, Temporal's histories, secrets, logs.
 
     The stack must be stopped. Only the contents of the data directory (CHECKOUT_DATA_DIR, normally var/) go, and
@@ -30,29 +26,23 @@ def reset(
 
     Exit codes: 0 empty now, 1 refused or not confirmed.
     """
-    with speaking(as_json) as output:
-        path = settings().data_dir.absolute()
-        if not path.exists() and not path.is_symlink():
-            output.result({"data_dir": str(path), "removed": []}, f"Nothing to delete: {path} does not exist.")
-            return
-        check_ours(path)
-        lock = DataDir(path)
-        try:
-            lock.acquire()  # and held until it is empty, so that no stack starts in between
-        except DataDirInUse as error:
-            raise CommandFailed(NO, "The stack is running", str(error)) from None
-        except StackError as error:
-            raise CommandFailed(NO, "Cannot reset", str(error)) from None
-        try:
+    path = load_settings().data_dir.absolute()
+    if not path.exists() and not path.is_symlink():
+        output.result({"data_dir": str(path), "removed": []}, f"Nothing to delete: {path} does not exist.")
+        return
+    check_ours(path)
+    try:
+        with held(path):  # until it is empty, so that no stack starts in between
             entries = sorted(entry.name for entry in os.scandir(path))
             output.note(f"This deletes everything in {path}: {', '.join(entries)}")
-            if not yes and (as_json or not typer.confirm("Delete it?", default=False, err=True)):
+            if not yes and (output.as_json or not typer.confirm("Delete it?", default=False, err=True)):
                 raise CommandFailed(NO, "Nothing was deleted", "Say yes, or pass --yes.")
             empty(path)
-        finally:
-            lock.release()
-        words = f"{path} is empty. `checkout up` starts from the beginning."
-        output.result({"data_dir": str(path), "removed": entries}, words)
+    except StackError as error:
+        title = "The stack is running" if isinstance(error, DataDirInUse) else "Cannot reset"
+        raise CommandFailed(NO, title, str(error)) from None
+    words = f"{path} is empty. `checkout up` starts from the beginning."
+    output.result({"data_dir": str(path), "removed": entries}, words)
 
 
 def check_ours(path: Path) -> None:

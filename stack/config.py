@@ -1,8 +1,5 @@
-"""What a stack consists of, where its parts are, and what each of its processes is told.
-
-What a shell happens to export is meant for its user's own servers: neither a server of ours hears of it, nor whoever
-talks to one (docs/decisions/0024).
-"""
+"""What a stack consists of, where its parts are, and what each of its processes is told. What a shell happens to export
+is meant for its user's own servers: neither ours hear of it, nor whoever talks to them (docs/decisions/0024)."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -73,10 +70,7 @@ class StackConfig:
     @classmethod
     def for_tests(cls, data_dir: Path, **changes: Any) -> "StackConfig":
         """A stack of its own: free ports, nothing taken over from the caller's settings or `.env`. `changes` are fields
-        of this class and of `Settings`.
-
-        As root, `data_dir` had better be reachable for other users (`tests.support.stacks.data_dir` makes one).
-        """
+        of this class and of `Settings`. As root, `data_dir` had better be reachable for other users."""
         ports = zip(PORT_FIELDS, free_ports(len(PORT_FIELDS)), strict=True)
         given = {name: changes.pop(name) for name in Settings.model_fields if name in changes}
         clean = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_FOR_SERVERS)}
@@ -149,11 +143,8 @@ class Credentials:
 
 
 def python_environment(config: StackConfig, credentials: Credentials, part: str = "") -> dict[str, str]:
-    """For the gateway, the worker, the payment service, the set-up, and whoever wants to talk to them: one function, so
-    that no two processes can disagree about an address.
-
-    A part with a role of its own learns that role's address and no other; the set-up learns all, to make them.
-    """
+    """For every Python part, and whoever wants to talk to them: no two can disagree about an address. A part with a
+    database role of its own learns that role's address and no other; the set-up learns all, to make them."""
     known = config.settings
     unheard = [*ROLE_VARIABLES.values(), *(() if config.own("database_url") else ("PG",))]
     unheard += () if config.own_temporal else ("TEMPORAL_",)

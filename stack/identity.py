@@ -1,8 +1,5 @@
-"""Whom PostgreSQL runs as. It refuses to run as root; we refuse to make system users or open up directories.
-
-As root: another uid, if it can reach the data directory and the program. Otherwise (say, everything is below
-`/root`) a user namespace in which root is mapped to an ordinary uid.
-"""
+"""Whom PostgreSQL runs as, which refuses root: another user who can reach data and program, else (below `/root`, say) a
+user namespace in which root is mapped to an ordinary uid. We make no system users and open no directories."""
 
 import contextlib
 import os

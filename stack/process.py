@@ -29,8 +29,7 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 class PartLog(RotatingFileHandler):
-    """`<part>.log`, turned over to `<part>.log.1` at `limit` bytes: at most twice that on the disk. `tail` holds the
-    last lines, for the message when a part keeps dying."""
+    """`<part>.log`, turned over to `<part>.log.1` at `limit` bytes. `tail` holds the last lines, for messages."""
 
     def __init__(self, path: Path, limit: int = 5_000_000) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -63,10 +62,8 @@ async def lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
 
 
 def bound_to_parent(death_signal: signal.Signals) -> Callable[[], None]:
-    """For the child, before exec and after the change of uid (which clears the setting): die with the parent.
-
-    The kernel watches the thread that spawned: spawn from one that lives as long as the stack.
-    """
+    """For the child, before exec and after the change of uid (which clears the setting): die with the parent, or rather
+    with the thread that spawned, which should live as long as the stack."""
     parent = os.getpid()
 
     def bind() -> None:
@@ -79,10 +76,8 @@ def bound_to_parent(death_signal: signal.Signals) -> Callable[[], None]:
 
 
 class Child:
-    """A running process, started in a session and so a group of its own. Raises `OSError` when it cannot be executed.
-
-    It starts without an `await`: no cancellation can fall between the fork and the child being known.
-    """
+    """A running process, in a group of its own. Raises `OSError` when it cannot be executed. It starts without an
+    `await`: no cancellation can fall between the fork and the child being known."""
 
     def __init__(self, part: Part, on_line: Callable[[str], None]) -> None:
         self._popen = subprocess.Popen(  # noqa: S603 - our own argv, without a shell

@@ -1,27 +1,50 @@
 """A whole stack as one object: `async with Stack(config) as stack:`."""
 
 import os
+import sys
+from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
-from stack import parts, preflight
-from stack.config import ROLE_VARIABLES, Credentials, StackConfig, forget_libpq, python_environment
+from stack import preflight, temporal
+from stack.config import (
+    PORTS,
+    ROLE_VARIABLES,
+    Credentials,
+    StackConfig,
+    forget_libpq,
+    python_environment,
+    server_environment,
+)
 from stack.errors import PartFailed
-from stack.state import DataDir, kept_secret
-from stack.supervisor import Keeper, Screen, start_all, stop_all
+from stack.part import Part, http_ok
+from stack.postgres import Cluster
+from stack.state import held, kept_secret, write_state
+from stack.supervisor import Keeper, Screen, nowhere, start_all, stop_all
+
+# What Python runs of a part, what must be ready before it, and how many seconds it may take to stop.
+_MODULES: dict[str, tuple[tuple[str, ...], tuple[str, ...], float]] = {
+    "setup": (("db", "setup"), ("postgres",), 10.0),
+    "payment": (("payment_mock",), ("setup",), 10.0),
+    "worker": (("worker",), ("setup", "temporal"), 15.0),
+    "gateway": (("api",), ("setup", "temporal"), 10.0),
+}
 
 
 class Stack:
-    """The parts of `config`, started together and stopped together; `stack["worker"]` is the keeper of one.
+    """The parts of `config`, started together and stopped together; `stack["worker"]` is the keeper of one. Start it
+    from a thread that lives as long as it does: the kernel ends the parts when that thread ends."""
 
-    Start it from a thread that lives as long as it does: the kernel ends the parts when that thread ends.
-    """
+    # From its start on.
+    credentials: Credentials
+    database_url: str
+    admin_token: str
 
-    def __init__(self, config: StackConfig, screen: Screen | None = None) -> None:
-        self.config = config
+    def __init__(self, config: StackConfig, screen: Screen = nowhere) -> None:
+        self.config, self.urls = config, config.urls
         self._screen = screen
-        self._data_dir = DataDir(config.data_dir)
+        self._data_dir = ExitStack()
         self._keepers: dict[str, Keeper] = {}
-        self._credentials: Credentials | None = None
 
     async def __aenter__(self) -> "Stack":
         await self.start()
@@ -32,17 +55,18 @@ class Stack:
 
     async def start(self) -> None:
         """Returns when every part is ready. Raises `StackError`, and then leaves nothing running."""
-        has_crashed = self._data_dir.acquire()
+        has_crashed = self._data_dir.enter_context(held(self.config.data_dir))
         try:
             config = self.config
             forget_libpq(config)
             preflight.check_disk(config)
             await preflight.check_own_servers(config)
             await preflight.check_ports(config, after_crash=has_crashed)
-            self._credentials = credentials_of(config)
+            self.credentials = known = credentials_of(config)
+            self.database_url, self.admin_token = known.database_url, known.admin_token
             self._keepers = {
                 part.name: Keeper(part, config.data_dir / "logs", self._screen, self._write_state)
-                for part in parts.build(config, self._credentials)
+                for part in build(config, known)
             }
             await start_all(self._keepers)
         except BaseException:
@@ -55,46 +79,19 @@ class Stack:
         try:
             await stop_all(keepers)
         finally:
-            self._data_dir.release()
+            self._data_dir.close()
 
     def kill_now(self) -> None:
         """Kill everything without waiting, for the second Ctrl-C."""
         for keeper in self._keepers.values():
             keeper.kill_now()
-        self._data_dir.release()
+        self._data_dir.close()
 
     def __getitem__(self, part: str) -> Keeper:
         """Raises `PartFailed` when it is no part of this stack, or the stack does not run."""
         if part not in self._keepers:
             raise PartFailed(f"{part} is no part of this stack")
         return self._keepers[part]
-
-    @property
-    def credentials(self) -> Credentials:
-        if self._credentials is None:
-            raise PartFailed("the stack is not started")
-        return self._credentials
-
-    @property
-    def database_url(self) -> str:
-        return self.credentials.database_url
-
-    @property
-    def admin_token(self) -> str:
-        return self.credentials.admin_token
-
-    @property
-    def urls(self) -> dict[str, str]:
-        return self.config.urls
-
-    @property
-    def env(self) -> dict[str, str]:
-        """The environment of its Python parts: for a command line that is to talk to this stack."""
-        return python_environment(self.config, self.credentials)
-
-    def log(self, part: str) -> str:
-        """What the part has written to its log file."""
-        return (self.config.data_dir / "logs" / f"{part}.log").read_text(errors="replace")
 
     def _write_state(self) -> None:
         if not self._keepers:
@@ -111,21 +108,55 @@ class Stack:
             "admin_token": self.admin_token,
             "supervisor_pid": os.getpid(),
         }
-        self._data_dir.write_state(state)
+        write_state(self.config.data_dir, state)
 
 
 def credentials_of(config: StackConfig) -> Credentials:
     """What the user has set; the rest is made up on first use, and kept in the data directory."""
-    data_dir, cluster, own_database = config.data_dir, parts.cluster(config), config.own("database_url")
+    data_dir, postgres, own_database = config.data_dir, cluster(config), config.own("database_url")
     if own_database is not None:  # those that its owner has set; in the embedded one each part has a role of its own
         roles = {part: url for part in ROLE_VARIABLES if (url := config.own(f"{part}_database_url"))}
     elif "setup" in config.running:
-        roles = {part: cluster.url(f"checkout_{part}") for part in ROLE_VARIABLES}
+        roles = {part: postgres.url(f"checkout_{part}") for part in ROLE_VARIABLES}
     else:
         roles = {}
     return Credentials(
-        database_url=own_database or cluster.url(),
+        database_url=own_database or postgres.url(),
         admin_token=config.own("admin_token") or kept_secret(data_dir, "admin-token"),
         webhook_secret=config.own("stripe_webhook_secrets") or kept_secret(data_dir, "webhook-secret", "whsec_"),
         role_urls=roles,
+    )
+
+
+def build(config: StackConfig, credentials: Credentials) -> list[Part]:
+    """One `Part` for each that this stack runs itself. Raises `StackError` when a server is not installed."""
+
+    def part(name: str) -> Part:
+        if name == "postgres":
+            return cluster(config).part(server_environment(config))
+        return temporal.part(config) if name == "temporal" else _python(config, credentials, name)
+
+    return [config.adapt(part(name)) for name in config.running]
+
+
+def cluster(config: StackConfig) -> Cluster:
+    return Cluster(config.data_dir, config.settings.postgres_port, config.fsync)
+
+
+def _python(config: StackConfig, credentials: Credentials, name: str) -> Part:
+    """`python -m module`: a service with a port, or a task without one."""
+    module, needs, stop_within = _MODULES[name]
+    ports = [getattr(config.settings, field) for field in PORTS[name]]
+    # For commands on this machine: the public address of a shop may lead elsewhere, or hide its operator's pages.
+    urls = config.urls | {"gateway": f"http://localhost:{config.settings.api_port}"}
+    return Part(
+        name=name,
+        argv=(sys.executable, "-m", *module),
+        env=python_environment(config, credentials, name),
+        cwd=config.cwd,
+        url=urls.get(name, ""),
+        needs=needs,
+        ready=partial(http_ok, f"http://127.0.0.1:{ports[0]}/readyz") if ports else None,
+        once=not ports,
+        stop_within=stop_within,
     )

@@ -1,8 +1,7 @@
 """Starts parts in the order of their needs, side by side where there are none; watches, restarts and stops them.
 
-A part that dies before it was ever ready gets a few attempts and is then given up, with its last lines: what
-never worked will not heal by itself. One that has worked is started again for ever, at once the first time,
-then ever more slowly, so that a shop comes back by itself when whatever broke it is over.
+One that was never ready is given up after a few attempts, with its last lines: what never worked will not heal by
+itself. One that has worked is started again for ever, at once the first time, then ever more slowly.
 """
 
 import asyncio
@@ -10,7 +9,9 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from stack.errors import NotReady, PartFailed, StackError
 from stack.part import Part
@@ -22,20 +23,13 @@ FIRST_ATTEMPTS = 3  # deaths before it was ever ready that end the attempt to st
 _ASK_FIRST, _ASK_LAST = 0.02, 0.2  # seconds between two questions whether it is ready, growing
 
 
-class Screen:
-    """Where a stack reports to. Called from its event loop: must not block. Tests read the log files instead."""
+Event = Literal["starting", "ready", "trouble", "line"]
+Screen = Callable[[str, Event, str], None]
+"""Is told of a part by its name: it is started for the first time, answers, died, or wrote a line. Must not block."""
 
-    def line(self, part: str, text: str) -> None:
-        """A line that the part wrote."""
 
-    def starting(self, part: str) -> None:
-        """Its process is being started for the first time."""
-
-    def ready(self, part: str, seconds: float) -> None:
-        """It answers, `seconds` after its process was started."""
-
-    def trouble(self, part: str, sentence: str) -> None:
-        """It died, or keeps dying."""
+def nowhere(part: str, event: Event, text: str) -> None:
+    """The screen of those who read the log files."""
 
 
 class Keeper:
@@ -43,12 +37,12 @@ class Keeper:
     another pid or answers again."""
 
     def __init__(
-        self, part: Part, log_dir: Path, screen: Screen | None = None, on_change: Callable[[], None] = lambda: None
+        self, part: Part, log_dir: Path, screen: Screen = nowhere, on_change: Callable[[], None] = lambda: None
     ) -> None:
         self.part = part
         self.restarts = 0
         self._log = PartLog(log_dir / f"{part.name}.log")
-        self._screen = screen or Screen()
+        self._tell = partial(screen, part.name)
         self._on_change = on_change
         self._child: Child | None = None
         self._task: asyncio.Task[None] | None = None  # None: not started, or told to stop
@@ -69,11 +63,11 @@ class Keeper:
         return self._child.pid
 
     async def start(self) -> None:
-        """Start it and wait until it is ready. Raises `StackError` when it will not be."""
+        """Returns when it is ready. Raises `StackError` when it will not be."""
         assert self._task is None, f"{self.part.name} is already kept running"
         self._was_ready = False
         self._task = asyncio.create_task(self._keep(), name=f"keep {self.part.name}")
-        self._screen.starting(self.part.name)
+        self._tell("starting", "")
         await self.wait_ready(self.part.ready_within)
 
     async def wait_ready(self, timeout: float = 30.0) -> None:
@@ -134,8 +128,8 @@ class Keeper:
             except (StackError, OSError) as error:
                 what = str(error)
                 if not self._was_ready:
-                    sentence = what if isinstance(error, StackError) else f"{self.part.name} cannot start: {what}"
-                    raise PartFailed(sentence) from error
+                    cannot = "" if isinstance(error, StackError) else f"{self.part.name} cannot start: "
+                    raise PartFailed(cannot + what) from error
             if self.part.once:
                 return
             answered_for = 0.0 if self._ready_at is None else time.monotonic() - self._ready_at
@@ -143,7 +137,7 @@ class Keeper:
             if not self._was_ready and deaths >= FIRST_ATTEMPTS:
                 raise PartFailed(self._log.with_tail(f"{self.part.name} does not start: it {what}"))
             delay = RESTART_DELAYS[min(deaths, len(RESTART_DELAYS)) - 1]
-            self._screen.trouble(self.part.name, self._trouble(what, deaths, delay))
+            self._tell("trouble", self._trouble(what, deaths, delay))
             await asyncio.sleep(delay)
             self.restarts += 1
 
@@ -184,14 +178,15 @@ class Keeper:
         self._was_ready = True
         self._ready_at = time.monotonic()
         self._ready.set()
-        self._screen.ready(self.part.name, self._ready_at - child.started_at)
+        seconds = self._ready_at - child.started_at
+        self._tell("ready", f"{'done' if self.part.once else 'ready'} after {seconds:.1f} s")
         self._on_change()
 
     def _on_line(self, line: str) -> None:
         self._log.write(line)
         # Servers that show only warnings would warn, while stopping, about being stopped.
         if self.part.shows is None or (self._task is not None and self.part.shows(line)):
-            self._screen.line(self.part.name, line)
+            self._tell("line", line)
 
     def _trouble(self, what: str, deaths: int, delay: float) -> str:
         when = "at once" if delay == 0 else f"in {delay:g} s"

@@ -18,12 +18,13 @@ from checkout.errors import CheckoutError
 from runtime.settings import load_settings
 from stack.config import PARTS, StackConfig
 from stack.stack import Stack
-from stack.supervisor import Screen
+from stack.supervisor import Event
 
 _SAME_PRESS = 1.0  # seconds; a terminal and a parent process may both pass on one Ctrl-C
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _COLOURS = dict(zip(PARTS, ("blue", "magenta", "white", "yellow", "green", "cyan"), strict=True))
 _WIDTH = max(map(len, PARTS))
+_STYLES = {"ready": "dim", "trouble": "red"}
 
 
 def up(
@@ -119,35 +120,26 @@ def _on_signals(stack: Stack) -> asyncio.Event:
     return asked_to_stop
 
 
-class Terminal(Screen):
-    """For people: progress while it starts, the parts' own lines with their names before them, trouble. Colours and a
-    spinner on a terminal, plain lines elsewhere."""
+class Terminal:
+    """A screen for people: progress while it starts, the parts' own lines with their names in front, trouble. It has
+    colours and a spinner on a terminal, plain lines elsewhere."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._console = Console(file=stream or sys.stdout, highlight=False, soft_wrap=True)
         self._status = self._console.status("")
         self._starting: list[str] = []
 
-    def line(self, part: str, text: str) -> None:
-        self.say(Text.from_ansi(text), part)
-
-    def starting(self, part: str) -> None:
-        self._starting.append(part)
-        self._spin()
-
-    def ready(self, part: str, seconds: float) -> None:
-        if part in self._starting:
-            self._starting.remove(part)
-        self.say(Text(f"{'done' if part == 'setup' else 'ready'} after {seconds:.1f} s", "dim"), part)
-        self._spin()
-
-    def trouble(self, part: str, sentence: str) -> None:
-        self.say(Text(sentence, "red"), part)
+    def __call__(self, part: str, event: Event, text: str) -> None:
+        if event == "starting":
+            self._spin([*self._starting, part])
+            return
+        self.say(Text.from_ansi(text) if event == "line" else Text(text, _STYLES[event]), part)
+        if event == "ready":
+            self._spin([name for name in self._starting if name != part])
 
     def settle(self) -> None:
         """Nothing is being started any more."""
-        self._starting.clear()
-        self._spin()
+        self._spin([])
 
     def say(self, text: Text, part: str = "") -> None:
         """A line about a part, or the supervisor's own."""
@@ -158,9 +150,10 @@ class Terminal(Screen):
         with contextlib.suppress(OSError, ValueError, SystemExit):
             self._console.print(text)
 
-    def _spin(self) -> None:
-        if self._starting and self._console.is_terminal:
-            self._status.update(f"Starting {', '.join(self._starting)}…")
+    def _spin(self, starting: list[str]) -> None:
+        self._starting = starting
+        if starting and self._console.is_terminal:
+            self._status.update(f"Starting {', '.join(starting)}…")
             self._status.start()
         else:
             self._status.stop()
@@ -170,15 +163,15 @@ def _summary(stack: Stack, seconds: float) -> str:
     """What to do next, once everything runs. `seconds` is how long the start took."""
     running, urls = stack.config.running, stack.urls
     shop, is_open = urls["gateway"], "gateway" in running
-    addresses = {
-        "Storefront": shop if is_open else "",
-        "API": f"{shop}/docs" if is_open else "",
-        "Operator page": f"{shop}/admin" if is_open else "",
-        "Temporal": urls["temporal_ui"] if "temporal" in running else "",
-        "Payment service": urls["payment"] if "payment" in running else "",
-    }
+    addresses = (
+        ("gateway", "Storefront", shop),
+        ("gateway", "API", f"{shop}/docs"),
+        ("gateway", "Operator page", f"{shop}/admin"),
+        ("temporal", "Temporal", urls["temporal_ui"]),
+        ("payment", "Payment service", urls["payment"]),
+    )
     lines = [f"{'Everything runs,' if is_open else ', '.join(running) + ': ready'} after {seconds:.1f} s.", ""]
-    lines += [f"  {name:<15}  {address}" for name, address in addresses.items() if address]
+    lines += [f"  {name:<15}  {address}" for part, name, address in addresses if part in running]
     if is_open:
         lines += [
             "",

@@ -20,6 +20,7 @@ from stack.part import Part
 from stack.stack import Stack
 from tests.support.databases import DatabaseServer
 from tests.support.scheduling import ByStack, in_order
+from tests.support.stacks import log_of
 
 # A job in a shell's background ignores Ctrl-C, and so would every process that the tests start and stop by it.
 for _number in (signal.SIGINT, signal.SIGHUP):
@@ -52,7 +53,7 @@ async def database_server(scratch: Path) -> AsyncIterator[DatabaseServer]:
     """A real PostgreSQL, with a migrated and seeded database to copy."""
     config = StackConfig.for_tests(scratch / "postgres", parts=("postgres",), adapt=_undisturbed)
     async with Stack(config) as stack:
-        server = DatabaseServer(stack.database_url, partial(stack.log, "postgres"))
+        server = DatabaseServer(stack.database_url, partial(log_of, stack, "postgres"))
         await server.prepare()
         yield server
 

@@ -16,6 +16,7 @@ from stack.ports import free_ports
 from stack.stack import Stack
 from tests.browser.conftest import Visit
 from tests.browser.visitor import Site, Visitor
+from tests.support.stacks import environment_of
 
 SENT = "On its way to you"
 CANCELLED = "This order was cancelled"
@@ -68,7 +69,11 @@ async def test_addresses_of_no_order_say_so(visitor: Visitor) -> None:
 async def hasty_shop(stack: Stack, site: Site) -> AsyncIterator[Site]:
     """A second gateway of the same stack, which gives customers 10 seconds to pay."""
     port = free_ports(1)[0]
-    env = stack.env | {"CHECKOUT_PAYMENT_TIMEOUT": "10", "CHECKOUT_API_PORT": str(port), "CHECKOUT_PUBLIC_URL": ""}
+    env = environment_of(stack) | {
+        "CHECKOUT_PAYMENT_TIMEOUT": "10",
+        "CHECKOUT_API_PORT": str(port),
+        "CHECKOUT_PUBLIC_URL": "",
+    }
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "api", env=env, cwd=stack.config.data_dir, stderr=asyncio.subprocess.DEVNULL
     )

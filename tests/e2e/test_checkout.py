@@ -13,6 +13,7 @@ from runtime.connection import data_converter
 from tests.support.eventually import eventually
 from tests.support.patience import answered
 from tests.support.shop import Shop
+from tests.support.stacks import log_of
 
 PROBLEM = "application/problem+json"
 
@@ -33,7 +34,7 @@ async def test_the_guides_own_commands_end_in_one_fulfilled_order_and_one_charge
         "fulfilled",
         "dispatched",
     ]
-    assert "Checkout with UUID abcde-12345 succeeded!" in shop.stack.log("worker")
+    assert "Checkout with UUID abcde-12345 succeeded!" in log_of(shop.stack, "worker")
 
 
 async def test_the_answer_has_the_contracts_fields(shop: Shop) -> None:

@@ -10,6 +10,7 @@ from runtime.connection import data_converter
 from tests.support.eventually import eventually
 from tests.support.patience import answered
 from tests.support.shop import Shop
+from tests.support.stacks import environment_of
 
 
 async def paid(shop: Shop, **cart: Any) -> dict[str, Any]:
@@ -125,7 +126,7 @@ async def test_the_payment_of_a_session_that_is_no_orders_is_given_back(shop: Sh
     await shop.payment.pay(session_id)
 
     async def is_refunded() -> bool:
-        headers = {"Authorization": f"Bearer {shop.stack.env['STRIPE_SECRET_KEY']}"}
+        headers = {"Authorization": f"Bearer {environment_of(shop.stack)['STRIPE_SECRET_KEY']}"}
         session = (await shop.payment.http.get(f"/v1/checkout/sessions/{session_id}", headers=headers)).json()
         refunds = (
             await shop.payment.http.get(
@@ -151,7 +152,7 @@ async def test_an_operators_refund_is_made_once_and_returns_the_stock(shop: Shop
 async def test_a_refund_in_the_payment_services_dashboard_ends_the_order_and_returns_the_stock(shop: Shop) -> None:
     bags = await shop.available("tote-bag")
     body = await paid(shop, sku="tote-bag")
-    headers = {"Authorization": f"Bearer {shop.stack.env['STRIPE_SECRET_KEY']}"}
+    headers = {"Authorization": f"Bearer {environment_of(shop.stack)['STRIPE_SECRET_KEY']}"}
     session = (await shop.payment.http.get(f"/v1/checkout/sessions/{body['session_id']}", headers=headers)).json()
     form = {"payment_intent": session["payment_intent"]}
     (await shop.payment.http.post("/v1/refunds", data=form, headers=headers)).raise_for_status()

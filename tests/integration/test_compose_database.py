@@ -17,7 +17,7 @@ import yaml
 
 from db.engine import create_engine
 from payment_mock.migrate import migrate as migrate_payments
-from stack.postgres import NEWEST, program
+from stack.postgres import VERSION, program
 from tests.support.databases import connected
 from tests.support.stacks import running_stack
 from tests.unit.deploy.conftest import REQUIRED, interpolate
@@ -45,7 +45,7 @@ def services() -> dict[str, Any]:
 @pytest.fixture
 async def server(services: dict[str, Any]) -> AsyncIterator[str]:
     """`host:port` of a PostgreSQL as the image leaves it after the first start's script."""
-    assert services["postgres"]["image"].startswith(f"docker.io/library/postgres:{NEWEST}.")
+    assert services["postgres"]["image"].startswith(f"docker.io/library/postgres:{VERSION}.")
     async with running_stack("postgres") as stack:
         ours = urlsplit(stack.database_url or "")
         password, address = str(ours.password), f"{ours.hostname}:{ours.port}"

@@ -21,7 +21,6 @@ from temporalio.worker import Worker
 from checkout.contracts import CheckoutInput, CheckoutResult
 from checkout.orders import Order, OrderStatus, cart_fingerprint
 from cli.checkup import Patient, Wrong, workers
-from cli.locate import Location
 from db.order_queries import find_by_key
 from runtime.connection import connect
 from stack.ports import free_ports
@@ -248,7 +247,7 @@ async def test_a_worker_process_is_of_the_version_that_its_settings_say(
         )
         assert "Successfully" in ramping
         settings = settings_for(database_url, temporal_server.config.settings.temporal_port)
-        patient = Patient(settings, Location("", ""), clock=0.0)
+        patient = Patient(settings, gateway="")
         with pytest.raises(Wrong, match=r"set-current-version --build-id 2026-11-25\.1 --deployment-name shop-"):
             await workers(patient)
         await deployment.make_current("2026-11-25.1")

@@ -15,7 +15,7 @@ from runtime.connection import connect
 from runtime.settings import Settings, load_settings
 from stack.config import StackConfig
 from stack.stack import Stack
-from tests.support.stacks import brisk
+from tests.support.stacks import brisk, environment_of
 
 PAYLOAD_KEYS = f"tests:{base64.b64encode(os.urandom(32)).decode()}"
 OWN = ("CHECKOUT_", "STRIPE_", "DATABASE_URL")
@@ -47,7 +47,9 @@ def settings(guarded: Stack) -> Settings:
 
 def settings_of(stack: Stack, **changes: str) -> Settings:
     """The settings of the stack's gateway, for a gateway in this process."""
-    return load_settings(**({name: value for name, value in stack.env.items() if name.startswith(OWN)} | changes))
+    return load_settings(
+        **({name: value for name, value in environment_of(stack).items() if name.startswith(OWN)} | changes)
+    )
 
 
 @pytest.fixture(scope="package")

@@ -24,10 +24,10 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.client import Client
 
 from runtime.codec import ENCODING
-from stack import parts
-from stack.stack import Stack
+from stack.stack import Stack, cluster
 from tests.security.conftest import PAYLOAD_KEYS
 from tests.support.eventually import eventually
+from tests.support.stacks import environment_of, log_of
 
 CARD = "4000002500003155"
 LOGS = ("gateway", "worker", "payment", "setup", "postgres", "temporal")
@@ -99,7 +99,7 @@ async def held(guarded: Stack, key: str) -> AsyncIterator[None]:
     )
 
     async def is_told() -> bool:
-        return "lock timeout" in guarded.log("worker")
+        return "lock timeout" in log_of(guarded, "worker")
 
     async def let_go() -> None:
         await eventually(is_told, what="the failed statement in the worker's log")
@@ -127,18 +127,18 @@ async def ended(gateway: httpx.AsyncClient, order_ids: list[str]) -> None:
 
 def secrets_of(guarded: Stack) -> dict[str, str]:
     """What no store, no log and no answer may hold."""
-    cluster = parts.cluster(guarded.config)
+    postgres = cluster(guarded.config)
     database = {
         f"password of {name}": str(urlsplit(url).password)
         for name, url in (
-            ("owner", cluster.url()),
-            *((part, cluster.url(f"checkout_{part}")) for part in ("gateway", "worker", "payment")),
+            ("owner", postgres.url()),
+            *((part, postgres.url(f"checkout_{part}")) for part in ("gateway", "worker", "payment")),
         )
     }
     return database | {
         "operator token": guarded.admin_token,
         "webhook secret": guarded.credentials.webhook_secret,
-        "provider's key": guarded.env["STRIPE_SECRET_KEY"],
+        "provider's key": environment_of(guarded)["STRIPE_SECRET_KEY"],
         "payload key": PAYLOAD_KEYS.partition(":")[2],
         "card number": CARD,
     }
@@ -281,8 +281,8 @@ async def test_no_log_and_no_metric_tells_who_bought_or_how_to_get_in(
 ) -> None:
     wanted = secrets_of(guarded) | {"email": trail.email, "name": f"ada.{trail.mark}", "token": f"wrong-{trail.mark}"}
     for part in LOGS:
-        assert found_in(guarded.log(part).encode(), wanted) == [], part
-    assert trail.keys[0] in guarded.log("gateway"), "the guide's line names the key: the search works"
+        assert found_in(log_of(guarded, part).encode(), wanted) == [], part
+    assert trail.keys[0] in log_of(guarded, "gateway"), "the guide's line names the key: the search works"
     metrics = (await client.get("/metrics")).content
     ids = {each: each for each in (*trail.keys, *trail.order_ids)}
     assert b"/orders/{order_id}" in metrics

@@ -21,6 +21,7 @@ from stack.ports import free_ports
 from stack.stack import Stack
 from tests.security.conftest import Gateway
 from tests.support.eventually import eventually
+from tests.support.stacks import environment_of
 
 
 def request_of(host: str, **headers: str) -> Request:
@@ -222,7 +223,7 @@ def test_a_bucket_refills_with_time_and_never_overflows() -> None:
 async def serving(stack: Stack, **changes: str) -> AsyncIterator[httpx.AsyncClient]:
     """The gateway's own process, as `python -m api` runs it, on a port of its own."""
     (port,) = free_ports(1)
-    environment = stack.env | changes | {"CHECKOUT_API_PORT": str(port)}
+    environment = environment_of(stack) | changes | {"CHECKOUT_API_PORT": str(port)}
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "api", env=environment, cwd="/")
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:

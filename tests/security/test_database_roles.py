@@ -9,15 +9,14 @@ import asyncpg
 import pytest
 
 from runtime.settings import load_settings
-from stack import parts
 from stack.config import StackConfig, python_environment
-from stack.stack import Stack, credentials_of
+from stack.stack import Stack, build, cluster, credentials_of
 
 DENIED = asyncpg.InsufficientPrivilegeError
 
 
 def url_of(stack: Stack, part: str) -> str:
-    return parts.cluster(stack.config).url(f"checkout_{part}")
+    return cluster(stack.config).url(f"checkout_{part}")
 
 
 @asynccontextmanager
@@ -46,7 +45,7 @@ async def test_every_process_of_the_stack_is_logged_in_as_its_own_role(guarded: 
 
 
 async def test_no_process_knows_another_ones_password(guarded: Stack) -> None:
-    built = {part.name: part.env for part in parts.build(guarded.config, guarded.credentials)}
+    built = {part.name: part.env for part in build(guarded.config, guarded.credentials)}
     passwords = {part: urlsplit(url_of(guarded, part)).password for part in ("gateway", "worker", "payment")}
     passwords["owner"] = urlsplit(guarded.database_url).password
     for part in ("gateway", "worker", "payment"):

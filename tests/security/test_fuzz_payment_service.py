@@ -20,6 +20,7 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 
 from stack.stack import Stack
+from tests.support.stacks import environment_of
 
 FUZZED = settings(
     max_examples=20,
@@ -35,7 +36,7 @@ NOT_FUZZED = {"/_faults", "/_faults/pay", "/_faults/webhooks"}
 
 @pytest.fixture
 def payment(guarded: Stack) -> Any:
-    headers = {"Authorization": f"Bearer {guarded.env['STRIPE_SECRET_KEY']}"}
+    headers = {"Authorization": f"Bearer {environment_of(guarded)['STRIPE_SECRET_KEY']}"}
     return lambda: httpx.Client(base_url=guarded.urls["payment"], headers=headers, timeout=20)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 
-from stack.config import PARTS, StackConfig
+from stack.config import PARTS, StackConfig, python_environment
 from stack.part import Part
 from stack.ports import listeners
 from stack.stack import Stack
@@ -78,3 +78,13 @@ async def shared_stack() -> AsyncIterator[Stack]:
 def listening_addresses(port: int) -> set[str]:
     """The addresses that somebody on this machine listens on at that port."""
     return {address for address, _ in listeners(port)}
+
+
+def environment_of(stack: Stack) -> dict[str, str]:
+    """What its Python parts are told: for a command line that is to talk to this stack."""
+    return python_environment(stack.config, stack.credentials)
+
+
+def log_of(stack: Stack, part: str) -> str:
+    """What the part has written to its log file."""
+    return (stack.config.data_dir / "logs" / f"{part}.log").read_text(errors="replace")

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from stack.part import Part, tcp_open
-from stack.supervisor import Keeper, start_all, stop_all
+from stack.supervisor import Event, Keeper, start_all, stop_all
 from tests.support.stacks import alive
 
 LISTEN = "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); time.sleep(600)"
@@ -26,18 +26,13 @@ class Notes:
         self.troubles: list[str] = []
         self._changed = asyncio.Event()
 
-    def line(self, part: str, text: str) -> None:
-        self.lines.append(f"{part} | {text}")
-        self._changed.set()
-
-    def starting(self, part: str) -> None: ...
-
-    def ready(self, part: str, seconds: float) -> None:
-        self.readied.append(part)
-        self._changed.set()
-
-    def trouble(self, part: str, sentence: str) -> None:
-        self.troubles.append(sentence)
+    def __call__(self, part: str, event: Event, text: str) -> None:
+        if event == "line":
+            self.lines.append(f"{part} | {text}")
+        elif event == "ready":
+            self.readied.append(part)
+        elif event == "trouble":
+            self.troubles.append(text)
         self._changed.set()
 
     async def until(self, condition: Callable[[], bool], within: float = 30.0) -> None:

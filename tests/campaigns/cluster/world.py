@@ -52,7 +52,7 @@ class ClusterWorld(World):
         self._history = InstalledPostgres(data_dir.absolute() / "histories", history, not faults, binaries.postgres)
         self.plan = Plan(
             folder=data_dir.absolute() / "temporal",
-            database_url=self._history.url,
+            database_url=self._history.url(),
             port=config.settings.temporal_port,
             ui_port=config.settings.temporal_ui_port,
             roles=roles(ports),

@@ -24,7 +24,7 @@ AFTER_SALE = (
     ),
     bug(
         "refund-is-repeated-under-its-key",
-        Code("Shop._insist", "{'Idempotency-Key': key} if key else {}", "{}"),
+        Code("Shop._insist", "{'Idempotency-Key': key}", "{}"),
         breaks="a refund whose reply was lost would be refused, or made twice",
         tests="test_a_refund_that_is_not_answered_yet_is_asked_for_again_under_the_same_key",
     ),

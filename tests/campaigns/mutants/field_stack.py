@@ -55,7 +55,11 @@ FIELD_STACK = (
     ),
     bug(
         "failure-looks-like-an-answer",
-        Code("cli.locate.settings", "BROKEN", "1"),
+        Code(
+            "cli.output.speaking",
+            'CommandFailed(BROKEN, "Wrong settings", str(error))',
+            'CommandFailed(NO, "Wrong settings", str(error))',
+        ),
         breaks="whoever watches the audit would hear of broken promises where only a setting is wrong",
         tests="test_a_dotenv_file_in_another_encoding_is_a_sentence_and_no_answer",
     ),

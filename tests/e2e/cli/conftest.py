@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from stack.stack import Stack
+from tests.support.stacks import environment_of
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ async def run_checkout(env: Mapping[str, str], *arguments: str, timeout: float =
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "cli.main",
+        "cli",
         *arguments,
         env=dict(env),
         stdin=asyncio.subprocess.DEVNULL,
@@ -65,12 +66,12 @@ Checkout = Callable[..., Awaitable[Ended]]
 @pytest.fixture
 def checkout(stack: Stack) -> Checkout:
     """`await checkout("buy", "pen")` against the shared stack."""
-    env = stack.env
+    env = environment_of(stack)
     return lambda *arguments: run_here(env, *arguments)
 
 
 @pytest.fixture
 def checkout_process(stack: Stack) -> Checkout:
     """The same, as a process."""
-    env = stack.env
+    env = environment_of(stack)
     return lambda *arguments, **options: run_checkout(env, *arguments, **options)

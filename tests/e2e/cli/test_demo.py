@@ -55,7 +55,7 @@ async def test_the_tour_starts_everything_keeps_every_promise_and_leaves_nothing
 async def test_a_tour_that_is_killed_leaves_nothing_running_and_told_its_secrets_to_nobody(scratch: Path) -> None:
     config = StackConfig.for_tests(scratch / "killed")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "cli.main", "demo", env=environment(config),
+        sys.executable, "-m", "cli", "demo", env=environment(config),
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     await eventually(lambda: "gateway" in (read_state(config.data_dir) or {}), within=120, what="a whole stack")

@@ -9,6 +9,7 @@ from temporalio.client import Client
 from stack.ports import free_ports
 from stack.stack import Stack
 from tests.support.databases import DatabaseServer
+from tests.support.stacks import environment_of
 
 from .conftest import run_checkout, run_here
 
@@ -24,7 +25,7 @@ async def visit(env: dict[str, str], *options: str) -> tuple[int, dict[str, tupl
 def deployed(stack: Stack, tmp_path: Path) -> dict[str, str]:
     """The settings of a deployment whose `stack.json` nobody has: on servers, in containers."""
     return {
-        **stack.env,
+        **environment_of(stack),
         "CHECKOUT_DATA_DIR": str(tmp_path),
         "CHECKOUT_PUBLIC_URL": f"http://localhost:{stack.config.settings.api_port}",
     }
@@ -32,7 +33,7 @@ def deployed(stack: Stack, tmp_path: Path) -> dict[str, str]:
 
 async def test_of_a_stack_on_this_machine_it_knows_all_settings_itself(stack: Stack) -> None:
     names = ("PATH", "PYTHONPATH", "CHECKOUT_DATA_DIR", *stack.config.ports())
-    code, found = await visit({name: value for name, value in stack.env.items() if name in names})
+    code, found = await visit({name: value for name, value in environment_of(stack).items() if name in names})
     assert {state for state, _ in found.values()} == {"ok"}, found
     assert code == 0
 

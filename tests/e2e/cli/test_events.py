@@ -7,6 +7,7 @@ import secrets
 import sys
 
 from stack.stack import Stack
+from tests.support.stacks import environment_of
 
 from .conftest import Checkout
 
@@ -25,9 +26,9 @@ async def test_all_orders_events_survive_a_gateway_that_is_killed(stack: Stack, 
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "cli.main",
+        "cli",
         "events",
-        env=stack.env,
+        env=environment_of(stack),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -22,7 +22,7 @@ from runtime.search_attributes import SEARCH_ATTRIBUTES
 from stack.config import StackConfig
 from stack.identity import unprivileged
 from stack.part import Identity
-from stack.postgres import program
+from stack.postgres import VERSION, program
 from stack.stack import Stack
 from tests.support.stacks import alive, data_dir, listening_addresses, running_stack
 
@@ -53,19 +53,9 @@ async def test_the_database_listens_on_loopback_only_and_has_no_socket_file(post
     assert (await rows(postgres.database_url, "SHOW unix_socket_directories")) == [("",)]
 
 
-async def test_data_of_an_older_postgresql_is_served_by_that_one(
-    postgres: Stack, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_database_is_of_the_version_that_is_told(postgres: Stack) -> None:
     major = "SELECT current_setting('server_version_num')::int / 10000"
-    with data_dir() as path:
-        config = StackConfig.for_tests(path, parts=("postgres",))
-        monkeypatch.setattr("stack.postgres.NEWEST", 16)
-        async with Stack(config) as stack:
-            assert await rows(stack.database_url, major) == [(16,)]
-        monkeypatch.undo()
-        async with Stack(config) as stack:
-            assert await rows(stack.database_url, major) == [(16,)]
-    assert await rows(postgres.database_url, major) == [(18,)]
+    assert await rows(postgres.database_url, major) == [(VERSION,)]
 
 
 async def test_a_user_database_promises_durability() -> None:
@@ -135,7 +125,7 @@ async def test_an_initdb_that_was_killed_half_way_is_forgotten() -> None:
         assert not (path / "postgres").exists()
         # What a kill of everything would have left:
         (path / "postgres.new").mkdir(exist_ok=True)
-        (path / "postgres.new" / "PG_VERSION").write_text("16\n")
+        (path / "postgres.new" / "PG_VERSION").write_text("18\n")
         (path / "postgres.new.password").write_text("left over")
         async with Stack(config) as again:
             assert await rows(again.database_url, "SELECT 1") == [(1,)]

@@ -9,8 +9,8 @@ from typing import Any
 import jsonschema
 
 from runtime.settings import Settings
-from stack import parts
 from stack.config import Credentials, StackConfig
+from stack.stack import build
 
 Services = dict[str, dict[str, Any]]
 
@@ -118,7 +118,7 @@ def test_our_services_run_our_modules_and_nothing_else(ours: Services) -> None:
 def test_the_supervisor_of_make_up_runs_the_same_commands(ours: Services, tmp_path: Path) -> None:
     """Two ways to start a process, one command: what `checkout up` tests is what a container runs."""
     config = StackConfig.for_tests(tmp_path, parts=("setup", "payment", "worker", "gateway"))
-    built = {part.name: list(part.argv[1:]) for part in parts.build(config, Credentials("", "", ""))}
+    built = {part.name: list(part.argv[1:]) for part in build(config, Credentials("", "", ""))}
     names = {"database": "setup"}
     assert {names.get(name, name): service["command"][1:] for name, service in ours.items()} == built
 

@@ -6,8 +6,8 @@ import pytest
 from runtime.settings import load_settings
 from stack.config import PARTS, Credentials, StackConfig, python_environment, server_environment
 from stack.errors import StackError
-from stack.parts import build
 from stack.preflight import _without_password
+from stack.stack import build
 
 KEYS = Credentials("postgresql://u:secret@127.0.0.1:1/d", "the-operator-token", "whsec_one")
 
