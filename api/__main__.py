@@ -1,5 +1,4 @@
-"""`python -m api`: the gateway's process, fit for many streams: it has enough file descriptors for them, and none holds
-up a restart."""
+"""`python -m api`: the gateway's process."""
 
 import asyncio
 import contextlib
@@ -8,12 +7,14 @@ import resource
 import socket
 import sys
 from math import ceil
+from typing import cast
 
 import uvicorn
+from fastapi import FastAPI
 
 from api.app import create_app
 from api.protocol import BoundedHttp
-from api.waiting import PATIENCE, Stopping
+from api.waiting import PATIENCE
 from checkout.errors import SettingsError
 from db.engine import check_sessions
 from runtime import failpoints
@@ -27,12 +28,8 @@ FILES = 65_536  # wanted; each open stream is one
 class Server(uvicorn.Server):
     """Tells the application when it begins to stop, so that whoever waits is answered, and event streams end."""
 
-    def __init__(self, config: uvicorn.Config, stopping: Stopping) -> None:
-        super().__init__(config)
-        self._stopping = stopping
-
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._stopping.tell()
+        cast(FastAPI, self.config.app).state.stopping.tell()
         await super().shutdown(sockets)
 
 
@@ -56,26 +53,23 @@ def main() -> int:
     configure_logging(settings.log_format)
     failpoints.enable(settings.failpoints)
     raise_file_limit()
-    app = create_app(settings)
-    server = Server(
-        uvicorn.Config(
-            app,
-            host=settings.api_host,
-            port=settings.api_port,
-            http=BoundedHttp,
-            ws="none",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            # Otherwise uvicorn believes X-Forwarded-For of whoever comes from 127.0.0.1.
-            proxy_headers=bool(settings.trusted_proxies),
-            forwarded_allow_ips=settings.trusted_proxies,
-            # Longer than clients and proxies keep an idle connection, so that none sends on one that is just closing.
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=ceil(PATIENCE) + 1,
-        ),
-        app.state.stopping,
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.api_host,
+        port=settings.api_port,
+        http=BoundedHttp,
+        ws="none",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        # Otherwise uvicorn believes X-Forwarded-For of whoever comes from 127.0.0.1.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
+        # Longer than clients and proxies keep an idle connection, so that none sends on one that is just closing.
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=ceil(PATIENCE) + 1,
     )
+    server = Server(config)
     server.run()
     return 0 if server.started else 1
 

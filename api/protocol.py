@@ -26,8 +26,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._fields = 0  # bytes of this request's head that the parser has told us
-        self._untold = 0  # bytes it was given since it last told anything
+        self._untold = 0  # bytes that the parser was given since it last told of a whole head, or of a piece of a body
         self._is_in_body = self._is_refused = False
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -46,24 +45,18 @@ class BoundedHttp(HttpToolsProtocol):
             self._limit(self.head_seconds)
         self._untold += len(data)
         super().data_received(data)
-        if self._fields + self._untold > MAX_HEAD_BYTES and not self._is_refused:
+        if self._untold > MAX_HEAD_BYTES and not self._is_refused:
             self._refuse_overlong()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._fields = 0
+        self._untold += 1  # at least, of one that was sent ahead
         self._limit(self.head_seconds)
 
-    def on_url(self, url: bytes) -> None:
-        self._take(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._take(len(name) + len(value) + 4)
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
-        if len(self.pipeline) >= MAX_PIPELINED:
+        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEAD_BYTES:
+            self._refuse_overlong()
+        if self._is_refused or len(self.pipeline) >= MAX_PIPELINED:
             raise Overlong
         self._untold, self._is_in_body = 0, True
         self._limit(self.body_seconds)
@@ -74,23 +67,14 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._fields = self._untold = 0
-        self._is_in_body = False
+        self._untold, self._is_in_body = 0, False
         self._limit(None)
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """uvicorn's answer to whatever the parser refuses."""
-        if self._fields > MAX_HEAD_BYTES:
-            self._refuse_overlong()
-        else:
+        if not self._is_refused:
             self._refuse(400, "malformed-http", "This is not HTTP/1.1")
-
-    def _take(self, size: int) -> None:
-        self._untold = 0
-        self._fields += size
-        if self._fields > MAX_HEAD_BYTES:
-            raise Overlong
 
     def _limit(self, seconds: float | None) -> None:
         """What is being sent must be whole in so many seconds; None: nothing is being sent."""
@@ -99,7 +83,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._deadline = None if seconds is None else self.loop.call_later(seconds, self._expire)
 
     def _expire(self) -> None:
-        if self._fields or self._untold or self._is_in_body:
+        if self._untold or self._is_in_body:
             self._refuse(408, "request-timeout", "The request was not sent in time")
         else:  # a connection that was never used
             self.transport.close()

@@ -6,7 +6,7 @@ from tests.campaigns.mutants.mutant import bug
 FIELD_GATE = (
     bug(
         "head-is-bounded",
-        Code("BoundedHttp.data_received", "self._fields + self._untold > MAX_HEAD_BYTES", "False"),
+        Code("BoundedHttp.data_received", "self._untold > MAX_HEAD_BYTES", "False"),
         breaks="one connection could fill the memory with a header that never ends",
         tests="test_a_head_without_end_is_refused_and_hurts_nobody",
     ),
@@ -48,7 +48,7 @@ FIELD_GATE = (
     ),
     bug(
         "last-words-with-the-key",
-        Code("LastWords.around", "has_begun or not self._stopping.is_over", "True"),
+        Code("Stopping.tell", "handler.reschedule(...)", "pass"),
         breaks="who buys while the gateway stops would lose the way back to what holds stock for him",
         tests="test_whoever_else_waits_is_told_to_come_again_with_the_key",
     ),
