@@ -8,8 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from api import codec_server, openapi
-from api.errors import answer
-from api.middleware import Edge, Entrance, LastWords
+from api.middleware import Edge, Entrance, LastWords, answer, origin_of
 from api.routes import admin, checkout, machines, shop
 from api.state import Gateway
 from api.waiting import Stopping
@@ -45,7 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.stopping = stopping
-    app.add_middleware(Entrance, public_url=settings.public_url, ui_url=settings.temporal_ui_url)
+    app.add_middleware(Entrance, public=origin_of(settings.public_url), ui=origin_of(settings.temporal_ui_url))
     app.add_middleware(LastWords, stopping=stopping)
     if settings.payload_keys:
         app.add_middleware(codec_server.Cors, ui=settings.temporal_ui_url)
@@ -56,7 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
     if settings.is_development:
         routers.append(processes.router)
     if settings.payload_keys:
-        routers.append(codec_server.create_router(settings))
+        routers.append(codec_server.router)
     for router in routers:
         app.include_router(router)
     return app

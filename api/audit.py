@@ -4,8 +4,8 @@ at a time in all of the shop, whoever asks at whichever gateway; an audit of eve
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -18,7 +18,6 @@ from api.problems import Problem
 from api.waiting import Shared
 from checkout.ids import is_settlement
 from db import audit, stock_audit
-from db.audit import snapshot, the_whole
 from db.order_queries import UnsettledOrder, ended_keys, live_orders
 from worker.keepers import is_looked_after, is_running, running_workflows
 
@@ -59,6 +58,9 @@ class AuditProgress(BaseModel):
     of: int
 
 
+AuditSteps = AsyncIterator[AuditProgress | AuditOut]
+
+
 class Auditor:
     """Wants an engine of its own for the life of the process."""
 
@@ -73,7 +75,7 @@ class Auditor:
 
         async def read() -> AuditOut:
             found = audit.Found()
-            async with snapshot(self._engine, AUDIT_SECONDS) as connection:
+            async with audit.snapshot(self._engine, AUDIT_SECONDS) as connection:
                 agenda = await audit.agenda(connection, grace, self._patrol)
                 wrong = await audit.audit_orders(connection, agenda.orders, grace, found)
                 await audit.audit_standing(connection, grace, found)
@@ -86,42 +88,24 @@ class Auditor:
         return await self._recent.get(grace, read)
 
     async def everything(self, grace: timedelta) -> AuditOut:
-        """The verdict on everything. Raises as `whole` does."""
-        [*_, verdict] = [step async for step in self.whole(grace)]
+        """Raises as `whole` does."""
+        async with self.whole(grace) as steps:
+            [*_, verdict] = [step async for step in steps]
         assert isinstance(verdict, AuditOut), "the last step"
         return verdict
 
-    async def begin(self, grace: timedelta) -> AsyncIterator[AuditProgress | AuditOut]:
-        """The steps of an audit of everything that has begun: what `whole` raises, this does."""
-        steps = self.whole(grace)
-        first = await anext(steps)
-
-        async def all_steps() -> AsyncIterator[AuditProgress | AuditOut]:
-            async with aclosing(steps):
-                yield first
-                async for step in steps:
-                    yield step
-
-        return all_steps()
-
-    async def whole(self, grace: timedelta) -> AsyncGenerator[AuditProgress | AuditOut]:
-        """Check everything, piece by piece: tells how far it is, and at last the verdict. Raises a 409 `Problem` when
-        one is under way, here or in another gateway. Whoever stops listening ends it."""
-        async with the_whole(self._engine) as is_mine:
+    @asynccontextmanager
+    async def whole(self, grace: timedelta) -> AsyncIterator[AuditSteps]:
+        """The steps of an audit of everything, piece by piece: how far it is, and at last the verdict. Raises a 409
+        `Problem` when one is under way, here or in another gateway. Leaving the block ends it."""
+        async with audit.the_whole(self._engine) as is_mine:
             if not is_mine:
                 headers = {"Retry-After": "30"}
                 raise Problem(409, "audit-running", "Everything is being audited already", headers=headers)
-            found = audit.Found()
-            async for progress in self._everything(grace, found):
-                yield progress
-        async with snapshot(self._engine, AUDIT_SECONDS) as connection:
-            await audit.audit_standing(connection, grace, found)
-            waiting = await audit.how_many_due(connection)
-            live = await live_orders(connection, max(grace, _LIVE_GRACE))
-        self.last_of_everything = await self._verdict(found, live, whole=True, waiting=waiting)
-        yield self.last_of_everything
+            yield self._steps(grace)
 
-    async def _everything(self, grace: timedelta, found: audit.Found) -> AsyncIterator[AuditProgress]:
+    async def _steps(self, grace: timedelta) -> AuditSteps:
+        found = audit.Found()
         async with self._piece() as connection:
             orders, sessions = await audit.how_much(connection)
             done_by_this = await audit.nothing_new(connection, grace)
@@ -148,6 +132,12 @@ class Auditor:
         # Else the next ones, of what is recent, would read through all of the payment service's ledger once more.
         async with self._engine.begin() as connection:
             await audit.note(connection, [], [], done_by_this)
+        async with audit.snapshot(self._engine, AUDIT_SECONDS) as connection:
+            await audit.audit_standing(connection, grace, found)
+            waiting = await audit.how_many_due(connection)
+            live = await live_orders(connection, max(grace, _LIVE_GRACE))
+        self.last_of_everything = await self._verdict(found, live, whole=True, waiting=waiting)
+        yield self.last_of_everything
 
     async def _audit_piece(self, orders: list[str], grace: timedelta, found: audit.Found) -> None:
         if not orders:
@@ -162,7 +152,7 @@ class Auditor:
     async def _piece(self) -> AsyncIterator[AsyncConnection]:
         """A snapshot of its own, and then a rest as long as it took."""
         began = time.monotonic()
-        async with snapshot(self._engine, AUDIT_SECONDS) as connection:
+        async with audit.snapshot(self._engine, AUDIT_SECONDS) as connection:
             yield connection
         await asyncio.sleep(time.monotonic() - began)
 
@@ -195,15 +185,13 @@ async def _audit_workflows(engine: AsyncEngine, client: Client, live: list[Unset
     if unexpected:
         async with engine.connect() as connection:
             ended = await ended_keys(connection, unexpected)
-        running = [key for key in ended if await _is_running(client, key)]
-        violations += [
-            f"the order of key {key} has ended, its workflow runs on until the next sweep" for key in running
-        ]
+        told = "the order of key {} has ended, its workflow runs on until the next sweep"
+        violations += [told.format(key) for key in ended if await _runs(client, key)]
     return audit.Finding(10, len(live) + len(unexpected), violations)
 
 
-async def _is_running(client: Client, workflow_id: str) -> bool:
-    """Unless Temporal says that it has ended: it is listed as running."""
+async def _runs(client: Client, workflow_id: str) -> bool:
+    """As it is listed, unless Temporal says that it has ended."""
     with contextlib.suppress(RPCError):
         return await is_running(client, workflow_id)
     return True

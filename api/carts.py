@@ -1,19 +1,69 @@
 """What a customer sends: a checkout key, wherever it stands, and a cart, as JSON or as a browser's form."""
 
 import json
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import parse_qs
 
+from email_validator import EmailNotValidError, validate_email
 from fastapi import Request
-from pydantic import ValidationError
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, ValidationError, WithJsonSchema
 
 from api.problems import Problem, invalid_fields, malformed_json
-from api.schemas import CheckoutRequest
+from api.schemas import MAX_LINES, Amount, Currency, Quantity, Sku
 from checkout.ids import parse_checkout_key
+from checkout.orders import CartLine
 
 FORM = "application/x-www-form-urlencoded"
 _NUMBERS = ("quantity", "expected_unit_amount")
 _COLUMNS = ("sku", *_NUMBERS, "expected_currency")
+
+
+class CartItem(BaseModel, extra="forbid"):
+    """`expected_unit_amount` and `expected_currency` are the price the buyer saw (`GET /products`). They set none: when
+    it is another by now, the answer is 409 `price-changed`, with the new one."""
+
+    sku: Sku
+    quantity: Quantity
+    expected_unit_amount: Amount | None = None
+    expected_currency: Currency | None = None
+
+
+def _each_sku_once(items: list[CartItem]) -> list[CartItem]:
+    seen: set[str] = set()
+    for item in items:
+        if item.sku in seen:
+            raise ValueError(f"{item.sku} is listed twice; add the quantities up")
+        seen.add(item.sku)
+    return items
+
+
+def _email(text: str) -> str:
+    """As it is written everywhere (the domain in lower case), so that an order's fingerprint does not depend on how."""
+    try:
+        return validate_email(text, check_deliverability=False).normalized
+    except EmailNotValidError as error:
+        raise ValueError(str(error)) from None
+
+
+Items = Annotated[list[CartItem], Field(min_length=1, max_length=MAX_LINES), AfterValidator(_each_sku_once)]
+Email = Annotated[
+    str,
+    StringConstraints(strict=True, max_length=254),
+    AfterValidator(_email),
+    WithJsonSchema({"type": "string", "format": "email", "maxLength": 254}),
+]
+
+
+class CheckoutRequest(
+    BaseModel, extra="forbid", json_schema_extra={"example": {"items": [{"sku": "pen", "quantity": 2}]}}
+):
+    """A cart. Without a body it is one `pen`. Prices are the catalogue's."""
+
+    items: Items = [CartItem(sku="pen", quantity=1)]
+    email: Email | None = None
+
+    def lines(self) -> list[CartLine]:
+        return [CartLine(**dict(item)) for item in self.items]
 
 
 def key_of(request: Request, path_key: str | None = None, form_key: str | None = None) -> str | None:

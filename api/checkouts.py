@@ -80,16 +80,31 @@ class Checkouts:
             order_id=new_order_id(),
             client=client,
         )
-        existing = None if is_new_key else await self._find(key)
-        if existing is not None:
-            outcome = Outcome(await self._resume(existing, wish), is_replay=True)
-        else:
+        known = None if is_new_key else await self._find(key)
+        if known is None:
             await self._check_cart(lines)
             self._writing.check()
-            outcome = await self._begin(wish)
-        if outcome.order is None:
+            async with self._limits.admitted(client, key):
+                handle = await self._start(wish)
+        else:
+            _same_cart(known.fingerprint, wish)
+            if answered := _answered(known):
+                return Outcome(answered, is_replay=True)
+            handle = self._client.get_workflow_handle(key)
+        view = await self._polls.wait(handle)
+        if view is not None:
+            _same_cart(view.fingerprint, wish)
+            return Outcome(view.order, is_replay=view.request_id != wish.request_id)
+        # Perhaps no checkout runs (any more), and a settlement has gone on with the order.
+        order = await self._find(key)
+        if order is None:
+            await self._check_begun(handle, wish)
+        else:
+            _same_cart(order.fingerprint, wish)
+        answered = _answered(order)
+        if answered is None:
             self._writing.check()
-        return outcome
+        return Outcome(answered, is_replay=known is not None)
 
     async def look(self, checkout_key: str) -> Order | None:
         """What has become of the checkout, without waiting: None while it has no answer yet. Raises a 404 `Problem` for
@@ -101,31 +116,6 @@ class Checkouts:
             if order is None and not is_under_way:
                 raise Problem(404, "checkout-not-found", "There is no such checkout")
         return _answered(order)
-
-    async def _begin(self, wish: CheckoutInput) -> Outcome:
-        async with self._limits.admitted(wish.client, wish.checkout_key):
-            handle = await self._start(wish)
-        view = await self._polls.wait(handle)
-        if view is not None:
-            _same_cart(view.fingerprint, wish)
-            return Outcome(view.order, is_replay=view.request_id != wish.request_id)
-        order = await self._find(wish.checkout_key)
-        if order is None:
-            await self._check_begun(handle, wish)
-        else:
-            _same_cart(order.fingerprint, wish)
-        return Outcome(_answered(order), is_replay=False)
-
-    async def _resume(self, order: Order, wish: CheckoutInput) -> Order | None:
-        """The stored answer; for an order without one yet, wait for its workflow as the first request did."""
-        _same_cart(order.fingerprint, wish)
-        if answered := _answered(order):
-            return answered
-        view = await self._polls.wait(self._client.get_workflow_handle(wish.checkout_key))
-        if view is not None and view.order is not None:
-            return view.order
-        # No checkout runs (any more), but a settlement may have gone on with the order.
-        return _answered(await self._find(wish.checkout_key))
 
     async def _start(self, wish: CheckoutInput) -> CheckoutHandle:
         key = wish.checkout_key

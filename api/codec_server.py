@@ -1,7 +1,6 @@
-"""Temporal's web UI reads encrypted histories through here (Temporal, "Codec Server", docs.temporal.io/codec-server;
-how to set it says docs/real-parts.md). Only pages of `CHECKOUT_TEMPORAL_UI_URL` may read the answer (CORS), and only
-decoding is offered: nobody gets a payload of his own making encrypted. What cannot be decrypted comes back as it was.
-"""
+"""Temporal's web UI reads encrypted histories through here (docs.temporal.io/codec-server; how to set it says
+docs/real-parts.md). Only pages of `CHECKOUT_TEMPORAL_UI_URL` may read the answer (CORS), and only decoding is offered:
+nobody gets a payload of his own making encrypted. What cannot be decrypted comes back as it was."""
 
 from fastapi import APIRouter, Request
 from google.protobuf import json_format
@@ -15,7 +14,8 @@ from api.problems import Problem
 from api.state import GatewayDependency, OperatorDependency
 from checkout.errors import PayloadKeyMissing
 from runtime.codec import EncryptingCodec
-from runtime.settings import Settings
+
+router = APIRouter(prefix="/codec", tags=["operator"])  # only where `CHECKOUT_PAYLOAD_KEYS` is set
 
 _DECODE = "/codec/decode"
 # All that Temporal's UI 2.54 sends.
@@ -42,40 +42,37 @@ class Cors(CORSMiddleware):
         await (super().__call__ if is_readable else self.app)(scope, receive, send)
 
 
-def create_router(settings: Settings) -> APIRouter:
-    """`POST /codec/decode` and `POST /codec/session`. Wanted only where `CHECKOUT_PAYLOAD_KEYS` is set."""
-    router = APIRouter(prefix="/codec", tags=["operator"])
-    codec = EncryptingCodec(settings.payload_keys)
+@router.post("/decode", summary="Decrypt payloads of a history, for Temporal's UI", openapi_extra=_REQUEST)
+async def decode(request: Request, gateway: GatewayDependency) -> Response:
+    if await gateway.sessions.find(request, for_codec=True) is None:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        gateway.operators.admit(request, token.strip() if scheme.lower() == "bearer" else "")
+    try:
+        given = json_format.Parse(await request.body(), Payloads(), ignore_unknown_fields=True)
+    except (json_format.ParseError, ValueError, RecursionError):
+        raise Problem(400, "malformed-payloads", "The body is not a list of payloads") from None
+    codec = EncryptingCodec(gateway.settings.payload_keys)
+    answer = Payloads(payloads=[_opened(codec, payload) for payload in given.payloads])
+    return Response(json_format.MessageToJson(answer, indent=None), media_type="application/json")
 
-    def opened(payload: Payload) -> Payload:
-        try:
-            return codec.decrypt(payload)
-        except PayloadKeyMissing:
-            return payload
 
-    @router.post("/decode", summary="Decrypt payloads of a history, for Temporal's UI", openapi_extra=_REQUEST)
-    async def decode(request: Request, gateway: GatewayDependency) -> Response:
-        if await gateway.sessions.find(request, for_codec=True) is None:
-            scheme, _, token = request.headers.get("authorization", "").partition(" ")
-            gateway.operators.admit(request, token.strip() if scheme.lower() == "bearer" else "")
-        try:
-            given = json_format.Parse(await request.body(), Payloads(), ignore_unknown_fields=True)
-        except (json_format.ParseError, ValueError, RecursionError):
-            raise Problem(400, "malformed-payloads", "The body is not a list of payloads") from None
-        answer = Payloads(payloads=map(opened, given.payloads))
-        return Response(json_format.MessageToJson(answer, indent=None), media_type="application/json")
+@router.post("/session", status_code=204, summary="Let this browser decode", response_class=Response)
+async def session(_: OperatorDependency, gateway: GatewayDependency) -> Response:
+    response = Response(status_code=204)
+    gateway.sessions.open(response, for_codec_only=True)
+    return response
 
-    @router.post("/session", status_code=204, summary="Let this browser decode", response_class=Response)
-    async def session(_: OperatorDependency, gateway: GatewayDependency) -> Response:
-        response = Response(status_code=204)
-        gateway.sessions.open(response, for_codec_only=True)
-        return response
 
-    @router.delete("/session", status_code=204, summary="Let it decode no longer", response_class=Response)
-    async def end_session(request: Request, gateway: GatewayDependency) -> Response:
-        response = Response(status_code=204)
-        if found := await gateway.sessions.find(request, for_codec=True):
-            await gateway.sessions.end(found, response)
-        return response
+@router.delete("/session", status_code=204, summary="Let it decode no longer", response_class=Response)
+async def end_session(request: Request, gateway: GatewayDependency) -> Response:
+    response = Response(status_code=204)
+    if found := await gateway.sessions.find(request, for_codec=True):
+        await gateway.sessions.end(found, response)
+    return response
 
-    return router
+
+def _opened(codec: EncryptingCodec, payload: Payload) -> Payload:
+    try:
+        return codec.decrypt(payload)
+    except PayloadKeyMissing:
+        return payload

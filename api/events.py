@@ -1,9 +1,6 @@
-"""Order events as they happen: one PostgreSQL LISTEN for the whole process, however many streams are open. A waiting
-stream costs no connection and no query.
-
-A notification is only a hint to read the table again, and PostgreSQL loses none as long as the connection lives; when
-it is lost, everybody reads again once it is back.
-"""
+"""Order events as they happen: one PostgreSQL LISTEN for the whole process; a stream that waits costs no connection and
+no query. A notification is only a hint to read the table again, and PostgreSQL loses none as long as the connection
+lives; when it is lost, everybody reads again once it is back."""
 
 import asyncio
 import contextlib
@@ -15,10 +12,9 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Self, cast
 
-import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.problems import POSTGRES_AWAY
 from db.views import OrderEvent, order_events_after
 
 logger = logging.getLogger("api")
@@ -30,7 +26,6 @@ READERS = 2  # connections: a thousand browsers that reconnect queue up behind e
 READ_ATTEMPT_PAUSE = 1.0
 BACKLOG = 1000  # notifications a follower of all orders may lag behind before its stream ends
 LAST_KINDS = {"dispatched", "rejected", "cancelled", "refunded"}
-_AWAY = (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 @dataclass(frozen=True)
@@ -62,8 +57,7 @@ class OrderEventHub:
         self.close()
         if self._listener is not None:
             self._listener.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._listener
+            await asyncio.wait([self._listener])
 
     def close(self) -> None:
         """End every stream, so that a stopping process need not wait for them; their clients connect anew."""
@@ -83,7 +77,11 @@ class OrderEventHub:
         try:
             while not self._is_closing:
                 news.clear()
-                events = await self._read_patiently(order_id, after)
+                try:
+                    events = await self.read(order_id, after)
+                except POSTGRES_AWAY:  # an open stream outlives an absence of PostgreSQL
+                    await asyncio.sleep(READ_ATTEMPT_PAUSE)
+                    continue
                 for event in events:
                     after = event.seq
                     yield event
@@ -105,20 +103,11 @@ class OrderEventHub:
         finally:
             self._followers.discard(queue)
 
-    async def _read_patiently(self, order_id: str, after: int) -> list[OrderEvent]:
-        """An open stream outlives an absence of PostgreSQL."""
-        while not self._is_closing:
-            try:
-                return await self.read(order_id, after)
-            except _AWAY:
-                await asyncio.sleep(READ_ATTEMPT_PAUSE)
-        return []
-
     async def _listen(self) -> None:
         while True:
             try:
                 await self._listen_once()
-            except _AWAY as error:
+            except POSTGRES_AWAY as error:
                 logger.warning("Order events are delayed, PostgreSQL is away: %s", type(error).__name__)
             except Exception:  # a listener that dies in silence leaves every stream waiting
                 logger.exception("Order events are delayed")
@@ -148,23 +137,18 @@ class OrderEventHub:
             news.set()
         if self._followers:
             seq, _, kind = rest.partition(":")
-            notice = Notice(order_id, int(seq), kind, datetime.now(UTC))
-            for queue in self._followers:
-                _push(queue, notice)
+            self._tell_followers(Notice(order_id, int(seq), kind, datetime.now(UTC)))
 
     def _have_all_look(self) -> None:
         """What was said while nobody listened is read from the table; who only follows begins anew, and looks."""
         for news in chain.from_iterable(self._waiting.values()):
             news.set()
+        self._tell_followers(None)
+
+    def _tell_followers(self, notice: Notice | None) -> None:
+        """Never wait for a slow reader: one who lags too far behind is told to begin anew, as by None."""
         for queue in self._followers:
-            _push(queue, None)
-
-
-def _push(queue: asyncio.Queue[Notice | None], notice: Notice | None) -> None:
-    """Never wait for a slow reader: one who lags too far behind is told to begin anew."""
-    try:
-        queue.put_nowait(notice)
-    except asyncio.QueueFull:
-        while not queue.empty():
-            queue.get_nowait()
-        queue.put_nowait(None)
+            is_behind = queue.full()
+            if is_behind:
+                queue.get_nowait()
+            queue.put_nowait(None if is_behind else notice)

@@ -73,9 +73,7 @@ def network_of(request: Request) -> str:
     except ValueError:
         return host
     if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((address, 64), strict=False))
+        return str(address.ipv4_mapped or ipaddress.ip_network((address, 64), strict=False))
     return str(address)
 
 
@@ -93,8 +91,7 @@ class Limits:
     def __init__(self, settings: Settings, engine: AsyncEngine) -> None:
         self._requests = Rate(settings.rate_limit_per_minute)
         self._reservations = settings.open_reservations_per_client
-        self._counts = bool(settings.rate_limit_per_minute or self._reservations)
-        self._engine = engine
+        self._counts, self._engine = bool(settings.rate_limit_per_minute or self._reservations), engine
         self._secret = settings.admin_token.get_secret_value().encode()
         self._begun: _Recent[_Begun] = _Recent()
 
@@ -113,9 +110,8 @@ class Limits:
     @asynccontextmanager
     async def admitted(self, client: str | None, checkout_key: str) -> AsyncIterator[None]:
         """Count a checkout that begins in the block. Raises a 429 `Problem` when the client has too many open: those
-        that were admitted and have no order yet are counted too, so that no burst slips through between the look and
-        the leap, and nobody hoards while no worker is there to reserve. Where the block fails the checkout counts no
-        more, unless it had been admitted before: then it may still be waiting for a worker."""
+        that have no order yet count too, so that no burst slips through, and nobody hoards while no worker reserves.
+        Where the block fails the checkout counts no more, unless it had been admitted before: it may be waiting."""
         if client is None or not self._reservations:
             yield
             return

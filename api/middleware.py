@@ -1,19 +1,20 @@
 """What stands around every request, from the outside in: `Edge`, `LastWords`, `Entrance`."""
 
-import asyncio
 import re
 import time
+from dataclasses import dataclass
 
 import httpx
 from fastapi import Request
 from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import answer
-from api.problems import Problem, unavailable
+from api.problems import Problem, echoed, problem_of, unavailable
 from api.waiting import Stopping
+from api.web.rendering import problem_page, wants_page
 from checkout.errors import InvalidKey, OrderNotFound
 
 # What a browser must not do with an answer. Pages bring their own, wider policy (`api.web.rendering`).
@@ -34,14 +35,20 @@ SECONDS = Histogram(
 )
 
 
+async def answer(request: Request, error: Exception) -> Response:
+    """What went wrong, in the form that was asked for: JSON for programs, a page for people."""
+    problem = problem_of(request, error)
+    return problem_page(request, problem) if wants_page(request) else problem.response()
+
+
+@dataclass
 class _Middleware:
     """Stands `around` every HTTP request, and lets whatever else a server says pass by."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    app: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (self.around if scope["type"] == "http" else self._app)(scope, receive, send)
+        await (self.around if scope["type"] == "http" else self.app)(scope, receive, send)
 
     async def around(self, scope: Scope, receive: Receive, send: Send) -> None:
         raise NotImplementedError
@@ -49,7 +56,8 @@ class _Middleware:
 
 class Edge(_Middleware):
     """Every answer is counted and timed, by route template (never by URL: keys and ids must not become labels), and has
-    its headers; HEAD is GET without the body (RFC 9110, 9.3.2), for every route that can be got."""
+    its headers, with what the handler promised to say (`api.problems.echo`); HEAD is GET without the body (RFC 9110,
+    9.3.2), for every route that can be got."""
 
     async def around(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
@@ -63,6 +71,7 @@ class Edge(_Middleware):
                 REQUESTS.labels(asked["method"], route, message["status"]).inc()
                 SECONDS.labels(route).observe(time.perf_counter() - began)
                 headers = MutableHeaders(scope=message)
+                headers.update(echoed(asked))
                 is_page = headers.get("content-type", "").startswith("text/html")
                 for name, value in (_ALWAYS if is_page else _ALWAYS | _NOT_A_PAGE).items():
                     headers.setdefault(name, value)
@@ -72,16 +81,15 @@ class Edge(_Middleware):
             elif not is_head:
                 await send(message)
 
-        await self._app(asked, receive, outwards)
+        await self.app(asked, receive, outwards)
 
 
+@dataclass
 class LastWords(_Middleware):
     """Every request gets an answer that says what to do: also one that was refused, that meets a bug, or the end of the
-    process. What a handler promised to say (`api.problems.echo`), a checkout's key for one, is said here too."""
+    process."""
 
-    def __init__(self, app: ASGIApp, stopping: Stopping) -> None:
-        super().__init__(app)
-        self._stopping = stopping
+    stopping: Stopping
 
     async def around(self, scope: Scope, receive: Receive, send: Send) -> None:
         has_begun = False
@@ -91,20 +99,15 @@ class LastWords(_Middleware):
             has_begun = True
             await send(message)
 
-        request = Request(scope)
         try:
-            with self._stopping.handling():
-                await self._app(scope, receive, noted)
-                return
-        except asyncio.CancelledError:
-            if has_begun or not self._stopping.is_over:
-                raise
-            response = await answer(request, unavailable("The service is being restarted; sending it again is safe."))
+            async with self.stopping.handling() as limit:
+                await self.app(scope, receive, noted)
         except Exception as error:
             if has_begun:
                 raise
-            response = await answer(request, error)
-        await response(scope, receive, send)
+            restart = unavailable("The service is being restarted; sending it again is safe.")
+            response = await answer(Request(scope), restart if limit.expired() else error)
+            await response(scope, receive, send)
 
 
 MAX_BODY_BYTES = 64 * 1024
@@ -124,49 +127,40 @@ def origin_of(url: str) -> str | None:
     return f"{parts.scheme}://{parts.netloc.decode()}" if parts.scheme and parts.raw_host else None
 
 
+@dataclass
 class Entrance(_Middleware):
     """What is refused before a route sees it: posts from other sites' pages, paths that no link of ours has, bodies
-    that are too long.
+    that are too long."""
 
-    `public_url` is where customers reach us; the address the request itself names is ours too. Below `/codec/` it is
-    the pages of Temporal's UI that may post.
-    """
-
-    def __init__(self, app: ASGIApp, public_url: str, ui_url: str) -> None:
-        super().__init__(app)
-        self._public, self._ui = origin_of(public_url), origin_of(ui_url)
+    public: str | None  # the origin at which customers reach us; the address the request itself names is ours too
+    ui: str | None  # below `/codec/` it is the pages of Temporal's UI that may post
 
     async def around(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, headers = scope["path"], Headers(scope=scope)
-        if scope["method"] not in _SAFE:
-            is_wanted = self._is_the_uis if path.startswith("/codec/") else self._is_ours
-            if not is_wanted(headers):
-                raise Problem(403, "cross-site", "This may only be sent from our own pages")
+        if scope["method"] not in _SAFE and not self._is_ours(path, headers):
+            raise Problem(403, "cross-site", "This may only be sent from our own pages")
         if _CONTROL.search(path):
             raise _unclean(path)
         limit = next((most for begin, most in _MAX_BYTES_BELOW.items() if path.startswith(begin)), MAX_BODY_BYTES)
-        await self._app(scope, _bounded(receive, limit, headers.get("content-length", "")), send)
+        await self.app(scope, _bounded(receive, limit, headers.get("content-length", "")), send)
 
-    def _is_ours(self, headers: Headers) -> bool:
-        """Any other page could make its visitors reserve our stock (OWASP, "Cross-Site Request Forgery Prevention").
-
-        A browser says itself where a request comes from (`Sec-Fetch-Site`, W3C Fetch Metadata); where it does not, over
-        plain HTTP for one, the page's `Origin` is compared. Programs, like the payment service, send neither and pass.
-        """
-        site = headers.get("sec-fetch-site")
-        if site is not None:
+    def _is_ours(self, path: str, headers: Headers) -> bool:
+        """Any other page could make its visitors reserve our stock (OWASP, "Cross-Site Request Forgery Prevention"). A
+        browser says itself where a request comes from (`Sec-Fetch-Site`, W3C Fetch Metadata); where it does not, over
+        plain HTTP for one, the page's `Origin` is compared. Programs, like the payment service, send neither and
+        pass."""
+        given, site = headers.get("origin"), headers.get("sec-fetch-site")
+        is_for_ui = path.startswith("/codec/")
+        if site is not None and not is_for_ui:
             return site in ("same-origin", "none")
-        given = headers.get("origin")
         if given is None:
             return True
         origin = origin_of(given)
+        if is_for_ui:
+            return origin == self.ui
         # Behind a proxy that ends TLS only the page knows its scheme: the request's own address has none.
         named = origin_of(f"{given.partition(':')[0]}://{headers.get('host', '')}")
-        return origin is not None and origin in (self._public, named)
-
-    def _is_the_uis(self, headers: Headers) -> bool:
-        given = headers.get("origin")
-        return given is None or origin_of(given) == self._ui
+        return origin is not None and origin in (self.public, named)
 
 
 def _unclean(path: str) -> Exception:
@@ -180,8 +174,7 @@ def _unclean(path: str) -> Exception:
 
 def _bounded(receive: Receive, limit: int, declared: str) -> Receive:
     """FastAPI reads a model's body whole, before it asks who sent it: without a bound, anybody could fill the memory
-    through an operator's endpoint. It raises where the handler reads, so that the answer says all that the handler's
-    answers say."""
+    through an operator's endpoint. It raises where the handler reads, once it has said its key (`echo`)."""
     read = int(declared) if declared.isdigit() and len(declared) < 20 and int(declared) > limit else 0
 
     async def bounded() -> Message:

@@ -9,8 +9,8 @@ from fastapi import APIRouter, FastAPI
 from pydantic.json_schema import models_json_schema
 from starlette.responses import Response
 
-from api.problems import MEDIA_TYPE
-from api.schemas import CheckoutRequest, ProblemOut
+from api.carts import CheckoutRequest
+from api.problems import MEDIA_TYPE, ProblemOut
 from api.web.rendering import page
 
 router = APIRouter(include_in_schema=False)

@@ -4,9 +4,9 @@ import base64
 import logging
 import secrets
 import time
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
@@ -14,14 +14,14 @@ from temporalio.service import RPCError
 
 from api.order_views import operator_order
 from api.problems import Problem, invalid, unavailable
-from api.schemas import OrderPage, OrderSummary, RefundAnswer
+from api.schemas import OperatorOrder, OperatorRefund, RefundIn
 from api.waiting import Stopping
 from api.webhooks import SessionEvent, deliver, start_settlement, tell
 from checkout import errors
-from checkout.contracts import RefundOrderInput, SettlementInput
+from checkout.contracts import RefundOrderInput, SettlementInput, StartSettlementInput
 from checkout.ids import WHOLE_REFUND
-from checkout.money import Refund
-from checkout.orders import Order, OrderStatus
+from checkout.money import Refund, RefundLine
+from checkout.orders import Order, OrderStatus, Reason
 from db import order_queries, refunds, views
 from runtime.failpoints import Step, around
 from worker.starting import Starter
@@ -32,10 +32,34 @@ CANCEL_WAIT = 5.0  # seconds for the settlement to show
 RETURN_WAIT = 1.5  # seconds that somebody who comes back waits for the truth; the page is live after that
 REFUND_WAIT = timedelta(seconds=10)
 _FIRST_PAUSE, _PAUSE_GROWTH, _LONGEST_PAUSE = 0.02, 1.6, 0.5  # seconds between looks
-_REFUSALS: Mapping[str | None, type[errors.CheckoutError]] = {
+_REFUSALS = {
     error.__name__: error
     for error in (errors.KeyReused, errors.NotRefundable, errors.RefundExceedsPayment, errors.RefundLinesExceedOrder)
 }
+
+
+class OrderSummary(BaseModel):
+    order_id: str = Field(validation_alias="id")
+    checkout_key: str
+    status: OrderStatus
+    reason: Reason | None
+    amount_total: int
+    currency: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class OrderPage(BaseModel):
+    """`next` is the cursor to pass as `after` for older orders, or null at the end."""
+
+    orders: list[OrderSummary]
+    next: str | None
+
+
+class RefundAnswer(OperatorOrder):
+    """The order, and the refund that this request made or repeated, as it now is."""
+
+    refund: OperatorRefund | None = None
 
 
 class Orders:
@@ -97,19 +121,20 @@ class Orders:
         if await tell(self._client, order.checkout_key, "cancel", once=f"cancel:{order.order_id}"):
             return
         because = "Cancelled by the customer without a running checkout"
-        await start_settlement(self._client, SettlementInput.of(order), because=because, event_id=None)
+        await start_settlement(self._client, StartSettlementInput(SettlementInput.of(order), None, because))
 
-    async def refund(self, wanted: RefundOrderInput) -> RefundAnswer:
+    async def refund(self, order_id: str, asked: RefundIn, key: str | None) -> RefundAnswer:
         """Give money of a fulfilled or dispatched order back, once for a key. Answered once the provider has taken it:
         it may still be on its way. Raises `NotRefundable` where there is none to give back (so much of), `KeyReused`
         for a key of another refund, a 502 `Problem` when the provider refuses."""
-        order = await self.find(wanted.order_id)
+        wanted = refund_wish(order_id, asked, key)
+        order = await self.find(order_id)
         made = None
         if order.status is not OrderStatus.REFUNDED or wanted.key != WHOLE_REFUND:
             made = await self._refund(wanted)
         async with self._engine.connect() as connection:
             await refunds.check_wish(connection, wanted)  # who joined one that runs has not been compared with it
-        seen = operator_order(await self.detail(wanted.order_id))
+        seen = operator_order(await self.detail(order_id))
         found = next((refund for refund in seen.refunds if made is not None and refund.id == made.id), None)
         return RefundAnswer(**dict(seen), refund=found)
 
@@ -133,7 +158,7 @@ class Orders:
         event_id = f"operator:{secrets.token_hex(8)}"
         if order.session is None or order.status.is_kept:
             because = "An operator asked to settle the order"
-            await start_settlement(self._client, SettlementInput.of(order), because=because, event_id=event_id)
+            await start_settlement(self._client, StartSettlementInput(SettlementInput.of(order), event_id, because))
         else:
             event = SessionEvent(event_id, "operator.settle", order.session.session_id, order.checkout_key)
             await deliver(event, self._client, self._engine)
@@ -144,8 +169,8 @@ class Orders:
         if not order.status.is_live or order.session is None:
             return order
         session_id = order.session.session_id
-        event_id = f"returned:{come_from}:{session_id}"
-        event = SessionEvent(event_id, "checkout.session.returned", session_id, order.checkout_key)
+        noted_as = f"returned:{come_from}:{session_id}"
+        event = SessionEvent(noted_as, "checkout.session.returned", session_id, order.checkout_key)
         try:
             await deliver(event, self._client, self._engine)
         except RPCError as error:
@@ -161,6 +186,20 @@ class Orders:
             pause = min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE)
             order = await self.find(order.order_id)
         return order
+
+
+def refund_wish(order_id: str, asked: RefundIn, key: str | None) -> RefundOrderInput:
+    """`key` stands for it. Without one, all that is left is one wish for each order, however often it is sent. Raises a
+    400 `Problem` for a part without a key: a second one could not be told from a repeat."""
+    if key is None and (asked.amount is not None or asked.lines is not None):
+        raise Problem(
+            400,
+            "idempotency-key-missing",
+            "A refund of a part needs an Idempotency-Key",
+            "Send one that stands for this refund: repeating it with the same key never gives back more.",
+        )
+    lines = None if asked.lines is None else [RefundLine(line.sku, line.quantity) for line in asked.lines]
+    return RefundOrderInput(order_id, key or WHOLE_REFUND, asked.amount, lines, asked.restock, asked.reason)
 
 
 def _may_end(order: Order) -> bool:

@@ -4,94 +4,21 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, Field, StrictInt, StringConstraints, WithJsonSchema, model_validator
+from pydantic import BaseModel, Field, StrictInt, StringConstraints, model_validator
 
-from api.problems import Problem
-from checkout.contracts import RefundOrderInput
-from checkout.ids import WHOLE_REFUND
-from checkout.money import RefundLine, RefundState, RequestedBy
-from checkout.orders import CartLine, OrderStatus, Reason
+from checkout.money import RefundState, RequestedBy
+from checkout.orders import OrderStatus, Reason
 
 MAX_LINES = 50
 MAX_QUANTITY = 99
 _IMAGE = r"^(|/[!-.0-~][!-~]*|https://[a-z0-9.-]+(:[0-9]{1,5})?(/[!-~]*)?)$"  # as `shop.guard_picture` has it
 
 
-def _email(text: str) -> str:
-    """As it is written everywhere (the domain in lower case), so that an order's fingerprint does not depend on how."""
-    try:
-        return validate_email(text, check_deliverability=False).normalized
-    except EmailNotValidError as error:
-        raise ValueError(str(error)) from None
-
-
 Sku = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-Email = Annotated[
-    str,
-    StringConstraints(strict=True, max_length=254),
-    AfterValidator(_email),
-    WithJsonSchema({"type": "string", "format": "email", "maxLength": 254}),
-]
 Currency = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z]{3}$")]
 Amount = Annotated[StrictInt, Field(ge=1, le=2**53)]
 Quantity = Annotated[StrictInt, Field(ge=1, le=MAX_QUANTITY)]
 OneLine = Annotated[str, StringConstraints(strict=True, pattern=r"^[^\x00-\x1f\x7f]*$")]
-
-
-class CartItem(BaseModel, extra="forbid"):
-    """`expected_unit_amount` and `expected_currency` are the price the buyer saw (`GET /products`). They set none: when
-    it is another by now, the answer is 409 `price-changed`, with the new one."""
-
-    sku: Sku
-    quantity: Quantity
-    expected_unit_amount: Amount | None = None
-    expected_currency: Currency | None = None
-
-
-def _each_sku_once(items: list[CartItem]) -> list[CartItem]:
-    seen: set[str] = set()
-    for item in items:
-        if item.sku in seen:
-            raise ValueError(f"{item.sku} is listed twice; add the quantities up")
-        seen.add(item.sku)
-    return items
-
-
-Items = Annotated[list[CartItem], Field(min_length=1, max_length=MAX_LINES), AfterValidator(_each_sku_once)]
-
-
-class CheckoutRequest(
-    BaseModel, extra="forbid", json_schema_extra={"example": {"items": [{"sku": "pen", "quantity": 2}]}}
-):
-    """A cart. Without a body it is one `pen`. Prices are the catalogue's."""
-
-    items: Items = [CartItem(sku="pen", quantity=1)]
-    email: Email | None = None
-
-    def lines(self) -> list[CartLine]:
-        return [CartLine(**dict(item)) for item in self.items]
-
-
-class CheckoutAnswer(BaseModel):
-    """Where to pay. Byte-identical whenever the same key is sent again."""
-
-    checkout_key: str
-    order_id: str
-    session_id: str
-    payment_url: str
-    amount_total: int
-    currency: str
-    expires_at: str
-    submit_payment: str | None = Field(None, description="Only with the payment mock: the curl line that pays.")
-    cancel_payment: str | None = Field(None, description="Only with the payment mock: the curl line that cancels.")
-
-
-class CheckoutPending(BaseModel):
-    """202: the checkout has begun, its session is not there yet. Post the key again to go on waiting."""
-
-    checkout_key: str
-    status: Literal["pending"] = "pending"
 
 
 class ProductOut(BaseModel):
@@ -264,27 +191,6 @@ class RefundIn(
             raise ValueError("a line is listed twice; add the quantities up")
         return self
 
-    def wish(self, order_id: str, key: str | None) -> RefundOrderInput:
-        """`key` stands for it. Without one, all that is left is one wish for each order, however often it is sent.
-
-        Raises a 400 `Problem` for a part without a key: a second one could not be told from a repeat.
-        """
-        if key is None and (self.amount is not None or self.lines is not None):
-            raise Problem(
-                400,
-                "idempotency-key-missing",
-                "A refund of a part needs an Idempotency-Key",
-                "Send one that stands for this refund: repeating it with the same key never gives back more.",
-            )
-        lines = None if self.lines is None else [RefundLine(line.sku, line.quantity) for line in self.lines]
-        return RefundOrderInput(order_id, key or WHOLE_REFUND, self.amount, lines, self.restock, self.reason)
-
-
-class RefundAnswer(OperatorOrder):
-    """The order, and the refund that this request made or repeated, as it now is."""
-
-    refund: OperatorRefund | None = None
-
 
 class CancelAnswer(BaseModel):
     order_id: str
@@ -329,31 +235,3 @@ class CatalogueProduct(ProductOut):
     """As the operator sees it: also when it is no longer sold."""
 
     withdrawn: bool
-
-
-class OrderSummary(BaseModel):
-    order_id: str = Field(validation_alias="id")
-    checkout_key: str
-    status: OrderStatus
-    reason: Reason | None
-    amount_total: int
-    currency: str
-    created_at: datetime
-    updated_at: datetime
-
-
-class OrderPage(BaseModel):
-    """`next` is the cursor to pass as `after` for older orders, or null at the end."""
-
-    orders: list[OrderSummary]
-    next: str | None
-
-
-class ProblemOut(BaseModel):
-    """RFC 9457."""
-
-    type: str
-    title: str
-    status: int
-    code: str
-    detail: str | None = None

@@ -1,14 +1,10 @@
-"""How handlers wait. `Shared`: what many ask for at the same time is read once for all of them.
-
-`Stopping`: once the process is told to stop, who waits for something (a session, a settlement, a refund) answers at
-once what is known; a handler that goes on is cancelled a little later and answers 503 (`api.middleware.LastWords`);
-event streams end, and are read elsewhere.
-"""
+"""How handlers wait: for what others ask for as well (`Shared`), and no longer than the process lives (`Stopping`)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterator
-from contextlib import contextmanager
-from typing import Any, Generic, TypeVar
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from contextlib import asynccontextmanager
+from typing import Generic, TypeVar
 from weakref import WeakValueDictionary
 
 PATIENCE = 2.0  # seconds that a handler may go on after the process was told to stop
@@ -17,13 +13,14 @@ Value = TypeVar("Value")
 
 
 class Stopping:
-    """One a process."""
+    """One a process. Once it is told to stop, whoever waits for something (a session, a settlement, a refund) answers
+    what is known; a handler that goes on runs out of time (`api.middleware.LastWords` answers for it); event streams
+    end, and are read elsewhere."""
 
     def __init__(self) -> None:
         self._told = asyncio.Event()
         self._then: list[Callable[[], None]] = []
-        self._handlers: set[asyncio.Task[object]] = set()
-        self.is_over = False
+        self._handlers: set[asyncio.Timeout] = set()
 
     def when_told(self, call: Callable[[], None]) -> None:
         self._then.append(call)
@@ -32,7 +29,8 @@ class Stopping:
         self._told.set()
         for call in self._then:
             call()
-        asyncio.get_running_loop().call_later(PATIENCE, self._end)
+        for handler in self._handlers:
+            handler.reschedule(asyncio.get_running_loop().time() + PATIENCE)
 
     @property
     def is_told(self) -> bool:
@@ -49,23 +47,19 @@ class Stopping:
             told.cancel()
 
     async def sleep(self, seconds: float) -> None:
-        await self.unless(asyncio.sleep(seconds))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._told.wait()
 
-    @contextmanager
-    def handling(self) -> Iterator[None]:
-        """The current task answers somebody."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._handlers.add(task)
-        try:
-            yield
-        finally:
-            self._handlers.discard(task)
-
-    def _end(self) -> None:
-        self.is_over = True
-        for task in self._handlers:
-            task.cancel()
+    @asynccontextmanager
+    async def handling(self) -> AsyncIterator[asyncio.Timeout]:
+        """Somebody is answered in the block, which has all the time it wants until the process is told to stop."""
+        async with asyncio.timeout(PATIENCE if self.is_told else None) as limit:
+            self._handlers.add(limit)
+            try:
+                yield limit
+            finally:
+                self._handlers.discard(limit)
 
 
 class Usual:
@@ -90,7 +84,8 @@ class Shared(Generic[Value]):
         included. Who waits no longer does not end it for the others."""
         if key not in self._next:
             self._next[key] = asyncio.create_task(self._read(key, read))
-            self._next[key].add_done_callback(_hear)
+            # A failure is no news where everybody who waited for it has gone.
+            self._next[key].add_done_callback(lambda reading: reading.cancelled() or reading.exception())
         return await asyncio.shield(self._next[key])
 
     async def _read(self, key: Hashable, read: Callable[[], Awaitable[Value]]) -> Value:
@@ -98,9 +93,3 @@ class Shared(Generic[Value]):
         async with turn:
             del self._next[key]  # who comes from now on asks for what is read after this
             return await read()
-
-
-def _hear(reading: asyncio.Task[Any]) -> None:
-    """A failure is no news where everybody who waited for it has gone."""
-    if not reading.cancelled():
-        reading.exception()

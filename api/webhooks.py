@@ -1,22 +1,27 @@
-"""The payment service's events, handed to whoever looks after the order. An event is a hint to look, never a fact: only
-its id travels on, and the provider is asked. Temporal is the durable inbox: 200 is answered once the signal is stored
-there, and not before; with Temporal away it is 503, and the provider sends again. Source: Stripe, "Best practices for
-using webhooks"."""
+"""The payment service's events: who sent them, what they are about, and on to whoever looks after the order.
+
+An event is a hint to look, never a fact: only its id travels on, and the provider is asked. Temporal is the durable
+inbox: 200 is answered once the signal is stored there, and not before; with Temporal away it is 503, and the provider
+sends again. Sources: Stripe, "Best practices for using webhooks", "Verify webhook signatures manually".
+"""
 
 import json
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import stripe
+from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio.api.common.v1 import Payloads, WorkflowExecution
 from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.signatures import EVENTS, refused, sparing
+from api.problems import Problem
 from checkout.contracts import SettlementInput, StartSettlementInput
 from checkout.errors import InvalidKey
 from checkout.ids import is_provider_id, parse_checkout_key, settlement_workflow_id
@@ -25,15 +30,70 @@ from checkout.orders import Order, OrderStatus
 from db import ledger, order_queries
 from db.engine import autocommit
 from runtime.failpoints import Step, around
+from runtime.logs import SparingLogger
 from worker.starting import Starter
 
 logger = logging.getLogger("api")
+sparing = SparingLogger(logger)
 
+TOLERANCE = 300  # seconds, both ways; Stripe's default for the past
 SIGNAL_TIMEOUT = timedelta(seconds=3)
-_SESSION_EVENTS = "checkout.session."
-_REFUND_EVENTS = ("refund.created", "refund.updated", "refund.failed", "charge.refund.updated")
-_CHARGE_EVENT = "charge.refunded"
+EVENTS = Counter(
+    "checkout_webhook_events_total",
+    "Events sent to us: taken, not_needed, or refused: malformed, unsigned, mismatch, too_old, in_the_future",
+    ["outcome"],
+)
+_MONEY_EVENTS = ("charge.refunded", "charge.refund.updated", "refund.created", "refund.updated", "refund.failed")
 _DISPUTE_EVENTS = "charge.dispute."
+
+
+def verify(payload: bytes, header: str, secrets: Sequence[str]) -> None:
+    """Any of the secrets may have signed `Stripe-Signature`, over the raw bytes, within the tolerance. Raises a 400
+    `Problem` that says only that it is wrong. Why it is, the log and a counter tell: it is our own settings or clock
+    more often than a stranger."""
+    signed_at = _timestamp(header)
+    if signed_at is None:
+        raise _refused("unsigned", "it has no Stripe-Signature, or one without a time")
+    if not any(_has_signed(secret, payload, header) for secret in secrets):
+        raise _refused(
+            "mismatch",
+            "no secret of STRIPE_WEBHOOK_SECRET has signed it. Compare it with the signing secret of this endpoint at "
+            "the payment service; live and test mode have one each",
+        )
+    now = time.time()
+    clock = f"this machine's clock says {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(now))} UTC: is it right"
+    if now - signed_at > TOLERANCE:
+        seconds = round(now - signed_at)
+        raise _refused("too_old", f"it was signed {seconds} s ago; {clock}, or was an old event sent once more?")
+    # Stripe's library takes those of the future, with which a recorded event could be kept for later.
+    if signed_at - now > TOLERANCE:
+        raise _refused("in_the_future", f"it was signed {round(signed_at - now)} s in the future; {clock}?")
+
+
+def _refused(reason: str, told: str) -> Problem:
+    EVENTS.labels(reason).inc()
+    sparing.log(logging.WARNING, reason, "An event of the payment service was refused: %s", told)
+    if reason == "malformed":
+        return Problem(400, "malformed-event", "The body is not an event")
+    return Problem(400, "bad-signature", "The signature does not verify")
+
+
+def _has_signed(secret: str, payload: bytes, header: str) -> bool:
+    try:
+        # The library compares in constant time. Without a tolerance: what is too old is to be told from what is wrong.
+        return bool(stripe.WebhookSignature.verify_header(payload.decode(), header, secret, None))
+    # TypeError: it cannot compare what is not ASCII.
+    except (stripe.SignatureVerificationError, ValueError, TypeError):
+        return False
+
+
+def _timestamp(header: str) -> int | None:
+    """The first `t=` as it stands, which is the one that the library takes as signed."""
+    for part in header.split(","):
+        name, _, value = part.partition("=")
+        if name == "t":
+            return int(value) if value.isascii() and value.isdigit() and len(value) <= 12 else None
+    return None
 
 
 @dataclass(frozen=True)
@@ -71,14 +131,14 @@ def parse(payload: bytes, is_live: bool | None = None) -> SessionEvent | MoneyEv
             sparing.log(logging.WARNING, "another mode", told, kind)
             return None
         known: SessionEvent | MoneyEvent | None = None
-        if kind.startswith(_SESSION_EVENTS):
+        if kind.startswith("checkout.session."):
             session = event["data"]["object"]
             key = _checkout_key(session.get("client_reference_id"))
             known = SessionEvent(_provider_id(event["id"]), kind, _provider_id(session["id"]), key)
-        elif kind in (*_REFUND_EVENTS, _CHARGE_EVENT) or kind.startswith(_DISPUTE_EVENTS):
+        elif kind in _MONEY_EVENTS or kind.startswith(_DISPUTE_EVENTS):
             known = _money_event(_provider_id(event["id"]), kind, event["data"]["object"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise refused("malformed", f"it is signed, but no event ({type(error).__name__})") from None
+        raise _refused("malformed", f"it is signed, but no event ({type(error).__name__})") from None
     if known is None:
         EVENTS.labels("not_needed").inc()
         told = "An event of the payment service is not needed: %.100r"
@@ -112,23 +172,22 @@ async def deliver(event: SessionEvent | MoneyEvent, client: Client, engine: Asyn
     """Signal the running checkout; without one, have the session settled, or the payment followed, unless the shop has
     taken note of what the event tells: most about money are echoes of our own refunds. Raises `RPCError` when Temporal
     is away."""
-    if isinstance(event, SessionEvent):
-        if event.checkout_key is not None and await _signal(event.checkout_key, event, client):
-            return
-        async with autocommit(engine).connect() as connection:
+    if isinstance(event, SessionEvent) and event.checkout_key and await _signal(event.checkout_key, event, client):
+        return
+    async with autocommit(engine).connect() as connection:
+        if isinstance(event, SessionEvent):
             order = await order_queries.find_by_session(connection, event.session_id)
-        if order is not None and _is_settled(order, event):
-            return
-        settlement = SettlementInput(event.session_id, order.order_id if order else None)
-        what, because = "session", f"{event.type} without a running checkout"
-    else:
-        async with autocommit(engine).connect() as connection:
+            if order is not None and _is_settled(order, event):
+                return
+            settlement = SettlementInput(event.session_id, order.order_id if order else None)
+            because = f"{event.type} without a running checkout"
+        else:
             if await _is_known(connection, event):
                 return
-        settlement = SettlementInput(payment_intent_id=event.payment_intent_id)
-        what, because = "payment", f"{event.type} of payment {event.payment_intent_id}"
-    await start_settlement(client, settlement, because=because, event_id=event.event_id)
-    logger.info("Settlement of %s %s started by event %s", what, settlement.subject, event.event_id)
+            settlement = SettlementInput(payment_intent_id=event.payment_intent_id)
+            because = f"{event.type} of payment {event.payment_intent_id}"
+    await start_settlement(client, StartSettlementInput(settlement, event.event_id, because))
+    logger.info("Settlement of %s started by event %s", settlement.subject, event.event_id)
 
 
 @around(Step.SIGNAL_PAYMENT)
@@ -147,7 +206,7 @@ async def _is_known(connection: AsyncConnection, event: MoneyEvent) -> bool:
     """Whether the ledger has just what the event tells."""
     told, status = event.object, event.object.get("status")
     object_id = str(told.get("id"))
-    if event.type == _CHARGE_EVENT:
+    if event.type == "charge.refunded":
         amount = told.get("amount_refunded")
         return isinstance(amount, int) and await ledger.knows_refunded(connection, event.payment_intent_id, amount)
     if event.type.startswith(_DISPUTE_EVENTS):
@@ -158,13 +217,13 @@ async def _is_known(connection: AsyncConnection, event: MoneyEvent) -> bool:
 
 
 @around(Step.START_SETTLEMENT)
-async def start_settlement(client: Client, settlement: SettlementInput, *, because: str, event_id: str | None) -> None:
+async def start_settlement(client: Client, wanted: StartSettlementInput) -> None:
     """A settlement that runs already hears of the event (or, without one, that the customer gives up), else one
     begins."""
-    subject = settlement.subject
+    subject, event_id = wanted.settlement.subject, wanted.event_id
     told = ("payment_event", event_id) if event_id is not None else ("cancel",)
     if not await tell(client, settlement_workflow_id(subject), *told, once=event_id or f"cancel:{subject}"):
-        await Starter(client).settlement(StartSettlementInput(settlement, event_id, because))
+        await Starter(client).settlement(wanted)
 
 
 async def tell(client: Client, workflow_id: str, signal: str, *arguments: str, once: str) -> bool:

@@ -33,7 +33,7 @@ from worker.schedule import has_sweep
 
 _PATIENCE = 10.0  # seconds for one question
 _POLLED_WITHIN = 90.0  # seconds: a poll ends after a minute and is followed by the next
-_TOLERANCE = 300  # seconds by which an event's time may be off (`api.signatures`)
+_TOLERANCE = 300  # seconds by which an event's time may be off (`api.webhooks`)
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - nobody listens here
 _KINDS = (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
 _NOT_CURRENT = (

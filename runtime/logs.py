@@ -7,6 +7,10 @@ everything else that a line is about is given as `extra={"checkout_key": key}`.
 import logging
 import re
 import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,3 +59,25 @@ def configure_logging(log_format: str = "text", level: int = logging.INFO) -> No
     # These speak at INFO once a request; a checkout's own lines would drown.
     for noisy in ("httpx", "httpcore", "stripe", "uvicorn.access", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+@dataclass
+class SparingLogger:
+    """For lines that others can cause as often as they like: of each kind at most one every `pause` seconds, with how
+    many were left out since the last one."""
+
+    logger: logging.Logger
+    pause: float = 60.0
+    clock: Callable[[], float] = time.monotonic
+    silent_until: dict[str, float] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def log(self, level: int, kind: str, message: str, *arguments: object) -> None:
+        now = self.clock()
+        if now < self.silent_until.get(kind, now):
+            self.left_out[kind] += 1
+            return
+        self.silent_until[kind] = now + self.pause
+        left_out = self.left_out.pop(kind, 0)
+        more = f" ({left_out} more like it since the last such line)" if left_out else ""
+        self.logger.log(level, f"{message}{more}", *arguments)

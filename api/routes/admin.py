@@ -8,10 +8,11 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api import catalogue, schemas
-from api.audit import AuditOut, AuditProgress
+from api.audit import AuditOut, AuditSteps
 from api.carts import key_of
 from api.openapi import declared
 from api.order_views import operator_order
+from api.orders import OrderPage, RefundAnswer
 from api.state import GatewayDependency, operator
 from checkout.orders import OrderStatus
 
@@ -40,7 +41,7 @@ async def list_orders(
     ] = None,
     after: Annotated[str | None, Query(max_length=200, description="`next` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
-) -> schemas.OrderPage:
+) -> OrderPage:
     """Orders, newest first."""
     return await gateway.orders.page(status=status, search=q or None, after=after, limit=limit)
 
@@ -60,13 +61,13 @@ async def refund(
     idempotency_key: Annotated[
         str | None, Header(description="Stands for this one refund; a part cannot be had without")
     ] = None,
-) -> schemas.RefundAnswer:
+) -> RefundAnswer:
     """Give money of a fulfilled or dispatched order back, once for a key: without a body all that is left.
 
     Never more than was paid, whoever asks at the same time. It is answered once the payment service has taken it:
     `refund.state` is `pending` while it is on its way, and the order's timeline tells what became of it.
     """
-    return await gateway.orders.refund((asked or schemas.RefundIn()).wish(order_id, key_of(request)))
+    return await gateway.orders.refund(order_id, asked or schemas.RefundIn(), key_of(request))
 
 
 @router.get("/events", response_class=EventSourceResponse)
@@ -85,15 +86,14 @@ async def audit(gateway: GatewayDependency, grace: _Grace = 30.0, whole: bool = 
     return await audit(timedelta(seconds=grace))
 
 
-async def _begun(gateway: GatewayDependency, grace: _Grace = 30.0) -> AsyncIterator[AuditProgress | AuditOut]:
-    """An audit of everything that has begun, so that a refusal is answered as such and not within the stream."""
-    return await gateway.auditor.begin(timedelta(seconds=grace))
+async def _steps(gateway: GatewayDependency, grace: _Grace = 30.0) -> AsyncIterator[AuditSteps]:
+    """Begun before the stream, so that a refusal is answered as such and not within it."""
+    async with gateway.auditor.whole(timedelta(seconds=grace)) as steps:
+        yield steps
 
 
 @router.get("/audit/progress", response_class=EventSourceResponse, responses=_AUDIT_PROBLEMS)
-async def audit_everything(
-    steps: Annotated[AsyncIterator[AuditProgress | AuditOut], Depends(_begun)],
-) -> AsyncIterable[ServerSentEvent]:
+async def audit_everything(steps: Annotated[AuditSteps, Depends(_steps)]) -> AsyncIterable[ServerSentEvent]:
     """Check everything, as `GET /admin/audit?whole=true` does: events `progress`, and at last `verdict`. Whoever goes
     ends it."""
     async for step in steps:

@@ -7,7 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from temporalio.service import RPCError
 
-from api import signatures, webhooks
+from api import webhooks
 from api.problems import unavailable
 from api.state import GatewayDependency
 from checkout.errors import WritesRefused
@@ -36,11 +36,11 @@ async def payment_webhook(request: Request, gateway: GatewayDependency) -> JSONR
     """200 once the event is safely with Temporal; 400 for a bad signature; 503 to have it sent again."""
     payload = await request.body()
     secrets = [secret.get_secret_value() for secret in gateway.settings.stripe_webhook_secrets]
-    signatures.verify(payload, request.headers.get("stripe-signature", ""), secrets)
+    webhooks.verify(payload, request.headers.get("stripe-signature", ""), secrets)
     event = webhooks.parse(payload, gateway.settings.is_live)
     if event is not None:
         await webhooks.deliver(event, gateway.temporal, gateway.engine)
-        signatures.EVENTS.labels("taken").inc()
+        webhooks.EVENTS.labels("taken").inc()
     return JSONResponse({"received": True})
 
 

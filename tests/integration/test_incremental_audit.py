@@ -66,12 +66,6 @@ def tripped(verdict: AuditOut) -> set[int]:
     return {one.number for one in verdict.invariants if one.violations}
 
 
-async def everything(auditor: Auditor) -> AuditOut:
-    steps = [step async for step in auditor.whole(NO_GRACE)]
-    assert isinstance(steps[-1], AuditOut)
-    return steps[-1]
-
-
 async def due(engine: AsyncEngine) -> set[str]:
     """The keys of the orders that are due, and what is due without an order."""
     async with engine.connect() as connection:
@@ -92,7 +86,7 @@ async def test_an_ended_order_that_was_found_in_order_is_not_read_again(shop: As
     assert await due(shop) == {"live"}
     verdict = await auditor.recent(NO_GRACE)
     assert (verdict.ok, verdict.whole, verdict.outcomes) == (True, False, {"awaiting_payment": 1})
-    assert (await everything(auditor)).orders == len(KEYS)
+    assert (await auditor.everything(NO_GRACE)).orders == len(KEYS)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +112,7 @@ async def test_an_audit_of_everything_finds_also_what_told_nobody(
 ) -> None:
     await run(shop, *statements)
     assert number not in tripped(await auditor.recent(NO_GRACE))
-    assert number in tripped(await everything(auditor)), what
+    assert number in tripped(await auditor.everything(NO_GRACE)), what
     assert number in tripped(await auditor.recent(NO_GRACE)), "once it is found, it is looked at until it is mended"
 
 
@@ -226,10 +220,10 @@ async def test_the_sums_that_are_kept_are_those_of_the_movements_and_an_audit_of
             await connection.execute(text("SELECT moved, brought FROM shop.stock_sums WHERE sku = 'limited-print'"))
         ).one()
     assert (moved, brought) == (6, 10)
-    assert (await everything(auditor)).ok
+    assert (await auditor.everything(NO_GRACE)).ok
     async with shop.begin() as connection:
         await connection.execute(text("UPDATE shop.stock_sums SET brought = brought + 1 WHERE sku = 'pen'"))
-    [violation] = next(one.violations for one in (await everything(auditor)).invariants if one.number == 4)
+    [violation] = next(one.violations for one in (await auditor.everything(NO_GRACE)).invariants if one.number == 4)
     assert violation == "pen: movements add up to 100038, of them 100038 brought in; kept are 100038 and 100039"
 
 
@@ -237,15 +231,15 @@ async def test_everything_is_audited_once_at_a_time_whoever_asks_and_tells_how_f
     shop: AsyncEngine, auditor: Auditor, temporal: Client
 ) -> None:
     elsewhere = Auditor(shop, temporal)
-    steps = auditor.whole(NO_GRACE)
-    first = await anext(steps)
-    assert isinstance(first, AuditProgress)
-    assert (first.what, first.done) == ("orders", 0)
-    with pytest.raises(Problem) as refused:
-        await anext(elsewhere.whole(NO_GRACE))
-    assert (refused.value.status, refused.value.code) == (409, "audit-running")
-    assert (await elsewhere.recent(NO_GRACE)).ok, "what is recent can be audited meanwhile"
-    told = [step async for step in steps]
+    async with auditor.whole(NO_GRACE) as steps:
+        first = await anext(steps)
+        assert isinstance(first, AuditProgress)
+        assert (first.what, first.done) == ("orders", 0)
+        with pytest.raises(Problem) as refused:
+            await elsewhere.everything(NO_GRACE)
+        assert (refused.value.status, refused.value.code) == (409, "audit-running")
+        assert (await elsewhere.recent(NO_GRACE)).ok, "what is recent can be audited meanwhile"
+        told = [step async for step in steps]
     assert {step.what for step in told if isinstance(step, AuditProgress)} == {
         "orders",
         "payment sessions",
@@ -253,10 +247,9 @@ async def test_everything_is_audited_once_at_a_time_whoever_asks_and_tells_how_f
     }
     assert isinstance(told[-1], AuditOut)
     assert (told[-1].whole, told[-1].ok) == (True, True)
-    abandoned = elsewhere.whole(NO_GRACE)
-    await anext(abandoned)
-    await abandoned.aclose()
-    assert (await everything(auditor)).ok, "who stops listening lets the next one begin"
+    async with elsewhere.whole(NO_GRACE) as steps:
+        await anext(steps)
+    assert (await auditor.everything(NO_GRACE)).ok, "who stops listening lets the next one begin"
 
 
 async def test_of_many_who_ask_at_once_few_are_audited(auditor: Auditor) -> None:

@@ -46,7 +46,7 @@ async def test_an_event_while_temporal_is_away_is_503_so_that_it_is_sent_again(d
 
 
 async def test_an_event_that_temporal_does_not_take_is_an_error_so_that_it_is_sent_again(rig: Rig) -> None:
-    """`api.errors` makes a 503 of it."""
+    """`api.problems` makes a 503 of it."""
     key, _, session_id = await rig.bought()
     event = SessionEvent("evt_1", "checkout.session.completed", session_id, key)
     async with TcpProxy("127.0.0.1", rig.settings.temporal_port) as between:

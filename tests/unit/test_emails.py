@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from api.schemas import CheckoutRequest
+from api.carts import CheckoutRequest
 
 
 @pytest.mark.parametrize(

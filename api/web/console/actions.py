@@ -44,7 +44,7 @@ async def refund(order_id: str, form: FormDependency, gateway: GatewayDependency
     """Give back an amount, what some of the goods cost, or all that is left: once for the form's key."""
     order = await gateway.orders.find(order_id)
     wanted = _refund_of(form, order.currency)
-    answer = await gateway.orders.refund(wanted.wish(order_id, parse_checkout_key(form.get("key", ""))))
+    answer = await gateway.orders.refund(order_id, wanted, parse_checkout_key(form.get("key", "")))
     logger.info("An operator refunded order %s: %s", order_id, answer.refund.id if answer.refund else "all of it")
     is_waiting = answer.refund is not None and answer.refund.state is RefundState.PENDING
     return _done(f"orders/{order_id}", "refunding" if is_waiting else "refunded")

@@ -12,13 +12,13 @@ AFTER_SALE = (
     ),
     bug(
         "part-of-a-refund-needs-a-key",
-        Code("RefundIn.wish", "key is None and (self.amount is not None or self.lines is not None)", "False"),
+        Code("refund_wish", "key is None and (asked.amount is not None or asked.lines is not None)", "False"),
         breaks="a second part that an operator gives back would be taken for a repeat of the first",
         tests="test_a_part_needs_a_key_for_a_second_one_could_not_be_told_from_a_repeat",
     ),
     bug(
         "goods-stay-away-when-told-so",
-        Code("RefundIn.wish", "self.restock", "None"),
+        Code("refund_wish", "asked.restock", "None"),
         breaks="broken goods would be sold again",
         tests="test_lines_are_passed_on_as_they_were_named",
     ),

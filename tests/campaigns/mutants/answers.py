@@ -6,7 +6,7 @@ from tests.campaigns.mutants.mutant import Mutant, bug
 ANSWERS: tuple[Mutant, ...] = (
     bug(
         "every-answer-says-its-key",
-        Code("errors.answer", "problem.headers |= echoed(request)", ""),
+        Code("Edge.around", "headers.update(echoed(asked))", ""),
         breaks="a customer whose answer is lost could not go on with the order, and would make another",
         tests="test_every_answer_says_the_key_it_was_asked_with",
     ),
@@ -42,7 +42,7 @@ ANSWERS: tuple[Mutant, ...] = (
     ),
     bug(
         "another-cart-is-refused-at-once",
-        Code("Checkouts._begin", "await self._check_begun(handle, wish)", ""),
+        Code("Checkouts.buy", "await self._check_begun(handle, wish)", ""),
         breaks="while no worker runs, whoever reuses a key for another cart would be told that it has begun",
         tests="test_another_cart_under_a_key_is_refused_also_before_any_worker_has_looked",
     ),
@@ -54,13 +54,13 @@ ANSWERS: tuple[Mutant, ...] = (
     ),
     bug(
         "bugs-are-counted",
-        Code("LastWords.around", "response = await answer(request, error)", "raise"),
+        Code("LastWords.around", "response = await answer(...)", "raise"),
         breaks="the alert on 5xx would be silent while everything fails",
         tests="test_a_bug_is_counted_like_every_answer",
     ),
     bug(
         "followers-begin-anew",
-        Code("_have_all_look", "for queue in self._followers: ...", ""),
+        Code("_have_all_look", "self._tell_followers(None)", ""),
         breaks="after PostgreSQL was away, an operator's stream would go on with a gap in it that nobody sees",
         tests="test_who_follows_hears_of_each_order_and_begins_anew_after_a_gap",
     ),

@@ -44,7 +44,7 @@ ENTRANCE = (
     ),
     bug(
         "same-origin",
-        Code("Entrance._is_ours", "origin is not None and origin in (self._public, named)", "True"),
+        Code("Entrance._is_ours", "origin is not None and origin in (self.public, named)", "True"),
         breaks="any page could make its visitors reserve stock",
         tests="test_another_sites_page_cannot_buy",
     ),

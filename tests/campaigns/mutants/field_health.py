@@ -71,7 +71,7 @@ FIELD_HEALTH: tuple[Mutant, ...] = (
     ),
     bug(
         "an-outage-is-not-called-progress",
-        Code("Checkouts.buy", "if outcome.order is None: ...", ""),
+        Code("Checkouts.buy", "if answered is None: ...", ""),
         breaks="who buys in the moment the disk is full would be told to wait for nothing",
         tests="test_with_the_disk_full_nobody_can_buy_and_nothing_is_held_and_afterwards_all_goes_on",
     ),

@@ -72,13 +72,13 @@ FIELD_PAY = (
     ),
     bug(
         "a-refused-event-is-not-silent",
-        Code("signatures.refused", "sparing.log(...)", ""),
+        Code("webhooks._refused", "sparing.log(...)", ""),
         breaks="after a wrong secret or clock every order would wait for its deadline, and nobody would know why",
         tests="test_of_a_refused_event_the_log_and_a_counter_tell_the_reason",
     ),
     bug(
         "what-is-not-needed-is-not-judged",
-        Code("webhooks.parse", "kind.startswith(_SESSION_EVENTS)", "_provider_id(event['id'])"),
+        Code("webhooks.parse", "kind.startswith('checkout.session.')", "_provider_id(event['id'])"),
         breaks="the provider would switch off an endpoint that refuses events of a new kind",
         tests="test_a_signed_event_that_is_not_needed_is_taken_with_a_line",
     ),

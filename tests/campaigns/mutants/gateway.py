@@ -18,7 +18,7 @@ GATEWAY = (
     ),
     bug(
         "joined-run-has-its-cart",
-        Code("Checkouts._begin", "_same_cart(view.fingerprint, wish)", ""),
+        Code("Checkouts.buy", "_same_cart(view.fingerprint, wish)", ""),
         breaks="of two carts at once under one key, the second would pay for the first",
         tests="test_of_two_carts_at_once_under_a_new_key_one_is_refused",
     ),
@@ -54,7 +54,7 @@ GATEWAY = (
     ),
     bug(
         "replay-is-marked",
-        Code("Checkouts._begin", "view.request_id != wish.request_id", "False"),
+        Code("Checkouts.buy", "view.request_id != wish.request_id", "False"),
         breaks="a client could not tell a repeat from a first answer",
         tests="test_of_many_clicks_all_get_one_answer_and_only_one_was_first",
     ),
@@ -66,14 +66,14 @@ GATEWAY = (
     ),
     bug(
         "webhook-signature",
-        Code("signatures.verify", "any((_has_signed(secret, payload, header) for secret in secrets))", "True"),
+        Code("webhooks.verify", "any((_has_signed(secret, payload, header) for secret in secrets))", "True"),
         breaks="anybody could send events",
         tests="test_a_signature_that_does_not_verify_is_refused",
     ),
     bug(
         "webhook-rotation",
         Code(
-            "signatures.verify",
+            "webhooks.verify",
             "(_has_signed(secret, payload, header) for secret in secrets)",
             "(_has_signed(secret, payload, header) for secret in secrets[:1])",
         ),
@@ -83,7 +83,7 @@ GATEWAY = (
     bug(
         "webhook-signature-is-anything",
         Code(
-            "signatures._has_signed",
+            "webhooks._has_signed",
             "(stripe.SignatureVerificationError, ValueError, TypeError)",
             "(stripe.SignatureVerificationError, ValueError)",
         ),
@@ -92,13 +92,13 @@ GATEWAY = (
     ),
     bug(
         "webhook-not-stale",
-        Code("signatures.verify", "now - signed_at > TOLERANCE", "False"),
+        Code("webhooks.verify", "now - signed_at > TOLERANCE", "False"),
         breaks="a recorded event could be replayed for ever",
         tests="test_a_signature_too_old_or_of_the_future_is_refused",
     ),
     bug(
         "webhook-not-of-the-future",
-        Code("signatures.verify", "signed_at - now > TOLERANCE", "False"),
+        Code("webhooks.verify", "signed_at - now > TOLERANCE", "False"),
         breaks="a recorded event could be kept for later",
         tests="test_a_signature_too_old_or_of_the_future_is_refused",
     ),
@@ -114,7 +114,7 @@ GATEWAY = (
     ),
     bug(
         "webhook-503-at-first-contact",
-        Code("errors._is_first_contact", "str(error).startswith('Failed client connect')", "False"),
+        Code("problems._is_first_contact", "str(error).startswith('Failed client connect')", "False"),
         breaks="a gateway that starts while Temporal is away would answer 500",
         tests="test_an_event_while_temporal_is_away_is_503_so_that_it_is_sent_again",
     ),

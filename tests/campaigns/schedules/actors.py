@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 
 from temporalio.service import RPCError
 
-from api.answers import checkout_body
 from api.problems import Problem
+from api.routes.checkout import checkout_body
 from api.webhooks import MoneyEvent, SessionEvent, deliver
 from checkout.orders import CartLine, Order
 from checkout.payments import SessionStatus

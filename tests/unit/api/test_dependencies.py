@@ -1,7 +1,7 @@
 """What FastAPI calls for each request before a route's own code."""
 
 from collections.abc import Iterator
-from inspect import iscoroutinefunction
+from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import Any
 
 from api.app import create_app
@@ -27,4 +27,4 @@ def test_no_request_is_sent_to_a_thread_for_its_dependencies() -> None:
     called = list(_dependencies(create_app(Settings(_env_file=None)).routes))
     assert called
     calls = {call if hasattr(call, "__name__") else type(call).__call__ for call in called}
-    assert not [call for call in calls if not iscoroutinefunction(call)]
+    assert not [call for call in calls if not (iscoroutinefunction(call) or isasyncgenfunction(call))]

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from api.orders import refund_wish
 from api.problems import Problem
 from api.schemas import RefundIn
 from checkout.ids import WHOLE_REFUND
@@ -32,17 +33,17 @@ def test_what_cannot_be_meant_is_refused(body: dict[str, Any]) -> None:
 def test_a_part_needs_a_key_for_a_second_one_could_not_be_told_from_a_repeat(body: dict[str, Any]) -> None:
     asked = RefundIn.model_validate(body)
     with pytest.raises(Problem) as refusal:
-        asked.wish("ord_1", None)
+        refund_wish("ord_1", asked, None)
     assert (refusal.value.status, refusal.value.code) == (400, "idempotency-key-missing")
-    assert asked.wish("ord_1", "k1").key == "k1"
+    assert refund_wish("ord_1", asked, "k1").key == "k1"
 
 
 def test_all_that_is_left_is_one_wish_however_often_it_is_sent() -> None:
-    wish = RefundIn().wish("ord_1", None)
+    wish = refund_wish("ord_1", RefundIn(), None)
     assert (wish.key, wish.amount, wish.lines, wish.restock) == (WHOLE_REFUND, None, None, None)
-    assert RefundIn(reason="Goodwill").wish("ord_1", None).reason == "Goodwill"
+    assert refund_wish("ord_1", RefundIn(reason="Goodwill"), None).reason == "Goodwill"
 
 
 def test_lines_are_passed_on_as_they_were_named() -> None:
-    wish = RefundIn.model_validate({"lines": [PEN], "restock": False}).wish("ord_1", "k1")
+    wish = refund_wish("ord_1", RefundIn.model_validate({"lines": [PEN], "restock": False}), "k1")
     assert (wish.lines, wish.restock) == ([RefundLine("pen", 1)], False)

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from api.problems import Problem
-from api.signatures import EVENTS, TOLERANCE, SparingLogger, sparing, verify
-from api.webhooks import MoneyEvent, SessionEvent, parse
+from api.webhooks import EVENTS, TOLERANCE, MoneyEvent, SessionEvent, parse, sparing, verify
+from runtime.logs import SparingLogger
 from tests.support.rig import signature
 
 BODY = b'{"id": "evt_1"}'
@@ -54,7 +54,7 @@ def test_a_signature_too_old_or_of_the_future_is_refused(seconds: float) -> None
 def test_of_a_refused_event_the_log_and_a_counter_tell_the_reason(
     caplog: pytest.LogCaptureFixture, sign: Callable[[], str], reason: str, told: str
 ) -> None:
-    sparing.forget()
+    sparing.silent_until.clear()
     counted = EVENTS.labels(reason)._value.get()
     with pytest.raises(Problem) as refusal:
         verify(BODY, sign(), ["right"])
@@ -108,7 +108,7 @@ def test_a_signed_event_that_is_not_needed_is_taken_with_a_line(
     caplog: pytest.LogCaptureFixture, event: dict[str, object]
 ) -> None:
     """Stripe switches an endpoint off that refuses for long."""
-    sparing.forget()
+    sparing.silent_until.clear()
     with caplog.at_level(logging.INFO):
         assert parse(json.dumps(event).encode()) is None
     assert [repr(event["type"]) in record.getMessage() for record in caplog.records] == [True]
@@ -134,7 +134,7 @@ def test_an_event_whose_key_is_another_workflows_name_reaches_no_workflow() -> N
 def test_an_event_of_the_other_mode_is_let_go_with_a_line(
     caplog: pytest.LogCaptureFixture, is_live: bool | None, livemode: object, taken: bool
 ) -> None:
-    sparing.forget()
+    sparing.silent_until.clear()
     event = {"id": "e", "livemode": livemode, "type": "checkout.session.completed", "data": {"object": {"id": "cs_1"}}}
     assert (parse(json.dumps(event).encode(), is_live) is not None) is taken
     assert ("another mode" in caplog.text) is not taken
