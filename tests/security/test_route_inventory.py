@@ -8,12 +8,14 @@ import pytest
 from starlette.staticfiles import StaticFiles
 
 from api.app import create_app
-from api.operators import is_operator_token
+from api.operators import Operators
+from api.problems import Problem
 from payment_mock.app import create_app as create_payment_app
 from payment_mock.settings import load_settings as load_payment_settings
 from runtime.settings import load_settings
 from stack.stack import Stack
 from tests.security.conftest import PAYLOAD_KEYS, Gateway
+from tests.security.test_caps import request_of
 
 ANYONE = "anyone: it shows nothing that is not public and changes nothing"
 CUSTOMER = "anyone, as a customer: bounded by rate and reservation caps, prices are the catalogue's"
@@ -253,7 +255,8 @@ def test_the_token_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr("api.operators.hmac.compare_digest", spy)
     settings = load_settings()
-    assert not is_operator_token(settings, settings.admin_token.get_secret_value())
+    with pytest.raises(Problem):
+        Operators(settings).admit(request_of("192.0.2.1"), settings.admin_token.get_secret_value())
     assert len(compared) == 1
 
 

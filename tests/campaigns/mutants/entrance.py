@@ -6,7 +6,7 @@ from tests.campaigns.mutants.mutant import bug
 ENTRANCE = (
     bug(
         "operator-token",
-        Code("Operators.admit", "is_operator_token(...)", "True"),
+        Code("Operators.admit", "hmac.compare_digest(...)", "True"),
         breaks="anybody could refund",
         tests="test_only_the_operators_token_opens_the_operators_doors",
     ),
