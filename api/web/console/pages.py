@@ -48,7 +48,8 @@ async def overview(console: ConsoleDependency, span: str = "hour") -> Response:
         latest=latest.orders,
         span=chosen,
         spans=SPANS,
-        processes=processes(gateway.settings.data_dir) if gateway.settings.is_development else [],
+        now=time.time(),
+        processes=processes(gateway.settings.data_dir) if gateway.settings.is_development else {},
     )
 
 

@@ -7,8 +7,6 @@ import json
 import logging
 import os
 import signal
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -26,40 +24,31 @@ NAMES = ("gateway", "worker", "payment", "temporal", "postgres")
 LAST_WORD = 0.2  # seconds that a process lives on: the gateway has to answer whoever kills it
 
 
-@dataclass(frozen=True)
-class Process:
-    """`pid` is None while it does not run; `age` in seconds, where the system tells."""
-
-    name: str
-    pid: int | None = None
-    age: float | None = None
-
-
 @router.post("/{name}/kill")
 async def kill(name: str, gateway: GatewayDependency) -> JSONResponse:
     """SIGKILL, as a crash would; `checkout up` starts it again."""
-    pid = next((process.pid for process in processes(gateway.settings.data_dir) if process.name == name), None)
-    if pid is None:
+    process = processes(gateway.settings.data_dir).get(name)
+    if process is None:
         raise Problem(409, "not-running", "There is nothing to kill", f"{name} does not run at the moment.")
     # Each part leads a group of its own: a server and its helpers.
-    asyncio.get_running_loop().call_later(LAST_WORD, os.killpg, pid, signal.SIGKILL)
+    asyncio.get_running_loop().call_later(LAST_WORD, os.killpg, process.pid, signal.SIGKILL)
     logger.warning("An operator killed %s", name)
     return JSONResponse({"killed": name}, 202)
 
 
-def processes(data_dir: Path) -> list[Process]:
-    """What runs now; nothing when the stack was not started by `checkout up`."""
+def processes(data_dir: Path) -> dict[str, psutil.Process | None]:
+    """What runs now, and None for what does not; nothing when the stack was not started by `checkout up`."""
     try:
         state = json.loads((data_dir / "stack.json").read_text())
-        return [_process(name, state[name]["pid"], state["supervisor_pid"]) for name in NAMES if name in state]
+        return {name: _child(state[name]["pid"], state["supervisor_pid"]) for name in NAMES if name in state}
     except (OSError, ValueError, LookupError, TypeError):  # none, or half of one
-        return []
+        return {}
 
 
-def _process(name: str, pid: object, supervisor_pid: object) -> Process:
+def _child(pid: object, supervisor_pid: object) -> psutil.Process | None:
     """A stale file may name a pid that is somebody else's by now: only the supervisor's own children count."""
     with contextlib.suppress(psutil.Error, ValueError):
         found = psutil.Process(pid) if isinstance(pid, int) else None  # of None it would be this process
         if found and found.ppid() == supervisor_pid and found.status() != psutil.STATUS_ZOMBIE:
-            return Process(name, found.pid, max(0.0, time.time() - found.create_time()))
-    return Process(name)
+            return found
+    return None

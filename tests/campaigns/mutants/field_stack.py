@@ -71,7 +71,7 @@ FIELD_STACK = (
     ),
     bug(
         "null-pid-is-the-gateway",
-        Code("api.web.console.processes._process", "isinstance(pid, int)", "True"),
+        Code("api.web.console.processes._child", "isinstance(pid, int)", "True"),
         breaks="an operator who kills a part that does not run would kill the gateway",
         tests="test_a_part_that_does_not_run_is_not_taken_for_the_gateway_itself",
     ),
