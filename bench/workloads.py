@@ -1,21 +1,83 @@
 """What is done to a shop, each by a name: `python -m bench run --only peak,hot`. Sizes: in full, and with `--quick`."""
 
 import asyncio
+import json
+import secrets
 import statistics
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
-from bench import events
-from bench.customer import CheckoutFailed, Customer
-from bench.measure import Json, measured, warm_up
-from bench.processes import memory_bytes
-from bench.target import Load
-from bench.turn import CLIENTS, PATIENCE, Turn
+import stripe
 
+from bench.contestants import Running
+from bench.customer import Bought, CheckoutFailed, Customer, new_key
+from bench.load import Job, Json, Tally, latency, measured, serve, warm_up
+from bench.machine import memory_bytes, of_the_parts
+from bench.progress import Phase
+from bench.target import Load
+from bench.watch import Watch
+
+CLIENTS = 30
+PATIENCE = 120.0  # seconds
 SPREAD = ("pen", "notebook", "pencil-set", "ink-bottle", "desk-lamp", "tote-bag", "coffee-mug")
 """Seeded products with stock for thousands of checkouts."""
+
+
+@dataclass
+class Turn:
+    """A contestant that runs, and what this turn of it has found out."""
+
+    shop: Running
+    watch: Watch
+    quick: bool
+    phase: Phase
+    found: dict[str, Json] = field(default_factory=dict)
+
+    def size(self, full: int, quick: int) -> int:
+        return quick if self.quick else full
+
+    async def warm_up(self) -> None:
+        await warm_up(self.shop.target, Load(CLIENTS, warmup=self.size(120, 30)), self.watch, self.phase)
+
+    async def load(
+        self, clients: int, checkouts: int, skus: tuple[str, ...] = ("pen",), rate: float | None = None
+    ) -> Json:
+        load = Load(clients, checkouts, 0, skus, rate, PATIENCE)
+        return (await measured(self.shop.target, load, self.watch, self.phase))[0]
+
+    async def buy(self, checkouts: int, clients: int = CLIENTS, sku: str = "pen") -> tuple[list[Bought], Json]:
+        """Buy and do not pay."""
+        bought: list[Bought] = []
+
+        async def one(customer: Customer) -> None:
+            bought.append(await customer.buy(new_key(), sku, time.perf_counter() + PATIENCE))
+
+        return bought, await self.each([one] * checkouts, clients, "buying", "buy_to_answer")
+
+    async def finish(self, bought: list[Bought], clients: int = CLIENTS) -> Json:
+        """Pay what was bought and wait until all of it is fulfilled."""
+
+        async def one(which: Bought, customer: Customer) -> None:
+            await customer.finish(which, self.watch, time.perf_counter() + PATIENCE)
+
+        return await self.each([partial(one, each) for each in bought], clients, "paying", "pay_to_fulfilled")
+
+    async def each(self, jobs: Sequence[Job], clients: int, name: str, latency_of: str = "each") -> Json:
+        """Every job once, `clients` at a time: how long each, and whose CPU it took."""
+        tally = Tally()
+        await serve(self.shop.target, jobs, clients, tally, self.phase, name)
+        return {
+            "count": len(jobs),
+            "clients": clients,
+            "seconds": tally.took,
+            "a_second": len(jobs) / tally.took,
+            "cpu_seconds_each": {part: spent / max(1, len(jobs)) for part, spent in tally.cpu.items()},
+            "others_cpu_share": tally.others,
+            "errors": dict(tally.errors),
+            latency_of: latency(tally.times),
+        }
 
 
 async def one_client(turn: Turn) -> Json:
@@ -48,11 +110,11 @@ async def hot(turn: Turn) -> Json:
     """One product against seven, in turn."""
     runs = turn.size(300, 60)
     pairs = [
-        ((await turn.load(CLIENTS, runs))["throughput"], (await turn.load(CLIENTS, runs, skus=SPREAD))["throughput"])
+        [(await turn.load(CLIENTS, runs, skus))["throughput"] for skus in (("pen",), SPREAD)]
         for _ in range(turn.size(3, 1))
     ]
-    one, many = (statistics.median(side) for side in zip(*pairs, strict=True))
-    return {"hot": one, "spread": many, "ratio": one / many if many else None, "pairs": [list(pair) for pair in pairs]}
+    one, many = map(statistics.median, zip(*pairs, strict=True))
+    return {"hot": one, "spread": many, "ratio": one / many if many else None, "pairs": pairs}
 
 
 async def rush(turn: Turn) -> Json:
@@ -74,46 +136,50 @@ async def replays(turn: Turn) -> Json:
         await customer.buy(bought[0].key, "pen", time.perf_counter() + PATIENCE)
 
     async def nothing(customer: Customer) -> None:
-        await customer.gateway.request("GET", "/livez" if turn.running.contestant.name == "ours" else "/readyz")
+        await customer.gateway.request("GET", "/livez")
 
     pairs = [
         (await turn.each([again] * times, 4, "repeating"), await turn.each([nothing] * times, 4, "doing nothing"))
         for _ in range(2)
     ]
-    cost = [sum_without_client(one) - sum_without_client(other) for one, other in pairs]
-    return {"cpu_seconds_over_empty": statistics.mean(cost), "replay": pairs[-1][0], "empty": pairs[-1][1]}
+    over = [of_the_parts(one["cpu_seconds_each"]) - of_the_parts(other["cpu_seconds_each"]) for one, other in pairs]
+    return {"cpu_seconds_over_empty": statistics.mean(over), "replay": pairs[-1][0], "empty": pairs[-1][1]}
 
 
 async def webhooks(turn: Turn) -> Json:
     """Each of some paid orders is told of forty times, in no order, beside what the payment service sends."""
     bought, _ = await turn.buy(turn.size(50, 10))
-    secret = turn.running.stack.credentials.webhook_secret
-    tell = [events.completed(one, secret) for one in bought for _ in range(40)]
+    secret = turn.shop.stack.credentials.webhook_secret
 
-    async def send(body: bytes, headers: dict[str, str], customer: Customer) -> None:
-        answer = await customer.gateway.request("POST", "/payment_webhook", body, headers)
+    async def send(about: Bought, customer: Customer) -> None:
+        subject = {"id": about.session_id, "object": "checkout.session", "client_reference_id": about.key}
+        event_id = f"evt_{secrets.token_hex(12)}"  # each a new event; whether it is true, the shop looks
+        body = json.dumps({"id": event_id, "type": "checkout.session.completed", "data": {"object": subject}})
+        signed = {"Stripe-Signature": stripe.WebhookSignature.generate_signature_header(body, secret)}
+        headers = {"Content-Type": "application/json"} | signed
+        answer = await customer.gateway.request("POST", "/payment_webhook", body.encode(), headers)
         if answer.status != 200:
             raise CheckoutFailed(f"webhook: HTTP {answer.status}")
 
     paying = asyncio.create_task(turn.finish(bought, 5))
-    told = await turn.each([partial(send, *one) for one in tell], CLIENTS, "telling")
+    told = await turn.each([partial(send, one) for one in bought for _ in range(40)], CLIENTS, "telling")
     return {**told, "finish": await paying}
 
 
 async def waiting(turn: Turn) -> Json:
     """Checkouts left waiting: what each takes of memory; then all of them are paid."""
-    before = memory_bytes(turn.target.pids)
+    pids = turn.shop.target.pids
+    before = memory_bytes(pids)
     bought, buying = await turn.buy(turn.size(10_000, 300))
-    while_waiting = memory_bytes(turn.target.pids)
+    while_waiting = memory_bytes(pids)
     finishing = await turn.finish(bought)
     await asyncio.sleep(turn.size(20, 3))
-    after = memory_bytes(turn.target.pids)
     count = max(1, len(bought))
     return {
         "waiting": len(bought),
         "bytes_each": {part: (while_waiting[part] - before[part]) / count for part in before if part in while_waiting},
         "bytes_before": before,
-        "bytes_after": after,
+        "bytes_after": memory_bytes(pids),
         "buying": buying,
         "finishing": finishing,
     }
@@ -122,32 +188,23 @@ async def waiting(turn: Turn) -> Json:
 async def restart(turn: Turn) -> Json:
     """The process that looks after waiting checkouts is killed; then all of them are paid."""
     bought, _ = await turn.buy(turn.size(1000, 100))
-    part = "worker" if "worker" in turn.running.stack.config.running else "gateway"
     start = time.perf_counter()
-    await turn.running.stack[part].kill()
-    await turn.running.stack[part].wait_ready(timeout=60)
+    await turn.shop.stack["worker"].kill()
+    await turn.shop.stack["worker"].wait_ready(timeout=60)
     seconds = time.perf_counter() - start
-    return {"killed": part, "ready_again_after": seconds, **await turn.finish(bought)}
+    return {"killed": "worker", "ready_again_after": seconds, **await turn.finish(bought)}
 
 
 async def scale(turn: Turn) -> Json:
     """One, two and four workers and gateways, on the same cores."""
-    from bench.scale import more_processes
-
     results = []
+    load = Load(CLIENTS, turn.size(300, 60), turn.size(60, 10), patience=PATIENCE)
     for processes in (1, 2) if turn.quick else (1, 2, 4):
-        async with more_processes(turn.running, processes - 1) as target:
-            load = Load(CLIENTS, turn.size(300, 60), turn.size(60, 10), patience=PATIENCE)
+        async with turn.shop.beside(processes - 1) as target:
             await warm_up(target, load, turn.watch, turn.phase)
             report, _ = await measured(target, load, turn.watch, turn.phase)
             results.append({"processes": processes, **report})
     return {"levels": results}
-
-
-def sum_without_client(told: Json) -> float:
-    """CPU seconds each, of all parts but the load generator."""
-    spent: dict[str, float] = told["cpu_seconds_each"]
-    return sum(seconds for part, seconds in spent.items() if part != "client")
 
 
 @dataclass(frozen=True)

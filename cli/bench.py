@@ -2,21 +2,26 @@
 
 import asyncio
 import json
+import time
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
 
-from bench.measure import measure, silent
-from bench.progress import showing
-from bench.report import render
+from bench.load import measure
+from bench.machine import NOISY
+from bench.progress import showing, silent
 from bench.target import Load
 from cli import options
 from cli.client import Shop
-from cli.locate import locate
-from cli.output import NO, UNREACHABLE, USAGE, CommandFailed, speaking
+from cli.locate import Location, locate
+from cli.output import NO, UNREACHABLE, USAGE, CommandFailed, Json, speaking
+
+_AUDIT_TRIES, _AUDIT_EVERY, _AUDIT_GRACE = 5, 2.0, 1
 
 
 def bench(
@@ -51,18 +56,89 @@ def bench(
         for address in (place.gateway_url, place.payment_url):
             if not address.startswith("http://"):
                 raise CommandFailed(UNREACHABLE, "Plain http only", f"The benchmark cannot speak to {address}")
-        target = place if place.is_local else replace(place, temporal_ui_url=None)
         load = Load(clients, checkouts, warmup, (sku,), rate, patience)
         try:  # before the load: afterwards all would be lost
             kept = keep.open("w") if keep is not None else None
         except OSError as error:
             raise CommandFailed(USAGE, "Wrong --keep", f"{keep} cannot be written: {error.strerror}") from None
         with showing() if output.err.is_terminal and not as_json else nullcontext(silent) as phase:
-            report, tally = asyncio.run(measure(target, load, phase))
+            report, tally = asyncio.run(measure(place, load, phase))
+            phase("auditing", 0, 1)
+            report["audit"] = _audit(place)
+            phase("auditing", 1, 1)
         if kept is not None:
             with kept:
-                for one, seconds in zip(tally.order_ids, tally.fulfilled, strict=True):
-                    kept.write(json.dumps({"order_id": one, "seconds": seconds}) + "\n")
-        output.result(report, "", render)
+                for order_id, seconds in tally.fulfilled.items():
+                    kept.write(json.dumps({"order_id": order_id, "seconds": seconds}) + "\n")
+        report["ok"] = report["ok"] and report["audit"]["ok"] is True
+        output.result(report, "", shown)
         if not report["ok"]:
             raise typer.Exit(NO)
+
+
+def _audit(place: Location) -> Json:
+    """The shop's own verdict, once the last dispatches have come to rest. `ok` is None when it cannot be had."""
+    with Shop(place) as shop:
+        for attempt in range(_AUDIT_TRIES):
+            time.sleep(_AUDIT_EVERY if attempt else 0)
+            try:
+                verdict = shop.audit(grace=_AUDIT_GRACE)
+            except CommandFailed as failed:
+                verdict = {"ok": None, "detail": str(failed)}
+            if verdict.get("ok"):
+                break
+    return {"ok": None, **verdict}
+
+
+def shown(report: Json) -> RenderableType:
+    """What was reached, and where the CPU went."""
+    head = Text.assemble(
+        (f"{report['throughput']:.1f}", "bold"),
+        f" paid and fulfilled checkouts a second: {report['fulfilled']} in {report['seconds']:.1f} s "
+        f"by {report['load']['clients']} clients",
+    )
+    notes = [f"heard of the end by {report['watched_by']}"]
+    if report["retries"]:
+        notes.append(f"{report['retries']} times told to ask again")
+    lines = [Text(", ".join(notes), style="dim")]
+    if (report["others_cpu_share"] or 0) > NOISY:
+        told = f"Others took {report['others_cpu_share']:.0%} of this machine's CPU meanwhile: measure again in quiet."
+        lines.append(Text(told, style="yellow"))
+    for kind, count in sorted(report["errors"].items(), key=lambda item: -item[1]):
+        lines.append(Text(f"{count} times {kind}", style="red"))
+    verdicts = {
+        True: Text("audit: every promise is kept", style="green"),
+        False: Text("audit: VIOLATIONS", style="bold red"),
+        None: Text("audit: not available", style="yellow"),
+    }
+    return Group(head, "", _latencies(report), "", _cpu(report), "", *lines, verdicts[report["audit"]["ok"]])
+
+
+def _latencies(report: Json) -> Table:
+    ranks = ("p50", "p90", "p99", "max")
+    table = _table("", *ranks)
+    for name, field in (("Buy → answer", "buy_to_answer"), ("Buy → fulfilled", "buy_to_fulfilled")):
+        if values := report[field]:
+            table.add_row(name, *(_seconds(values[rank]) for rank in ranks))
+    return table
+
+
+def _cpu(report: Json) -> Table:
+    table = _table("CPU a checkout", "ms", "share")
+    spent: dict[str, float] = report["cpu_seconds_per_checkout"]
+    total = sum(spent.values())
+    for name, seconds in sorted(spent.items(), key=lambda item: -item[1]):
+        table.add_row(name, f"{seconds * 1000:.1f}", f"{seconds / (total or 1.0):.0%}")
+    table.add_row("all", f"{total * 1000:.1f}", "")
+    return table
+
+
+def _table(name: str, *figures: str) -> Table:
+    table = Table(name, box=None, pad_edge=False, header_style="dim")
+    for figure in figures:
+        table.add_column(figure, justify="right")
+    return table
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds * 1000:,.0f} ms" if seconds < 10 else f"{seconds:,.1f} s"

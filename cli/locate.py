@@ -15,6 +15,7 @@ class Location(Target):
     """Addresses without a slash at the end. `is_local`: a `checkout up` of this machine runs it."""
 
     is_local: bool = False
+    temporal_ui_url: str = ""
 
 
 def locate(url: str | None = None, token: str | None = None) -> Location:

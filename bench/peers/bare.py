@@ -7,18 +7,18 @@ through asyncpg and the payment service through httpx, without a library in betw
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from datetime import timedelta
+from functools import cache
+from typing import Any
 
 import asyncpg
 import httpx
 import uvicorn
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI
 
-from bench.peers.shop import Cart, answer, checkout_key_of
-from checkout.contracts import OpenOrderInput
+from bench.peers.shop import Items, answer, gateway, opening_of
 from checkout.ids import session_idempotency_key
-from checkout.orders import CartLine, Order, OrderStatus, cart_fingerprint
+from checkout.orders import Order, OrderStatus
 from checkout.payments import PaymentSession
 from db import opening, order_queries, orders
 from runtime.egress import api_base
@@ -41,20 +41,21 @@ class Rows(list[Any]):
 
 
 class Direct:
-    """Takes the place of SQLAlchemy's connection under the shop's own statements: their `:names` become `$1`."""
-
-    _known: ClassVar[dict[int, tuple[str, list[str]]]] = {}
+    """Takes the place of SQLAlchemy's connection under the shop's own statements."""
 
     def __init__(self, where: Any) -> None:
         self._where = where
 
     async def execute(self, statement: Any, values: dict[str, Any]) -> Rows:
-        if id(statement) not in self._known:
-            names = list(dict.fromkeys(re.findall(r"(?<!:):(\w+)", statement.text)))
-            numbered = re.sub(r"(?<!:):(\w+)", lambda match: f"${names.index(match[1]) + 1}", statement.text)
-            self._known[id(statement)] = numbered, names
-        sql, names = self._known[id(statement)]
+        sql, names = numbered(statement.text)
         return Rows(await self._where.fetch(sql, *(values[name] for name in names)))
+
+
+@cache
+def numbered(sql: str) -> tuple[str, list[str]]:
+    """SQLAlchemy's `:names` as asyncpg's `$1`, and the names in that order."""
+    names = list(dict.fromkeys(re.findall(r"(?<!:):(\w+)", sql)))
+    return re.sub(r"(?<!:):(\w+)", lambda match: f"${names.index(match[1]) + 1}", sql), names
 
 
 @asynccontextmanager
@@ -65,9 +66,6 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         httpx.AsyncClient(base_url=api_base(settings), headers={"Authorization": f"Bearer {key}"}) as app.state.stripe,
     ):
         yield
-
-
-app = FastAPI(lifespan=lifespan)
 
 
 async def open_session(database: Any, order: Order) -> Order:
@@ -91,30 +89,21 @@ async def open_session(database: Any, order: Order) -> Order:
     return await orders.record_session(database, order.order_id, PaymentSession(session["id"], session["url"]))
 
 
-@app.post("/checkout/{key}")
-async def buy(key: str, cart: Cart) -> dict[str, Any]:
+async def buy(key: str, items: Items) -> dict[str, Any] | None:
     database: Any = Direct(app.state.pool)
     order = await order_queries.find_by_key(database, key)
     if order is None:
-        lines = [CartLine(item.sku, item.quantity) for item in cart.items]
-        now = datetime.now(UTC)
-        until = now + timedelta(seconds=settings.payment_timeout)
         async with app.state.pool.acquire() as connection, connection.transaction():
-            request = OpenOrderInput(key, lines, cart_fingerprint(lines, None), now, until)
-            order = await opening.open_order(Direct(connection), request)  # type: ignore[arg-type] # acts like one
+            within: Any = Direct(connection)
+            order = await opening.open_order(within, opening_of(key, items, settings))
     if order.status is OrderStatus.PENDING:
         order = await open_session(database, order)
-    session = answer(order)
-    if session is None:
-        raise HTTPException(409, "out of stock")
-    return session
+    return answer(order)
 
 
-@app.post("/payment_webhook")
-async def webhook(request: Request) -> None:
+async def look(key: str) -> None:
     database: Any = Direct(app.state.pool)
-    key = await checkout_key_of(request, settings)
-    order = await order_queries.find_by_key(database, key) if key is not None else None
+    order = await order_queries.find_by_key(database, key)
     if order is None or order.session is None:
         return
     looked = await app.state.stripe.get(f"/v1/checkout/sessions/{order.session.session_id}")
@@ -124,9 +113,7 @@ async def webhook(request: Request) -> None:
         await orders.fulfil_order(database, order.order_id, session["payment_intent"], duration)
 
 
-@app.get("/readyz")
-async def ready() -> None: ...
-
+app = gateway(settings, buy, look, lifespan=lifespan)
 
 if __name__ == "__main__":
     uvicorn.run(app, host="127.0.0.1", port=settings.api_port, log_level="warning", access_log=False)

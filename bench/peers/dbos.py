@@ -4,22 +4,21 @@ The workflow's state is in the shop's own PostgreSQL; there is no other server. 
 """
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import uvicorn
 from dbos import DBOS, DBOSConfig, SetWorkflowID
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI
 
-from bench.peers.shop import Cart, Steps, answer, checkout_key_of
-from checkout.orders import Order
+from bench.peers.shop import Items, Steps, answer, gateway
 from runtime.settings import load_settings
 
 SESSION, PAYMENT = "session", "payment"
 
 settings = load_settings()
+steps = Steps(settings)
 
 
 @asynccontextmanager
@@ -37,71 +36,37 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     DBOS.destroy()
 
 
-app = FastAPI(lifespan=lifespan)
-steps = Steps.of(settings)
-
-
-@DBOS.step(retries_allowed=True)
-async def reserve(key: str, items: list[tuple[str, int]]) -> Order:
-    return await steps.reserve(key, items, datetime.now(UTC), settings.payment_timeout)
-
-
-@DBOS.step(retries_allowed=True)
-async def open_session(order: Order) -> Order:
-    return await steps.open_session(order)
-
-
-@DBOS.step(retries_allowed=True)
-async def paid_intent(session_id: str) -> str | None:
-    return await steps.paid_intent(session_id)
-
-
-@DBOS.step(retries_allowed=True)
-async def fulfil(order_id: str, payment_intent_id: str) -> str:
-    return await steps.fulfil(order_id, payment_intent_id)
-
-
-@DBOS.step(retries_allowed=True)
-async def release(order: Order) -> str:
-    return await steps.release(order)
+async def step(do: Callable[..., Awaitable[Any]], *arguments: object) -> Any:
+    return await DBOS.run_step_async({"retries_allowed": True}, do, *arguments)
 
 
 @DBOS.workflow()
-async def checkout(key: str, items: list[tuple[str, int]]) -> str:
-    order = await reserve(key, items)
+async def checkout(key: str, items: Items) -> str:
+    order = await step(steps.reserve, key, items)
     if order.reason is not None:
         await DBOS.set_event_async(SESSION, None)
         return str(order.status)
-    order = await open_session(order)
+    order = await step(steps.open_session, order)
     await DBOS.set_event_async(SESSION, answer(order))
-    assert order.session is not None
     if await DBOS.recv_async(PAYMENT, timeout_seconds=settings.payment_timeout):
-        intent = await paid_intent(order.session.session_id)
+        intent = await step(steps.paid_intent, order.session.session_id)
         if intent is not None:
-            return await fulfil(order.order_id, intent)
-    return await release(order)
+            return str(await step(steps.fulfil, order.order_id, intent))
+    return str(await step(steps.release, order))
 
 
-@app.post("/checkout/{key}")
-async def buy(key: str, cart: Cart) -> dict[str, Any]:
+async def buy(key: str, items: Items) -> dict[str, Any] | None:
     with SetWorkflowID(key):
-        handle = await DBOS.start_workflow_async(checkout, key, [(item.sku, item.quantity) for item in cart.items])
+        handle = await DBOS.start_workflow_async(checkout, key, items)
     session: dict[str, Any] | None = await DBOS.get_event_async(handle.workflow_id, SESSION)
-    if session is None:
-        raise HTTPException(409, "out of stock")
     return session
 
 
-@app.post("/payment_webhook")
-async def webhook(request: Request) -> None:
-    key = await checkout_key_of(request, settings)
-    if key is not None:
-        await DBOS.send_async(key, "look", PAYMENT)
+async def look(key: str) -> None:
+    await DBOS.send_async(key, "look", PAYMENT)
 
 
-@app.get("/readyz")
-async def ready() -> None: ...
-
+app = gateway(settings, buy, look, lifespan=lifespan)
 
 if __name__ == "__main__":
     # One process per core: with one, its interpreter is the limit while half of the machine idles.

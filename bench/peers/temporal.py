@@ -9,14 +9,13 @@ import sys
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, HTTPException, Request
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.worker import Worker
 
-from bench.peers.shop import Cart, Steps, answer, checkout_key_of
-from bench.peers.tutorial import Activities, TutorialCheckout
+from bench.peers.shop import Items, Steps, answer, gateway
+from bench.peers.tutorial import TutorialCheckout
 from runtime.connection import connect
 from runtime.settings import Settings, load_settings
 
@@ -24,12 +23,18 @@ QUEUE = "tutorial"
 POLL = 0.1  # seconds
 
 
-def gateway(settings: Settings, client: Client) -> FastAPI:
-    app = FastAPI()
+async def work(settings: Settings, client: Client) -> None:
+    steps = Steps(settings)
+    await Worker(
+        client,
+        task_queue=QUEUE,
+        workflows=[TutorialCheckout],
+        activities=[steps.reserve, steps.open_session, steps.paid_intent, steps.fulfil, steps.release],
+    ).run()
 
-    @app.post("/checkout/{key}")
-    async def buy(key: str, cart: Cart) -> dict[str, Any]:
-        items = [(item.sku, item.quantity) for item in cart.items]
+
+async def serve(settings: Settings, client: Client) -> None:
+    async def buy(key: str, items: Items) -> dict[str, Any] | None:
         with contextlib.suppress(WorkflowAlreadyStartedError):  # it has ended: its query answers all the same
             await client.start_workflow(
                 TutorialCheckout.run,
@@ -44,36 +49,19 @@ def gateway(settings: Settings, client: Client) -> FastAPI:
         while order is None:
             await asyncio.sleep(POLL)
             order = await handle.query(TutorialCheckout.order)
-        session = answer(order)
-        if session is None:
-            raise HTTPException(409, "out of stock")
-        return session
+        return answer(order)
 
-    @app.post("/payment_webhook")
-    async def webhook(request: Request) -> None:
-        key = await checkout_key_of(request, settings)
-        if key is not None:
-            await client.get_workflow_handle(key).signal(TutorialCheckout.payment_event)
+    async def look(key: str) -> None:
+        await client.get_workflow_handle(key).signal(TutorialCheckout.payment_event)
 
-    @app.get("/readyz")
-    async def ready() -> None: ...
-
-    return app
+    app = gateway(settings, buy, look)
+    config = uvicorn.Config(app, port=settings.api_port, log_level="warning", access_log=False)
+    await uvicorn.Server(config).serve()
 
 
 async def main(role: str) -> None:
     settings = load_settings()
-    client = await connect(settings)
-    if role == "worker":
-        activities = Activities(Steps.of(settings), settings.payment_timeout)
-        methods = [
-            getattr(activities, name) for name in ("reserve", "open_session", "paid_intent", "fulfil", "release")
-        ]
-        await Worker(client, task_queue=QUEUE, workflows=[TutorialCheckout], activities=methods).run()
-    else:
-        app = gateway(settings, client)
-        config = uvicorn.Config(app, port=settings.api_port, log_level="warning", access_log=False)
-        await uvicorn.Server(config).serve()
+    await {"worker": work, "gateway": serve}[role](settings, await connect(settings))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import asyncpg
 import httpx
 import pytest
 
-from bench.contestants import CONTESTANTS, Postgres, Running, running
+from bench.contestants import CONTESTANTS, Running, running
 from db.audit import audit_ledgers
 from db.engine import create_engine
 from stack.config import StackConfig
@@ -35,13 +35,13 @@ PEERS = ("dbos", "temporal", "bare")
 
 
 @pytest.fixture(scope="module")
-async def postgres(scratch: Path) -> AsyncIterator[Postgres]:
+async def postgres(scratch: Path) -> AsyncIterator[Stack]:
     async with Stack(StackConfig.for_tests(scratch / "bench-postgres", parts=("postgres",))) as stack:
-        yield Postgres(stack)
+        yield stack
 
 
 @pytest.fixture(scope="module", params=["ours", *PEERS])
-async def contestant(postgres: Postgres, scratch: Path, request: pytest.FixtureRequest) -> AsyncIterator[Running]:
+async def contestant(postgres: Stack, scratch: Path, request: pytest.FixtureRequest) -> AsyncIterator[Running]:
     if request.param == "dbos" and importlib.util.find_spec("dbos") is None:
         # A peer's framework is no dependency of the shop or of its tests; whoever measures it has it, and runs this.
         pytest.skip("dbos is not installed: `make bench` does it")

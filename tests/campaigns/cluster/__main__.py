@@ -17,8 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.machine import describe
-from bench.measure import measure
+from bench.load import measure
+from bench.machine import describe, of_the_parts
 from bench.target import Load, Target
 from stack.errors import StackError
 from tests.campaigns.chaos.campaign import Campaign, in_words
@@ -76,7 +76,7 @@ async def bench(world: ClusterWorld, arguments: argparse.Namespace) -> Json:
     result, _ = await measure(target, load)
     one, _ = await measure(target, Load(1, 40, warmup=5))
     for each in (result, one):
-        spent = sum(seconds for part, seconds in each["cpu_seconds_per_checkout"].items() if part != "client")
+        spent = of_the_parts(each["cpu_seconds_per_checkout"])
         answered, others = each["buy_to_answer"], each["others_cpu_share"]
         say(
             f"{'ok  ' if each['ok'] else 'FAIL'} {each['load']['clients']} customers: {each['throughput']:.1f} /s, "

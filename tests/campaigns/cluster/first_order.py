@@ -9,7 +9,7 @@ from functools import partial
 
 import httpx
 
-from bench.run import new_key
+from bench.customer import new_key
 from tests.campaigns.chaos.verdicts import expect, in_time
 from tests.campaigns.cluster.world import ClusterWorld
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from bench.run import new_key
-from bench.stats import Latency
+from bench.customer import new_key
+from bench.load import latency
 from tests.campaigns.chaos.world import World
 
 PATIENCE = 60.0
@@ -57,8 +57,8 @@ class Crowd:
             "failed_requests": sum(len(one.failures) for one in self.visits),
             "failures": sorted({failure for one in self.visits for failure in one.failures}),
             "late": sum(max(one.to_session or PATIENCE, one.to_fulfilled or PATIENCE) > LATE for one in self.visits),
-            "to_session": vars(Latency.of(sessions)) if sessions else None,
-            "paid_to_fulfilled": vars(Latency.of(ends)) if ends else None,
+            "to_session": latency(sessions),
+            "paid_to_fulfilled": latency(ends),
         }
 
 

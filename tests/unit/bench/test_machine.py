@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from bench.processes import CpuMeter, cpu_seconds, memory_bytes
+from bench.machine import CpuMeter, cpu_seconds, memory_bytes
 
 _BURN = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
 
@@ -50,29 +50,26 @@ def test_the_load_generator_s_own_share_is_told_apart() -> None:
     )
     assert child.stdin is not None
     assert child.stdout is not None
-    meter = CpuMeter({"part": child.pid})
-    meter.start()
-    child.stdin.write(b"\n")
-    child.stdin.flush()
-    child.stdout.readline()
-    spent = meter.stop()
+    with CpuMeter({"part": child.pid}) as meter:
+        child.stdin.write(b"\n")
+        child.stdin.flush()
+        child.stdout.readline()
     child.communicate(b"\n")
-    assert spent["part"] >= 0.2
-    assert spent["client"] < 0.2  # it waited
+    assert meter.spent["part"] >= 0.2
+    assert meter.spent["client"] < 0.2  # it waited
     assert meter.others is not None
     assert 0 <= meter.others < 1
 
 
 def test_without_every_part_s_share_nobody_knows_what_others_took() -> None:
-    meter = CpuMeter({"ended": nobody()})
-    meter.start()
-    assert list(meter.stop()) == ["client"]
+    with CpuMeter({"ended": nobody()}) as meter:
+        pass
+    assert list(meter.spent) == ["client"]
     assert meter.others is None
 
 
 def test_what_others_took_is_the_machine_s_work_less_ours() -> None:
     moments = iter([(10.0, 100.0), (16.0, 120.0)])
-    meter = CpuMeter({}, lambda: next(moments))
-    meter.start()
-    meter.stop()
+    with CpuMeter({}, lambda: next(moments)) as meter:
+        pass
     assert meter.others == pytest.approx(6 / 20, abs=0.02)
