@@ -8,7 +8,7 @@ dropped when somebody else has written meanwhile, so that an old answer is never
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import text
@@ -67,9 +67,9 @@ class Outcome:
     """What follows: the order as it now is, the refunds that the provider has to be asked for, and what an operator has
     to hear of (a sentence each)."""
 
-    order: Order | None
-    to_make: list[Refund]
-    alarms: list[str]
+    order: Order | None = None
+    to_make: list[Refund] = field(default_factory=list)
+    alarms: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ async def owe(connection: AsyncConnection, payment: PaymentState, order_id: str 
     if book.left > 0 and (last is None or last.was_never_taken):
         await book.ask(OWED_REFUND, book.left, RequestedBy.SHOP, reason)
     await plan_next_look(book)
-    return Outcome(book.order, book.to_make, [])
+    return Outcome(book.order, book.to_make)
 
 
 async def record(connection: AsyncConnection, version: int, word: Word) -> Outcome | None:

@@ -4,8 +4,6 @@ Whatever is to be given back is a row of ours before the provider is asked for i
 its answer is written down in a transaction of its own. What is lost in between, the next look finds at the provider.
 """
 
-from dataclasses import dataclass, field
-
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
@@ -21,14 +19,6 @@ from runtime.failpoints import Step
 from worker.payments.port import PaymentProvider
 
 _TRIES = 5  # to read all of a payment without anybody writing meanwhile
-
-
-@dataclass(frozen=True)
-class Followed:
-    """What the provider's word on a payment led to."""
-
-    order: Order | None = None
-    to_make: list[Refund] = field(default_factory=list)
 
 
 class MoneyActivities:
@@ -69,7 +59,7 @@ class MoneyActivities:
             await ledger.give_up(connection, request.refund, request.why)
 
     @activity.defn
-    async def follow_money(self, payment_intent_id: str) -> Followed:
+    async def follow_money(self, payment_intent_id: str) -> ledger.Outcome:
         """Ask the provider for all that became of a payment, and enter it. Raises `PaymentUnknown`, final; fails, to be
         tried again, while its order has not taken note of it."""
         for _ in range(_TRIES):
@@ -83,7 +73,7 @@ class MoneyActivities:
                     is_here_now = await ledger.version_of(connection, payment_intent_id) is not None
                 if is_here_now:
                     continue  # its order was fulfilled while the provider was asked
-                return Followed(order)  # none of ours
+                return ledger.Outcome(order)  # none of ours
             try:
                 word = ledger.Word(
                     await self._provider.payment(payment_intent_id),
@@ -97,8 +87,10 @@ class MoneyActivities:
             async with transaction(self._engine, Step.RECORD_MONEY) as connection:
                 outcome = await ledger.record(connection, version, word)
             if outcome is not None:
-                self._alarm(outcome)
-                return Followed(outcome.order, outcome.to_make)
+                for alarm in outcome.alarms:
+                    order_id = outcome.order.order_id if outcome.order else None
+                    activity.logger.error("Order %s needs attention: %s", order_id, alarm)
+                return outcome
         raise PaymentUnreachable("The ledger changes faster than the payment service answers")
 
     async def _make(self, refund: Refund) -> tuple[Refund, Order | None]:
@@ -113,10 +105,3 @@ class MoneyActivities:
             return None
         async with self._reads.connect() as connection:
             return await order_queries.find_by_id(connection, order_id)
-
-    def _alarm(self, outcome: ledger.Outcome) -> None:
-        order_id = outcome.order.order_id if outcome.order else None
-        for alarm in outcome.alarms:
-            activity.logger.error("Order %s needs attention: %s", order_id, alarm)
-            if activity.in_activity():
-                activity.metric_meter().create_counter("checkout_disputes", "Disputes opened, changed, closed").add(1)

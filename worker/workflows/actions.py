@@ -31,10 +31,11 @@ with workflow.unsafe.imports_passed_through():
     from checkout.money import Refund
     from checkout.orders import Order, OrderStatus, Reason
     from checkout.payments import SessionState
+    from db.ledger import Outcome
     from runtime.search_attributes import CHECKOUT_STATUS, ORDER_ID
     from worker import policies
     from worker.activities.checkouts import CheckoutActivities
-    from worker.activities.money import Followed, MoneyActivities
+    from worker.activities.money import MoneyActivities
     from worker.activities.orders import OrderActivities
     from worker.activities.payments import PaymentActivities
     from worker.activities.sweep import SettlementActivities
@@ -166,7 +167,7 @@ async def give_back(payment_intent_id: str, reason: Reason, order_id: str | None
     return await retry_until_done(MoneyActivities.refund_payment, request, "Give the money back")
 
 
-async def follow_money(payment_intent_id: str) -> Followed | None:
+async def follow_money(payment_intent_id: str) -> Outcome | None:
     """What became of a payment, as the provider tells, is in the ledger. None: it knows no such payment."""
     return await _if_known(MoneyActivities.follow_money, payment_intent_id, "Look what became of the money")
 
