@@ -75,16 +75,15 @@ def refund_workflow_id(order_id: str, key: str = WHOLE_REFUND) -> str:
 
 
 def session_idempotency_key(order_id: str, number: int = 1) -> str:
-    """One provider key an order: however often the session is asked for, one comes to be. The next number is for when
-    the provider repeats a stored error for the one before, and has no session of the order."""
-    return f"checkout-session/{order_id}{_numbered(number)}"
+    """One provider key an order: however often the session is asked for, one comes to be."""
+    return _numbered(f"checkout-session/{order_id}", number)
 
 
 def refund_idempotency_key(refund_id: str, number: int = 1) -> str:
-    """One provider key a refund: it is made once, whoever asks and however often. The next number is for when the
-    provider repeats a stored error for the one before, and has no such refund."""
-    return f"refund/{refund_id}{_numbered(number)}"
+    """One provider key a refund: it is made once, whoever asks and however often."""
+    return _numbered(f"refund/{refund_id}", number)
 
 
-def _numbered(number: int) -> str:
-    return "" if number == 1 else f"/{number}"
+def _numbered(key: str, number: int) -> str:
+    """The next number is for when the provider repeats a stored error for the one before, and made nothing of it."""
+    return key if number == 1 else f"{key}/{number}"

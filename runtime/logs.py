@@ -52,10 +52,10 @@ class JsonFormatter(BaseFormatter):
             log_data.setdefault("checkout_key", known["workflow_id"])
 
 
-def configure_logging(log_format: str = "text", level: int = logging.INFO) -> None:
+def configure_logging(log_format: str = "text") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else logging.Formatter("[%(levelname)s]: %(message)s"))
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # These speak at INFO once a request; a checkout's own lines would drown.
     for noisy in ("httpx", "httpcore", "stripe", "uvicorn.access", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
