@@ -21,7 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from checkout.ids import TASK_QUEUE
 from cli.client import document_of
-from db.engine import check_sessions, create_engine, open_session, plain
+from db.engine import check_sessions, create_engine, open_session
 from db.setup import refuse_other_encodings, schema_versions
 from db.writing import WriteWatch
 from runtime.connection import BRIEF_RETRIES, connect
@@ -63,7 +63,7 @@ class Skipped(Exception):
 
 
 async def postgresql(patient: Patient) -> str:
-    url = plain(patient.settings.database_url.get_secret_value())
+    url = patient.settings.database_url.get_secret_value()
     await check_database(url)
     await check_sessions(url)
     session = await open_session(url, timeout=_PATIENCE)

@@ -60,9 +60,9 @@ _USELESS = {"25006", "57P01", "57P02", "57P03", "57P04", "57P05"}
 _DATA_EXCEPTION = "22"
 
 
-async def open_session(dsn: str, **options: Any) -> asyncpg.Connection:
+async def open_session(database_url: str, **options: Any) -> asyncpg.Connection:
     """`asyncpg.connect`, and the limits. Raises `SettingsError` when they do not hold, else what asyncpg raises."""
-    connection = await asyncpg.connect(dsn, **options)
+    connection = await asyncpg.connect(database_url, **options)
     try:
         await connection.execute(_SET)
         for name, holds in zip(_LIMITS, await connection.fetchrow(_READ), strict=True):
@@ -81,34 +81,24 @@ async def check_sessions(database_url: str) -> None:
 
     Silent while nobody answers there: a process may start before its database.
     """
-    dsn = plain(database_url)
-    processes: tuple[set[int], set[int]] = set(), set()
+    processes: dict[asyncpg.Connection, set[int]] = {}
     try:
-        async with _brief(dsn) as first, _brief(dsn) as second:
-            for _ in range(_ROUNDS):
-                for connection, seen in zip((first, second), processes, strict=True):
-                    seen.add(await connection.fetchval("SELECT pg_backend_pid()"))
+        for _ in range(2):
+            # Without prepared statements, at which newer poolers look: what counts is which session answers.
+            session = await open_session(database_url, timeout=2, command_timeout=2, statement_cache_size=0)
+            processes[session] = set()
+        for session in [*processes] * _ROUNDS:
+            processes[session].add(await session.fetchval("SELECT pg_backend_pid()"))
     except _STRANGERS as error:
         raise SettingsError(_NOT_ONE) from error
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
         return
-    if len(processes[0]) > 1 or processes[0] & processes[1]:
-        raise SettingsError(_NOT_ONE)
-
-
-@asynccontextmanager
-async def _brief(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    # Without prepared statements, at which newer poolers look: what counts is which session answers.
-    connection = await open_session(dsn, timeout=2, command_timeout=2, statement_cache_size=0)
-    try:
-        yield connection
     finally:
-        connection.terminate()
-
-
-def plain(database_url: str) -> str:
-    """As asyncpg reads it."""
-    return database_url.replace("postgresql+asyncpg://", "postgresql://", 1)
+        for session in processes:
+            session.terminate()
+    first, second = processes.values()
+    if len(first) > 1 or first & second:
+        raise SettingsError(_NOT_ONE)
 
 
 def create_engine(
@@ -134,7 +124,7 @@ def create_engine(
         pool_timeout=pool_timeout,
         hide_parameters=True,  # an error's text goes into logs and histories, and what was asked for names people
         connect_args={
-            "async_creator_fn": partial(open_session, plain(database_url)),
+            "async_creator_fn": partial(open_session, database_url),
             "timeout": connect_timeout,
             "command_timeout": command_timeout,
             "server_settings": {"application_name": application_name},

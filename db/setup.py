@@ -14,31 +14,9 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from checkout.errors import SettingsError
+from db.scripts import script
 
 _MIGRATION_LOCK = 0x5EED_C0DE
-
-# SKU, name, description, price (cents), on hand.
-CATALOGUE = (
-    ("pen", "Pen", "A brass ballpoint that outlives its refills.", 1000, 100_000),
-    ("notebook", "Notebook", "96 dotted pages, lies flat, forgives a lot.", 450, 50_000),
-    ("pencil-set", "Pencil set", "Twelve graphite pencils from 6B to 4H.", 1250, 20_000),
-    ("ink-bottle", "Bottle of ink", "50 ml of blue-black, iron gall, for the long run.", 1400, 8_000),
-    ("desk-lamp", "Desk lamp", "Warm light on a counterweighted arm.", 5900, 1_500),
-    ("tote-bag", "Tote bag", "Heavy canvas; carries a week of notebooks.", 1800, 5_000),
-    ("coffee-mug", "Coffee mug", "Stoneware, 300 ml, dishwasher-proof.", 1600, 6_000),
-    ("limited-print", "Limited print", "A signed linocut. Ten were made, no more will be.", 12000, 10),
-)
-_SEED = text("""
-    WITH added AS (
-        INSERT INTO shop.products (sku, name, description, image, unit_amount, currency, on_hand, position)
-        VALUES (:sku, :name, :description, '/static/products/' || :sku || '.svg', :unit_amount, 'usd', :on_hand,
-                :position)
-        ON CONFLICT (sku) DO NOTHING RETURNING sku, on_hand
-    ), moved AS (
-        INSERT INTO shop.stock_movements (sku, delta, cause) SELECT sku, on_hand, 'seed' FROM added WHERE on_hand > 0
-    )
-    SELECT count(*) FROM added
-""")
 
 
 def alembic_config(connection: Connection | None = None) -> Config:
@@ -97,10 +75,6 @@ async def schema_versions(connection: AsyncConnection) -> tuple[str | None, str 
 
 
 async def seed(engine: AsyncEngine) -> int:
-    """Add the catalogue's products that are missing; answers how many were added."""
-    columns, added = ("sku", "name", "description", "unit_amount", "on_hand"), 0
+    """Add the products of `catalogue.sql` that are missing; answers how many were added."""
     async with engine.begin() as connection:
-        for position, product in enumerate(CATALOGUE):
-            row = dict(zip(columns, product, strict=True)) | {"position": position}
-            added += (await connection.execute(_SEED, row)).scalar_one()
-    return added
+        return int((await connection.exec_driver_sql(script("catalogue.sql"))).scalar_one())

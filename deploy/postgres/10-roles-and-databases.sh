@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs once, when the PostgreSQL volume is empty: one role and its own databases for each tenant of this server.
 # The shop cannot read Temporal's tables, Temporal cannot read the shop's, and neither is a superuser. The shop's owner
-# may make roles: `python -m db setup` makes one for each process, with the rights of db/roles.py.
+# may make roles: `python -m db setup` makes one for each process, with the rights of db/grants/.
 # The PostgreSQL image's entrypoint runs every *.sh of /docker-entrypoint-initdb.d in the order of their names.
 set -eu
 

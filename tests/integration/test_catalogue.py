@@ -7,11 +7,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.waiting import Shared
-from db.setup import CATALOGUE
 from tests.support.catalogue import stock_up
 from tests.support.rig import Rig
 
-SEED = [sku for sku, *_ in CATALOGUE]
+SEED = [
+    *("pen", "notebook", "pencil-set", "ink-bottle"),
+    *("desk-lamp", "tote-bag", "coffee-mug", "limited-print"),
+]
 
 
 def skus(answer: dict[str, list[dict[str, str]]]) -> list[str]:

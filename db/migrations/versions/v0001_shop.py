@@ -1,6 +1,8 @@
 """The shop, as of the first release: its tables, their guards, the stock's functions and what the auditor remembers."""
 
-from db.migrations import run_script
+from alembic import op
+
+from db.scripts import run_script
 
 revision = "0001_shop"
 down_revision = None
@@ -8,8 +10,4 @@ down_revision = None
 
 def upgrade() -> None:
     for part in ("tables", "guards", "stock", "audit"):
-        run_script(f"v0001_{part}.sql")
-
-
-def downgrade() -> None:
-    raise NotImplementedError("This would delete orders and payments. Restore a backup instead.")
+        run_script(op.get_bind(), f"migrations/versions/v0001_{part}.sql")

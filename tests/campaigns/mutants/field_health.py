@@ -89,7 +89,7 @@ FIELD_HEALTH: tuple[Mutant, ...] = (
     ),
     bug(
         "a-pooler-of-transactions-is-refused",
-        Code("db.engine.check_sessions", "len(processes[0]) > 1 or processes[0] & processes[1]", "False"),
+        Code("db.engine.check_sessions", "len(first) > 1 or first & second", "False"),
         breaks="our limits would be those of whoever has the session next",
         tests="test_a_pooler_of_transactions_is_refused",
     ),
