@@ -17,7 +17,8 @@ from temporalio.service import RPCError
 from api.problems import Problem
 from api.waiting import Shared
 from checkout.ids import is_settlement
-from db import audit, stock_audit
+from db import audit
+from db.invariants import Finding, Found, StockSums, audit_orders, audit_standing
 from db.order_queries import UnsettledOrder, ended_keys, live_orders
 from worker.keepers import is_looked_after, is_running, running_workflows
 
@@ -74,11 +75,11 @@ class Auditor:
         way shares the next one. `grace` is how long an order must have been left alone to count as quiet."""
 
         async def read() -> AuditOut:
-            found = audit.Found()
+            found = Found()
             async with audit.snapshot(self._engine, AUDIT_SECONDS) as connection:
                 agenda = await audit.agenda(connection, grace, self._patrol)
-                wrong = await audit.audit_orders(connection, agenda.orders, grace, found)
-                await audit.audit_standing(connection, grace, found)
+                wrong = await audit_orders(connection, agenda.orders, grace, found)
+                await audit_standing(connection, grace, found)
                 seen = await audit.at_rest(connection, agenda.orders, grace)
                 live = await live_orders(connection, max(grace, _LIVE_GRACE))
             async with self._engine.begin() as connection:
@@ -105,7 +106,7 @@ class Auditor:
             yield self._steps(grace)
 
     async def _steps(self, grace: timedelta) -> AuditSteps:
-        found = audit.Found()
+        found = Found()
         async with self._piece() as connection:
             orders, sessions = await audit.how_much(connection)
             done_by_this = await audit.nothing_new(connection, grace)
@@ -122,28 +123,28 @@ class Auditor:
                 after, done = piece.last, done + piece.read
                 yield AuditProgress(what=what, done=done, of=max(done, of))
         async with self._piece() as connection:
-            sums = await stock_audit.begin(connection)
+            sums = await StockSums.begin(connection)
         while not sums.is_read:
             async with self._piece() as connection:
-                await stock_audit.add_up(connection, sums)
+                await sums.read_on(connection)
             yield AuditProgress(what="stock movements", done=sums.read_to, of=sums.end)
         async with self._piece() as connection:
-            found.add(4, 0, await stock_audit.differences(connection, sums))
+            found.add(4, 0, await sums.differences(connection))
         # Else the next ones, of what is recent, would read through all of the payment service's ledger once more.
         async with self._engine.begin() as connection:
             await audit.note(connection, [], [], done_by_this)
         async with audit.snapshot(self._engine, AUDIT_SECONDS) as connection:
-            await audit.audit_standing(connection, grace, found)
+            await audit_standing(connection, grace, found)
             waiting = await audit.how_many_due(connection)
             live = await live_orders(connection, max(grace, _LIVE_GRACE))
         self.last_of_everything = await self._verdict(found, live, whole=True, waiting=waiting)
         yield self.last_of_everything
 
-    async def _audit_piece(self, orders: list[str], grace: timedelta, found: audit.Found) -> None:
+    async def _audit_piece(self, orders: list[str], grace: timedelta, found: Found) -> None:
         if not orders:
             return
         async with self._piece() as connection:
-            wrong = await audit.audit_orders(connection, orders, grace, found)
+            wrong = await audit_orders(connection, orders, grace, found)
             seen = await audit.at_rest(connection, orders, grace)
         async with self._engine.begin() as connection:
             await audit.note(connection, seen, wrong)
@@ -156,10 +157,10 @@ class Auditor:
             yield connection
         await asyncio.sleep(time.monotonic() - began)
 
-    async def _verdict(self, found: audit.Found, live: list[UnsettledOrder], *, whole: bool, waiting: int) -> AuditOut:
+    async def _verdict(self, found: Found, live: list[UnsettledOrder], *, whole: bool, waiting: int) -> AuditOut:
         orders = sum(found.outcomes.values())
         workflows = await _audit_workflows(self._engine, self._client, live)
-        findings = [*found.sorted(), workflows, audit.Finding(11, orders)]
+        findings = [*found.sorted(), workflows, Finding(11, orders)]
         return AuditOut(
             ok=not any(finding.violations for finding in findings),
             checked_at=datetime.now(UTC),
@@ -171,7 +172,7 @@ class Auditor:
         )
 
 
-async def _audit_workflows(engine: AsyncEngine, client: Client, live: list[UnsettledOrder]) -> audit.Finding:
+async def _audit_workflows(engine: AsyncEngine, client: Client, live: list[UnsettledOrder]) -> Finding:
     """The listing may lag behind, so whatever looks wrong in it is asked for by id before it counts."""
     listed = await running_workflows(client)
     violations = []
@@ -187,7 +188,7 @@ async def _audit_workflows(engine: AsyncEngine, client: Client, live: list[Unset
             ended = await ended_keys(connection, unexpected)
         told = "the order of key {} has ended, its workflow runs on until the next sweep"
         violations += [told.format(key) for key in ended if await _runs(client, key)]
-    return audit.Finding(10, len(live) + len(unexpected), violations)
+    return Finding(10, len(live) + len(unexpected), violations)
 
 
 async def _runs(client: Client, workflow_id: str) -> bool:

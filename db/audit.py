@@ -11,19 +11,15 @@ An audit **of everything** reads every order, every session and every movement, 
 rewritten in the payment service's ledger, at once. It is read piece by piece, so that no statement is long.
 """
 
-from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db import stock_audit
-from db.invariants import MAX_VIOLATIONS, NAMES, OF_ORDERS, ORDERS, QUIET, SCOPE, STANDING, Check
-from db.money_invariants import OF_MONEY
+from db.invariants import Finding, Found, StockSums, audit_orders, audit_standing, has_payments
 from db.order_queries import LIVE
 
 PIECE = 5_000  # orders or sessions
@@ -32,8 +28,6 @@ _LEDGER_OVERLAP = timedelta(minutes=1)  # longer than any transaction of the pay
 # Advisory locks of transactions, which poolers of transactions keep as well.
 _A_PIECE, _THE_WHOLE = 0x5EED_A0D1, 0x5EED_A0D2
 
-_HAS_PAYMENTS = text("SELECT to_regclass('payments.ledger') IS NOT NULL")
-_OUTCOMES = text(f"{SCOPE} SELECT concat_ws(':', o.status, o.reason), count(*) FROM {ORDERS} GROUP BY 1")
 _LIVE_ORDERS = text(f"SELECT id FROM shop.orders WHERE status IN {LIVE}")
 _DUE = text(f"""
     SELECT d.order_id FROM shop.audit_due d LEFT JOIN shop.orders o ON o.id = d.order_id
@@ -51,49 +45,22 @@ _TOUCHED_IN_THE_LEDGER = text("""
       FROM payments.ledger l JOIN payments.sessions s ON s.id = l.session_id WHERE l.at > :since
      ORDER BY l.at FETCH FIRST (:limit) ROWS WITH TIES
 """)
-_NEXT_ORDERS = text("SELECT id FROM shop.orders WHERE id > :after ORDER BY id LIMIT :limit")
 # Nothing will be wrong with such an order later that is right now, unless something changes.
-_AT_REST = text(f"""
-    {SCOPE} SELECT d.order_id, d.changes FROM scope JOIN shop.audit_due d ON d.order_id = scope.id
-      LEFT JOIN shop.orders o ON o.id = d.order_id
-     WHERE o.id IS NULL OR o.status IN ('dispatched', 'rejected', 'cancelled', 'refunded') AND {QUIET}
+_AT_REST = text("""
+    SELECT d.order_id, d.changes FROM shop.audit_due d LEFT JOIN shop.orders o ON o.id = d.order_id
+     WHERE d.order_id = ANY(CAST(:orders AS text[]))
+       AND (o.id IS NULL OR o.status IN ('dispatched', 'rejected', 'cancelled', 'refunded')
+                            AND o.updated_at < clock_timestamp() - CAST(:grace AS interval))
 """)
 _AUDITED = text("SELECT shop.audited(:clean, :seen, :wrong, :read_to, :patrolled)")
+# Both tell how far they have come, and what has to be looked at.
+_ORDERS = text("SELECT id, id FROM shop.orders WHERE id > :after ORDER BY id LIMIT :limit")
 _STRAYS = text("""
-    SELECT s.id, coalesce(s.order_id, s.id), o.id IS NULL
+    SELECT s.id, CASE WHEN o.id IS NULL THEN coalesce(s.order_id, s.id) END
       FROM (SELECT id, metadata ->> 'order_id' AS order_id FROM payments.sessions
              WHERE id > :after ORDER BY id LIMIT :limit) s
       LEFT JOIN shop.orders o ON o.id = s.order_id ORDER BY s.id
 """)
-
-
-@dataclass
-class Finding:
-    """Of one invariant, by its number."""
-
-    number: int
-    checked: int = 0
-    violations: list[str] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return NAMES[self.number]
-
-
-@dataclass
-class Found:
-    """What was found so far; `outcomes` counts how the orders ended."""
-
-    findings: dict[int, Finding] = field(default_factory=dict)
-    outcomes: Counter[str] = field(default_factory=Counter)
-
-    def add(self, number: int, checked: int, violations: Sequence[str]) -> None:
-        finding = self.findings.setdefault(number, Finding(number))
-        finding.checked += checked
-        finding.violations = [*finding.violations, *violations][:MAX_VIOLATIONS]
-
-    def sorted(self) -> list[Finding]:
-        return [self.findings[number] for number in sorted(self.findings)]
 
 
 @dataclass(frozen=True)
@@ -148,16 +115,11 @@ async def audit_ledgers(connection: AsyncConnection, grace: timedelta) -> list[F
     strays = await next_strays(connection, "", limit=None)
     await audit_orders(connection, [*orders.orders, *strays.orders], grace, found)
     await audit_standing(connection, grace, found)
-    sums = await stock_audit.begin(connection)
+    sums = await StockSums.begin(connection)
     while not sums.is_read:
-        await stock_audit.add_up(connection, sums)
-    found.add(4, 0, await stock_audit.differences(connection, sums))
+        await sums.read_on(connection)
+    found.add(4, 0, await sums.differences(connection))
     return found.sorted()
-
-
-async def has_payments(connection: AsyncConnection) -> bool:
-    """Whether the payment service's ledger can be read here."""
-    return bool(await connection.scalar(_HAS_PAYMENTS))
 
 
 async def agenda(connection: AsyncConnection, grace: timedelta, patrol: int = PATROL) -> Agenda:
@@ -166,13 +128,13 @@ async def agenda(connection: AsyncConnection, grace: timedelta, patrol: int = PA
     live = (await connection.scalars(_LIVE_ORDERS)).all()
     due = (await connection.scalars(_DUE, {"limit": PIECE})).all()
     waiting = await how_many_due(connection) - len(live) - len(due)
-    paid: list[tuple[str, datetime]] = []
+    paid: Sequence[Row[tuple[str, datetime]]] = []
     if await has_payments(connection):
-        rows = await connection.execute(_TOUCHED_IN_THE_LEDGER, {"since": state.ledger_read_to, "limit": PIECE})
-        paid = [(whom, at) for whom, at in rows]
+        given = {"since": state.ledger_read_to, "limit": PIECE}
+        paid = (await connection.execute(_TOUCHED_IN_THE_LEDGER, given)).all()
     # What is younger may be committed later, or be younger than `grace`: it is read again.
     settled = state.now - _LEDGER_OVERLAP - grace
-    old = (await connection.scalars(_NEXT_ORDERS, {"after": state.patrolled_to, "limit": patrol})).all()
+    old = (await next_orders(connection, state.patrolled_to, patrol)).orders
     return Agenda(
         orders=list(dict.fromkeys([*live, *due, *(whom for whom, _ in paid), *old])),
         waiting=max(waiting, 0),
@@ -185,37 +147,6 @@ async def nothing_new(connection: AsyncConnection, grace: timedelta) -> Agenda:
     """What an audit of everything that begins now will have looked at, once it is over."""
     now = (await connection.execute(_STATE)).one().now
     return Agenda(orders=[], waiting=0, ledger_read_to=now - _LEDGER_OVERLAP - grace, patrolled_to="")
-
-
-async def audit_orders(connection: AsyncConnection, orders: Sequence[str], grace: timedelta, found: Found) -> set[str]:
-    """Check what has to do with these orders, adding to `found`; answers the orders, or sessions without one, that
-    violations are about."""
-    given = {"orders": list(orders), "grace": grace}
-    for name, count in await connection.execute(_OUTCOMES, given):
-        found.outcomes[str(name)] += int(count)
-    # Without a limit: whoever is not told of is in order.
-    return await _run(connection, (*OF_MONEY, *OF_ORDERS), given, found, SCOPE)
-
-
-async def audit_standing(connection: AsyncConnection, grace: timedelta, found: Found) -> None:
-    """Check what stands open, of all orders and products."""
-    await _run(connection, STANDING, {"grace": grace}, found, limit=f"LIMIT {MAX_VIOLATIONS}")
-
-
-async def _run(
-    connection: AsyncConnection, checks: Sequence[Check], given: Any, found: Found, prefix: str = "", limit: str = ""
-) -> set[str]:
-    """Whom violations are about."""
-    readable, wrong = await has_payments(connection), set()
-    for check in checks:
-        if check.needs_payments and not readable:
-            found.add(check.number, 0, [])
-            continue
-        rows = (await connection.execute(text(f"{prefix} {check.violations} {limit}"), given)).all()
-        wrong |= {str(whom) for whom, _ in rows}
-        count = await connection.scalar(text(f"{prefix} {check.checked}"), given)
-        found.add(check.number, int(count or 0), [str(sentence) for _, sentence in rows])
-    return wrong
 
 
 async def at_rest(connection: AsyncConnection, orders: Sequence[str], grace: timedelta) -> list[tuple[str, int]]:
@@ -240,16 +171,19 @@ async def note(
 
 async def next_orders(connection: AsyncConnection, after: str, limit: int | None = PIECE) -> Piece:
     """Those that come after the order `after`."""
-    orders = list((await connection.scalars(_NEXT_ORDERS, {"after": after, "limit": limit})).all())
-    return Piece(orders[-1] if orders else None, len(orders), orders)
+    return await _next(connection, _ORDERS, after, limit)
 
 
 async def next_strays(connection: AsyncConnection, after: str, limit: int | None = PIECE) -> Piece:
     """Sessions that come after the session `after`, and name an order which does not exist, or none."""
     if not await has_payments(connection):
         return Piece(None, 0, [])
-    rows = (await connection.execute(_STRAYS, {"after": after, "limit": limit})).all()
-    return Piece(rows[-1][0] if rows else None, len(rows), [whom for _, whom, is_stray in rows if is_stray])
+    return await _next(connection, _STRAYS, after, limit)
+
+
+async def _next(connection: AsyncConnection, statement: TextClause, after: str, limit: int | None) -> Piece:
+    rows = (await connection.execute(statement, {"after": after, "limit": limit})).all()
+    return Piece(rows[-1][0] if rows else None, len(rows), [whom for _, whom in rows if whom is not None])
 
 
 async def how_much(connection: AsyncConnection) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from bench.history import make_history
 from db import audit
 from db.audit import audit_ledgers
 from db.engine import create_engine
+from db.invariants import Found, audit_orders
 from payment_mock.migrate import migrate as migrate_payments
 from tests.support.databases import DatabaseServer
 from tests.support.unhealthy_shop import run_noted
@@ -85,9 +86,9 @@ async def test_nothing_that_the_tables_demand_was_left_out(shop: AsyncEngine) ->
 async def test_of_more_violations_than_are_told_every_order_stays_due(shop: AsyncEngine) -> None:
     await run_noted(shop, "UPDATE shop.order_lines SET unit_amount = unit_amount + 1")
     async with shop.connect() as connection:
-        found = audit.Found()
+        found = Found()
         agenda = await audit.agenda(connection, timedelta(0))
-        wrong = await audit.audit_orders(connection, agenda.orders, timedelta(0), found)
+        wrong = await audit_orders(connection, agenda.orders, timedelta(0), found)
         seen = await audit.at_rest(connection, agenda.orders, timedelta(0))
     assert (len(seen), len(wrong), len(found.findings[7].violations)) == (ORDERS, ORDERS, 100)
     async with shop.begin() as connection:

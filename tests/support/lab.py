@@ -20,7 +20,8 @@ from checkout.contracts import CheckoutInput, CheckoutResult, PaymentSessionView
 from checkout.ids import settlement_workflow_id
 from checkout.orders import CartLine, Order, OrderStatus, cart_fingerprint
 from db import order_queries
-from db.audit import Finding, audit_ledgers
+from db.audit import audit_ledgers
+from db.invariants import Finding
 from runtime.search_attributes import SEARCH_ATTRIBUTES
 from tests.support.eventually import eventually
 from tests.support.provider import FakeProvider

@@ -1,6 +1,6 @@
 """Bugs planted where the data is decided: what was agreed, what may be stored, what may never vanish."""
 
-from tests.campaigns.mutants.anchors import Code, Text, schema
+from tests.campaigns.mutants.anchors import Code, Text, Words, schema
 from tests.campaigns.mutants.mutant import bug
 
 _SAME_REQUEST = "test_a_session_is_asked_for_in_the_same_words_and_at_the_same_price_every_time"
@@ -88,7 +88,7 @@ FIELD_DB = (
     ),
     bug(
         "the-audit-names-the-order",
-        Text("db.invariants.OF_ORDERS", "ELSE 'released' END", "ELSE r.state END"),
+        Words("db/invariants.sql", "ELSE 'released' END", "ELSE r.state END"),
         breaks="of a reservation that is gone the audit would name the SKU only, for ever",
         tests="test_the_audit_names_the_order_that_lacks_a_reservation_also_after_its_end",
     ),
@@ -100,13 +100,13 @@ FIELD_DB = (
     ),
     bug(
         "the-audit-knows-what-was-written-off",
-        Text("stock_audit._PIECE", "WHERE order_id IS NULL", "WHERE order_id IS NULL AND delta > 0"),
+        Text("invariants._MOVEMENTS", "WHERE order_id IS NULL", "WHERE order_id IS NULL AND delta > 0"),
         breaks="each write-off would be an alarm, for ever",
         tests="test_what_is_written_off_leaves_the_stock_with_its_reason_and_the_audit_knows",
     ),
     bug(
         "withdrawn-is-withdrawn",
-        Code("opening.open_order", "product.is_withdrawn", "False"),
+        Code("opening.open_order", "product.withdrawn", "False"),
         breaks="a product that must not be sold any more would be",
         tests="test_a_withdrawn_product_is_refused_where_it_is_locked_and_its_answer_stays",
     ),

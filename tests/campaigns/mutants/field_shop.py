@@ -70,11 +70,7 @@ FIELD_SHOP = (
     ),
     bug(
         "no-crowd-hides-an-order",
-        Code(
-            "db.audit._run",
-            "text(f'{prefix} {check.violations} {limit}')",
-            "text(f'{prefix} {check.violations} LIMIT 100')",
-        ),
+        Code("db.invariants._read", "'' if of_orders else f' LIMIT {MAX_VIOLATIONS}'", "f' LIMIT {MAX_VIOLATIONS}'"),
         breaks="of many wrong orders some would count as in order",
         tests="test_of_more_violations_than_are_told_every_order_stays_due",
     ),
