@@ -6,9 +6,8 @@ are locked in SKU order, always, so that two carts with the same products never 
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,16 +27,6 @@ class Product:
     currency: str
     available: int
     withdrawn: bool
-
-
-@dataclass(frozen=True)
-class LockedProduct:
-    sku: str
-    name: str
-    unit_amount: int
-    currency: str
-    on_hand: int
-    is_withdrawn: bool
 
 
 @dataclass(frozen=True)
@@ -70,12 +59,7 @@ _SOLD = "p.withdrawn_at IS NULL"
 _MATCHES = "shop.words_of(p.sku, p.name, p.description) @@ to_tsquery('simple', :words)"
 _AFTER = "(p.position, p.sku) > (SELECT c.position, c.sku FROM shop.products c WHERE c.sku = :after)"
 _THESE = "p.sku = ANY(CAST(:skus AS text[]))"
-_GET = text(f"{_PRODUCTS} WHERE sku = :sku")
-_KNOWN = text("SELECT sku, currency FROM shop.products WHERE sku = ANY(CAST(:skus AS text[]))")
-_LOCK = text("""
-    SELECT sku, name, unit_amount, currency, on_hand, withdrawn_at IS NOT NULL FROM shop.products
-     WHERE sku = ANY(CAST(:skus AS text[])) ORDER BY sku FOR NO KEY UPDATE
-""")
+_LOCK = text(f"{_PRODUCTS} WHERE sku = ANY(CAST(:skus AS text[])) ORDER BY sku FOR NO KEY UPDATE")
 _LOCK_OF_ORDER = text("""
     SELECT 1 FROM shop.products
      WHERE sku IN (SELECT sku FROM shop.order_lines WHERE order_id = :order_id) ORDER BY sku FOR NO KEY UPDATE
@@ -88,7 +72,7 @@ _SET_WITHDRAWN = text("SELECT shop.set_withdrawn(:sku, :is_withdrawn)")
 
 async def shelf(connection: AsyncConnection, selection: Selection) -> Shelf:
     parameters: dict[str, object] = {"offset": selection.offset, "limit": selection.limit + 1}
-    conditions = [_SOLD] if selection.sold_only else []
+    conditions = [_SOLD if selection.sold_only else "true"]
     if selection.skus:
         conditions.append(_THESE)
         parameters["skus"] = list(selection.skus)
@@ -98,8 +82,8 @@ async def shelf(connection: AsyncConnection, selection: Selection) -> Shelf:
     if selection.after:
         conditions.append(_AFTER)
         parameters["after"] = selection.after
-    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-    statement = text(f"{_PRODUCTS} {where} ORDER BY p.position, p.sku OFFSET :offset LIMIT :limit")
+    where = " AND ".join(conditions)
+    statement = text(f"{_PRODUCTS} WHERE {where} ORDER BY p.position, p.sku OFFSET :offset LIMIT :limit")
     found = [Product(*row) for row in await connection.execute(statement, parameters)]
     return Shelf(found[: selection.limit], len(found) > selection.limit)
 
@@ -116,25 +100,24 @@ async def look(connection: AsyncConnection) -> None:
 
 async def get_product(connection: AsyncConnection, sku: str) -> Product:
     """Sold or withdrawn. Raises `ProductNotFound`."""
-    row = (await connection.execute(_GET, {"sku": sku})).one_or_none()
-    if row is None:
+    found = (await shelf(connection, Selection(1, skus=(sku,), sold_only=False))).products
+    if not found:
         raise ProductNotFound([sku])
-    return Product(*row)
+    return found[0]
 
 
-async def known_products(connection: AsyncConnection, skus: Iterable[str]) -> dict[str, str]:
+async def known_products(connection: AsyncConnection, skus: Sequence[str]) -> dict[str, str]:
     """The currency by SKU, of those SKUs that exist, sold or withdrawn."""
-    rows: Any = await connection.execute(_KNOWN, {"skus": list(skus)})
-    return {row.sku: row.currency for row in rows}
+    found = await shelf(connection, Selection(len(skus), skus=tuple(skus), sold_only=False))
+    return {product.sku: product.currency for product in found.products}
 
 
-async def lock_products(connection: AsyncConnection, skus: Sequence[str]) -> list[LockedProduct]:
-    """Lock the products and read on what terms they are sold, and how many. Raises `ProductNotFound`."""
-    rows = (await connection.execute(_LOCK, {"skus": list(skus)})).all()
-    unknown = set(skus) - {row.sku for row in rows}
-    if unknown:
+async def lock_products(connection: AsyncConnection, skus: Sequence[str]) -> list[Product]:
+    """Sold or withdrawn, in SKU order. Raises `ProductNotFound`."""
+    products = [Product(*row) for row in (await connection.execute(_LOCK, {"skus": list(skus)})).all()]
+    if unknown := set(skus) - {product.sku for product in products}:
         raise ProductNotFound(sorted(unknown))
-    return [LockedProduct(*row) for row in rows]
+    return products
 
 
 async def lock_order_products(connection: AsyncConnection, order_id: str) -> None:

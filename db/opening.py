@@ -13,7 +13,7 @@ from checkout.currencies import cart_fault, money, product_faults
 from checkout.errors import BeyondPaymentLimits, CheckoutError, MixedCurrencies, OrderNotFound, PriceChanged
 from checkout.ids import new_order_id
 from checkout.orders import CartLine, Order, OrderStatus, Reason
-from db.catalogue import LockedProduct, lock_products
+from db.catalogue import Product, lock_products
 from db.order_queries import find_by_key, fold_email, order_of
 
 _OPEN = text("""
@@ -68,8 +68,8 @@ async def open_order(connection: AsyncConnection, request: OpenOrderInput) -> Or
         if existing is None:
             raise
         return existing
-    withdrawn = [product.sku for product in stock if product.is_withdrawn]
-    missing = withdrawn or [product.sku for product in stock if product.on_hand < quantities[product.sku]]
+    withdrawn = [product.sku for product in stock if product.withdrawn]
+    missing = withdrawn or [product.sku for product in stock if product.available < quantities[product.sku]]
     given = vars(request) | {
         "id": request.order_id or new_order_id(),
         "status": OrderStatus.REJECTED if missing else OrderStatus.PENDING,
@@ -90,7 +90,7 @@ async def open_order(connection: AsyncConnection, request: OpenOrderInput) -> Or
     return existing
 
 
-def _check_expected(stock: Sequence[LockedProduct], lines: Sequence[CartLine]) -> None:
+def _check_expected(stock: Sequence[Product], lines: Sequence[CartLine]) -> None:
     expected = {line.sku: line for line in lines}
     changed = [
         product
@@ -103,7 +103,7 @@ def _check_expected(stock: Sequence[LockedProduct], lines: Sequence[CartLine]) -
         raise PriceChanged(f"The price has changed: {now}")
 
 
-def _check_payable(stock: Sequence[LockedProduct], amount_total: int) -> None:
+def _check_payable(stock: Sequence[Product], amount_total: int) -> None:
     """One payment must do for all of it, and the payment service must take it."""
     if len({product.currency for product in stock}) > 1:
         sold = ", ".join(f"{product.sku} in {product.currency}" for product in stock)

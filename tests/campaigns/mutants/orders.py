@@ -162,7 +162,7 @@ ORDERS = (
     ),
     bug(
         "stock-is-compared-with-the-cart",
-        Code("opening.open_order", "product.on_hand < quantities[product.sku]", "product.on_hand < 1"),
+        Code("opening.open_order", "product.available < quantities[product.sku]", "product.available < 1"),
         breaks="an order for more than there is would not be rejected",
         tests="test_one_missing_line_rejects_the_order_whole_and_names_it",
     ),
