@@ -126,3 +126,15 @@ class Refund:
     def was_never_taken(self) -> bool:
         """It came to nothing before the provider had taken it."""
         return self.state.is_undone and self.provider_refund_id is None
+
+    @property
+    def is_nameless(self) -> bool:
+        """From before there was a ledger: it succeeded, and nobody wrote down what the provider calls it."""
+        return self.state is RefundState.SUCCEEDED and self.provider_refund_id is None
+
+    def may_become(self, state: RefundState) -> bool:
+        """As `shop.guard_refund` has it."""
+        if self.state is state or self.state is RefundState.PENDING:
+            return True
+        # Given up, and taken all the same: its answer was lost, say, and the next one was a refusal.
+        return self.was_never_taken or (self.state, state) == (RefundState.SUCCEEDED, RefundState.FAILED)

@@ -4,7 +4,7 @@ Locks are taken in one order: the order's products (by SKU), the order, the paym
 """
 
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -22,20 +22,19 @@ from checkout.money import (
     RequestedBy,
     forbids_refund,
 )
-from checkout.orders import Order, Reason
+from checkout.orders import Order
 from db.catalogue import lock_order_products
-from db.order_queries import COUNTED_LINES, find_by_id
-from db.orders import tell
+from db.order_queries import lock_order
+from db.orders import return_goods, tell
 
 logger = logging.getLogger("worker")
 
-_COLUMNS = """id, payment_intent_id, order_id, amount, state, requested_by, at, attempt, reason, requires_action,
-    failure_reason, provider_refund_id, request_key, request, changed_at"""
+_COLUMNS = ", ".join(one.name for one in fields(Refund) if one.name != "currency")  # that is its payment's
+_SAID = ("provider_refund_id", "state", "requires_action", "failure_reason")  # by the provider, of a refund it knows
 _REFUNDS = text(f"SELECT {_COLUMNS} FROM shop.refunds WHERE payment_intent_id = :payment_intent_id ORDER BY at, id")
 _REFUND = text(f"SELECT {_COLUMNS} FROM shop.refunds WHERE id = :id")
 _DISPUTES = text("SELECT id, amount, state FROM shop.disputes WHERE payment_intent_id = :payment_intent_id")
 _ORDER_OF = text("SELECT order_id FROM shop.payments WHERE payment_intent_id = :payment_intent_id")
-_LOCK_ORDER = text("SELECT 1 FROM shop.orders WHERE id = :order_id FOR NO KEY UPDATE")
 _LOCK_PAYMENT = text("""
     UPDATE shop.payments SET version = version + 1 WHERE payment_intent_id = :payment_intent_id
     RETURNING payment_intent_id, order_id, amount, currency, state, version - 1 AS version, looks,
@@ -53,20 +52,6 @@ _CHANGE_REFUND = text(f"""
     UPDATE shop.refunds SET state = :state, requires_action = :requires_action, failure_reason = :failure_reason,
                             provider_refund_id = coalesce(provider_refund_id, :provider_refund_id)
      WHERE id = :id RETURNING {_COLUMNS}
-""")
-# In the transaction in which the provider's taking it is written down, hence once.
-# Of a refund that counts by surprise, the goods may have been refunded anew: they come back once.
-_RESTOCK = text(f"""
-    WITH back AS (
-        UPDATE shop.refund_lines l SET restocked = true WHERE refund_id = :id AND restock AND NOT restocked
-           AND quantity + (SELECT coalesce(sum(o.quantity), 0) FROM {COUNTED_LINES} o
-                            WHERE o.order_id = :order_id AND o.sku = l.sku AND o.refund_id <> :id)
-               <= (SELECT b.quantity FROM shop.order_lines b WHERE b.order_id = :order_id AND b.sku = l.sku)
-        RETURNING sku, quantity
-    ), returned AS (
-        UPDATE shop.products p SET on_hand = p.on_hand + back.quantity FROM back WHERE p.sku = back.sku
-    )
-    INSERT INTO shop.stock_movements (sku, delta, cause, order_id) SELECT sku, quantity, 'return', :order_id FROM back
 """)
 _ENTER_DISPUTE = text("""
     INSERT INTO shop.disputes AS d (id, payment_intent_id, order_id, amount, state, reason, evidence_due_by)
@@ -120,12 +105,6 @@ class Book:
         return self.order is not None and (self.order.status.is_live or self.order.status.is_kept)
 
     @property
-    def why_given_back(self) -> Reason:
-        """Why the money went back: by the shop's rule, else because somebody wanted it."""
-        told = [one.reason for one in self.refunds.values() if one.requested_by is RequestedBy.SHOP]
-        return Reason(told[0]) if told and told[0] in set(Reason) else Reason.OPERATOR
-
-    @property
     def to_make(self) -> list[Refund]:
         return [one for one in self.refunds.values() if one.is_to_be_made]
 
@@ -134,9 +113,6 @@ class Book:
         attempts = [one for one in self.refunds.values() if key is not None and one.request_key == key]
         return max(attempts, key=lambda one: one.attempt, default=None)
 
-    def heads(self) -> list[Refund]:
-        return [one for one in self.refunds.values() if one is self.head(one.request_key)]
-
     def known(self, word: ProviderRefund) -> Refund | None:
         named = {one.provider_refund_id: one for one in self.refunds.values()}
         if word.provider_refund_id in named:
@@ -144,7 +120,7 @@ class Book:
         ours = self.refunds.get(word.refund_id or "")
         if ours is not None and ours.provider_refund_id is None:
             return ours
-        nameless = (one for one in self.refunds.values() if _is_nameless(one) and one.amount == word.amount)
+        nameless = (one for one in self.refunds.values() if one.is_nameless and one.amount == word.amount)
         return next(nameless, None) if word.state is RefundState.SUCCEEDED else None
 
     async def ask(
@@ -168,19 +144,14 @@ class Book:
 
     async def hear(self, word: ProviderRefund) -> Refund | None:
         """Enter what the provider says of one refund. None for what cannot be (it is logged, and nothing changes)."""
-        said: dict[str, Any] = {
-            "provider_refund_id": word.provider_refund_id,
-            "state": word.state,
-            "requires_action": word.requires_action,
-            "failure_reason": word.failure_reason,
-        }
+        said: dict[str, Any] = {name: getattr(word, name) for name in _SAID}
         was = self.known(word)
         if was is None:
             await self._make_room(word)
             new = await self._insert(amount=word.amount, requested_by=RequestedBy.PROVIDER, reason=word.reason, **said)
             await self._tell_of(new)
             return new
-        if not _may_become(was, word.state):
+        if not was.may_become(word.state):
             logger.error("Refund %s is %s, and the payment service says %s", was.id, was.state, word.state)
             return None
         if replace(was, **said | {"failure_reason": was.failure_reason}) == was:
@@ -192,8 +163,8 @@ class Book:
             await self._make_room(word)
         refund = await self._write(_CHANGE_REFUND, replace(was, **said))
         if is_taken:
-            await self.connection.execute(_RESTOCK, {"id": was.id, "order_id": self.order_id})
-        if refund.state is not was.state or (is_taken and not _is_nameless(was)):
+            await return_goods(self.connection, was)
+        if refund.state is not was.state or (is_taken and not was.is_nameless):
             await self._tell_of(refund)
         return refund
 
@@ -225,7 +196,7 @@ class Book:
         """What the provider has given back is a fact: what we only wanted, and no longer fits beside it, ends."""
         if word.state.is_undone:
             return
-        wanted = [one for one in self.refunds.values() if one.is_to_be_made or _is_nameless(one)]
+        wanted = [one for one in self.refunds.values() if one.is_to_be_made or one.is_nameless]
         while wanted and self.refunded + word.amount > self.amount:
             await self.end(wanted.pop(), RefundState.CANCELLED, "It was given back at the payment service")
 
@@ -254,11 +225,11 @@ async def open_book(connection: AsyncConnection, payment_intent_id: str) -> Book
     found = (await connection.execute(_ORDER_OF, given)).one_or_none()
     if found is None:
         return None
+    order = None
     if found.order_id is not None:
         await lock_order_products(connection, found.order_id)
-        await connection.execute(_LOCK_ORDER, {"order_id": found.order_id})
+        order = await lock_order(connection, found.order_id)
     payment = (await connection.execute(_LOCK_PAYMENT, given)).one()
-    order = await find_by_id(connection, payment.order_id) if payment.order_id is not None else None
     refunds = {row.id: _refund_of(row, payment.currency) for row in await connection.execute(_REFUNDS, given)}
     disputes = {row.id: (row.amount, row.state) for row in await connection.execute(_DISPUTES, given)}
     known = payment._asdict() | {"state": MoneyState(payment.state)}
@@ -273,16 +244,3 @@ async def find_refund(connection: AsyncConnection, refund: Refund) -> Refund:
 def _refund_of(row: Row[Any], currency: str) -> Refund:
     enums = {"state": RefundState(row.state), "requested_by": RequestedBy(row.requested_by)}
     return Refund(**row._asdict() | enums, currency=currency)
-
-
-def _is_nameless(refund: Refund) -> bool:
-    """From before there was a ledger: it succeeded, and nobody wrote down what the provider calls it."""
-    return refund.state is RefundState.SUCCEEDED and refund.provider_refund_id is None
-
-
-def _may_become(was: Refund, state: RefundState) -> bool:
-    """As `shop.guard_refund` has it."""
-    if was.state is state or was.state is RefundState.PENDING:
-        return True
-    # Given up, and taken all the same: its answer was lost, say, and the next one was a refusal.
-    return was.was_never_taken or (was.state, state) == (RefundState.SUCCEEDED, RefundState.FAILED)

@@ -57,7 +57,10 @@ async def finish_order(book: Book) -> None:
         closes, status = [OrderStatus.AWAITING_PAYMENT, OrderStatus.PAYMENT_PROCESSING], OrderStatus.CANCELLED
     else:
         return
-    reason, payment = book.why_given_back, book.payment_intent_id
+    # By the shop's rule, else because somebody wanted it.
+    told = [one.reason for one in book.refunds.values() if one.requested_by is RequestedBy.SHOP]
+    reason = Reason(told[0]) if told and told[0] in set(Reason) else Reason.OPERATOR
+    payment = book.payment_intent_id
     book.order = await close_order(
         book.connection, order.order_id, status, reason, closes=closes, payment_intent_id=payment
     )
@@ -83,7 +86,8 @@ async def plan_next_look(book: Book) -> None:
 
 def _to_be_made_again(book: Book) -> list[Refund]:
     """Wishes whose latest attempt the provider had taken, and then came to nothing."""
-    return [head for head in book.heads() if head.state.is_undone and head.provider_refund_id is not None]
+    heads = [one for one in book.refunds.values() if one is book.head(one.request_key)]
+    return [head for head in heads if head.state.is_undone and head.provider_refund_id is not None]
 
 
 def _turn_of(failed: Refund) -> datetime:

@@ -31,6 +31,7 @@ COUNTED_LINES = """(
 _BY_KEY = text(f"SELECT {COLUMNS} FROM shop.orders WHERE checkout_key = :value")
 _BY_SESSION = text(f"SELECT {COLUMNS} FROM shop.orders WHERE payment_session_id = :value")
 _BY_ID = text(f"SELECT {COLUMNS} FROM shop.orders WHERE id = :value")
+_LOCK = text(f"SELECT {COLUMNS} FROM shop.orders WHERE id = :value FOR NO KEY UPDATE")
 _LINES = text("""
     SELECT o.email, l.name, l.quantity, l.unit_amount
       FROM shop.orders o JOIN shop.order_lines l ON l.order_id = o.id WHERE o.id = :order_id ORDER BY l.sku
@@ -81,6 +82,10 @@ async def find_by_key(connection: AsyncConnection, checkout_key: str) -> Order |
 
 async def find_by_id(connection: AsyncConnection, order_id: str) -> Order | None:
     return await _find(connection, _BY_ID, order_id)
+
+
+async def lock_order(connection: AsyncConnection, order_id: str) -> Order | None:
+    return await _find(connection, _LOCK, order_id)
 
 
 async def find_by_session(connection: AsyncConnection, session_id: str) -> Order | None:

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checkout.errors import CannotFulfil
+from checkout.money import Refund
 from checkout.orders import Order, OrderStatus, Reason
 from checkout.payments import PaymentSession
 from db.catalogue import lock_order_products
@@ -130,6 +131,19 @@ _DISPATCH_DUE = text(f"""
     )
     SELECT count(*) FROM moved
 """)
+# Of a refund that counts by surprise, the goods may have been refunded anew: they come back once.
+_RETURN_GOODS = text(f"""
+    WITH back AS (
+        UPDATE shop.refund_lines l SET restocked = true WHERE refund_id = :refund_id AND restock AND NOT restocked
+           AND quantity + (SELECT coalesce(sum(o.quantity), 0) FROM {COUNTED_LINES} o
+                            WHERE o.order_id = :order_id AND o.sku = l.sku AND o.refund_id <> :refund_id)
+               <= (SELECT b.quantity FROM shop.order_lines b WHERE b.order_id = :order_id AND b.sku = l.sku)
+        RETURNING sku, quantity
+    ), returned AS (
+        UPDATE shop.products p SET on_hand = p.on_hand + back.quantity FROM back WHERE p.sku = back.sku
+    )
+    INSERT INTO shop.stock_movements (sku, delta, cause, order_id) SELECT sku, quantity, 'return', :order_id FROM back
+""")
 _NAME_PAYMENT = text("""
     UPDATE shop.orders SET payment_intent_id = :payment_intent_id
      WHERE id = :order_id AND status IN ('cancelled', 'rejected') AND payment_intent_id IS NULL
@@ -186,6 +200,12 @@ async def close_order(
     await lock_order_products(connection, order_id)
     given = {"status": status, "reason": reason, "closes": list(closes), "payment_intent_id": payment_intent_id}
     return await _transition(connection, _CLOSE, order_id, **given)
+
+
+async def return_goods(connection: AsyncConnection, refund: Refund) -> None:
+    """Of a refund's lines, what is to be sold again: in the transaction that writes down that the provider has taken
+    it, hence once. The order's products must be locked."""
+    await connection.execute(_RETURN_GOODS, {"refund_id": refund.id, "order_id": refund.order_id})
 
 
 async def name_payment(connection: AsyncConnection, order_id: str, payment_intent_id: str) -> None:

@@ -28,7 +28,7 @@ MONEY = (
     ),
     bug(
         "given-up-and-taken-all-the-same",
-        Code("book._may_become", "was.was_never_taken", "False"),
+        Code("Refund.may_become", "self.was_never_taken", "False"),
         breaks="money that went back would be the shop's in its ledger, and could be given back again",
         tests="test_a_refund_that_was_given_up_and_had_been_taken_all_the_same_counts",
     ),
@@ -40,7 +40,7 @@ MONEY = (
     ),
     bug(
         "goods-come-back-once",
-        Text("book._RESTOCK", "restock AND NOT restocked", "restock"),
+        Text("orders._RETURN_GOODS", "restock AND NOT restocked", "restock"),
         Code("Book.hear", "is_taken = was.provider_refund_id is None", "is_taken = True"),
         breaks="goods of a refund that is heard of twice would be on the shelf twice",
         tests="test_lines_bring_their_goods_back_once_and_never_more_than_were_bought",
