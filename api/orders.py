@@ -84,8 +84,7 @@ class Orders:
         """Orders, newest first. `after` is the `next` of the page before; raises a 422 `Problem` for any other."""
         before = _decode(after) if after else None
         async with self._engine.connect() as connection:
-            query = views.page_query(status=status, search=search, before=before, limit=limit + 1)
-            rows = await views.order_page(connection, query)
+            rows = await views.order_page(connection, status=status, search=search, before=before, limit=limit + 1)
         page = [OrderSummary.model_validate(row, from_attributes=True) for row in rows[:limit]]
         has_more = len(rows) > limit
         return OrderPage(orders=page, next=_encode(page[-1].created_at, page[-1].order_id) if has_more else None)

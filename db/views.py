@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checkout.errors import OrderNotFound
@@ -117,14 +117,19 @@ async def order_detail(connection: AsyncConnection, order_id: str) -> OrderDetai
     return OrderDetail(*row)
 
 
-def page_query(
-    *, status: str | None = None, search: str | None = None, before: tuple[datetime, str] | None = None, limit: int
-) -> tuple[TextClause, dict[str, object]]:
+async def order_page(
+    connection: AsyncConnection,
+    *,
+    status: str | None = None,
+    search: str | None = None,
+    before: tuple[datetime, str] | None = None,
+    limit: int,
+) -> list[OrderRow]:
     """Orders newest first, those before the cursor `(created_at, id)`. `search` is an id of the order, its session or
     its payment, its key or how that begins, or its email in any case. Only the conditions asked for are in it, for each
     of them has an index."""
     given: dict[str, object] = {"limit": limit}
-    conditions = []
+    conditions = ["true"]
     if status is not None:
         conditions.append("status = :status")
         given["status"] = status
@@ -134,13 +139,8 @@ def page_query(
     if before is not None:
         conditions.append("(created_at, id) < (:before_at, :before_id)")
         given |= {"before_at": before[0], "before_id": before[1]}
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return text(f"{_PAGE}{where} ORDER BY created_at DESC, id DESC LIMIT :limit"), given
-
-
-async def order_page(connection: AsyncConnection, query: tuple[TextClause, dict[str, object]]) -> list[OrderRow]:
-    """The orders of a `page_query`."""
-    return [OrderRow(*row) for row in await connection.execute(*query)]
+    statement = text(f"{_PAGE} WHERE {' AND '.join(conditions)} ORDER BY created_at DESC, id DESC LIMIT :limit")
+    return [OrderRow(*row) for row in await connection.execute(statement, given)]
 
 
 async def order_events_after(connection: AsyncConnection, order_id: str, seq: int) -> list[OrderEvent]:

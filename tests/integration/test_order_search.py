@@ -1,9 +1,12 @@
 """An operator finds an order by whatever is known of it, and however many there are, by an index."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -19,16 +22,30 @@ async def buy(engine: AsyncEngine, key: str, email: str | None) -> str:
 
 async def found(engine: AsyncEngine, search: str | None = None, status: str | None = None) -> list[str]:
     """The keys of what is found; no order is read for it that an index has not found."""
-    query = views.page_query(status=status, search=search, limit=50)
     async with engine.connect() as connection:
         await connection.execute(text("SET LOCAL enable_seqscan = off"))
         await connection.execute(text("SET LOCAL enable_indexscan = off"))  # a walk along the newest, filtered
-        plan = "\n".join(await connection.scalars(text(f"EXPLAIN {query[0].text}"), query[1]))
+        with statements(engine) as asked:
+            page = await views.order_page(connection, status=status, search=search, limit=50)
+        [(statement, given)] = asked
+        plan = "\n".join((await connection.exec_driver_sql(f"EXPLAIN {statement}", given)).scalars())
         if search is not None:
             assert "BitmapOr" in plan, plan
             assert "Filter" not in plan, plan
-        page = await views.order_page(connection, query)
     return [row.checkout_key for row in page]
+
+
+@contextmanager
+def statements(engine: AsyncEngine) -> Iterator[list[tuple[str, Any]]]:
+    """What is executed in the block, each with its parameters."""
+    asked: list[tuple[str, Any]] = []
+
+    def hear(connection: object, cursor: object, statement: str, given: Any, *_: object) -> None:
+        asked.append((statement, given))
+
+    event.listen(engine.sync_engine, "before_cursor_execute", hear)
+    yield asked
+    event.remove(engine.sync_engine, "before_cursor_execute", hear)
 
 
 @pytest.mark.parametrize(
