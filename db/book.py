@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from checkout.errors import PaymentUnknown
 from checkout.ids import new_refund_id
 from checkout.money import (
     CLOSED_DISPUTES,
@@ -219,12 +220,12 @@ class Book:
             await tell(self.connection, self.order_id, kind, data)
 
 
-async def open_book(connection: AsyncConnection, payment_intent_id: str) -> Book | None:
-    """Lock a payment and all that hangs on it; None if there is no such payment here."""
+async def open_book(connection: AsyncConnection, payment_intent_id: str) -> Book:
+    """Lock a payment and all that hangs on it. Raises `PaymentUnknown`."""
     given = {"payment_intent_id": payment_intent_id}
     found = (await connection.execute(_ORDER_OF, given)).one_or_none()
     if found is None:
-        return None
+        raise PaymentUnknown(f"Payment {payment_intent_id} is not in the ledger")
     order = None
     if found.order_id is not None:
         await lock_order_products(connection, found.order_id)
