@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Row, TextClause, text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.invariants import Finding, Found, StockSums, audit_orders, audit_standing, has_payments
@@ -128,10 +128,10 @@ async def agenda(connection: AsyncConnection, grace: timedelta, patrol: int = PA
     live = (await connection.scalars(_LIVE_ORDERS)).all()
     due = (await connection.scalars(_DUE, {"limit": PIECE})).all()
     waiting = await how_many_due(connection) - len(live) - len(due)
-    paid: Sequence[Row[tuple[str, datetime]]] = []
+    paid: list[tuple[str, datetime]] = []
     if await has_payments(connection):
         given = {"since": state.ledger_read_to, "limit": PIECE}
-        paid = (await connection.execute(_TOUCHED_IN_THE_LEDGER, given)).all()
+        paid = [(whom, at) for whom, at in await connection.execute(_TOUCHED_IN_THE_LEDGER, given)]
     # What is younger may be committed later, or be younger than `grace`: it is read again.
     settled = state.now - _LEDGER_OVERLAP - grace
     old = (await next_orders(connection, state.patrolled_to, patrol)).orders

@@ -12,7 +12,7 @@ def script(name: str) -> str:
     return (_FOLDER / name).read_text(encoding="utf-8")
 
 
-def run_script(connection: Connection, name: str, **identifiers: str) -> None:
+def run_script(connection: Connection, /, name: str, **identifiers: str) -> None:
     """Run all statements of the file in the connection's transaction, which must have begun. `identifiers`, quoted,
     come where it has `{their names}`."""
     statements = script(name)
