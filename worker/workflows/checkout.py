@@ -12,7 +12,6 @@ from worker.workflows.inbox import Inbox
 with workflow.unsafe.imports_passed_through():
     from checkout.contracts import CheckoutInput, CheckoutResult, PaymentSessionView
     from checkout.orders import Order, OrderStatus, Reason
-    from checkout.payments import SessionState
 
 
 @workflow.defn
@@ -37,7 +36,23 @@ class CheckoutWorkflow:
         while not self.inbox.is_done_with(order):
             closing = await self.inbox.wait(order)  # for the provider's news, a wish to give up, or the deadline
             order, session = await actions.ask_provider(order, closing)
-            order = self._order = await follow(order, session, closing, self.inbox)
+            match decide(order, session, closing):
+                case Fulfil(payment):
+                    order = await actions.fulfil(order, payment)
+                case Process(payment):  # it takes days: nobody can give up any more
+                    order = await actions.process(order, payment)
+                    self.inbox.carry_on()
+                case Release(reason):
+                    order = await actions.release(order, reason)
+                case Refund(payment, reason):
+                    order = await actions.refund(order, payment, reason)
+                    if order.status.is_live:
+                        await self.inbox.pause()  # it came to nothing: it is asked for again after a while
+                case Close(session_id):
+                    await actions.close_session(session_id)
+                case Wait() if session is None:
+                    await self.inbox.pause()  # the provider refuses to speak of it: an operator must look
+            self._order = order
 
         actions.hand_over(order)
         return CheckoutResult.of(order)
@@ -56,24 +71,3 @@ class CheckoutWorkflow:
     def payment_session(self) -> PaymentSessionView:
         """The session to send the customer to, as soon as there is one; or why there will be none."""
         return PaymentSessionView.of(self._checkout, self._order)
-
-
-async def follow(order: Order, session: SessionState | None, closing: Reason | None, inbox: Inbox) -> Order:
-    """Do what is decided, now that the provider has said `session`; a settlement does so in its checkout's place."""
-    match decide(order, session, closing):
-        case Fulfil(payment):
-            return await actions.fulfil(order, payment)
-        case Process(payment):  # it takes days: nobody can give up any more
-            order = await actions.process(order, payment)
-            inbox.carry_on()
-        case Release(reason):
-            return await actions.release(order, reason)
-        case Refund(payment, reason):
-            order = await actions.refund(order, payment, reason)
-            if order.status.is_live:
-                await inbox.pause()  # it came to nothing: it is asked for again after a while
-        case Close(session_id):
-            return await follow(order, await actions.close_session(session_id), closing, inbox)
-        case Wait() if session is None:
-            await inbox.pause()  # the provider refuses to speak of it: an operator must look
-    return order

@@ -5,10 +5,9 @@ from functools import partial
 
 from temporalio import workflow
 
-from checkout.settling import Close, Refund, decide
+from checkout.settling import Close, Fulfil, Process, Refund, Release, decide
 from worker.shield import shielded
 from worker.workflows import actions
-from worker.workflows.checkout import follow
 from worker.workflows.inbox import Inbox
 
 with workflow.unsafe.imports_passed_through():
@@ -56,7 +55,7 @@ class SettlementWorkflow:
             return (await self._follow_money(order.payment_intent_id) if order.payment_intent_id else None) or order
         if session is None and order.session is not None:
             session = await actions.look_at(order.session.session_id)
-        return await follow(order, session, None, self.inbox)
+        return await self._follow(order, session)
 
     async def _see_through(self, order: Order) -> Order:
         """As its checkout would have done."""
@@ -64,8 +63,27 @@ class SettlementWorkflow:
         while not self.inbox.is_done_with(order):
             closing = await self.inbox.wait(order)
             order, session = await actions.ask_provider(order, closing)
-            order = await follow(order, session, closing, self.inbox)
+            if session is None:
+                await self.inbox.pause()
+            order = await self._follow(order, session, closing)
         actions.hand_over(order)
+        return order
+
+    async def _follow(self, order: Order, session: SessionState | None, closing: Reason | None = None) -> Order:
+        match decide(order, session, closing):
+            case Fulfil(payment):
+                return await actions.fulfil(order, payment)
+            case Process(payment):
+                order = await actions.process(order, payment)
+                self.inbox.carry_on()
+            case Release(reason):
+                return await actions.release(order, reason)
+            case Refund(payment, reason):
+                order = await actions.refund(order, payment, reason)
+                if order.status.is_live:
+                    await self.inbox.pause()  # it came to nothing: it is asked for again after a while
+            case Close(session_id):
+                return await self._follow(order, await actions.close_session(session_id), closing)
         return order
 
     async def _follow_money(self, payment_intent_id: str) -> Order | None:
