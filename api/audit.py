@@ -67,26 +67,22 @@ class Auditor:
 
     def __init__(self, engine: AsyncEngine, client: Client, *, patrol: int = audit.PATROL) -> None:
         self._engine, self._client, self._patrol = engine, client, patrol
-        self._recent: Shared[AuditOut] = Shared()
+        self.recent = Shared(self._recent)
         self.last_of_everything: AuditOut | None = None
 
-    async def recent(self, grace: timedelta) -> AuditOut:
-        """Check what may have changed since it was last found in order (`db.audit`). Who asks while an audit is under
-        way shares the next one. `grace` is how long an order must have been left alone to count as quiet."""
-
-        async def read() -> AuditOut:
-            found = Found()
-            async with audit.snapshot(self._engine, AUDIT_SECONDS) as connection:
-                agenda = await audit.agenda(connection, grace, self._patrol)
-                wrong = await audit_orders(connection, agenda.orders, grace, found)
-                await audit_standing(connection, grace, found)
-                seen = await audit.at_rest(connection, agenda.orders, grace)
-                live = await live_orders(connection, max(grace, _LIVE_GRACE))
-            async with self._engine.begin() as connection:
-                await audit.note(connection, seen, wrong, agenda)
-            return await self._verdict(found, live, whole=False, waiting=agenda.waiting)
-
-        return await self._recent.get(grace, read)
+    async def _recent(self, grace: timedelta) -> AuditOut:
+        """Check what may have changed since it was last found in order (`db.audit`). `grace` is how long an order must
+        have been left alone to count as quiet."""
+        found = Found()
+        async with audit.snapshot(self._engine, AUDIT_SECONDS) as connection:
+            agenda = await audit.agenda(connection, grace, self._patrol)
+            wrong = await audit_orders(connection, agenda.orders, grace, found)
+            await audit_standing(connection, grace, found)
+            seen = await audit.at_rest(connection, agenda.orders, grace)
+            live = await live_orders(connection, max(grace, _LIVE_GRACE))
+        async with self._engine.begin() as connection:
+            await audit.note(connection, seen, wrong, agenda)
+        return await self._verdict(found, live, whole=False, waiting=agenda.waiting)
 
     async def everything(self, grace: timedelta) -> AuditOut:
         """Raises as `whole` does."""

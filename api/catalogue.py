@@ -5,29 +5,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.problems import invalid
 from api.schemas import Available, CatalogueProduct, ProductIn, Restock, WriteOff
-from api.waiting import Shared
 from checkout.currencies import product_faults
 from db import catalogue
 from db.catalogue import Selection, Shelf
-from db.engine import autocommit, transaction
+from db.engine import transaction
 from runtime.failpoints import Step
 
 READERS = 2  # connections, whoever looks: `engine` has no more
 
 
-class Catalogue:
-    """Wants an engine of its own for the life of the process."""
-
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._reads = autocommit(engine)
-        self._shelves: Shared[Shelf] = Shared()
-
-    async def shelf(self, selection: Selection) -> Shelf:
-        async def read() -> Shelf:
-            async with self._reads.connect() as connection:
-                return await catalogue.shelf(connection, selection)
-
-        return await self._shelves.get(selection, read)
+async def read_shelf(engine: AsyncEngine, selection: Selection) -> Shelf:
+    async with engine.connect() as connection:
+        return await catalogue.shelf(connection, selection)
 
 
 async def restock(engine: AsyncEngine, wanted: Restock) -> Available:

@@ -10,15 +10,15 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from temporalio.client import Client
 
 from api.audit import AUDIT_SECONDS, CONNECTIONS, Auditor
-from api.catalogue import READERS, Catalogue
+from api.catalogue import READERS, read_shelf
 from api.checkouts import Checkouts
 from api.events import OrderEventHub
 from api.limits import Limits
 from api.operators import Operators, Sessions
 from api.orders import Orders
-from api.waiting import Stopping
+from api.waiting import Shared, Stopping
 from api.web.console.board import Board
-from db.engine import create_engine
+from db.engine import autocommit, create_engine
 from db.writing import WriteWatch
 from runtime.settings import Settings
 
@@ -42,7 +42,7 @@ class Gateway:
         self.limits = Limits(settings, engine)
         self.operators = Operators(settings)
         self.sessions = Sessions(settings, engine)
-        self.catalogue = Catalogue(browsing)
+        self.shelf = Shared(partial(read_shelf, autocommit(browsing)))
         self.auditor = Auditor(auditing, temporal)
         self.board = Board(engine, self.auditor)
         self.checkouts = Checkouts(engine, temporal, settings, self.limits, stopping, self.writing)

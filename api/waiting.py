@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 
 PATIENCE = 2.0  # seconds that a handler may go on after the process was told to stop
 
+Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
@@ -72,24 +73,25 @@ class Usual:
         self.seconds = min(seconds, self.seconds + (seconds - self.seconds) / 4)
 
 
-class Shared(Generic[Value]):
-    """At most one read of a key at a time. Nothing is kept: who asks gets what was read after they asked."""
+class Shared(Generic[Key, Value]):
+    """What `read` answers, at most one read of a key at a time. Nothing is kept: who asks gets what was read after they
+    asked. While one read is under way all who come wait for the next one, and share it, a failure included. Who waits
+    no longer does not end it for the others."""
 
-    def __init__(self) -> None:
-        self._next: dict[Hashable, asyncio.Task[Value]] = {}
-        self._turns: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
+    def __init__(self, read: Callable[[Key], Awaitable[Value]]) -> None:
+        self._read = read
+        self._next: dict[Key, asyncio.Task[Value]] = {}
+        self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
 
-    async def get(self, key: Hashable, read: Callable[[], Awaitable[Value]]) -> Value:
-        """What `read` answers. While one read is under way all who come wait for the next one, and share it, a failure
-        included. Who waits no longer does not end it for the others."""
+    async def __call__(self, key: Key) -> Value:
         if key not in self._next:
-            self._next[key] = asyncio.create_task(self._read(key, read))
+            self._next[key] = asyncio.create_task(self._in_turn(key))
             # A failure is no news where everybody who waited for it has gone.
             self._next[key].add_done_callback(lambda reading: reading.cancelled() or reading.exception())
         return await asyncio.shield(self._next[key])
 
-    async def _read(self, key: Hashable, read: Callable[[], Awaitable[Value]]) -> Value:
+    async def _in_turn(self, key: Key) -> Value:
         turn = self._turns.setdefault(key, asyncio.Lock())
         async with turn:
             del self._next[key]  # who comes from now on asks for what is read after this
-            return await read()
+            return await self._read(key)

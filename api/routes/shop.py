@@ -51,7 +51,7 @@ async def products(
     if sku and (q or after or limit):
         raise invalid([{"field": "sku", "message": "names the products wanted: without q, after and limit"}])
     certain = Selection(len(sku), skus=tuple(sku)) if sku else None
-    shelf = await gateway.catalogue.shelf(certain or Selection(limit or _PAGE, search=q, after=after))
+    shelf = await gateway.shelf(certain or Selection(limit or _PAGE, search=q, after=after))
     if after and not shelf.products:
         async with gateway.engine.connect() as connection:
             # Sold or withdrawn: a page may end with a product that is withdrawn before the next one is asked for.

@@ -98,37 +98,38 @@ async def test_who_looks_never_keeps_a_customer_waiting(rig: Rig, engine: AsyncE
 
 
 async def test_many_who_ask_at_once_share_a_read_that_began_after_they_asked() -> None:
-    shared: Shared[int] = Shared()
     gate, reads = asyncio.Event(), 0
 
-    async def read() -> int:
+    async def read(_: str) -> int:
         nonlocal reads
         reads += 1
         number = reads
         await gate.wait()
         return number
 
-    first = asyncio.create_task(shared.get("page", read))
+    shared = Shared(read)
+    first = asyncio.create_task(shared("page"))
     await asyncio.sleep(0)
-    others = [asyncio.create_task(shared.get("page", read)) for _ in range(50)]
+    others = [asyncio.create_task(shared("page")) for _ in range(50)]
     await asyncio.sleep(0)
     impatient = others.pop()
     impatient.cancel()
     gate.set()
     assert await first == 1
     assert await asyncio.gather(*others) == [2] * 49
-    assert await shared.get("page", read) == 3
+    assert await shared("page") == 3
 
 
 async def test_a_failed_read_is_told_to_all_who_share_it_and_not_kept() -> None:
-    shared: Shared[int] = Shared()
+    is_away = True
 
-    async def fail() -> int:
-        raise OSError("away")
-
-    async def read() -> int:
+    async def read(_: str) -> int:
+        if is_away:
+            raise OSError("away")
         return 1
 
-    found = await asyncio.gather(*(shared.get("page", fail) for _ in range(3)), return_exceptions=True)
+    shared = Shared(read)
+    found = await asyncio.gather(*(shared("page") for _ in range(3)), return_exceptions=True)
     assert [type(each) for each in found] == [OSError] * 3
-    assert await shared.get("page", read) == 1
+    is_away = False
+    assert await shared("page") == 1

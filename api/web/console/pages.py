@@ -94,7 +94,7 @@ async def stock(
 ) -> Response:
     gateway, search = console.gateway, q.strip()
     selection = Selection(_PAGE_LENGTH, search=search, offset=(page - 1) * _PAGE_LENGTH, sold_only=False)
-    shelf = await gateway.catalogue.shelf(selection)
+    shelf = await gateway.shelf(selection)
     async with gateway.engine.connect() as connection:
         levels = await insights.stock_levels(connection, [product.sku for product in shelf.products])
     return console.page("stock", levels=levels, search=search, number=page, has_more=shelf.has_more)

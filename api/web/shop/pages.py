@@ -50,10 +50,10 @@ async def storefront(
     an error.
     """
     search = q.strip()
-    shelf = await gateway.catalogue.shelf(Selection(_SHELF, search=search, offset=(number - 1) * _SHELF))
+    shelf = await gateway.shelf(Selection(_SHELF, search=search, offset=(number - 1) * _SHELF))
     wanted = {name: count for name, text in zip(sku, quantity, strict=False) if (count := _quantity(text))}
     elsewhere = tuple(sorted(wanted.keys() - {product.sku for product in shelf.products}))
-    others = (await gateway.catalogue.shelf(Selection(len(elsewhere), skus=elsewhere))).products if elsewhere else []
+    others = (await gateway.shelf(Selection(len(elsewhere), skus=elsewhere))).products if elsewhere else []
     return page(
         "storefront.html",
         headers={"Cache-Control": "no-cache"},

@@ -17,13 +17,13 @@ FIELD_SHOP = (
     ),
     bug(
         "lookers-apart-from-buyers",
-        Code("Gateway.__init__", "Catalogue(browsing)", "Catalogue(engine)"),
+        Code("Gateway.__init__", "autocommit(browsing)", "autocommit(engine)"),
         breaks="customers would wait behind all who only look",
         tests="test_who_looks_never_keeps_a_customer_waiting",
     ),
     bug(
         "one-read-for-all-who-ask",
-        Code("Shared.get", "key not in self._next", "True"),
+        Code("Shared.__call__", "key not in self._next", "True"),
         breaks="every tab would read the catalogue for itself",
         tests="test_many_who_ask_at_once_share_a_read_that_began_after_they_asked",
     ),
