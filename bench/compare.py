@@ -5,28 +5,31 @@ take part. Whatever the machine does meanwhile, it does to all: A B C, A B C, A 
 """
 
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-import asyncpg
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bench import machine
-from bench.contestants import Contestant, running
-from bench.load import Json
+from bench.contestants import Contestant, Running, running
+from bench.load import Json, warm_up
 from bench.progress import Phase
 from bench.report import summarize
+from bench.target import Load
 from bench.watch import Watch
-from bench.workloads import SPREAD, Turn, Workload
+from bench.workloads import CLIENTS, SPREAD, Turn, Workload
 from db.audit import audit_ledgers
+from db.catalogue import restock
 from db.engine import create_engine
+from db.invariants import Finding
 from stack.config import StackConfig
 from stack.stack import Stack
 
 _ENV = {"CHECKOUT_PAYMENT_TIMEOUT": "7200"}  # nothing that waits ends by itself
-_STOCK = 1_000_000
+_ENOUGH = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -84,10 +87,12 @@ async def _turn(
     try:
         async with running(who, postgres, folder, **_ENV) as shop:
             if is_shop:
-                await _stock(shop.stack.database_url)
+                async with _connected(shop) as connection:
+                    for sku in SPREAD:  # everything but the ten prints
+                        await restock(connection, sku, _ENOUGH)
             async with Watch(shop.target) as watch:
                 turn = Turn(shop, watch, quick, phase, found)
-                await turn.warm_up()
+                await warm_up(shop.target, Load(CLIENTS, warmup=turn.size(120, 30)), watch, phase)
                 for workload in what:
                     start = time.perf_counter()
                     try:
@@ -98,7 +103,9 @@ async def _turn(
             if is_shop:
                 phase("auditing", 0, 1)
                 has_warehouse = "worker" in who.parts and not who.instead
-                found["audit"] = {"violations": await _violations(shop.stack.database_url, has_warehouse)}
+                async with _connected(shop) as connection:
+                    findings = await audit_ledgers(connection, timedelta(seconds=5))
+                found["audit"] = {"violations": _violations(findings, has_warehouse)}
     except Exception as error:
         found["turn"] = _failure(error)
     return found
@@ -108,31 +115,23 @@ def _failure(error: Exception) -> Json:
     return {"failed": f"{type(error).__name__}: {error}"}
 
 
-async def _stock(database_url: str) -> None:
-    """Enough of everything but the ten prints."""
-    connection = await asyncpg.connect(database_url)
+@asynccontextmanager
+async def _connected(shop: Running) -> AsyncIterator[AsyncConnection]:
+    engine = create_engine(shop.stack.database_url, command_timeout=120)
     try:
-        for sku in SPREAD:
-            await connection.execute("SELECT shop.restock($1, $2)", sku, _STOCK)
+        async with engine.begin() as connection:
+            yield connection
     finally:
-        await connection.close()
+        await engine.dispose()
 
 
-async def _violations(database_url: str, has_warehouse: bool) -> dict[str, int]:
+def _violations(findings: Sequence[Finding], has_warehouse: bool) -> dict[str, int]:
     """How many by the check's name. The same auditor for all: what is sold fast and wrong is no checkout.
 
     Peers have no warehouse, so that their parcels stay is none.
     """
-    engine = create_engine(database_url, command_timeout=120)
-    try:
-        async with engine.connect() as connection:
-            findings = await audit_ledgers(connection, timedelta(seconds=5))
-    finally:
-        await engine.dispose()
-    counted = Counter(
-        finding.name
+    counted = {
+        finding.name: sum(has_warehouse or "due for dispatch" not in told for told in finding.violations)
         for finding in findings
-        for told in finding.violations
-        if has_warehouse or "due for dispatch" not in told
-    )
-    return dict(counted)
+    }
+    return {name: count for name, count in counted.items() if count}

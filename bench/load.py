@@ -53,6 +53,21 @@ class Tally:
         """Paid and fulfilled checkouts a second."""
         return len(self.fulfilled) / self.seconds if self.seconds > 0 else 0.0
 
+    def report(self, load: Load) -> Json:
+        served = max(1, len(self.fulfilled))
+        return {
+            "load": asdict(load),
+            "seconds": self.seconds,
+            "fulfilled": len(self.fulfilled),
+            "throughput": self.throughput,
+            "buy_to_answer": latency(self.answered),
+            "buy_to_fulfilled": latency(self.fulfilled.values()),
+            "errors": dict(self.errors),
+            "retries": self.retries,
+            "cpu_seconds_per_checkout": {name: spent / served for name, spent in self.cpu.items()},
+            "others_cpu_share": self.others,
+        }
+
 
 async def serve(target: Target, jobs: Sequence[Job], clients: int, tally: Tally, phase: Phase, name: str) -> None:
     """Have every job done once, by `clients` customers; what failed is counted by its kind."""
@@ -74,7 +89,7 @@ async def serve(target: Target, jobs: Sequence[Job], clients: int, tally: Tally,
         tally.began = time.perf_counter()
         await asyncio.gather(*(client(number) for number in range(min(clients, len(jobs)))))
         tally.took = time.perf_counter() - tally.began
-    tally.cpu, tally.others = meter.spent, meter.others
+    tally.cpu, tally.others = meter.spent, meter.others if target.pids else None
 
 
 async def run_load(target: Target, load: Load, watch: Watch, phase: Phase = silent, name: str = "measuring") -> Tally:
@@ -105,31 +120,13 @@ async def warm_up(target: Target, load: Load, watch: Watch, phase: Phase) -> Non
         await run_load(target, replace(load, checkouts=load.warmup, warmup=0, rate=None), watch, phase, "warm-up")
 
 
-async def measured(target: Target, load: Load, watch: Watch, phase: Phase) -> tuple[Json, Tally]:
-    """Run the load, without its warm-up, and report."""
-    tally = await run_load(target, load, watch, phase)
-    served = max(1, len(tally.fulfilled))
-    return {
-        "load": asdict(load),
-        "seconds": tally.seconds,
-        "fulfilled": len(tally.fulfilled),
-        "throughput": tally.throughput,
-        "buy_to_answer": latency(tally.answered),
-        "buy_to_fulfilled": latency(tally.fulfilled.values()),
-        "errors": dict(tally.errors),
-        "retries": tally.retries,
-        "cpu_seconds_per_checkout": {name: spent / served for name, spent in tally.cpu.items()},
-        "others_cpu_share": tally.others if target.pids else None,
-    }, tally
-
-
 async def measure(target: Target, load: Load, phase: Phase = silent) -> tuple[Json, Tally]:
     """Warm up, run the load and report. Nothing is raised for a failed checkout: the report's `ok` says so."""
     async with Watch(target) as watch:
         await warm_up(target, load, watch, phase)
-        report, tally = await measured(target, load, watch, phase)
+        tally = await run_load(target, load, watch, phase)
     is_ok = not tally.errors and len(tally.fulfilled) == load.checkouts
-    return {"ok": is_ok, **report, "watched_by": watch.by}, tally
+    return {"ok": is_ok, **tally.report(load), "watched_by": watch.by}, tally
 
 
 def latency(values: Collection[float]) -> Json | None:

@@ -13,7 +13,7 @@ import stripe
 
 from bench.contestants import Running
 from bench.customer import Bought, CheckoutFailed, Customer, new_key
-from bench.load import Job, Json, Tally, latency, measured, serve, warm_up
+from bench.load import Job, Json, Tally, latency, run_load, serve, warm_up
 from bench.machine import memory_bytes, of_the_parts
 from bench.progress import Phase
 from bench.target import Load
@@ -38,14 +38,11 @@ class Turn:
     def size(self, full: int, quick: int) -> int:
         return quick if self.quick else full
 
-    async def warm_up(self) -> None:
-        await warm_up(self.shop.target, Load(CLIENTS, warmup=self.size(120, 30)), self.watch, self.phase)
-
     async def load(
         self, clients: int, checkouts: int, skus: tuple[str, ...] = ("pen",), rate: float | None = None
     ) -> Json:
         load = Load(clients, checkouts, 0, skus, rate, PATIENCE)
-        return (await measured(self.shop.target, load, self.watch, self.phase))[0]
+        return (await run_load(self.shop.target, load, self.watch, self.phase)).report(load)
 
     async def buy(self, checkouts: int, clients: int = CLIENTS, sku: str = "pen") -> tuple[list[Bought], Json]:
         """Buy and do not pay."""
@@ -202,8 +199,8 @@ async def scale(turn: Turn) -> Json:
     for processes in (1, 2) if turn.quick else (1, 2, 4):
         async with turn.shop.beside(processes - 1) as target:
             await warm_up(target, load, turn.watch, turn.phase)
-            report, _ = await measured(target, load, turn.watch, turn.phase)
-            results.append({"processes": processes, **report})
+            tally = await run_load(target, load, turn.watch, turn.phase)
+            results.append({"processes": processes, **tally.report(load)})
     return {"levels": results}
 
 
