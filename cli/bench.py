@@ -16,15 +16,16 @@ from bench.load import measure
 from bench.machine import NOISY
 from bench.progress import showing, silent
 from bench.target import Load
-from cli import options
+from cli import render
 from cli.client import Shop
-from cli.locate import Location, locate
-from cli.output import NO, UNREACHABLE, USAGE, CommandFailed, Json, speaking
+from cli.output import NO, UNREACHABLE, USAGE, CommandFailed, Json, Output
 
 _AUDIT_TRIES, _AUDIT_EVERY, _AUDIT_GRACE = 5, 2.0, 1
 
 
 def bench(
+    output: Output,
+    shop: Shop,
     clients: Annotated[int, typer.Option("--clients", "-c", min=1, max=1000, help="Customers at a time.")] = 30,
     checkouts: Annotated[int, typer.Option("--checkouts", "-n", min=1, help="How many to measure.")] = 300,
     warmup: Annotated[int, typer.Option(min=0, help="How many to make first, unmeasured.")] = 30,
@@ -36,9 +37,6 @@ def bench(
     keep: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep every measurement: one JSON line a checkout.")
     ] = None,
-    url: options.Url = None,
-    token: options.Token = None,
-    as_json: options.Json = False,
 ) -> None:
     """Measure whole checkouts: Buy, pay, wait until fulfilled. Ends with an audit.
 
@@ -47,46 +45,42 @@ def bench(
 
     Exit codes: 0 every checkout was fulfilled and the audit is clean, 1 not so.
     """
-    with speaking(as_json) as output:
-        place = locate(url, token)
-        with Shop(place) as shop:  # a clear sentence before the load, not a thousand errors in it
-            shop.orders(limit=1)  # the token, without which nothing is seen in time and no audit is made
-            if not shop.sells(sku):
-                raise CommandFailed(NO, "No such product", f"The shop does not sell {sku}")
-        for address in (place.gateway_url, place.payment_url):
-            if not address.startswith("http://"):
-                raise CommandFailed(UNREACHABLE, "Plain http only", f"The benchmark cannot speak to {address}")
-        load = Load(clients, checkouts, warmup, (sku,), rate, patience)
-        try:  # before the load: afterwards all would be lost
-            kept = keep.open("w") if keep is not None else None
-        except OSError as error:
-            raise CommandFailed(USAGE, "Wrong --keep", f"{keep} cannot be written: {error.strerror}") from None
-        with showing() if output.err.is_terminal and not as_json else nullcontext(silent) as phase:
-            report, tally = asyncio.run(measure(place, load, phase))
-            phase("auditing", 0, 1)
-            report["audit"] = _audit(place)
-            phase("auditing", 1, 1)
-        if kept is not None:
-            with kept:
-                for order_id, seconds in tally.fulfilled.items():
-                    kept.write(json.dumps({"order_id": order_id, "seconds": seconds}) + "\n")
-        report["ok"] = report["ok"] and report["audit"]["ok"] is True
-        output.result(report, "", shown)
-        if not report["ok"]:
-            raise typer.Exit(NO)
+    # A clear sentence before the load, not a thousand errors in it.
+    shop.orders(limit=1)  # the token, without which nothing is seen in time and no audit is made
+    if not shop.sells(sku):
+        raise CommandFailed(NO, "No such product", f"The shop does not sell {sku}")
+    place = shop.location
+    for address in (place.gateway_url, place.payment_url):
+        if not address.startswith("http://"):
+            raise CommandFailed(UNREACHABLE, "Plain http only", f"The benchmark cannot speak to {address}")
+    load = Load(clients, checkouts, warmup, (sku,), rate, patience)
+    try:  # before the load: afterwards all would be lost
+        kept = keep.open("w") if keep is not None else None
+    except OSError as error:
+        raise CommandFailed(USAGE, "Wrong --keep", f"{keep} cannot be written: {error.strerror}") from None
+    with showing() if output.err.is_terminal and not output.as_json else nullcontext(silent) as phase:
+        report, tally = asyncio.run(measure(place, load, phase))
+        phase("auditing", 0, 1)
+        report["audit"] = _audit(shop)
+        phase("auditing", 1, 1)
+    if kept is not None:
+        with kept:
+            for order_id, seconds in tally.fulfilled.items():
+                kept.write(json.dumps({"order_id": order_id, "seconds": seconds}) + "\n")
+    report["ok"] = report["ok"] and report["audit"]["ok"] is True
+    output.result(report, "", shown, ok=report["ok"])
 
 
-def _audit(place: Location) -> Json:
+def _audit(shop: Shop) -> Json:
     """The shop's own verdict, once the last dispatches have come to rest. `ok` is None when it cannot be had."""
-    with Shop(place) as shop:
-        for attempt in range(_AUDIT_TRIES):
-            time.sleep(_AUDIT_EVERY if attempt else 0)
-            try:
-                verdict = shop.audit(grace=_AUDIT_GRACE)
-            except CommandFailed as failed:
-                verdict = {"ok": None, "detail": str(failed)}
-            if verdict.get("ok"):
-                break
+    for attempt in range(_AUDIT_TRIES):
+        time.sleep(_AUDIT_EVERY if attempt else 0)
+        try:
+            verdict = shop.audit(grace=_AUDIT_GRACE)
+        except CommandFailed as failed:
+            verdict = {"ok": None, "detail": str(failed)}
+        if verdict.get("ok"):
+            break
     return {"ok": None, **verdict}
 
 
@@ -116,7 +110,7 @@ def shown(report: Json) -> RenderableType:
 
 def _latencies(report: Json) -> Table:
     ranks = ("p50", "p90", "p99", "max")
-    table = _table("", *ranks)
+    table = render.columns("", *ranks)
     for name, field in (("Buy → answer", "buy_to_answer"), ("Buy → fulfilled", "buy_to_fulfilled")):
         if values := report[field]:
             table.add_row(name, *(_seconds(values[rank]) for rank in ranks))
@@ -124,19 +118,12 @@ def _latencies(report: Json) -> Table:
 
 
 def _cpu(report: Json) -> Table:
-    table = _table("CPU a checkout", "ms", "share")
+    table = render.columns("CPU a checkout", "ms", "share")
     spent: dict[str, float] = report["cpu_seconds_per_checkout"]
     total = sum(spent.values())
     for name, seconds in sorted(spent.items(), key=lambda item: -item[1]):
         table.add_row(name, f"{seconds * 1000:.1f}", f"{seconds / (total or 1.0):.0%}")
     table.add_row("all", f"{total * 1000:.1f}", "")
-    return table
-
-
-def _table(name: str, *figures: str) -> Table:
-    table = Table(name, box=None, pad_edge=False, header_style="dim")
-    for figure in figures:
-        table.add_column(figure, justify="right")
     return table
 
 

@@ -29,8 +29,8 @@ Read = TypeVar("Read")
 
 
 def framed(command: Callable[..., None]) -> Callable[..., None]:
-    """A command as typer sees it: where it asks for an `output`, and perhaps for the `shop`, it has the options that they
-    are made of instead; how it ends, `speaking` tells."""
+    """A command as typer sees it: where it asks for an `output`, and perhaps for the `shop`, it has the options that
+    they are made of instead; how it ends, `speaking` tells."""
     parameters = dict(inspect.signature(command, eval_str=True).parameters)
     asked = [name for name in _MADE_OF if parameters.pop(name, None)]
     if "output" not in asked:

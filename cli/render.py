@@ -20,6 +20,7 @@ _COLOURS = {
     "cancelled": "red",
     "refunded": "magenta",
 }
+_NUMBERS = {"#", "amount", "checked", "p50", "p90", "p99", "max", "ms", "share"}
 
 
 def status_text(order: Json) -> Text:
@@ -49,10 +50,10 @@ def facts(pairs: Iterable[tuple[str, RenderableType]]) -> RenderableType:
     return table
 
 
-def _table(*names: str) -> Table:
+def columns(*names: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in names:
-        is_number = name in {"#", "amount", "checked"}
+        is_number = name in _NUMBERS
         table.add_column(name, justify="right" if is_number else "left", overflow="fold", no_wrap=name == "order")
     return table
 
@@ -115,7 +116,7 @@ def _dispute(dispute: Json, currency: str) -> str:
 
 
 def timeline(events: list[Json]) -> Table:
-    table = _table("#", "at", "what")
+    table = columns("#", "at", "what")
     for event in events:
         what = Text(str(event.get("kind")).replace("_", " "))
         if event.get("text"):
@@ -144,7 +145,7 @@ def _clock(at: str) -> str:
 
 
 def orders(page: Json) -> Table:
-    table = _table("order", "status", "amount", "created", "key")
+    table = columns("order", "status", "amount", "created", "key")
     for row in page.get("orders") or []:
         created = str(row.get("created_at")).replace("T", " ")[:19]
         table.add_row(str(row.get("order_id")), status_text(row), money(row), created, str(row.get("checkout_key")))
@@ -152,7 +153,7 @@ def orders(page: Json) -> Table:
 
 
 def audit(document: Json) -> RenderableType:
-    table = _table("#", "invariant", "checked", "verdict")
+    table = columns("#", "invariant", "checked", "verdict")
     for invariant in document.get("invariants") or []:
         verdict = Text("holds", "green") if invariant.get("ok") else Text("VIOLATED", "bold red")
         number, name, checked = (invariant.get(each) for each in ("number", "name", "checked"))
