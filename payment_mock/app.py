@@ -96,7 +96,7 @@ async def _background(service: Service, on_death: Callable[[], None]) -> None:
     """Become ready, then work. Meanwhile the port answers: `/livez` 200, the rest 503 until the database is there."""
     try:
         await service.database.prepare()
-        await service.faults.refresh()
+        await service.faults.load()
         log.info("Payment service ready on %s", service.settings.public_url)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(service.outbox.run())
@@ -109,11 +109,10 @@ async def _background(service: Service, on_death: Callable[[], None]) -> None:
 
 async def _keep_house(service: Service) -> None:
     """What happens by itself: sessions expire when their time is over, payments, refunds and disputes become what they
-    come to, old idempotency keys are forgotten, and rules that another process changed are noticed."""
+    come to, old idempotency keys are forgotten."""
     prune_at = 0.0
     while True:
         try:
-            await service.faults.refresh()
             await _let_happen(service)
             if time.monotonic() >= prune_at:
                 await service.database.run(PRUNE)

@@ -49,12 +49,7 @@ _HUGE = 64 * 1024 * 1024
 _ADD = text("INSERT INTO payments.faults (rule) VALUES (CAST(:rule AS jsonb)) RETURNING id")
 _REMOVE = text("DELETE FROM payments.faults WHERE CAST(:id AS bigint) IS NULL OR id = CAST(:id AS bigint) RETURNING id")
 _ALL = text("SELECT id, fired, rule FROM payments.faults ORDER BY id")
-# The count is raised by the statement that grants the firing, so a rule with `times: 1` fires once even when a hundred
-# requests reach it together, in several processes.
-_FIRE = text("""
-    UPDATE payments.faults SET fired = fired + 1
-    WHERE id = :id AND (rule->>'times' IS NULL OR fired < CAST(rule->>'times' AS bigint)) RETURNING fired
-""")
+_COUNT = text("UPDATE payments.faults SET fired = fired + 1 WHERE id = ANY(CAST(:ids AS bigint[]))")
 
 
 class Match(BaseModel, extra="forbid", frozen=True):
@@ -99,15 +94,21 @@ class RuleInput(BaseModel, extra="forbid", frozen=True):
         return self
 
 
-class Rule(RuleInput):
-    """A stored rule, which has fired so often."""
+class Rule(RuleInput, frozen=False):
+    """A rule that has fired so often."""
 
     id: int
-    fired: int
+    fired: int = 0
+
+    @property
+    def is_spent(self) -> bool:
+        return self.times is not None and self.fired >= self.times
 
     def fits(self, subject: object) -> bool:
-        """Whether it is for this session or delivery; None: for a request that is about neither."""
-        return all(getattr(subject, name, None) == value for name, value in self.match if value is not None)
+        """Whether it can still fire, for this session or delivery; None: for a request that is about neither."""
+        return not self.is_spent and all(
+            getattr(subject, name, None) == value for name, value in self.match if value is not None
+        )
 
     def changed(self, session: Session) -> Session:
         """A session with what the rule sets; `metadata.<key>` sets one key."""
@@ -117,40 +118,37 @@ class Rule(RuleInput):
 
 
 class Faults:
-    """`armed` is what the hot path asks; all else happens only where a rule is set."""
+    """The rules, in memory; their rows outlive the process."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._rules: list[Rule] = []  # that can still fire
-        self._refreshing = asyncio.Lock()
+        self._rules: dict[int, Rule] = {}
         self._held: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
 
     def armed(self, operation: str) -> bool:
-        """Whether any rule is set for the operation's points. No I/O."""
-        return any(rule.point in (f"{operation}.before", f"{operation}.after") for rule in self._rules)
+        """Whether any rule can fire at the operation's points. No I/O."""
+        points = (f"{operation}.before", f"{operation}.after")
+        return any(rule.point in points and not rule.is_spent for rule in self._rules.values())
 
-    async def refresh(self) -> None:
-        """Learn of the rules that another process, or an earlier life of this one, set or removed."""
-        async with self._refreshing:  # else an older list could take the place of a newer one
-            self._rules = [rule for rule in await self._stored() if rule.times is None or rule.fired < rule.times]
+    async def load(self) -> None:
+        """Learn of the rules that an earlier life of this process set."""
+        self._rules = {row.id: Rule(id=row.id, fired=row.fired, **row.rule) for row in await self._database.run(_ALL)}
 
-    async def _stored(self) -> list[Rule]:
-        return [Rule(id=row.id, fired=row.fired, **row.rule) for row in await self._database.run(_ALL)]
-
-    async def listed(self) -> list[dict[str, Any]]:
+    def listed(self) -> list[dict[str, Any]]:
         """Every rule with its count, and how many requests it holds at its barrier now."""
-        return [rule.model_dump() | {"holding": len(self._held[rule.id])} for rule in await self._stored()]
+        return [rule.model_dump() | {"holding": len(self._held[rule.id])} for rule in self._rules.values()]
 
     async def add(self, rule: RuleInput) -> int:
         [added] = await self._database.run(_ADD, rule=rule.model_dump_json())
-        await self.refresh()
+        self._rules[added.id] = Rule(id=added.id, **rule.model_dump())
         return int(added.id)
 
     async def remove(self, rule_id: int | None) -> int:
         """Delete one rule or all, and let go what they hold. Returns how many."""
         removed = await self._database.run(_REMOVE, id=rule_id)
+        for row in removed:
+            self._rules.pop(row.id, None)
         self.release(rule_id)
-        await self.refresh()
         return len(removed)
 
     def release(self, rule_id: int | None = None) -> int:
@@ -162,15 +160,13 @@ class Faults:
         return len(gates)
 
     async def fire(self, point: str, subject: object, on: AsyncConnection | None = None) -> Sequence[Rule]:
-        """The rules that fire here and now, in the order they were set. Each firing is counted, durably: by a
-        connection in autocommit, `on` or another."""
-        fired: list[Rule] = []
-        for rule in [rule for rule in self._rules if rule.point == point and rule.fits(subject)]:
-            granted = await self._database.run(_FIRE, on, id=rule.id)
-            if granted:
-                fired.append(rule)
-            if not granted or (rule.times is not None and granted[0].fired >= rule.times):  # gone, or spent
-                self._rules = [other for other in self._rules if other.id != rule.id]
+        """The rules that fire here and now, in the order they were set. Each firing is counted, `on` a connection in
+        autocommit, at once: with `times: 1` it is one, even when a hundred requests come together."""
+        fired = [rule for rule in self._rules.values() if rule.point == point and rule.fits(subject)]
+        for rule in fired:
+            rule.fired += 1
+        if fired:
+            await self._database.run(_COUNT, on, ids=[rule.id for rule in fired])
         return fired
 
     async def pass_through(self, point: str, subject: Session | None) -> Sequence[Rule]:

@@ -64,7 +64,7 @@ class Webhook(Body):
 
 @router.get("")
 async def listed(service: TheService) -> dict[str, Any]:
-    return {"rules": await service.faults.listed(), "points": ACTIONS}
+    return {"rules": service.faults.listed(), "points": ACTIONS}
 
 
 @router.put("", status_code=201)

@@ -205,7 +205,8 @@ async def test_what_a_killed_process_had_in_hand_is_sent_by_another_once_its_lea
     receiver = Receiver(gate=gate)
     async with database_server.empty() as database_url, serve(receiver) as address:
         engine = create_async_engine(database_url.replace("postgresql://", "postgresql+asyncpg://"))
-        async with in_process(database_url, f"{address}/hook", PAYMENT_WEBHOOK_TIMEOUT=1):
+        # It looks rarely, so that it does not come before the doomed one.
+        async with in_process(database_url, f"{address}/hook", PAYMENT_WEBHOOK_TIMEOUT=1, PAYMENT_POLL_INTERVAL=5):
             doomed = await start_process(database_url, free_port(), f"{address}/hook", PAYMENT_WEBHOOK_TIMEOUT="1")
             try:
                 await until_ready(doomed.url)
