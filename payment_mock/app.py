@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import AsyncIterator, Callable
 
 from fastapi import FastAPI, Request
@@ -23,7 +22,6 @@ from payment_mock.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_PRUNE_EVERY = 3600.0
 _OVER = text(
     "SELECT id FROM payments.sessions WHERE status = 'open' AND expires_at <= now() ORDER BY expires_at LIMIT 100"
 )
@@ -109,26 +107,19 @@ async def _background(service: Service, on_death: Callable[[], None]) -> None:
 
 async def _keep_house(service: Service) -> None:
     """What happens by itself: sessions expire when their time is over, payments, refunds and disputes become what they
-    come to, old idempotency keys are forgotten."""
-    prune_at = 0.0
+    come to, old idempotency keys are forgotten. Each by a guarded statement of its own: a crash in between leaves the
+    rest for the next look, and what has happened changes nothing the second time, or in a second process."""
+    run = service.database.run
     while True:
         try:
-            await _let_happen(service)
-            if time.monotonic() >= prune_at:
-                await service.database.run(PRUNE)
-                prune_at = time.monotonic() + _PRUNE_EVERY
+            for row in await run(_OVER):
+                with contextlib.suppress(payments.NotOpen):
+                    await service.change(row.id, payments.expire)
+            for row in await run(_DUE):
+                with contextlib.suppress(errors.StripeError):  # there is no such thing, or it cannot be disputed
+                    await service.become(row.subject, row.status)
+                await run(_HAPPENED, id=row.id)
+            await run(PRUNE)
         except UNREACHABLE as error:
             log.warning("Housekeeping cannot reach PostgreSQL: %s", brief(error))
         await asyncio.sleep(service.settings.poll_interval)
-
-
-async def _let_happen(service: Service) -> None:
-    """Each by a guarded statement of its own: a crash in between leaves the rest for the next look, and what has
-    happened changes nothing the second time, or in a second process."""
-    for row in await service.database.run(_OVER):
-        with contextlib.suppress(payments.NotOpen):
-            await service.change(row.id, payments.expire)
-    for row in await service.database.run(_DUE):
-        with contextlib.suppress(errors.StripeError):  # there is no such thing, or it cannot be disputed
-            await service.become(row.subject, row.status)
-        await service.database.run(_HAPPENED, id=row.id)
