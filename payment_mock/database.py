@@ -40,7 +40,7 @@ _TRY = """
 
 
 class Database:
-    """The engine and its two ways to work."""
+    """The engine. Every statement is a transaction of its own, without BEGIN and COMMIT."""
 
     def __init__(self, settings: Settings) -> None:
         self._engine = create_async_engine(
@@ -66,7 +66,7 @@ class Database:
         self.ready = asyncio.Event()
 
     def single(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A connection in autocommit: each statement is its own transaction, without BEGIN and COMMIT."""
+        """A connection in autocommit."""
         return self._engine.connect()
 
     async def run(self, statement: TextClause, on: AsyncConnection | None = None, **values: Any) -> Sequence[Row[Any]]:
