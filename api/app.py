@@ -49,9 +49,10 @@ def create_app(settings: Settings) -> FastAPI:
     if settings.payload_keys:
         app.add_middleware(codec_server.Cors, ui=settings.temporal_ui_url)
     app.add_middleware(Edge)
-    # The pages first: to `/checkout/success` and `/checkout/cancel` the payment service sends customers back.
-    routers = [shop_pages.router, console_pages.router, session.router, actions.router, assets.router, openapi.router]
-    routers += [checkout.router, shop.router, machines.webhook, admin.router, machines.probes]
+    # Tried in this order: the shop's pages, for to `/checkout/success` and `/checkout/cancel` the payment service sends
+    # customers back; what is asked for most; the rest.
+    routers = [shop_pages.router, checkout.router, shop.router, machines.webhook, admin.router, machines.probes]
+    routers += [assets.router, openapi.router, console_pages.router, session.router, actions.router]
     if settings.is_development:
         routers.append(processes.router)
     if settings.payload_keys:

@@ -155,12 +155,10 @@ class Orders:
         every order, one that nobody looks after (any more) included."""
         order = await self.find(order_id)
         event_id = f"operator:{secrets.token_hex(8)}"
-        if order.session is None or order.status.is_kept:
+        told = (order.checkout_key, "payment_event", event_id)
+        if order.session is None or not await tell(self._client, *told, order.session.session_id, once=event_id):
             because = "An operator asked to settle the order"
             await start_settlement(self._client, StartSettlementInput(SettlementInput.of(order), event_id, because))
-        else:
-            event = SessionEvent(event_id, "operator.settle", order.session.session_id, order.checkout_key)
-            await deliver(event, self._client, self._engine)
 
     async def look_again(self, order: Order, come_from: str) -> Order:
         """Somebody comes back from the payment service: have it asked now, should its event be late, and wait a little.
