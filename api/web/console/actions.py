@@ -95,7 +95,8 @@ def _done(where: str, what: str) -> Response:
 
 def _refund_of(form: dict[str, str], currency: str) -> RefundIn:
     """`what` says which of the fields count: all, amount, lines (`line.<sku>`: how many)."""
-    what, wanted = form.get("what"), dict[str, Any](reason=form.get("reason") or None)
+    what = form.get("what")
+    wanted: dict[str, Any] = {"reason": form.get("reason") or None}
     if what == "amount":
         try:
             wanted["amount"] = minor_units(form.get("amount", ""), currency)

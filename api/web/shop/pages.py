@@ -30,10 +30,6 @@ _SHELF = 24  # products on a page
 # What an address may note of how one came here, while the order can still be paid.
 _NOTES = ("back", "pending", "unconfirmed")
 
-State = Literal["done", "now", "todo", "failed", "back"]  # of a step
-_WAY = ("reserved", "awaiting_payment", "payment_processing", "paid", "fulfilled", "dispatched")
-_ENDS: dict[str, State] = {"rejected": "failed", "cancelled": "failed", "refunded": "back"}
-
 
 @router.get("/")
 async def storefront(
@@ -129,6 +125,11 @@ def _quantity(text: str) -> int:
 def _is_open(status: OrderStatus) -> bool:
     """Whether the customer can still pay; of a payment that is on its way the page says all there is to say."""
     return status.is_live and status is not OrderStatus.PAYMENT_PROCESSING
+
+
+State = Literal["done", "now", "todo", "failed", "back"]  # of a step
+_WAY = ("reserved", "awaiting_payment", "payment_processing", "paid", "fulfilled", "dispatched")
+_ENDS: dict[str, State] = {"rejected": "failed", "cancelled": "failed", "refunded": "back"}
 
 
 @dataclass(frozen=True)
