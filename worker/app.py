@@ -20,7 +20,6 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from checkout.ids import TASK_QUEUE
 from worker import policies
 from worker.activities.checkouts import CheckoutActivities
-from worker.activities.money import MoneyActivities
 from worker.activities.orders import PROCESSING_TIMEOUT, OrderActivities
 from worker.activities.payments import PaymentActivities
 from worker.activities.sweep import SettlementActivities
@@ -72,7 +71,6 @@ class Dependencies:
         )
         payments = PaymentActivities(self.engine, self.provider)
         checkouts = CheckoutActivities(orders, payments)
-        money = MoneyActivities(self.engine, self.provider)
         start = Starter(self.client, task_queue).settlement
         settlements = SettlementActivities(self.engine, self.client, start, grace=self.sweep_grace)
         return [
@@ -85,11 +83,11 @@ class Dependencies:
             payments.create_payment_session,
             payments.retrieve_session,
             payments.expire_session,
-            money.refund_payment,
-            money.request_refund,
-            money.make_refund,
-            money.give_up_refund,
-            money.follow_money,
+            payments.refund_payment,
+            payments.request_refund,
+            payments.make_refund,
+            payments.give_up_refund,
+            payments.follow_money,
             settlements.start_settlement,
             settlements.sweep_orders,
         ]

@@ -27,7 +27,7 @@ from checkout.orders import CartLine, Order, OrderStatus, Reason
 from db import ledger, orders, refunds
 from tests.support.orders import awaiting, fulfil, on_hand, scalar, violations
 from tests.support.provider import FakeProvider
-from worker.activities.money import MoneyActivities
+from worker.activities.payments import PaymentActivities
 
 FAILED, PENDING, SUCCEEDED = RefundState.FAILED, RefundState.PENDING, RefundState.SUCCEEDED
 CART = (CartLine("limited-print", 3), CartLine("pen", 1))
@@ -318,7 +318,7 @@ async def test_what_has_come_to_nothing_is_not_made_by_who_remembers_it(engine: 
     refund = await ask(engine, order, amount=500)
     async with engine.begin() as connection:
         await ledger.give_up(connection, refund, "refused")
-    now = await MoneyActivities(engine, provider).make_refund(refund)
+    now = await PaymentActivities(engine, provider).make_refund(refund)
     assert (now.state, provider.calls) == (FAILED, [])
 
 

@@ -16,7 +16,6 @@ from checkout.payments import SessionState, SessionStatus
 from tests.support.orders import awaiting, events, fulfil, on_hand, open_order, violations
 from tests.support.provider import FakeProvider, always
 from worker import policies
-from worker.activities.money import MoneyActivities
 from worker.activities.payments import IDEMPOTENCY_KEY_LIFETIME, PaymentActivities
 
 
@@ -47,7 +46,7 @@ async def test_a_refund_told_again_returns_the_stock_of_a_fulfilled_order_once(e
     provider.sessions["cs_k"] = SessionState(
         "cs_k", SessionStatus.COMPLETE, True, order.amount_total, order.currency, order.order_id, intent
     )
-    money = MoneyActivities(engine, provider)
+    money = PaymentActivities(engine, provider)
     for _ in range(2):
         ended = await money.refund_payment(RefundInput(intent, Reason.OPERATOR, order.order_id))
         assert ended is not None

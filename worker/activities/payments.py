@@ -1,4 +1,8 @@
-"""The steps that ask the payment service, and write down what it said."""
+"""The steps that ask the payment service, and write down what it said: of sessions, and of the money after the sale.
+
+Whatever is to be given back is a row of ours before the provider is asked for it, under a key derived from that row;
+its answer is written down in a transaction of its own. What is lost in between, the next look finds at the provider.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,11 +11,15 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from checkout.errors import PaymentRefused, PaymentStuck
+from checkout.contracts import GiveUpInput, RefundInput, RefundOrderInput
+from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnknown, PaymentUnreachable
+from checkout.money import Refund
 from checkout.orders import Order
 from checkout.payments import PaymentSession, SessionRequest, SessionState
-from db import order_queries, orders
+from db import ledger, order_queries, orders, refunds
+from db.book import find_refund
 from db.engine import autocommit, transaction
 from runtime.failpoints import Step
 from worker.payments.port import PaymentProvider
@@ -20,6 +28,7 @@ from worker.payments.port import PaymentProvider
 IDEMPOTENCY_KEY_LIFETIME = timedelta(hours=20)
 # Under how many idempotency keys a session is asked for, each after the first because the one before is stuck.
 SESSION_KEYS = 5
+_TRIES = 5  # to read all of a payment without anybody writing meanwhile
 
 
 @asynccontextmanager
@@ -78,6 +87,73 @@ class PaymentActivities:
         """Close the session, unless it is complete: the answer says which, and only the answer decides."""
         return _told(await self._provider.expire_session(session_id))
 
+    @activity.defn
+    async def refund_payment(self, request: RefundInput) -> Order | None:
+        """Give a payment back that is none of ours to keep, and end its order, if it has one. Repeated, it finds all of
+        that done."""
+        payment = await self._provider.payment(request.payment_intent_id)
+        async with transaction(self._engine, Step.RECORD_DEBT) as connection:
+            outcome = await ledger.owe(connection, payment, request.order_id, request.reason)
+        order = outcome.order
+        for refund in outcome.to_make:
+            _, order = await self._make(refund)
+        return order
+
+    @activity.defn
+    async def request_refund(self, wanted: RefundOrderInput) -> Refund:
+        """Enter what an operator wants given back. Raises `NotRefundable` and its kinds, `KeyReused`, all final."""
+        async with transaction(self._engine, Step.REQUEST_REFUND) as connection:
+            return await refunds.request_refund(connection, wanted)
+
+    @activity.defn
+    async def make_refund(self, refund: Refund) -> Refund:
+        """Have the provider give it back; answers it as the provider then has it. Not one that has come to nothing, or
+        was made, since somebody saw that it was to be made: that may be a while ago."""
+        async with self._reads.connect() as connection:
+            now = await find_refund(connection, refund)
+        return (await self._make(now))[0] if now.is_to_be_made else now
+
+    @activity.defn
+    async def give_up_refund(self, request: GiveUpInput) -> None:
+        """End a refund that the provider refuses and has none of."""
+        async with transaction(self._engine, Step.GIVE_UP_REFUND) as connection:
+            await ledger.give_up(connection, request.refund, request.why)
+
+    @activity.defn
+    async def follow_money(self, payment_intent_id: str) -> ledger.Outcome:
+        """Ask the provider for all that became of a payment, and enter it. Raises `PaymentUnknown`, final; fails, to be
+        tried again, while its order has not taken note of it."""
+        for _ in range(_TRIES):
+            async with self._reads.connect() as connection:
+                version = await ledger.version_of(connection, payment_intent_id)
+            if version is None:
+                order = await self._order_of(payment_intent_id)
+                if order is not None and order.status.is_live:
+                    raise ApplicationError("Its order is still being settled", category=ApplicationErrorCategory.BENIGN)
+                async with self._reads.connect() as connection:
+                    is_here_now = await ledger.version_of(connection, payment_intent_id) is not None
+                if is_here_now:
+                    continue  # its order was fulfilled while the provider was asked
+                return ledger.Outcome(order)  # none of ours
+            try:
+                word = ledger.Word(
+                    await self._provider.payment(payment_intent_id),
+                    await self._provider.refunds_of(payment_intent_id),
+                    await self._provider.disputes_of(payment_intent_id),
+                )
+            except PaymentUnknown:
+                async with transaction(self._engine, Step.RECORD_MONEY) as connection:
+                    await ledger.put_off(connection, payment_intent_id)
+                raise
+            async with transaction(self._engine, Step.RECORD_MONEY) as connection:
+                outcome = await ledger.record(connection, version, word)
+            if outcome is not None:
+                for alarm in outcome.alarms:
+                    order_id = outcome.order.order_id if outcome.order else None
+                    activity.logger.error("Order %s needs attention: %s", order_id, alarm)
+                return outcome
+        raise PaymentUnreachable("The ledger changes faster than the payment service answers")
+
     async def _obtain_session(self, request: SessionRequest) -> PaymentSession:
         is_old = datetime.now(UTC) - request.created_at > IDEMPOTENCY_KEY_LIFETIME
         if is_old and (found := await self._provider.find_session(request)):
@@ -93,3 +169,16 @@ class PaymentActivities:
                 if isinstance(refusal, PaymentRefused) or number == SESSION_KEYS:
                     raise
             number += 1
+
+    async def _make(self, refund: Refund) -> tuple[Refund, Order | None]:
+        made = await self._provider.refund(refund)
+        async with transaction(self._engine, Step.RECORD_REFUND) as connection:
+            return await ledger.record_made(connection, refund.payment_intent_id, made)
+
+    async def _order_of(self, payment_intent_id: str) -> Order | None:
+        """The order that the provider was told along with it."""
+        order_id = (await self._provider.payment(payment_intent_id)).order_id
+        if order_id is None:
+            return None
+        async with self._reads.connect() as connection:
+            return await order_queries.find_by_id(connection, order_id)

@@ -190,11 +190,6 @@ class StripeProvider:
             raise PaymentUnreachable("The payment service's answer cannot be read") from error
 
 
-class _Pool:
-    def __init__(self, **options: Any) -> None:
-        self.client, self.in_flight = httpx.AsyncClient(**options), 0
-
-
 class BoundedHTTPClient(stripe.HTTPClient):
     """The library's transport. Its own on httpx takes no client, so this is its documented extension point, in its
     asynchronous half. Raises `stripe.APIConnectionError` for what is not a whole answer of reasonable size."""
@@ -204,15 +199,16 @@ class BoundedHTTPClient(stripe.HTTPClient):
     def __init__(self, timeout: httpx.Timeout, **options: Any) -> None:
         super().__init__()
         tls = httpx.create_ssl_context(trust_env=False)
-        self._pools = [_Pool(timeout=timeout, verify=tls, **options) for _ in range(_POOLS)]
+        clients = (httpx.AsyncClient(timeout=timeout, verify=tls, **options) for _ in range(_POOLS))
+        self._in_flight = dict.fromkeys(clients, 0)
 
     async def request_async(
         self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
-        pool = min(self._pools, key=lambda pool: pool.in_flight)
-        pool.in_flight += 1
+        client = min(self._in_flight, key=self._in_flight.__getitem__)
+        self._in_flight[client] += 1
         try:
-            async with pool.client.stream(method, url, headers=headers, content=post_data or None) as response:
+            async with client.stream(method, url, headers=headers, content=post_data or None) as response:
                 body = bytearray()
                 async for chunk in response.aiter_bytes():
                     body += chunk
@@ -223,4 +219,4 @@ class BoundedHTTPClient(stripe.HTTPClient):
             message = f"{type(error).__name__} at the payment service"
             raise stripe.APIConnectionError(message) from error  # type: ignore[no-untyped-call] # theirs
         finally:
-            pool.in_flight -= 1
+            self._in_flight[client] -= 1

@@ -35,7 +35,6 @@ with workflow.unsafe.imports_passed_through():
     from runtime.search_attributes import CHECKOUT_STATUS, ORDER_ID
     from worker import policies
     from worker.activities.checkouts import CheckoutActivities
-    from worker.activities.money import MoneyActivities
     from worker.activities.orders import OrderActivities
     from worker.activities.payments import PaymentActivities
     from worker.activities.sweep import SettlementActivities
@@ -164,12 +163,12 @@ async def refund(order: Order, payment_intent_id: str, reason: Reason) -> Order:
 async def give_back(payment_intent_id: str, reason: Reason, order_id: str | None = None) -> Order | None:
     """Give back money of an order, or that belongs to none."""
     request = RefundInput(payment_intent_id, reason, order_id)
-    return await retry_until_done(MoneyActivities.refund_payment, request, "Give the money back")
+    return await retry_until_done(PaymentActivities.refund_payment, request, "Give the money back")
 
 
 async def follow_money(payment_intent_id: str) -> Outcome | None:
     """What became of a payment, as the provider tells, is in the ledger. None: it knows no such payment."""
-    return await _if_known(MoneyActivities.follow_money, payment_intent_id, "Look what became of the money")
+    return await _if_known(PaymentActivities.follow_money, payment_intent_id, "Look what became of the money")
 
 
 async def _if_known(activity: Callable[[Any, str], Awaitable[Result]], subject: str, summary: str) -> Result | None:
@@ -185,7 +184,7 @@ async def _if_known(activity: Callable[[Any, str], Awaitable[Result]], subject: 
 async def make_refund(refund: Refund) -> None:
     """Give back what is owed. Refused, it stays owed: the sweep has it tried again, ever more rarely."""
     try:
-        await run_step(MoneyActivities.make_refund, refund, policies.PROVIDER, "Give the money back")
+        await run_step(PaymentActivities.make_refund, refund, policies.PROVIDER, "Give the money back")
     except StepFailed as error:
         told = "Order %s needs attention: refund %s is refused: %s"
         workflow.logger.error(told, refund.order_id, refund.id, error)
