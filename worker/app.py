@@ -30,12 +30,7 @@ from worker.workflows.refund import RefundWorkflow
 from worker.workflows.settlement import SettlementWorkflow
 from worker.workflows.sweep import SweepWorkflow
 
-WORKFLOWS: Sequence[type] = (
-    CheckoutWorkflow,
-    SettlementWorkflow,
-    RefundWorkflow,
-    SweepWorkflow,
-)
+WORKFLOWS: Sequence[type] = (CheckoutWorkflow, SettlementWorkflow, RefundWorkflow, SweepWorkflow)
 
 
 def sandbox() -> WorkflowRunner:
