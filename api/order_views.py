@@ -71,7 +71,8 @@ def _order(row: OrderDetail) -> dict[str, Any]:
 
 def _payment(row: OrderDetail, status: OrderStatus) -> PaymentOut:
     state: Any = "not_paid"
-    kept = (row.paid or 0) - row.refunded - row.lost
+    refunded, lost = _sum(row.refunds, RefundState.SUCCEEDED), _sum(row.disputes, "lost")
+    kept = (row.paid or 0) - refunded - lost
     if status is OrderStatus.PAYMENT_PROCESSING:
         state = "processing"
     elif kept > 0 and not status.is_kept:
@@ -89,11 +90,15 @@ def _payment(row: OrderDetail, status: OrderStatus) -> PaymentOut:
         expires_at=row.expires_at,
         processing_until=row.processing_until if status is OrderStatus.PAYMENT_PROCESSING else None,
         paid=row.paid or 0,
-        refunded=row.refunded,
-        refund_pending=row.refund_pending,
-        lost=row.lost,
+        refunded=refunded,
+        refund_pending=_sum(row.refunds, RefundState.PENDING),
+        lost=lost,
         kept=kept,
     )
+
+
+def _sum(reversals: list[dict[str, Any]], state: str) -> int:
+    return sum(one["amount"] for one in reversals if one["state"] == state)
 
 
 def _dispatch(row: OrderDetail, status: OrderStatus) -> DispatchOut:

@@ -82,24 +82,6 @@ class OrderDetail(OrderRow):
     lines: list[dict[str, Any]]
     timeline: list[dict[str, Any]]
 
-    @property
-    def refunded(self) -> int:
-        """Given back, as the provider says."""
-        return self._sum("succeeded")
-
-    @property
-    def refund_pending(self) -> int:
-        """On its way, or asked for."""
-        return self._sum("pending")
-
-    @property
-    def lost(self) -> int:
-        """Taken back by a bank, for good."""
-        return sum(dispute["amount"] for dispute in self.disputes if dispute["state"] == "lost")
-
-    def _sum(self, state: str) -> int:
-        return sum(refund["amount"] for refund in self.refunds if refund["state"] == state)
-
 
 @dataclass(frozen=True)
 class OrderEvent:
