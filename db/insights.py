@@ -79,10 +79,6 @@ _TIME_TO_PAY = text("""
            (SELECT percentile_cont(0.9) WITHIN GROUP (ORDER BY seconds) FROM paid) AS ninth
       FROM paid GROUP BY 1
 """)
-_FIGURES = text(f"""
-    SELECT count(*), count(*) FILTER (WHERE status IN {KEPT}), count(*) FILTER (WHERE status IN {LIVE})
-      FROM shop.orders WHERE created_at >= :since
-""")
 _TAKINGS = text(f"""
     WITH gone AS (
         SELECT order_id, sum(amount) AS amount
@@ -141,16 +137,6 @@ class PayTimes:
     ninth: float
 
 
-@dataclass(frozen=True)
-class Figures:
-    """How many orders, and what was taken by currency (minor units)."""
-
-    orders: int
-    kept: int
-    live: int
-    takings: dict[str, int]
-
-
 async def stuck_orders(connection: AsyncConnection, grace: timedelta, limit: int = 20) -> list[StuckOrder]:
     """Orders that should have moved on for `grace`, longest first."""
     late = datetime.now(UTC) - grace
@@ -179,11 +165,9 @@ async def time_to_pay(connection: AsyncConnection, since: datetime, bounds: list
     return [PayTimes(*row) for row in await connection.execute(_TIME_TO_PAY, {"since": since, "bounds": bounds})]
 
 
-async def figures(connection: AsyncConnection, since: datetime) -> Figures:
-    """Of the orders opened since then."""
-    orders, kept, live = (await connection.execute(_FIGURES, {"since": since})).one()
-    takings = {row.currency: row.amount for row in await connection.execute(_TAKINGS, {"since": since})}
-    return Figures(orders, kept, live, takings)
+async def takings(connection: AsyncConnection, since: datetime) -> dict[str, int]:
+    """What was taken, and kept, for the orders opened since then: minor units by currency."""
+    return {row.currency: row.amount for row in await connection.execute(_TAKINGS, {"since": since})}
 
 
 async def order_inside(connection: AsyncConnection, order_id: str) -> tuple[str | None, dict[str, str]]:

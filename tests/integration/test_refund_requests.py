@@ -52,8 +52,8 @@ async def test_what_was_given_back_is_not_counted_as_taken(rig: Rig) -> None:
     answer = await rig.http.post(f"/admin/orders/{order_id}/refund", json={"amount": 400}, headers=headers("k1"))
     assert (answer.status_code, answer.json()["refund"]["state"]) == (200, "succeeded"), answer.text
     async with rig.engine.connect() as connection:
-        figures = await insights.figures(connection, datetime.now(UTC) - timedelta(hours=1))
-    assert figures.takings == {"usd": 600}
+        takings = await insights.takings(connection, datetime.now(UTC) - timedelta(hours=1))
+    assert takings == {"usd": 600}
 
 
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", "application/octet-stream", ""])

@@ -66,10 +66,14 @@ class Chart:
             scale *= 10
         return next(factor * scale for factor in (1, 2, 5) if highest <= factor * scale)
 
+    @property
+    def totals(self) -> Counter[str]:
+        return sum(self.columns, Counter())
+
 
 @dataclass(frozen=True)
 class Charts:
-    figures: insights.Figures
+    takings: dict[str, int]
     outcomes: Chart
     time_to_pay: Chart
     pay_times: list[insights.PayTimes]
@@ -117,11 +121,11 @@ class Board:
         until = span.end(datetime.now(UTC))
         since = until - span.length
         async with self._engine.connect() as connection:
-            figures = await insights.figures(connection, since)
+            takings = await insights.takings(connection, since)
             counts = await insights.outcomes_over_time(connection, since, until, span.step)
             pay_times = await insights.time_to_pay(connection, since, _PAY_BOUNDS)
             stock = await insights.stock_levels(connection, await insights.scarcest(connection, CHARTED))
-        return Charts(figures, outcomes(counts, span, until), time_to_pay(pay_times), pay_times, stock)
+        return Charts(takings, outcomes(counts, span, until), time_to_pay(pay_times), pay_times, stock)
 
     def audit_now_and_then(self) -> None:
         """In the background: a page does not wait for it, the next refresh shows it."""
