@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
 
@@ -47,9 +47,8 @@ class Database:
             "postgresql+asyncpg://",
             isolation_level="AUTOCOMMIT",
             pool_size=settings.database_pool_size,
-            # Held requests (fault barriers) keep a connection each; ordinary ones must not starve behind them. But a
-            # connection beyond the pool's size is opened and closed for one request, which costs ten times the request.
-            max_overflow=20,
+            # A connection beyond the pool's size is opened and closed for one statement, which costs ten times as much.
+            max_overflow=0,
             pool_timeout=10,
             # A ping would cost every request a round trip; without it a restarted server costs one request a 503.
             pool_pre_ping=False,
@@ -69,9 +68,9 @@ class Database:
         """A connection in autocommit."""
         return self._engine.connect()
 
-    async def run(self, statement: TextClause, on: AsyncConnection | None = None, **values: Any) -> Sequence[Row[Any]]:
-        """One statement, in a transaction of its own if `on` is in none, and its rows."""
-        async with nullcontext(on) if on else self.single() as connection:
+    async def run(self, statement: TextClause, **values: Any) -> Sequence[Row[Any]]:
+        """One statement, and its rows. Nothing holds a connection between two."""
+        async with self.single() as connection:
             result = await connection.execute(statement, values)
             return result.all() if result.returns_rows else ()
 

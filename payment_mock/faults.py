@@ -16,7 +16,6 @@ from typing import Any
 
 from pydantic import BaseModel, Field, model_validator
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -159,14 +158,14 @@ class Faults:
             gate.set()
         return len(gates)
 
-    async def fire(self, point: str, subject: object, on: AsyncConnection | None = None) -> Sequence[Rule]:
-        """The rules that fire here and now, in the order they were set. Each firing is counted, `on` a connection in
-        autocommit, at once: with `times: 1` it is one, even when a hundred requests come together."""
+    async def fire(self, point: str, subject: object) -> Sequence[Rule]:
+        """The rules that fire here and now, in the order they were set. Each firing is counted at once: with `times: 1`
+        it is one, even when a hundred requests come together."""
         fired = [rule for rule in self._rules.values() if rule.point == point and rule.fits(subject)]
         for rule in fired:
             rule.fired += 1
         if fired:
-            await self._database.run(_COUNT, on, ids=[rule.id for rule in fired])
+            await self._database.run(_COUNT, ids=[rule.id for rule in fired])
         return fired
 
     async def pass_through(self, point: str, subject: Session | None) -> Sequence[Rule]:

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
+from payment_mock.database import Database
 from payment_mock.domain.errors import StripeError
 
 _FIND = text("SELECT endpoint, fingerprint, status, body, request_id FROM payments.idempotency_keys WHERE key = :key")
@@ -61,11 +61,12 @@ def held(key: Key, keys: set[str]) -> Iterator[None]:
         keys.remove(key.key)
 
 
-async def recall(connection: AsyncConnection, key: Key) -> None:
+async def recall(database: Database, key: Key) -> None:
     """Raises the stored answer (`Reply`), or `StripeError` (400) for other parameters or another endpoint."""
-    row = (await connection.execute(_FIND, {"key": key.key})).first()
-    if row is None:
+    known = await database.run(_FIND, key=key.key)
+    if not known:
         return
+    row = known[0]
     if (row.endpoint, row.fingerprint) != (key.endpoint, key.fingerprint):
         what = "parameters" if row.endpoint == key.endpoint else "endpoint"
         raise StripeError(
@@ -84,6 +85,6 @@ def remembered(key: Key, answer: Response) -> str:
     return json.dumps([asdict(key) | {"status": answer.status_code, "body": bytes(answer.body).decode()}])
 
 
-async def replace(connection: AsyncConnection, key: Key, answer: Response) -> None:
+async def replace(database: Database, key: Key, answer: Response) -> None:
     """Remember another answer, in the place of the one that was there, or of an effect that never was."""
-    await connection.execute(_REPLACE, {"answers": remembered(key, answer)})
+    await database.run(_REPLACE, answers=remembered(key, answer))

@@ -6,8 +6,6 @@ from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from payment_mock import idempotency
 from payment_mock.database import UNREACHABLE, Database
 from payment_mock.domain import payments, reversals
@@ -21,7 +19,7 @@ from payment_mock.settings import Settings
 from payment_mock.store import DISPUTE_OF, DISPUTES, REFUNDS, SESSIONS, Kind, Work
 
 T = TypeVar("T")
-About = Session | Callable[[AsyncConnection], Awaitable[Session]] | None
+About = Session | Callable[[Database], Awaitable[Session]] | None
 
 
 class Service:
@@ -44,15 +42,14 @@ class Service:
         """
         armed, subject = self.faults.armed(name), None
         try:
-            async with self.database.single() as connection:
-                run = Work(connection, self.settings.later)
-                with held(key, self._in_flight) if key else nullcontext():
-                    if key:
-                        await idempotency.recall(connection, key)
-                    if armed:
-                        subject = await about(connection) if callable(about) else about
-                        run.rules = await self.faults.pass_through(f"{name}.before", subject)
-                    result = await run.perform(steps)
+            with held(key, self._in_flight) if key else nullcontext():
+                run = Work(self.database, self.settings.later)
+                if key:
+                    await idempotency.recall(self.database, key)
+                if armed:
+                    subject = await about(self.database) if callable(about) else about
+                    run.rules = await self.faults.pass_through(f"{name}.before", subject)
+                result = await run.perform(steps)
             if run.has_news:
                 self.outbox.wake()
             if armed:
@@ -64,8 +61,7 @@ class Service:
             return result
         except Reply as reply:
             if key is not None and reply.is_sticky:
-                async with self.database.single() as connection:
-                    await idempotency.replace(connection, key, reply.response)
+                await idempotency.replace(self.database, key, reply.response)
             raise
 
     async def pay(self, session_id: str, method: str = CARD) -> Session:
@@ -101,5 +97,4 @@ class Service:
 
     async def find(self, session_id: str) -> Session:
         """Raises `StripeError` 404."""
-        async with self.database.single() as connection:
-            return await SESSIONS.get(connection, session_id, param="session")
+        return await SESSIONS.get(self.database, session_id, param="session")

@@ -12,8 +12,8 @@ from functools import cache
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import RowMapping, TextClause, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from payment_mock.database import Database
 from payment_mock.domain import errors
 from payment_mock.domain.objects import Change, Dispute, Refund, Session
 from payment_mock.domain.params import Listed
@@ -35,27 +35,27 @@ class Kind(Generic[T]):
     select: str
     key: str = "id"
 
-    async def get(self, connection: AsyncConnection, value: str, param: str = "id") -> T:
+    async def get(self, database: Database, value: str, param: str = "id") -> T:
         """Raises `StripeError` 404."""
         statement = _text(f"SELECT * FROM ({self.select}) AS o WHERE o.{self.key} = :value")
-        row = (await connection.execute(statement, {"value": value})).mappings().first()
-        if row is None:
+        found = await database.run(statement, value=value)
+        if not found:
             raise errors.no_such(self.name, value, param)
-        return self.read(row)
+        return self.read(found[0]._mapping)
 
-    async def page(self, connection: AsyncConnection, wanted: Listed) -> tuple[list[T], bool]:
+    async def page(self, database: Database, wanted: Listed) -> tuple[list[T], bool]:
         """The objects, and whether there are more. Raises `StripeError` 404."""
         compared = {comparison: value for comparison, value in wanted.where().items() if value is not None}
         conditions = [f"o.{comparison} (:value_{number})" for number, comparison in enumerate(compared)]
         values = {f"value_{number}": value for number, value in enumerate(compared.values())}
         if wanted.starting_after is not None:
-            await self.get(connection, wanted.starting_after, param="starting_after")
+            await self.get(database, wanted.starting_after, param="starting_after")
             conditions.append(f"o.seq < (SELECT seq FROM ({self.select}) AS x WHERE x.id = :after)")
             values["after"] = wanted.starting_after
         condition = " AND ".join(conditions) or "true"
         statement = f"SELECT * FROM ({self.select}) AS o WHERE {condition} ORDER BY o.seq DESC LIMIT :n"
-        rows = (await connection.execute(_text(statement), {**values, "n": wanted.limit + 1})).mappings().all()
-        return [self.read(row) for row in rows[: wanted.limit]], len(rows) > wanted.limit
+        rows = await database.run(_text(statement), **values, n=wanted.limit + 1)
+        return [self.read(row._mapping) for row in rows[: wanted.limit]], len(rows) > wanted.limit
 
 
 @cache
@@ -152,7 +152,7 @@ class Work:
     """An operation under way. `patience`: seconds until what comes by itself comes. `rules`: the faults that it must
     carry out itself. `answers`: what its key is to remember. `has_news`: it made events."""
 
-    connection: AsyncConnection
+    database: Database
     patience: float
     rules: Sequence[Rule] = ()
     answers: str | None = None
@@ -169,7 +169,7 @@ class Work:
                 return result
         raise errors.api_error(409)
 
-    def create(self, session: Session) -> Session:
+    async def create(self, session: Session) -> Session:
         """A new session, as the rules alter it."""
         for rule in self.rules:
             session = rule.changed(session)
@@ -183,10 +183,10 @@ class Work:
         """Take the step from what the session, or the refund or dispute and its session, are. Raises what the step
         raises, and `StripeError` (404)."""
         is_session = kind is SESSIONS
-        session_id = identifier if is_session else (await kind.get(self.connection, identifier)).session_id
-        session = await SESSIONS.get(self.connection, session_id)
+        session_id = identifier if is_session else (await kind.get(self.database, identifier)).session_id
+        session = await SESSIONS.get(self.database, session_id)
         # Read after the session: whoever changes one changes the session's version.
-        made = step(session) if is_session else step(session, await kind.get(self.connection, identifier))
+        made = step(session) if is_session else step(session, await kind.get(self.database, identifier))
         values = {
             **asdict(made.session),
             "version": session.version,
@@ -208,8 +208,7 @@ class Work:
         if self._effect is None and self.answers is None:
             return True
         statement, values = self._effect or (_ANSWER, {})
-        stored = await self.connection.execute(statement, {**values, "answers": self.answers or "[]"})
-        return stored.first() is not None
+        return bool(await self.database.run(statement, **values, answers=self.answers or "[]"))
 
 
 def _rows(objects: Sequence[Any]) -> str:

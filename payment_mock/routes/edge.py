@@ -77,8 +77,7 @@ def stripe_route(
         except errors.StripeError:
             # A repeat gets the first one's answer, though what it asks for (`expires_at`) has come too near meanwhile.
             if key is not None:
-                async with service.database.single() as connection:
-                    await idempotency.recall(connection, key)
+                await idempotency.recall(service.database, key)
             raise
 
         async def steps(run: Work) -> Response:

@@ -14,7 +14,6 @@ from payment_mock.domain.objects import Session, session_of
 from payment_mock.domain.params import NewSession
 from payment_mock.routes.edge import Body, TheService, check_webhook_url, read_body
 from payment_mock.service import Service
-from payment_mock.store import Work
 
 router = APIRouter(prefix="/api", tags=["guide"])
 
@@ -64,11 +63,7 @@ class PaymentSession(BaseModel):
 async def create_payment_session(service: TheService, new: NewPaymentSession) -> PaymentSession:
     webhook_url = check_webhook_url(new.webhook, service.settings.webhook_url) if new.webhook else None
     session = replace(session_of(NewSession.of(new.as_form())), webhook_url=webhook_url)
-
-    async def steps(run: Work) -> None:
-        run.create(session)
-
-    await service.perform(steps, "create", session)
+    await service.perform(lambda run: run.create(session), "create", session)
     return _shown(service, await service.find(session.id))
 
 

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
+from payment_mock.database import Database
 from payment_mock.domain import errors, form, params, payments, reversals, wire
 from payment_mock.domain.objects import Json, Session, session_of
 from payment_mock.domain.params import Expand, ListedReversals
@@ -26,11 +25,11 @@ def opening(given: form.Form) -> Opening:
 
 async def create_session(call: Call[Opening], run: Work) -> Json:
     session, expand = call.params
-    return wire.session_object(run.create(session), call.service.settings.public_url, expand)
+    return wire.session_object(await run.create(session), call.service.settings.public_url, expand)
 
 
 async def line_items(call: Call[None], run: Work) -> Json:
-    return wire.line_items_object(await SESSIONS.get(run.connection, call.id, "session"))
+    return wire.line_items_object(await SESSIONS.get(run.database, call.id, "session"))
 
 
 async def expire_session(call: Call[Expand], run: Work) -> Json:
@@ -40,16 +39,16 @@ async def expire_session(call: Call[Expand], run: Work) -> Json:
 
 async def create_refund(call: Call[params.NewRefund], run: Work) -> Json:
     new = call.params
-    session = await refunded(new, run.connection)
+    session = await refunded(new, run.database)
     step = partial(reversals.refund, amount=new.amount, reason=new.reason, metadata=new.metadata)
     return wire.reversal_of(await run.change(session.id, step))
 
 
-async def refunded(new: params.NewRefund, connection: AsyncConnection) -> Session:
+async def refunded(new: params.NewRefund, database: Database) -> Session:
     """The payment that is to be refunded."""
     if new.payment_intent is None:
-        return await CHARGES.get(connection, str(new.charge), "charge")
-    session = await INTENTS.get(connection, new.payment_intent, "payment_intent")
+        return await CHARGES.get(database, str(new.charge), "charge")
+    session = await INTENTS.get(database, new.payment_intent, "payment_intent")
     if new.charge not in (None, session.charge):
         raise errors.no_such("charge", str(new.charge), "charge")
     return session
@@ -71,15 +70,15 @@ def changed(kind: Kind[Any], step: Step, how: Callable[[Any], Json] = lambda _: 
 
 def retrieved(kind: Kind[Any], param: str = "id") -> Handler[Any]:
     async def handler(call: Call[Any], run: Work) -> Json:
-        return await _shown(call, run, kind, await kind.get(run.connection, call.id, param))
+        return await _shown(call, kind, await kind.get(run.database, call.id, param))
 
     return handler
 
 
 def listed(kind: Kind[Any]) -> Handler[Any]:
     async def handler(call: Call[Any], run: Work) -> Json:
-        found, has_more = await kind.page(run.connection, call.params)
-        data = [await _shown(call, run, kind, one) for one in found]
+        found, has_more = await kind.page(run.database, call.params)
+        data = [await _shown(call, kind, one) for one in found]
         return wire.list_object(data, call.request.url.path, has_more=has_more)
 
     return handler
@@ -91,9 +90,9 @@ async def unrecognized(call: Call[None], _: Work) -> Json:
     raise errors.invalid_request(told, status=404)
 
 
-async def _shown(call: Call[Any], run: Work, kind: Kind[Any], found: Any) -> Json:
+async def _shown(call: Call[Any], kind: Kind[Any], found: Any) -> Json:
     if kind is SESSIONS:
-        for rule in await call.service.faults.fire("report", found, run.connection):
+        for rule in await call.service.faults.fire("report", found):
             found = rule.changed(found)
         return wire.session_object(found, call.service.settings.public_url, call.params.expand)
     if kind is INTENTS:

@@ -46,7 +46,7 @@ PAYMENT_SERVICE = (
     ),
     bug(
         "repeat-gets-the-stored-answer",
-        Code("idempotency.recall", "row is None", "True"),
+        Code("idempotency.recall", "not known", "True"),
         breaks="a repeated create would open another session",
         tests="test_a_repeat_gets_the_same_bytes_and_says_so",
     ),
