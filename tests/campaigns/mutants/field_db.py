@@ -101,6 +101,7 @@ FIELD_DB = (
     bug(
         "the-audit-knows-what-was-written-off",
         Text("invariants._MOVEMENTS", "WHERE order_id IS NULL", "WHERE order_id IS NULL AND delta > 0"),
+        Text("invariants._SUMS", "WHERE order_id IS NULL", "WHERE order_id IS NULL AND delta > 0"),
         breaks="each write-off would be an alarm, for ever",
         tests="test_what_is_written_off_leaves_the_stock_with_its_reason_and_the_audit_knows",
     ),
