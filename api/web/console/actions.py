@@ -25,6 +25,7 @@ from runtime.settings import Settings
 logger = logging.getLogger("api")
 router = APIRouter(prefix="/admin/console", include_in_schema=False, dependencies=[FromOurPages])
 
+OrderId = Annotated[str, Path(max_length=255)]
 Wanted = TypeVar("Wanted", bound=BaseModel)
 
 _PAGES = 5  # of 100 events: how far back to look
@@ -40,7 +41,7 @@ async def audit_everything(gateway: GatewayDependency) -> Response:
 
 
 @router.post("/orders/{order_id}/refund")
-async def refund(order_id: str, form: FormDependency, gateway: GatewayDependency) -> Response:
+async def refund(order_id: OrderId, form: FormDependency, gateway: GatewayDependency) -> Response:
     """Give back an amount, what some of the goods cost, or all that is left: once for the form's key."""
     order = await gateway.orders.find(order_id)
     wanted = _refund_of(form, order.currency)
@@ -51,14 +52,14 @@ async def refund(order_id: str, form: FormDependency, gateway: GatewayDependency
 
 
 @router.post("/orders/{order_id}/settle")
-async def settle(order_id: str, gateway: GatewayDependency) -> Response:
+async def settle(order_id: OrderId, gateway: GatewayDependency) -> Response:
     await gateway.orders.settle(order_id)
     logger.info("An operator had order %s settled", order_id)
     return _done(f"orders/{order_id}", "settling")
 
 
 @router.post("/orders/{order_id}/resend")
-async def resend(order_id: str, gateway: GatewayDependency) -> Response:
+async def resend(order_id: OrderId, gateway: GatewayDependency) -> Response:
     """Take the payment service's last event about the order again, as if its webhook came now."""
     event = await _last_event(gateway.settings, await gateway.orders.find(order_id))
     if event is None:
@@ -108,7 +109,7 @@ def _refund_of(form: dict[str, str], currency: str) -> RefundIn:
         raise invalid([{"field": "what", "message": "all, amount or lines"}])
     if what == "lines":
         wanted["lines"] = [
-            {"sku": name.removeprefix("line."), "quantity": _number(text)}
+            {"sku": name.removeprefix("line."), "quantity": _whole(name.removeprefix("line."), text, "a whole number")}
             for name, text in form.items()
             if name.startswith("line.") and text not in ("", "0")
         ]
@@ -119,13 +120,15 @@ def _refund_of(form: dict[str, str], currency: str) -> RefundIn:
 
 def _goods(kind: type[Wanted], form: dict[str, str]) -> Wanted:
     """What is left empty is not given."""
+    quantity = _whole("quantity", form.get("quantity", ""), "a whole number from 1 to 1,000,000")
     given = {name: text for name, text in form.items() if text}
-    return _valid(kind, given | {"quantity": _number(form.get("quantity", ""))})
+    return _valid(kind, given | {"quantity": quantity})
 
 
-def _number(text: str) -> int | str:
-    """A form knows only text: digits are a number here, anything else is left to be refused by name."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else text
+def _whole(field: str, text: str, what: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 7):
+        raise invalid([{"field": field, "message": what}])
+    return int(text)
 
 
 def _valid(kind: type[Wanted], wanted: dict[str, Any]) -> Wanted:
