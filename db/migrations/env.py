@@ -1,14 +1,8 @@
 """Alembic's environment: migrations run on the connection handed over by `db.setup`."""
 
 from alembic import context
-from sqlalchemy import Connection
 
-
-def run() -> None:
-    connection: Connection = context.config.attributes["connection"]
-    context.configure(connection=connection, version_table_schema="shop", transaction_per_migration=True)
-    with context.begin_transaction():
-        context.run_migrations()
-
-
-run()
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, version_table_schema="shop", transaction_per_migration=True)
+with context.begin_transaction():
+    context.run_migrations()
