@@ -127,11 +127,12 @@ class PaymentActivities:
             async with self._reads.connect() as connection:
                 version = await ledger.version_of(connection, payment_intent_id)
             if version is None:
-                order = await self._order_of(payment_intent_id)
+                order_id = (await self._provider.payment(payment_intent_id)).order_id
+                async with self._reads.connect() as connection:
+                    order = await order_queries.find_by_id(connection, order_id) if order_id else None
+                    is_here_now = await ledger.version_of(connection, payment_intent_id) is not None
                 if order is not None and order.status.is_live:
                     raise ApplicationError("Its order is still being settled", category=ApplicationErrorCategory.BENIGN)
-                async with self._reads.connect() as connection:
-                    is_here_now = await ledger.version_of(connection, payment_intent_id) is not None
                 if is_here_now:
                     continue  # its order was fulfilled while the provider was asked
                 return ledger.Outcome(order)  # none of ours
@@ -174,11 +175,3 @@ class PaymentActivities:
         made = await self._provider.refund(refund)
         async with transaction(self._engine, Step.RECORD_REFUND) as connection:
             return await ledger.record_made(connection, refund.payment_intent_id, made)
-
-    async def _order_of(self, payment_intent_id: str) -> Order | None:
-        """The order that the provider was told along with it."""
-        order_id = (await self._provider.payment(payment_intent_id)).order_id
-        if order_id is None:
-            return None
-        async with self._reads.connect() as connection:
-            return await order_queries.find_by_id(connection, order_id)
