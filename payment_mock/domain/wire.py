@@ -14,10 +14,6 @@ from payment_mock.domain.objects import Change, Dispute, Json, Refund, Session, 
 
 API_VERSION = "2026-10-28.endive"
 _TEMPLATES: dict[str, Json] = json.loads((Path(__file__).parent / "objects.json").read_text(encoding="utf-8"))
-_DECLINE_MESSAGES = {
-    "insufficient_funds": "Your card has insufficient funds.",
-    "expired_card": "Your card has expired.",
-}
 
 
 def encode(value: Any) -> bytes:
@@ -29,7 +25,7 @@ def response(body: Json, status: int = 200, headers: Mapping[str, str] | None = 
 
 
 def decline_message(decline_code: str) -> str:
-    return _DECLINE_MESSAGES.get(decline_code, "Your card was declined.")
+    return "Your card has insufficient funds." if decline_code == "insufficient_funds" else "Your card was declined."
 
 
 def _filled(template: Any, of: object, told: Json) -> Any:

@@ -98,8 +98,7 @@ def stripe_route(
             response = await answered(request)
         except Exception as error:
             response = rendered(error)
-        response.headers["request-id"] = request.state.request_id
-        response.headers["stripe-version"] = wire.API_VERSION
+        response.headers.update({"request-id": request.state.request_id, "stripe-version": wire.API_VERSION})
         if (key := request.headers.get("idempotency-key")) and key.isascii() and key.isprintable():
             response.headers["idempotency-key"] = key
         return response

@@ -14,16 +14,14 @@ from payment_mock.routes.edge import Call, Handler, stripe_route
 from payment_mock.service import About
 from payment_mock.store import CHARGES, DISPUTES, EVENTS, INTENTS, REFUNDS, SESSIONS, Kind, Work
 
-Opening = tuple[Session, list[str]]
 
-
-def opening(given: form.Form) -> Opening:
+def opening(given: form.Form) -> tuple[Session, list[str]]:
     """The session that is asked for, and what of it to expand."""
     new = params.NewSession.of(given)
     return session_of(new), new.expand
 
 
-async def create_session(call: Call[Opening], run: Work) -> Json:
+async def create_session(call: Call[tuple[Session, list[str]]], run: Work) -> Json:
     session, expand = call.params
     return wire.session_object(await run.create(session), call.service.settings.public_url, expand)
 
