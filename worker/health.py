@@ -92,14 +92,12 @@ class HealthServer:
         with contextlib.closing(writer), contextlib.suppress(OSError, ValueError):
             request = await asyncio.wait_for(reader.readline(), timeout=2)  # ValueError: longer than a request is
             method, _, rest = request.partition(b" ")
-            trouble = self._judge(method, rest.partition(b" ")[0])
+            path = rest.partition(b" ")[0]
+            trouble = self.trouble() if path == b"/readyz" else None
+            if method not in (b"GET", b"HEAD") or path not in (b"/livez", b"/readyz"):
+                trouble = "There are GET /livez and GET /readyz"
             body = f"{trouble or 'ok'}\n".encode()
             status = b"503 Service Unavailable" if trouble else b"200 OK"
             head = b"HTTP/1.1 %b\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
             writer.write(head % (status, len(body)) + (b"" if method == b"HEAD" else body))
             await writer.drain()
-
-    def _judge(self, method: bytes, path: bytes) -> str | None:
-        if method not in (b"GET", b"HEAD") or path not in (b"/livez", b"/readyz"):
-            return "There are GET /livez and GET /readyz"
-        return self.trouble() if path == b"/readyz" else None

@@ -4,12 +4,13 @@ Sources: Stripe API reference, "Errors", "Idempotent requests", "The Checkout Se
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import stripe
+from pydantic import Field, TypeAdapter
 
 from checkout.errors import PaymentError, PaymentRefused, PaymentStuck, PaymentUnknown, PaymentUnreachable
 from checkout.money import MoneyState, PaymentState, ProviderDispute, ProviderRefund, RefundState
@@ -17,7 +18,6 @@ from checkout.payments import SessionState, SessionStatus
 
 REFUND_ID = "refund_id"  # in a refund's metadata: our row
 _LONGEST_REASON = 200
-_WORD = re.compile(r"[a-z_]{1,40}", re.ASCII)
 _REFUND_STATES = {
     "pending": RefundState.PENDING,
     "requires_action": RefundState.PENDING,
@@ -32,6 +32,10 @@ _PAYMENT_STATES = {
     "requires_payment_method": MoneyState.FAILED,
     "canceled": MoneyState.FAILED,
 }
+# Each raises `ValueError` for what is not just that.
+_word: Callable[[object], str] = TypeAdapter(Annotated[str, Field(pattern="^[a-z_]{1,40}$")]).validate_python
+_text: Callable[[object], str] = TypeAdapter(Annotated[str, Field(strict=True, min_length=1)]).validate_python
+_amount: Callable[[object], int] = TypeAdapter(Annotated[int, Field(strict=True, gt=0)]).validate_python
 _LONGEST = 300  # characters of the provider's own words in an error of ours
 _PERSONAL = re.compile(r"\S+@\S+|\b[sr]k_\w+|\bwhsec_\w+")
 
@@ -118,12 +122,10 @@ def refund_of(refund: Any) -> ProviderRefund:
 def dispute_of(dispute: Any) -> ProviderDispute:
     with _reading("dispute"):
         due_by = getattr(getattr(dispute, "evidence_details", None), "due_by", None)
-        if not _WORD.fullmatch(dispute.status):
-            raise ValueError
         return ProviderDispute(
             dispute_id=_text(dispute.id),
             amount=_amount(dispute.amount),
-            state=dispute.status,
+            state=_word(dispute.status),
             reason=_optional(dispute.reason) or "general",
             evidence_due_by=datetime.fromtimestamp(int(due_by), UTC) if due_by else None,
         )
@@ -134,17 +136,5 @@ def metadata_of(of: Any) -> dict[str, str]:
     return dict(metadata.to_dict()) if metadata else {}
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise TypeError
-    return value
-
-
 def _optional(value: object) -> str | None:
     return value[:_LONGEST_REASON] if isinstance(value, str) else None
-
-
-def _amount(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
-        raise TypeError
-    return value
