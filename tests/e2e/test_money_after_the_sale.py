@@ -74,6 +74,18 @@ async def test_a_key_stands_for_one_refund_also_while_it_is_being_made(shop: Sho
     assert [refund["amount"] for refund in await at_the_provider(shop, bought)] == [500]
 
 
+async def test_a_repeat_is_answered_as_the_first_also_beside_others_under_its_key(shop: Shop) -> None:
+    bought = await shop.paid(quantity=3)
+    key = shop.key()
+    first = await shop.refund(bought["order_id"], key, amount=500)
+    answers = await asyncio.gather(
+        *(shop.refund(bought["order_id"], key, amount=amount) for _ in range(6) for amount in (900, 500))
+    )
+    assert [answer.status_code for answer in answers] == [422, 200] * 6
+    assert {answer.json()["refund"]["id"] for answer in answers[1::2]} == {first.json()["refund"]["id"]}
+    assert [refund["amount"] for refund in await at_the_provider(shop, bought)] == [500]
+
+
 async def test_goods_come_back_to_stock_only_where_that_was_said(shop: Shop) -> None:
     lamps = await shop.available("desk-lamp")
     bought = await shop.paid(sku="desk-lamp", quantity=3)

@@ -152,6 +152,11 @@ class PaymentActivities:
                 for alarm in outcome.alarms:
                     order_id = outcome.order.order_id if outcome.order else None
                     activity.logger.error("Order %s needs attention: %s", order_id, alarm)
+                    if activity.in_activity():
+                        disputes = activity.metric_meter().create_counter(
+                            "checkout_disputes", "Opened, changed, closed"
+                        )
+                        disputes.add(1)
                 return outcome
         raise PaymentUnreachable("The ledger changes faster than the payment service answers")
 
