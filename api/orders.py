@@ -167,10 +167,13 @@ class Orders:
         every order, one that nobody looks after (any more) included."""
         order = await self.find(order_id)
         event_id = f"operator:{secrets.token_hex(8)}"
-        told = (order.checkout_key, "payment_event", event_id)
-        if order.session is None or not await tell(self._client, *told, order.session.session_id, once=event_id):
-            because = "An operator asked to settle the order"
-            await start_settlement(self._client, StartSettlementInput(SettlementInput.of(order), event_id, because))
+        # The checkout of an order that is kept is at its end, even if it has not ended: it asks nobody any more.
+        if order.session is not None and not order.status.is_kept:
+            session_id = order.session.session_id
+            if await tell(self._client, order.checkout_key, "payment_event", event_id, session_id, once=event_id):
+                return
+        because = "An operator asked to settle the order"
+        await start_settlement(self._client, StartSettlementInput(SettlementInput.of(order), event_id, because))
 
     async def look_again(self, order: Order, come_from: str) -> Order:
         """Somebody comes back from the payment service: have it asked now, should its event be late, and wait a little.

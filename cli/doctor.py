@@ -18,7 +18,6 @@ from cli.locate import Location, locate
 from cli.output import BROKEN, CommandFailed, Json, Output
 from runtime.settings import Settings, load_settings
 from stack.config import Credentials, StackConfig, forget_libpq, python_environment
-from stack.state import kept_secret
 
 _PATIENCE = 30.0  # seconds for a check
 Check = Callable[[Patient], Awaitable[str]]
@@ -92,7 +91,8 @@ def _as_its_parts(place: Location) -> Settings:
     """The settings that a `checkout up` of this machine gives to its parts."""
     config = StackConfig(settings=load_settings())
     try:
-        hook = config.own("stripe_webhook_secrets") or kept_secret(config.data_dir, "webhook-secret")
+        kept = config.data_dir / "secrets" / "webhook-secret"
+        hook = config.own("stripe_webhook_secrets") or kept.read_text().strip()
     except OSError as error:
         raise CommandFailed(BROKEN, "The stack's secrets cannot be read", str(error.strerror)) from None
     forget_libpq(config)

@@ -98,7 +98,7 @@ def pay(
     if decline:
         shop.pay(session_id, "decline")
         output.note("The card was declined. The session stays open: pay again with another card.")
-        output.result({"declined": True, "order": shop.order(order_id)}, ok=False)
+        output.result({"declined": True, "order": shop.order(order_id) if output.as_json else order}, ok=False)
     shop.pay(session_id, "cancel" if cancel else "submit", method)
     with output.working("Waiting for the outcome…"):
         order = outcome_of(shop, order_id, timeout)

@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 
+from api.orders import Orders
+from api.waiting import Stopping
 from checkout.errors import PaymentRefused, PaymentUnknown
 from checkout.ids import settlement_workflow_id
 from checkout.orders import OrderStatus, Reason
-from db import insights
+from db import insights, orders
 from tests.support.eventually import eventually
 from tests.support.provider import always, times
 from tests.support.rig import Rig
@@ -55,3 +57,12 @@ async def test_money_that_is_owed_is_told_to_customer_and_operator(rig: Rig) -> 
     assert [(row.id, row.why) for row in stuck] == [(order_id, "owing")]
     # The next test's worker would go on with it: they share the Temporal.
     await rig.temporal.get_workflow_handle(settlement_workflow_id(session_id)).terminate()
+
+
+async def test_an_operator_has_the_money_of_a_kept_order_looked_at_though_its_checkout_still_runs(rig: Rig) -> None:
+    """Its worker died after the commit, say: the checkout will end, and asks nobody any more."""
+    _, order_id, session_id = await rig.bought()
+    async with rig.engine.begin() as connection:
+        await orders.fulfil_order(connection, order_id, f"pi_{session_id}", timedelta(minutes=5))
+    await Orders(rig.engine, rig.temporal, Stopping()).settle(order_id)
+    assert await rig.is_known(settlement_workflow_id(session_id))

@@ -6,7 +6,7 @@ from tests.campaigns.mutants.mutant import bug
 AFTER_SALE = (
     bug(
         "refund-key-is-of-one-wish",
-        Code("Orders.refund", "await refunds.check_wish(connection, wanted)", ""),
+        Code("Orders.refund", "await self._check_wish(wanted)", ""),
         breaks="who sends another refund under a key at work would be told that it was made",
         tests="test_a_key_stands_for_one_refund_also_while_it_is_being_made",
     ),

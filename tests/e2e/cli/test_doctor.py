@@ -1,5 +1,7 @@
 """`checkout doctor` on a deployment that is well, and on one with each trouble in turn."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from temporalio.client import Client
 
 from stack.ports import free_ports
 from stack.stack import Stack
+from stack.state import held
 from tests.support.databases import DatabaseServer
 from tests.support.stacks import environment_of
 
@@ -36,6 +39,15 @@ async def test_of_a_stack_on_this_machine_it_knows_all_settings_itself(stack: St
     code, found = await visit({name: value for name, value in environment_of(stack).items() if name in names})
     assert {state for state, _ in found.values()} == {"ok"}, found
     assert code == 0
+
+
+async def test_it_makes_no_secret_that_the_stack_has_not(stack: Stack, tmp_path: Path) -> None:
+    """`checkout up` was told its webhook secret in a shell of its own."""
+    with held(tmp_path):
+        shutil.copy(stack.config.data_dir / "stack.json", tmp_path)
+        done = await run_here({"PATH": os.environ["PATH"], "CHECKOUT_DATA_DIR": str(tmp_path)}, "doctor")
+    assert (done.code, "secrets cannot be read" in done.stderr) == (4, True), done
+    assert not (tmp_path / "secrets").exists()
 
 
 async def test_a_deployment_that_is_well(deployed: dict[str, str]) -> None:
