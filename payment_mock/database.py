@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 # What a connection does when PostgreSQL is away: refuses, vanishes, or does not answer.
 UNREACHABLE = (OSError, TimeoutError, SQLAlchemyError)
 # SQLSTATE classes of a server that is away, starting, stopping, full, or short of our database or tables (which the
-# first start makes), or that has let another process's row pass before ours: the same request may succeed later.
-_TRANSIENT = ("08", "23505", "25006", "28", "3D", "3F", "40", "42P01", "53", "57")
+# first start makes): the same request may succeed later.
+_TRANSIENT = ("08", "25006", "28", "3D", "3F", "40", "42P01", "53", "57")
 _RETRY_FIRST, _RETRY_CAP = 0.1, 2.0
 
 # A session that was opened while the server was read-only stays so; and these have said goodbye.
@@ -125,6 +125,10 @@ def is_unfit(error: BaseException) -> bool:
     if not isinstance(error, DBAPIError):
         return False
     return _state(error).startswith("22") or isinstance(getattr(error.orig, "__cause__", None), asyncpg.DataError)
+
+
+def violates(error: DBAPIError, constraint: str) -> bool:
+    return getattr(getattr(error.orig, "__cause__", None), "constraint_name", None) == constraint
 
 
 def _state(error: DBAPIError) -> str:

@@ -1,4 +1,4 @@
-"""The control plane: planted faults. Inert, they cost a request one look at an empty list.
+"""The control plane: planted faults. Where none is set, they cost a request one look at an empty dict.
 
 A rule names a point and an action there. The points of an operation are `<operation>.before` (nothing of it is
 committed yet) and `<operation>.after` (it is committed, the reply is not sent yet). Operations: create, retrieve,
@@ -117,11 +117,12 @@ class Rule(RuleInput, frozen=False):
 
 
 class Faults:
-    """The rules, in memory; their rows outlive the process."""
+    """The rules, in memory; their rows outlive the process. Both are changed together, one change at a time."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._rules: dict[int, Rule] = {}
+        self._changing = asyncio.Lock()
         self._held: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
 
     def armed(self, operation: str) -> bool:
@@ -131,22 +132,29 @@ class Faults:
 
     async def load(self) -> None:
         """Learn of the rules that an earlier life of this process set."""
-        self._rules = {row.id: Rule(id=row.id, fired=row.fired, **row.rule) for row in await self._database.run(_ALL)}
+        async with self._changing:
+            rows = await self._database.run(_ALL)
+            stored = {row.id: Rule(id=row.id, fired=row.fired, **row.rule) for row in rows}
+            self._rules = stored | self._rules  # one that was set already may have fired since the rows were read
 
     def listed(self) -> list[dict[str, Any]]:
         """Every rule with its count, and how many requests it holds at its barrier now."""
         return [rule.model_dump() | {"holding": len(self._held[rule.id])} for rule in self._rules.values()]
 
     async def add(self, rule: RuleInput) -> int:
-        [added] = await self._database.run(_ADD, rule=rule.model_dump_json())
-        self._rules[added.id] = Rule(id=added.id, **rule.model_dump())
+        async with self._changing:
+            [added] = await self._database.run(_ADD, rule=rule.model_dump_json())
+            self._rules[added.id] = Rule(id=added.id, **rule.model_dump())
         return int(added.id)
 
     async def remove(self, rule_id: int | None) -> int:
-        """Delete one rule or all, and let go what they hold. Returns how many."""
-        removed = await self._database.run(_REMOVE, id=rule_id)
-        for row in removed:
-            self._rules.pop(row.id, None)
+        """Delete one rule or all, whatever became of their rows, and let go what they hold. Returns how many rows."""
+        async with self._changing:
+            removed = await self._database.run(_REMOVE, id=rule_id)
+            if rule_id is None:
+                self._rules.clear()
+            else:
+                self._rules.pop(rule_id, None)
         self.release(rule_id)
         return len(removed)
 

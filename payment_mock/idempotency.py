@@ -1,15 +1,17 @@
 """Idempotency keys, decided by PostgreSQL (docs.stripe.com/api/idempotent_requests): a key's row is unique, and the
-statement that stores an effect stores it as well. What is in flight is in memory, so that nothing can stay stuck."""
+statement that stores an effect stores it as well. What is in flight is in memory, so that nothing can stay stuck; of
+two processes at one key, the one whose row comes second has done nothing."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 from starlette.responses import Response
 
-from payment_mock.database import Database
+from payment_mock.database import Database, violates
 from payment_mock.domain.errors import StripeError
 
 _FIND = text("SELECT endpoint, fingerprint, status, body, request_id FROM payments.idempotency_keys WHERE key = :key")
@@ -43,20 +45,21 @@ class Key:
     request_id: str
 
 
-@contextmanager
-def held(key: Key, keys: set[str]) -> Iterator[None]:
-    """Keep the key among those in flight. Raises `StripeError` (409) if another request has it."""
+@asynccontextmanager
+async def held(database: Database, key: Key, keys: set[str]) -> AsyncIterator[None]:
+    """Keep a new key among those in flight. Raises as `recall`, and `StripeError` (409) if another request has it."""
     if key.key in keys:
-        raise StripeError(
-            409,
-            "idempotency_error",
-            "There is currently another in-progress request using this Idempotent Key (that probably means you "
-            f"submitted twice, and the other request is still going through): {key.key}. Please try again later.",
-            code="idempotency_key_in_use",
-        )
+        await recall(database, key)
+        raise _in_use(key)
     keys.add(key.key)
     try:
+        await recall(database, key)
         yield
+    except IntegrityError as error:
+        if not violates(error, "idempotency_keys_pkey"):
+            raise
+        await recall(database, key)  # another process was first
+        raise _in_use(key) from None
     finally:
         keys.remove(key.key)
 
@@ -78,6 +81,16 @@ async def recall(database: Database, key: Key) -> None:
     again = {"stripe-should-retry": "false"} if row.status >= 500 else {}
     headers = {"idempotent-replayed": "true", "original-request": row.request_id, **again}
     raise Reply(Response(bytes(row.body), row.status, headers, "application/json"))
+
+
+def _in_use(key: Key) -> StripeError:
+    return StripeError(
+        409,
+        "idempotency_error",
+        "There is currently another in-progress request using this Idempotent Key (that probably means you "
+        f"submitted twice, and the other request is still going through): {key.key}. Please try again later.",
+        code="idempotency_key_in_use",
+    )
 
 
 def remembered(key: Key, answer: Response) -> str:

@@ -130,9 +130,11 @@ class Outbox:
         """Begin to attempt what is due, or what of it can be done at a time."""
         async with self._looking:
             room = self._settings.webhook_concurrency - len(self._attempts)
+            if room <= 0:
+                return
             # Longer than the attempt may take, with a forged or doubled one before it.
             lease = 3 * self._settings.webhook_timeout
-            for row in await self._database.run(CLAIM, limit=room, lease=lease) if room > 0 else ():
+            for row in await self._database.run(CLAIM, limit=room, lease=lease):
                 task = asyncio.create_task(self._attempt(Delivery(**row._mapping)))
                 self._attempts.add(task)
                 task.add_done_callback(self._attempts.discard)

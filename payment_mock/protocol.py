@@ -7,6 +7,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES = 64 * 1024
+_TOO_LARGE = b"431 Request Header Fields Too Large"
 _REFUSAL = b"HTTP/1.1 %s\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
@@ -39,7 +40,7 @@ class LimitedHttp(HttpToolsProtocol):
         self._untold += len(data)
         super().data_received(data)
         if self._untold > MAX_HEAD_BYTES:
-            self._refuse(b"431 Request Header Fields Too Large")
+            self._refuse(_TOO_LARGE)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -48,6 +49,7 @@ class LimitedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._untold = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if self._untold > MAX_HEAD_BYTES:
+            self._refuse(_TOO_LARGE)
             raise Overlong
         self._untold, self._is_in_body = 0, True
         self._limit(self.body_seconds)
@@ -64,7 +66,7 @@ class LimitedHttp(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """uvicorn's answer to whatever the parser refuses."""
-        self._refuse(b"431 Request Header Fields Too Large" if self._untold > MAX_HEAD_BYTES else b"400 Bad Request")
+        self._refuse(b"400 Bad Request")
 
     def _limit(self, seconds: float | None) -> None:
         """What is being sent must be whole in so many seconds; None: nothing is being sent."""

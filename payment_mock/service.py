@@ -42,10 +42,8 @@ class Service:
         """
         armed, subject = self.faults.armed(name), None
         try:
-            with held(key, self._in_flight) if key else nullcontext():
+            async with held(self.database, key, self._in_flight) if key else nullcontext():
                 run = Work(self.database, self.settings.later)
-                if key:
-                    await idempotency.recall(self.database, key)
                 if armed:
                     subject = await about(self.database) if callable(about) else about
                     run.rules = await self.faults.pass_through(f"{name}.before", subject)

@@ -23,11 +23,11 @@ def _host(value: str) -> str:
 
 
 def _http_url(value: str) -> str:
-    address = urlsplit(value) if is_address(value) else None
+    if not re.match(r"https?://[^/]", value):
+        raise ValueError("must begin with http:// or https:// and name a host")
+    address = urlsplit(value) if is_address(value) and not re.search(r"\s", value) else None
     if address is None or address.port == 0 or "@" in address.netloc or address.query or address.fragment:
-        raise ValueError(
-            "must begin with http:// or https:// and name a host: no user, no blank, no ?, no #, a port from 1 to 65535"
-        )
+        raise ValueError("must be an address alone: no user, no blank, no ?, no #, a port between 1 and 65535")
     return value.rstrip("/")
 
 

@@ -37,13 +37,16 @@ def no_such(kind: str, identifier: str, param: str = "id") -> StripeError:
 
 def api_error(status: int = 500, message: str = "An unknown error occurred.") -> StripeError:
     """What Stripe says when it failed itself, and what the control plane makes it say."""
-    if status >= 500:
-        return StripeError(status, "api_error", message)
-    code, told = "", "The request was refused by a planted fault."
-    if status == 429:
-        code, told = "rate_limit", "Request rate limit exceeded."
-        told += " Learn more about rate limits here https://stripe.com/docs/rate-limits."
-    if status == 409:
-        code, told = "lock_timeout", "This object cannot be accessed right now because another API request or "
-        told += "Stripe process is currently accessing it. If you see this error intermittently, retry the request."
-    return invalid_request(told, code=code, status=status)
+    match status:
+        case 429:
+            told = "Request rate limit exceeded. Learn more about rate limits here https://stripe.com/docs/rate-limits."
+            return invalid_request(told, code="rate_limit", status=429)
+        case 409:
+            told = (
+                "This object cannot be accessed right now because another API request or Stripe process is currently "
+                "accessing it. If you see this error intermittently, retry the request."
+            )
+            return invalid_request(told, code="lock_timeout", status=409)
+    if status < 500:
+        return invalid_request("The request was refused by a planted fault.", status=status)
+    return StripeError(status, "api_error", message)

@@ -207,7 +207,7 @@ class World:
             await connection.close()
 
     async def plant(self, point: str, action: str, **rule: Any) -> int:
-        """Set a rule at the payment service's control plane; see `payment_mock.faults.rules`."""
+        """Set a rule at the payment service's control plane; see `payment_mock.faults.RuleInput`."""
         answer = await self.http.put(f"{self.payment}/_faults", json={"point": point, "action": action, **rule})
         answer.raise_for_status()
         return int(answer.json()["id"])

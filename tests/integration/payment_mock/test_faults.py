@@ -7,7 +7,11 @@ from typing import Any
 import httpx
 import pytest
 import stripe
+from sqlalchemy import text
 
+from payment_mock.database import Database
+from payment_mock.faults import Faults, RuleInput
+from payment_mock.settings import load_settings
 from tests.integration.payment_mock.conftest import Merchant
 from tests.integration.payment_mock.serving import Receiver
 from tests.support.eventually import eventually
@@ -227,6 +231,38 @@ async def test_a_session_can_really_be_created_with_another_amount(merchant: Mer
     assert session.amount_total == 1
     await merchant.pay(session.id)
     assert await merchant.ledger(session.id) == [("charge", 1)]
+
+
+async def test_rules_are_removed_whatever_became_of_their_rows(merchant: Merchant) -> None:
+    one, other = [await merchant.plant("pay.before", "decline") for _ in range(2)]
+    async with merchant.engine.begin() as connection:
+        await connection.execute(text("DELETE FROM payments.faults"))
+    await merchant.http.delete(f"/_faults/{one}")
+    assert [rule["id"] for rule in (await merchant.http.get("/_faults")).json()["rules"]] == [other]
+    await merchant.http.delete("/_faults")
+    assert (await merchant.http.get("/_faults")).json()["rules"] == []
+
+
+class Distant(Database):
+    """Its answers take a while."""
+
+    async def run(self, *args: Any, **values: Any) -> Any:
+        rows = await super().run(*args, **values)
+        await asyncio.sleep(0.1 if values else 0.5)
+        return rows
+
+
+async def test_what_is_set_or_removed_while_the_rules_of_an_earlier_life_are_read_is_not_undone(
+    merchant: Merchant, payments_database_url: str
+) -> None:
+    await merchant.plant("pay.before", "decline")
+    database = Distant(load_settings(DATABASE_URL=payments_database_url))
+    faults = Faults(database)
+    _, added = await asyncio.gather(faults.load(), faults.add(RuleInput(point="webhook", action="lose")))
+    assert [rule["id"] for rule in faults.listed()][1:] == [added]
+    await asyncio.gather(faults.load(), faults.remove(None))
+    assert faults.listed() == []
+    await database.close()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import stripe
 from sqlalchemy import text
 
 from payment_mock.idempotency import PRUNE
-from tests.integration.payment_mock.conftest import Merchant, in_seconds, order
+from tests.integration.payment_mock.conftest import Merchant, in_seconds, merchant_at, order
+from tests.integration.payment_mock.serving import in_process
 
 
 def form(**changes: Any) -> dict[str, str]:
@@ -119,19 +120,35 @@ async def test_a_key_in_flight_is_409_until_its_request_is_through(merchant: Mer
     assert (await post(merchant, key, client_reference_id=key)).content == answered.content
 
 
-async def test_what_another_process_did_under_a_key_is_not_done_again(merchant: Merchant) -> None:
+async def test_repeats_at_once_get_the_stored_answer_and_are_no_conflict(merchant: Merchant) -> None:
+    key = new_key()
+    first = await post(merchant, key)
+    repeats = await asyncio.gather(*(post(merchant, key) for _ in range(20)))
+    assert {(answer.status_code, answer.content) for answer in repeats} == {(200, first.content)}
+    others = await asyncio.gather(*(post(merchant, key, client_reference_id="other") for _ in range(20)))
+    assert {answer.status_code for answer in others} == {400}
+
+
+@pytest.mark.parametrize(("reference", "status"), [("same", 200), ("other", 400)])
+async def test_what_another_process_did_under_a_key_is_not_done_again(
+    merchant: Merchant, payments_database_url: str, reference: str, status: int
+) -> None:
     """Of what is in flight there, this one knows nothing: the key's row decides."""
     key = new_key()
-    rule = await merchant.plant("create.before", "hold", match={"client_reference_id": key})
-    late = asyncio.create_task(post(merchant, key, client_reference_id=key))
-    await merchant.until_holding(rule)
-    async with merchant.engine.begin() as connection:
-        other = "INSERT INTO payments.idempotency_keys VALUES (:key, '/v1/elsewhere', 'f', 200, '{}', 'req_other')"
-        await connection.execute(text(other), {"key": key})
-    await merchant.http.post("/_faults/release", json={"id": rule})
-    refused = await late
-    assert (refused.status_code, refused.headers["stripe-should-retry"]) == (503, "true")
-    assert await merchant.rows("SELECT 1 FROM payments.sessions WHERE client_reference_id = :key", key=key) == []
+    async with (
+        in_process(payments_database_url, "http://127.0.0.1:9/", PAYMENT_POLL_INTERVAL=3600) as url,
+        merchant_at(url, merchant.engine) as elsewhere,
+    ):
+        rule = await merchant.plant("create.before", "hold", match={"client_reference_id": "same"})
+        late = asyncio.create_task(post(merchant, key, client_reference_id="same", customer_email=f"{key}@x.org"))
+        await merchant.until_holding(rule)
+        first = await post(elsewhere, key, client_reference_id=reference, customer_email=f"{key}@x.org")
+        await merchant.http.post("/_faults/release", json={"id": rule})
+        answer = await late
+    assert (first.status_code, answer.status_code) == (200, status)
+    assert (answer.content == first.content) == (status == 200)
+    made = await merchant.rows("SELECT 1 FROM payments.sessions WHERE customer_email = :email", email=f"{key}@x.org")
+    assert len(made) == 1
 
 
 async def test_fifty_requests_at_once_under_one_key_make_one_session(merchant: Merchant) -> None:

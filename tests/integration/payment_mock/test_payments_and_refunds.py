@@ -23,6 +23,17 @@ async def test_fifty_payments_at_once_make_one_charge(merchant: Merchant) -> Non
     ]
 
 
+async def test_a_charge_that_the_ledger_refuses_is_a_bug_and_told_as_one(
+    merchant: Merchant, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = await merchant.create()
+    async with merchant.engine.begin() as connection:
+        charge = "INSERT INTO payments.ledger VALUES (:charge, :id, 'charge', 2450, 'usd')"
+        await connection.execute(text(charge), {"charge": f"ch_of_{session.id}", "id": session.id})
+    assert await merchant.pay(session.id) == 500
+    assert "one_charge_per_session" in caplog.text
+
+
 async def test_of_payment_and_expiry_exactly_one_wins(merchant: Merchant) -> None:
     """One of the two has a lead that grows from nothing to 144 ms: at the end it decides, in between they race."""
     winners = set()

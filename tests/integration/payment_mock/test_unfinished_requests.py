@@ -58,6 +58,11 @@ async def test_the_payment_service_refuses_a_head_without_end(service_url: str, 
     assert said.startswith(b"HTTP/1.1 431 "), said[:200]
 
 
+async def test_what_is_no_http_is_a_bad_request_however_long(service_url: str) -> None:
+    said = await said_to(service_url, iter([b"\x16\x03\x01 no HTTP " * 10_000]))
+    assert said.startswith(b"HTTP/1.1 400 "), said[:200]
+
+
 async def test_the_payment_service_reads_a_head_below_the_bound_each_time(merchant: Merchant) -> None:
     for _ in range(2):
         assert (await merchant.http.get("/livez", headers={"X": "a" * (MAX_HEAD_BYTES - 1024)})).status_code == 200

@@ -110,6 +110,27 @@ def test_events_go_to_the_gateways_port_unless_told_otherwise() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("ftp://shop", "must begin with http:// or https:// and name a host"),
+        ("HTTP://shop", "must begin with http:// or https:// and name a host"),
+        ("http:///hook", "must begin with http:// or https:// and name a host"),
+        ("http://shop/a b", "must be an address alone"),
+        ("http://shop/a\u2003b", "must be an address alone"),
+        ("http://shop/\xa0b", "must be an address alone"),
+        ("http://user@shop", "must be an address alone"),
+        ("http://shop:0", "must be an address alone"),
+        ("http://shop:65536", "must be an address alone"),
+        ("http://shop/?a", "must be an address alone"),
+        ("http://shop/#a", "must be an address alone"),
+    ],
+)
+def test_a_webhook_address_that_cannot_be_one_is_refused_and_told_why(url: str, told: str) -> None:
+    with pytest.raises(WrongSettings, match=f"PAYMENT_WEBHOOK_URL: {told}"):
+        load_settings(PAYMENT_WEBHOOK_URL=url)
+
+
 def test_the_migrations_are_numbered_without_a_gap() -> None:
     assert list(FILES) == [f"{number:04}" for number in range(1, len(FILES) + 1)]
     assert list(FILES)[-1] == HEAD
