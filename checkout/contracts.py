@@ -4,7 +4,7 @@ These shapes are written into Temporal's histories, with `checkout.orders` and `
 with a default, never renamed or removed, as long as a recorded history uses them (`tests/replay` holds that).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -135,6 +135,16 @@ class RefundOrderInput:
     lines: list[RefundLine] | None = None
     restock: bool | None = None
     reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What the provider's word on a payment led to: the order as it now is, and the refunds that it has to be asked
+    for. `is_early`: the order does not know of the payment yet."""
+
+    order: Order | None = None
+    to_make: list[Refund] = field(default_factory=list)
+    is_early: bool = False
 
 
 @dataclass(frozen=True)

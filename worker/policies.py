@@ -78,6 +78,8 @@ TEMPORAL = StepPolicy(attempt=timedelta(seconds=10), longest_pause=timedelta(sec
 REFUSED_PAUSE = timedelta(seconds=30)
 # A refund that is refused is tried again for as long as it takes, ever more rarely.
 LONGEST_REFUSED_PAUSE = timedelta(hours=1)
+# An order that is about to take note of a payment is waited for, in steps of this.
+EARLY_PAUSE = timedelta(seconds=10)
 
 # How long steps that are under way may take to end when the worker stops. Above the attempt of each but one: a worker
 # that opens a session for longer leaves that to the next attempt, as one that dies does.

@@ -152,6 +152,20 @@ async def refunded_at_the_provider(lab: Lab) -> str:
     return await _settlement(lab, session_id)
 
 
+async def settlement_of_an_early_payment(lab: Lab) -> tuple[str, str]:
+    """The first run: its order does not take note of the payment for so long that the history becomes long."""
+    _, _, session_id = await lab.opened()
+    lab.provider.pay(session_id)
+    intent = f"pi_{session_id}"
+    settlement = SettlementInput(payment_intent_id=intent)
+    handle = await lab.client.start_workflow(
+        SettlementWorkflow.run, settlement, id=settlement_workflow_id(intent), task_queue=lab.task_queue
+    )
+    await lab.continued_as_new(handle, within=300)
+    assert handle.first_execution_run_id is not None
+    return handle.id, handle.first_execution_run_id
+
+
 async def settlement_of_an_orphan(lab: Lab) -> str:
     handle, _, session_id = await lab.opened()
     await handle.terminate()
@@ -232,6 +246,7 @@ SCENARIOS: dict[str, Scenario] = {
         a_long_history,
         own_session_unknown_at_first,
         settlement_of_late_money,
+        settlement_of_an_early_payment,
         settlement_of_an_orphan,
         settlement_of_a_fulfilled_order,
         refunded_at_the_provider,

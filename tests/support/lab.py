@@ -138,14 +138,14 @@ class Lab:
 
         await eventually(has_left, what="the dispatch")
 
-    async def continued_as_new(self, handle: Handle) -> None:
+    async def continued_as_new(self, handle: WorkflowHandle[Any, Any], within: float = 20.0) -> None:
         """Wait for the next run: this test server, unlike the real one, refuses signals between two runs."""
 
         async def has_next() -> bool:
             latest = await self.client.get_workflow_handle(handle.id).describe()
             return latest.run_id != handle.first_execution_run_id
 
-        await eventually(has_next, what="the next run")
+        await eventually(has_next, within=within, what="the next run")
 
     async def order(self, order_id: str) -> Order:
         async with self.engine.connect() as connection:

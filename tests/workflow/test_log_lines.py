@@ -33,6 +33,15 @@ async def test_the_guides_line_names_order_key_and_workflow(lab: Lab, caplog: py
     assert (line["order_id"], line["checkout_key"], line["workflow_id"]) == (order.order_id, handle.id, handle.id)
 
 
+async def test_what_the_provider_does_not_know_is_told_by_its_kind(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+    await lab.settle("cs_invented")
+    assert lines(caplog, "The payment service does not know session cs_invented")
+    _, order, session_id = await lab.paid()
+    del lab.provider.sessions[session_id]
+    await lab.settle(None, order.order_id)
+    assert lines(caplog, f"The payment service does not know payment pi_{session_id}")
+
+
 async def test_a_settlements_lines_name_the_session_until_they_can_name_the_order(
     lab: Lab, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -3,15 +3,17 @@
 import pytest
 from temporalio.client import WorkflowFailureError
 
-from checkout.contracts import RefundOrderInput
+from checkout.contracts import RefundOrderInput, SettlementInput
 from checkout.errors import PaymentRefused, PaymentUnknown
-from checkout.ids import refund_workflow_id
+from checkout.ids import refund_workflow_id, settlement_workflow_id
 from checkout.orders import CartLine, OrderStatus, Reason
 from checkout.payments import SessionState, SessionStatus
+from tests.support.eventually import eventually
 from tests.support.lab import Lab
 from tests.support.provider import times
 from worker import warehouse
 from worker.workflows.refund import RefundWorkflow
+from worker.workflows.settlement import SettlementWorkflow
 
 
 @pytest.mark.parametrize("by_order", [True, False])
@@ -43,6 +45,29 @@ async def test_a_payment_of_which_the_provider_knows_nothing_was_not_given_back(
     result = await lab.settle(None, order.order_id)
     assert result is not None
     assert result.status.is_kept
+
+
+async def test_a_payment_that_its_order_does_not_know_yet_is_waited_for_in_the_workflow(lab: Lab) -> None:
+    """In a timer, bounded by continue-as-new: so the first release waits too, whose workers may take this one over."""
+    checkout, order, session_id = await lab.opened()
+    lab.provider.pay(session_id)
+    lab.provider.refund_elsewhere(f"pi_{session_id}")
+    settlement = await lab.client.start_workflow(
+        SettlementWorkflow.run,
+        SettlementInput(payment_intent_id=f"pi_{session_id}"),
+        id=settlement_workflow_id(f"pi_{session_id}"),
+        task_queue=lab.task_queue,
+    )
+
+    async def waits() -> bool:
+        history = await settlement.fetch_history()
+        return any(event.HasField("timer_started_event_attributes") for event in history.events)
+
+    await eventually(waits, what="the timer")
+    await lab.tell(checkout)
+    result = await settlement.result()
+    assert result is not None
+    assert (result.order_id, result.status) == (order.order_id, OrderStatus.REFUNDED)
 
 
 async def test_a_provider_that_is_away_is_asked_about_a_refund_until_it_answers(lab: Lab) -> None:

@@ -11,9 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from checkout.contracts import GiveUpInput, RefundInput, RefundOrderInput
+from checkout.contracts import Followed, GiveUpInput, RefundInput, RefundOrderInput
 from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnknown, PaymentUnreachable
 from checkout.money import Refund
 from checkout.orders import Order
@@ -120,9 +119,8 @@ class PaymentActivities:
             await ledger.give_up(connection, request.refund, request.why)
 
     @activity.defn
-    async def follow_money(self, payment_intent_id: str) -> ledger.Outcome:
-        """Ask the provider for all that became of a payment, and enter it. Raises `PaymentUnknown`, final; fails, to be
-        tried again, while its order has not taken note of it."""
+    async def follow_money(self, payment_intent_id: str) -> Followed:
+        """Ask the provider for all that became of a payment, and enter it. Raises `PaymentUnknown`, final."""
         for _ in range(_TRIES):
             async with self._reads.connect() as connection:
                 version = await ledger.version_of(connection, payment_intent_id)
@@ -131,11 +129,10 @@ class PaymentActivities:
                 async with self._reads.connect() as connection:
                     order = await order_queries.find_by_id(connection, order_id) if order_id else None
                     is_here_now = await ledger.version_of(connection, payment_intent_id) is not None
-                if order is not None and order.status.is_live:
-                    raise ApplicationError("Its order is still being settled", category=ApplicationErrorCategory.BENIGN)
-                if is_here_now:
+                is_early = order is not None and order.status.is_live
+                if is_here_now and not is_early:
                     continue  # its order was fulfilled while the provider was asked
-                return ledger.Outcome(order)  # none of ours
+                return Followed(order, is_early=is_early)
             try:
                 word = ledger.Word(
                     await self._provider.payment(payment_intent_id),
@@ -157,7 +154,7 @@ class PaymentActivities:
                             "checkout_disputes", "Opened, changed, closed"
                         )
                         disputes.add(1)
-                return outcome
+                return Followed(outcome.order, outcome.to_make)
         raise PaymentUnreachable("The ledger changes faster than the payment service answers")
 
     async def _obtain_session(self, request: SessionRequest) -> PaymentSession:

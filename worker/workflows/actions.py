@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
         AskInput,
         CheckoutInput,
         FindOrderInput,
+        Followed,
         Opened,
         OpenOrderInput,
         PaidInput,
@@ -31,7 +32,6 @@ with workflow.unsafe.imports_passed_through():
     from checkout.money import Refund
     from checkout.orders import Order, OrderStatus, Reason
     from checkout.payments import SessionState
-    from db.ledger import Outcome
     from runtime.search_attributes import CHECKOUT_STATUS, ORDER_ID
     from worker import policies
     from worker.activities.checkouts import CheckoutActivities
@@ -101,7 +101,7 @@ async def look_at(session_id: str) -> SessionState:
 
 async def look_up(session_id: str) -> SessionState | None:
     """The same of a session that the provider may not know."""
-    return await _if_known(PaymentActivities.retrieve_session, session_id, "Look at the payment session")
+    return await _if_known(PaymentActivities.retrieve_session, "session", session_id, "Look at the payment session")
 
 
 async def close_session(session_id: str) -> SessionState:
@@ -166,18 +166,21 @@ async def give_back(payment_intent_id: str, reason: Reason, order_id: str | None
     return await retry_until_done(PaymentActivities.refund_payment, request, "Give the money back")
 
 
-async def follow_money(payment_intent_id: str) -> Outcome | None:
+async def follow_money(payment_intent_id: str) -> Followed | None:
     """What became of a payment, as the provider tells, is in the ledger. None: it knows no such payment."""
-    return await _if_known(PaymentActivities.follow_money, payment_intent_id, "Look what became of the money")
+    summary = "Look what became of the money"
+    return await _if_known(PaymentActivities.follow_money, "payment", payment_intent_id, summary)
 
 
-async def _if_known(activity: Callable[[Any, str], Awaitable[Result]], subject: str, summary: str) -> Result | None:
+async def _if_known(
+    activity: Callable[[Any, str], Awaitable[Result]], what: str, subject: str, summary: str
+) -> Result | None:
     """What the provider says of a session or payment. That it knows none is an answer, and the only one: a refusal (a
     wrong key, say) is none, for money may lie there, and the event that told of it has been taken."""
     try:
         return await retry_until_done(activity, subject, summary, unless=PaymentUnknown.__name__)
     except StepFailed:
-        workflow.logger.warning("The payment service does not know %s", subject)
+        workflow.logger.warning("The payment service does not know %s %s", what, subject)
         return None
 
 

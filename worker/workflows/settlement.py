@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from checkout.contracts import CheckoutResult, SettlementInput
     from checkout.orders import Order, OrderStatus, Reason
     from checkout.payments import SessionState
+    from worker import policies
 
 
 @workflow.defn
@@ -89,6 +90,11 @@ class SettlementWorkflow:
     async def _follow_money(self, payment_intent_id: str) -> Order | None:
         """Enter what became of it, and give back what is owed (again)."""
         followed = await actions.follow_money(payment_intent_id)
+        while followed is not None and followed.is_early:
+            if workflow.info().is_continue_as_new_suggested():
+                workflow.continue_as_new(SettlementInput(payment_intent_id=payment_intent_id))
+            await workflow.sleep(policies.EARLY_PAUSE, summary="The order is being settled")
+            followed = await actions.follow_money(payment_intent_id)
         if followed is None:
             return None
         for refund in followed.to_make:
