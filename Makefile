@@ -6,8 +6,8 @@ SHELL := /bin/sh
 VENV := .venv
 PY := $(VENV)/bin/python
 ARGS ?=
-# Test processes at once, each with servers of its own. They wait for half of the time, so two cores feed three.
-WORKERS ?= 3
+# Test processes at once, each with servers of its own. They wait for half of the time, so two cores feed four.
+WORKERS ?= 4
 
 export PIP_ROOT_USER_ACTION := ignore
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
