@@ -99,13 +99,14 @@ class Auditor:
             if not is_mine:
                 headers = {"Retry-After": "30"}
                 raise Problem(409, "audit-running", "Everything is being audited already", headers=headers)
-            yield self._steps(grace)
+            # Read before the first step: who cannot read it is told so, and not within a stream that has begun.
+            async with self._piece() as connection:
+                orders, sessions = await audit.how_much(connection)
+                done_by_this = await audit.nothing_new(connection, grace)
+            yield self._steps(grace, orders, sessions, done_by_this)
 
-    async def _steps(self, grace: timedelta) -> AuditSteps:
+    async def _steps(self, grace: timedelta, orders: int, sessions: int, done_by_this: audit.Agenda) -> AuditSteps:
         found = Found()
-        async with self._piece() as connection:
-            orders, sessions = await audit.how_much(connection)
-            done_by_this = await audit.nothing_new(connection, grace)
         yield AuditProgress(what="orders", done=0, of=orders)
         walks = (("orders", audit.next_orders, orders), ("payment sessions", audit.next_strays, sessions))
         for what, next_piece, of in walks:

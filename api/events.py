@@ -148,7 +148,9 @@ class OrderEventHub:
     def _tell_followers(self, notice: Notice | None) -> None:
         """Never wait for a slow reader: one who lags too far behind is told to begin anew, as by None."""
         for queue in self._followers:
-            is_behind = queue.full()
-            if is_behind:
-                queue.get_nowait()
-            queue.put_nowait(None if is_behind else notice)
+            try:
+                queue.put_nowait(notice)
+            except asyncio.QueueFull:
+                while not queue.empty():  # of what follows a gap, nothing is told
+                    queue.get_nowait()
+                queue.put_nowait(None)

@@ -132,9 +132,7 @@ def parse(payload: bytes, is_live: bool | None = None) -> SessionEvent | MoneyEv
             return None
         known: SessionEvent | MoneyEvent | None = None
         if kind.startswith("checkout.session."):
-            session = event["data"]["object"]
-            key = _checkout_key(session.get("client_reference_id"))
-            known = SessionEvent(_provider_id(event["id"]), kind, _provider_id(session["id"]), key)
+            known = session_event(event)
         elif kind in _MONEY_EVENTS or kind.startswith(_DISPUTE_EVENTS):
             known = _money_event(_provider_id(event["id"]), kind, event["data"]["object"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -144,6 +142,13 @@ def parse(payload: bytes, is_live: bool | None = None) -> SessionEvent | MoneyEv
         told = "An event of the payment service is not needed: %.100r"
         sparing.log(logging.INFO, f"not needed: {kind}", told, kind)
     return known
+
+
+def session_event(event: Any) -> SessionEvent:
+    """Raises `KeyError`, `TypeError` or `AttributeError` for what is none."""
+    session = event["data"]["object"]
+    key = _checkout_key(session.get("client_reference_id"))
+    return SessionEvent(_provider_id(event["id"]), event["type"], _provider_id(session["id"]), key)
 
 
 def _money_event(event_id: str, kind: str, subject: Any) -> MoneyEvent | None:

@@ -159,7 +159,9 @@ async def _buy(request: Request, gateway: Gateway, path_key: str | None) -> Resp
 def _say_key(request: Request, checkout_key: str, *, is_replay: bool = False) -> None:
     """In whatever is answered."""
     headers = {"Idempotency-Key": checkout_key, "Cache-Control": "no-store"}
-    echo(request, headers | {"Idempotent-Replayed": "true"} if is_replay else headers)
+    if is_replay:
+        headers["Idempotent-Replayed"] = "true"
+    echo(request, headers)
 
 
 def _pending(checkout_key: str) -> Response:

@@ -7,39 +7,53 @@ browser asks whether its copy is still good, so that a page never mixes two vers
 import hashlib
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 
 from fastapi import APIRouter, Request
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
 
 router = APIRouter(include_in_schema=False)
 
-_FILES = StaticFiles(directory=Path(__file__).parent / "static", packages=[("fastapi_offline", "static")])
+_FOLDER = Path(__file__).parent / "static"
+_MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_SWAGGER_UI = ("swagger-ui-bundle.js", "swagger-ui.css")
 # A picture opened by itself is a document: it may style itself, and do nothing else.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 
+@dataclass(frozen=True)
+class Asset:
+    content: bytes
+    media_type: str
+    version: str
+
+
 @cache
-def _versions() -> dict[str, str]:
-    """The hash of each file's content, by its path under `/static/`."""
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-        for folder in map(Path, _FILES.all_directories)
-        for path in folder.rglob("*.*")
-    }
+def _assets() -> dict[str, Asset]:
+    """By the path under `/static/`. Held in memory: a release installed over a running one changes none of them."""
+    paths = {path.relative_to(_FOLDER).as_posix(): path for path in _FOLDER.rglob("*.*")}
+    paths |= {name: Path(str(files("fastapi_offline") / "static" / name)) for name in _SWAGGER_UI}
+    return {name: _read(path) for name, path in paths.items() if path.suffix in _MEDIA_TYPES}
+
+
+def _read(path: Path) -> Asset:
+    content = path.read_bytes()
+    return Asset(content, _MEDIA_TYPES[path.suffix], hashlib.sha256(content).hexdigest()[:12])
 
 
 def asset_url(name: str) -> str:
     """Raises `KeyError` for a file that is not there: a template's mistake."""
-    return f"/static/{name}?v={_versions()[name]}"
+    return f"/static/{name}?v={_assets()[name].version}"
 
 
 def picture_url(image: str) -> str:
     """A product's picture: ours with its version; any other address as the catalogue has it."""
     name = image.removeprefix("/static/")
-    return asset_url(name) if name != image and name in _versions() else image
+    return asset_url(name) if name != image and name in _assets() else image
 
 
 def picture_origins(images: Iterable[str]) -> str:
@@ -51,8 +65,14 @@ def picture_origins(images: Iterable[str]) -> str:
 
 @router.get("/static/{name:path}")
 async def static(name: str, request: Request, v: str = "") -> Response:
-    response = await _FILES.get_response(name, request.scope)
-    is_this = v == _versions().get(name)
-    response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if is_this else "no-cache"
-    response.headers["Content-Security-Policy"] = _POLICY
-    return response
+    asset = _assets().get(name)
+    if asset is None:
+        raise HTTPException(404, "There is no such file")
+    headers = {
+        "ETag": f'"{asset.version}"',
+        "Cache-Control": "public, max-age=31536000, immutable" if v == asset.version else "no-cache",
+        "Content-Security-Policy": _POLICY,
+    }
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    return Response(asset.content, headers=headers, media_type=asset.media_type)

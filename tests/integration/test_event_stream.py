@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.events import Notice, OrderEventHub
+from api.events import BACKLOG, CHANNEL, Notice, OrderEventHub
 from checkout.orders import CartLine, OrderStatus, Reason
 from db import orders
 from tests.support.databases import connected
@@ -17,6 +17,8 @@ _LISTENING = """SELECT pid FROM pg_stat_activity WHERE datname = current_databas
                  AND (query ILIKE 'LISTEN%' OR query ILIKE 'SHOW transaction_read_only%')"""
 _CUT = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
            WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+_TELL = r"""SELECT pg_notify(:channel, 'ord_1\:' || n || '\:reserved')
+              FROM generate_series(CAST(:first AS int), CAST(:last AS int)) n"""
 
 
 async def listener(engine: AsyncEngine) -> int | None:
@@ -43,6 +45,37 @@ async def test_who_follows_hears_of_each_order_and_begins_anew_after_a_gap(engin
             await connection.execute(text(_CUT))
         # What happens now, nobody hears. So the stream ends once there is a listener again, and its client looks.
         await asyncio.wait_for(following, timedelta(seconds=30).total_seconds())
+
+
+async def test_who_lags_too_far_behind_hears_nothing_after_the_gap(engine: AsyncEngine) -> None:
+    """No stale news that look like all of it: the stream just ends, and its client looks."""
+    heard: list[int] = []
+    slow_has: list[int] = []
+    go_on = asyncio.Event()
+
+    async def follow(hub: OrderEventHub) -> None:
+        async for notice in hub.follow():
+            heard.append(notice.seq)  # noqa: PERF401 - it is read while the stream goes on
+
+    async def dawdle(hub: OrderEventHub) -> None:
+        async for notice in hub.follow():
+            slow_has.append(notice.seq)
+            await go_on.wait()
+
+    async with OrderEventHub(engine) as hub:
+        await eventually(lambda: listener(engine), what="the listener")
+        following, dawdling = asyncio.create_task(follow(hub)), asyncio.create_task(dawdle(hub))
+        await asyncio.sleep(0)
+        for first in range(1, 2 * BACKLOG, BACKLOG // 2):  # half of what even the slow one may have waiting
+            last = first + BACKLOG // 2 - 1
+            async with engine.begin() as connection:
+                await connection.execute(text(_TELL), {"channel": CHANNEL, "first": first, "last": last})
+            await eventually(lambda last=last: heard[-1:] == [last], what="all news so far")
+        go_on.set()
+        await asyncio.wait_for(dawdling, 5)
+        assert slow_has == [1]
+        assert not following.done()
+        following.cancel()
 
 
 async def test_an_open_stream_tells_what_happened_while_nobody_listened(database_url: str, engine: AsyncEngine) -> None:

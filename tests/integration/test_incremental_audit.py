@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
@@ -250,6 +251,14 @@ async def test_everything_is_audited_once_at_a_time_whoever_asks_and_tells_how_f
     async with elsewhere.whole(NO_GRACE) as steps:
         await anext(steps)
     assert (await auditor.everything(NO_GRACE)).ok, "who stops listening lets the next one begin"
+
+
+async def test_an_audit_that_cannot_read_has_not_begun(shop: AsyncEngine, auditor: Auditor) -> None:
+    """Whoever wanted its steps as a stream is answered that it cannot be had, and not with a stream that breaks off."""
+    await run(shop, "ALTER TABLE shop.audit_state RENAME TO gone")
+    with pytest.raises(DBAPIError):
+        async with auditor.whole(NO_GRACE):
+            pytest.fail("it has begun")
 
 
 async def test_of_many_who_ask_at_once_few_are_audited(auditor: Auditor) -> None:

@@ -14,11 +14,10 @@ from api.schemas import RefundIn, Restock, Sku, WriteOff
 from api.state import GatewayDependency
 from api.web.console.board import AUDIT_GRACE
 from api.web.console.session import FormDependency, FromOurPages
-from api.webhooks import SessionEvent, deliver
+from api.webhooks import SessionEvent, deliver, session_event
 from checkout.currencies import minor_units
 from checkout.ids import parse_checkout_key
 from checkout.money import RefundState
-from checkout.orders import Order
 from runtime.egress import api_base, client_options
 from runtime.settings import Settings
 
@@ -61,7 +60,8 @@ async def settle(order_id: OrderId, gateway: GatewayDependency) -> Response:
 @router.post("/orders/{order_id}/resend")
 async def resend(order_id: OrderId, gateway: GatewayDependency) -> Response:
     """Take the payment service's last event about the order again, as if its webhook came now."""
-    event = await _last_event(gateway.settings, await gateway.orders.find(order_id))
+    order = await gateway.orders.find(order_id)
+    event = await _last_event(gateway.settings, order.session.session_id) if order.session else None
     if event is None:
         return _done(f"orders/{order_id}", "no-event")
     await deliver(event, gateway.temporal, gateway.engine)
@@ -139,16 +139,13 @@ def _valid(kind: type[Wanted], wanted: dict[str, Any]) -> Wanted:
         raise invalid_fields(error) from None
 
 
-async def _last_event(settings: Settings, order: Order) -> SessionEvent | None:
-    """The payment service's newest event about the order's session, should it never have arrived.
+async def _last_event(settings: Settings, session_id: str) -> SessionEvent | None:
+    """The payment service's newest event about the session, should it never have arrived.
 
     Stripe API reference, "List all events" (kept for 30 days). It needs no signature, for we fetched it from the
     provider ourselves, and is as always only a hint to look. Raises a 502 `Problem` when the provider does not answer.
     """
-    if order.session is None:
-        return None
-    session_id, key = order.session.session_id, settings.stripe_secret_key.get_secret_value()
-    headers = {"Authorization": f"Bearer {key}"}
+    headers = {"Authorization": f"Bearer {settings.stripe_secret_key.get_secret_value()}"}
     options = {"base_url": api_base(settings), "headers": headers, "timeout": _TIMEOUT, **client_options(settings)}
     query: dict[str, Any] = {"limit": 100, "types[]": [f"checkout.session.{end}" for end in _ENDS]}
     try:
@@ -156,11 +153,11 @@ async def _last_event(settings: Settings, order: Order) -> SessionEvent | None:
             for _ in range(_PAGES):
                 answer = (await client.get("/v1/events", params=query)).raise_for_status().json()
                 for event in answer["data"]:
-                    if event["data"]["object"]["id"] == session_id:
-                        return SessionEvent(event["id"], event["type"], session_id, order.checkout_key)
+                    if event["type"].startswith("checkout.session.") and event["data"]["object"]["id"] == session_id:
+                        return session_event(event)
                 if not answer["has_more"]:
                     break
                 query["starting_after"] = answer["data"][-1]["id"]
-    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+    except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError):
         raise Problem(502, "payment-unreachable", "The payment service does not answer", "Try again later.") from None
     return None

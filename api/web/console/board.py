@@ -103,7 +103,7 @@ class Board:
     def __init__(self, engine: AsyncEngine, auditor: Auditor) -> None:
         self._engine, self._auditor = engine, auditor
         self._charts: dict[str, Charts] = {}
-        self._reading = asyncio.Lock()
+        self._reading = {name: asyncio.Lock() for name in SPANS}
         self._auditing: asyncio.Task[None] | None = None
         self._audited_at = -VERDICT_AGE
         self.verdict: AuditOut | None = None
@@ -111,7 +111,7 @@ class Board:
 
     async def charts(self, span: Span) -> Charts:
         """Not older than `CHART_AGE`; of several who want them at once, one reads."""
-        async with self._reading:
+        async with self._reading[span.name]:
             charts = self._charts.get(span.name)
             if charts is None or time.monotonic() - charts.read_at > CHART_AGE:
                 charts = self._charts[span.name] = await self._read(span)

@@ -21,17 +21,23 @@ logger = logging.getLogger("api")
 router = APIRouter(prefix="/admin/console/processes", include_in_schema=False, dependencies=[FromOurPages])
 
 NAMES = ("gateway", "worker", "payment", "temporal", "postgres")
-LAST_WORD = 0.2  # seconds that a process lives on: the gateway has to answer whoever kills it
+LAST_WORD = 0.2  # seconds that the gateway lives on to answer whoever kills it
 
 
 @router.post("/{name}/kill")
 async def kill(name: str, gateway: GatewayDependency) -> JSONResponse:
     """SIGKILL, as a crash would; `checkout up` starts it again."""
+    nothing = Problem(409, "not-running", "There is nothing to kill", f"{name} does not run at the moment.")
     process = processes(gateway.settings.data_dir).get(name)
     if process is None:
-        raise Problem(409, "not-running", "There is nothing to kill", f"{name} does not run at the moment.")
-    # Each part leads a group of its own: a server and its helpers.
-    asyncio.get_running_loop().call_later(LAST_WORD, os.killpg, process.pid, signal.SIGKILL)
+        raise nothing
+    if process.pid == os.getpid():
+        asyncio.get_running_loop().call_later(LAST_WORD, os.kill, process.pid, signal.SIGKILL)
+    else:
+        try:  # each part leads a group of its own: a server and its helpers
+            os.killpg(process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            raise nothing from None
     logger.warning("An operator killed %s", name)
     return JSONResponse({"killed": name}, 202)
 

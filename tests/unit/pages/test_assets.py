@@ -1,0 +1,54 @@
+"""Style sheets and scripts: a browser keeps what is still good, and nothing else, whichever gateway it asks."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from api.web import assets
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    app = FastAPI()
+    app.include_router(assets.router)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        yield client
+
+
+@pytest.mark.parametrize("name", ["shop.css", "page.js", "products/pen.svg", "swagger-ui.css", "swagger-ui-bundle.js"])
+async def test_a_file_is_known_by_its_content_alone(client: httpx.AsyncClient, name: str) -> None:
+    first = await client.get(f"/static/{name}")
+    version = hashlib.sha256(first.content).hexdigest()[:12]
+    assert (first.status_code, first.headers["etag"]) == (200, f'"{version}"')
+    assert "last-modified" not in first.headers, "two gateways were installed at different times"
+    again = await client.get(f"/static/{name}", headers={"If-None-Match": f'"{version}"'})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", f'"{version}"')
+    assert (await client.get(f"/static/{name}", headers={"If-None-Match": '"another"'})).status_code == 200
+    assert assets.asset_url(name) == f"/static/{name}?v={version}"
+    kept = [(await client.get(f"/static/{name}?v={v}")).headers["cache-control"] for v in ("", "another", version)]
+    assert kept == ["no-cache", "no-cache", "public, max-age=31536000, immutable"]
+
+
+@pytest.mark.parametrize("name", ["", "none.css", "redoc.standalone.js", "favicon.png", "..%2fassets.py", "products"])
+async def test_nothing_else_is_served(client: httpx.AsyncClient, name: str) -> None:
+    assert (await client.get(f"/static/{name}")).status_code == 404
+
+
+async def test_a_release_installed_over_a_running_one_changes_nothing_of_it(
+    client: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    style = tmp_path / "shop.css"
+    style.write_text("a {}")
+    monkeypatch.setattr(assets, "_FOLDER", tmp_path)
+    assets._assets.cache_clear()
+    try:
+        before = await client.get("/static/shop.css")
+        style.write_text("b {}")
+        after = await client.get("/static/shop.css", params={"v": before.headers["etag"].strip('"')})
+        assert (after.content, after.headers["etag"]) == (b"a {}", before.headers["etag"])
+    finally:
+        assets._assets.cache_clear()
