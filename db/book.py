@@ -4,14 +4,13 @@ Locks are taken in one order: the order's products (by SKU), the order, the paym
 """
 
 import logging
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from checkout.errors import PaymentUnknown
 from checkout.ids import new_refund_id
 from checkout.money import (
     CLOSED_DISPUTES,
@@ -30,8 +29,8 @@ from db.orders import return_goods, tell
 
 logger = logging.getLogger("worker")
 
-_COLUMNS = ", ".join(one.name for one in fields(Refund) if one.name != "currency")  # that is its payment's
-_SAID = ("provider_refund_id", "state", "requires_action", "failure_reason")  # by the provider, of a refund it knows
+_COLUMNS = """id, payment_intent_id, order_id, amount, state, requested_by, at, attempt, reason, requires_action,
+    failure_reason, provider_refund_id, request_key, request, changed_at"""
 _REFUNDS = text(f"SELECT {_COLUMNS} FROM shop.refunds WHERE payment_intent_id = :payment_intent_id ORDER BY at, id")
 _REFUND = text(f"SELECT {_COLUMNS} FROM shop.refunds WHERE id = :id")
 _DISPUTES = text("SELECT id, amount, state FROM shop.disputes WHERE payment_intent_id = :payment_intent_id")
@@ -145,7 +144,12 @@ class Book:
 
     async def hear(self, word: ProviderRefund) -> Refund | None:
         """Enter what the provider says of one refund. None for what cannot be (it is logged, and nothing changes)."""
-        said: dict[str, Any] = {name: getattr(word, name) for name in _SAID}
+        said: dict[str, Any] = {
+            "provider_refund_id": word.provider_refund_id,
+            "state": word.state,
+            "requires_action": word.requires_action,
+            "failure_reason": word.failure_reason,
+        }
         was = self.known(word)
         if was is None:
             await self._make_room(word)
@@ -220,12 +224,12 @@ class Book:
             await tell(self.connection, self.order_id, kind, data)
 
 
-async def open_book(connection: AsyncConnection, payment_intent_id: str) -> Book:
-    """Lock a payment and all that hangs on it. Raises `PaymentUnknown`."""
+async def open_book(connection: AsyncConnection, payment_intent_id: str) -> Book | None:
+    """Lock a payment and all that hangs on it; None if there is no such payment here."""
     given = {"payment_intent_id": payment_intent_id}
     found = (await connection.execute(_ORDER_OF, given)).one_or_none()
     if found is None:
-        raise PaymentUnknown(f"Payment {payment_intent_id} is not in the ledger")
+        return None
     order = None
     if found.order_id is not None:
         await lock_order_products(connection, found.order_id)

@@ -10,6 +10,7 @@ from typing import Any, Self
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.order_queries import COUNTED_LINES, KEPT, LIVE
 from db.scripts import script
 
 NAMES = {
@@ -28,6 +29,7 @@ NAMES = {
 MAX_VIOLATIONS = 100  # of one invariant
 MOVEMENTS = 200_000  # read at a time
 
+_GRACE_AGO = "clock_timestamp() - CAST(:grace AS interval)"
 _SECTION = re.compile(r"^-- (\w+): (\w+)( and payments)?\n(.*?)(?=^-- \w+: |\Z)", re.MULTILINE | re.DOTALL)
 _HAS_PAYMENTS = text("SELECT to_regclass('payments.ledger') IS NOT NULL")
 _OUTCOMES = text("""
@@ -61,7 +63,8 @@ class Check:
 
 def _read() -> Iterator[Check]:
     common: dict[str, str] = {}  # what statements about orders begin with, and what those about payments go on with
-    for number, scope, payments, body in _SECTION.findall(script("invariants.sql")):
+    statements = script("invariants.sql", LIVE=LIVE, KEPT=KEPT, COUNTED_LINES=COUNTED_LINES, GRACE_AGO=_GRACE_AGO)
+    for number, scope, payments, body in _SECTION.findall(statements):
         if number == "with":
             common[scope] = body
             continue

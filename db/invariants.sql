@@ -2,20 +2,21 @@
 --
 -- 1, 3, 4, 7, 8 and 9 must hold at every moment; 2, 5 and 6 once an order has been left alone for a grace, since a
 -- payment and its fulfilment are two transactions in two systems. What reads the payment service's tables can be asked
--- only where the simulator shares the database.
+-- only where the simulator shares the database; with another provider those say "0 checked".
+--
+-- What was charged, less refunds that succeeded or are on their way, less what a bank has taken for a dispute, is what
+-- the payment service's ledger must have left of a payment. An order that was never fulfilled, or was refunded, keeps
+-- nothing.
 --
 -- A heading names the invariant (`db.invariants.NAMES`) and what is looked at: the `orders` that are given, each with
 -- all that hangs on it and nothing else, or what is `standing`: whatever is live, open or owed, by an index of its own.
--- Two statements follow: how much is looked at; and what is wrong, as whom it is about and one sentence.
+-- Two statements follow: how much is looked at; and what is wrong, as whom it is about and one sentence. Names in
+-- braces are of `db.order_queries`, and `GRACE_AGO` the time before which all must be well.
 
 -- with: orders
 WITH scope AS (
     SELECT unnest(CAST(:orders AS text[])) AS id
-), counted AS NOT MATERIALIZED (  -- refunded lines, but of a refund that came to nothing before the provider took it
-    SELECT f.order_id, l.sku, l.quantity, l.restocked
-      FROM shop.refunds f JOIN shop.refund_lines l ON l.refund_id = f.id
-     WHERE f.state IN ('pending', 'succeeded') OR f.provider_refund_id IS NOT NULL
-), book AS NOT MATERIALIZED (  -- what the shop has of payments
+), counted AS NOT MATERIALIZED {COUNTED_LINES}, book AS NOT MATERIALIZED (  -- what the shop has of payments
     SELECT p.*, amount - (SELECT coalesce(sum(r.amount), 0) FROM shop.refunds r
                             WHERE r.payment_intent_id = p.payment_intent_id AND r.state IN ('pending', 'succeeded')
                               AND (r.provider_refund_id IS NOT NULL OR r.state = 'succeeded'))
@@ -57,23 +58,23 @@ SELECT id, 'order ' || id || ' (' || status || ', total ' || amount_total || ' '
   FROM (SELECT o.*, CASE
         WHEN o.payment_intent_id IS NOT NULL AND b.payment_intent_id IS NULL
         THEN 'its payment ' || o.payment_intent_id || ' is not in the ledger'
-        WHEN o.payment_intent_id IS NOT NULL AND o.status IN ('fulfilled', 'dispatched')
+        WHEN o.payment_intent_id IS NOT NULL AND o.status IN {KEPT}
              AND (b.state, b.amount, b.currency) IS DISTINCT FROM ('paid', o.amount_total, o.currency)
         THEN 'was paid ' || b.amount || ' ' || b.currency || ' (' || b.state || ')'
         WHEN b.wanted > b.amount
         THEN b.wanted || ' of ' || b.amount || ' are given back or on their way'
-        WHEN o.payment_intent_id IS NOT NULL AND o.status IN ('fulfilled', 'dispatched') AND b.refunded = b.amount
+        WHEN o.payment_intent_id IS NOT NULL AND o.status IN {KEPT} AND b.refunded = b.amount
         THEN 'all of it was given back'
         WHEN o.status IN ('cancelled', 'rejected', 'refunded') AND b.state = 'paid' AND b.balance > 0
              AND b.wanted < b.amount
              -- What failed a moment ago waits for its next attempt.
-             AND (b.look_at IS NULL OR b.look_at < clock_timestamp() - CAST(:grace AS interval))
+             AND (b.look_at IS NULL OR b.look_at < {GRACE_AGO})
         THEN 'keeps ' || b.balance || ' that nobody gives back'
-        WHEN o.status IN ('fulfilled', 'dispatched') AND o.on_hold <> shop.is_on_hold(o.id)
+        WHEN o.status IN {KEPT} AND o.on_hold <> shop.is_on_hold(o.id)
         THEN 'is ' || CASE WHEN o.on_hold THEN '' ELSE 'not ' END || 'held, and should be otherwise'
         END AS wrong
           FROM scope JOIN shop.orders o USING (id) LEFT JOIN book b ON b.order_id = o.id
-         WHERE o.updated_at < clock_timestamp() - CAST(:grace AS interval)) judged
+         WHERE o.updated_at < {GRACE_AGO}) judged
  WHERE wrong IS NOT NULL;
 
 -- 2: orders and payments
@@ -85,11 +86,11 @@ SELECT coalesce(m.order_id, b.order_id, m.session_id),
        || ' left of it, the shop ' || coalesce(b.balance || ' ' || b.currency, 'nothing')
   FROM money m FULL JOIN (SELECT * FROM books WHERE state = 'paid') b ON b.payment_intent_id = m.payment_intent
   LEFT JOIN shop.orders o ON o.id = coalesce(b.order_id, m.order_id)
- WHERE (o.id IS NULL OR o.updated_at < clock_timestamp() - CAST(:grace AS interval))
-   AND coalesce(m.at, '-infinity') < clock_timestamp() - CAST(:grace AS interval)
+ WHERE (o.id IS NULL OR o.updated_at < {GRACE_AGO})
+   AND coalesce(m.at, '-infinity') < {GRACE_AGO}
    -- Nothing has happened there for a while, so that the shop has had time to hear of it.
    AND NOT EXISTS (SELECT 1 FROM payments.events e
-                    WHERE e.session_id = m.session_id AND e.created_at >= clock_timestamp() - CAST(:grace AS interval))
+                    WHERE e.session_id = m.session_id AND e.created_at >= {GRACE_AGO})
    AND (coalesce(m.balance, 0) <> coalesce(b.balance, 0) OR m.currency <> b.currency);
 
 -- 3: orders
@@ -97,8 +98,8 @@ SELECT count(*) FROM scope JOIN shop.order_lines l ON l.order_id = scope.id;
 SELECT id, 'order ' || id || ' (' || status || '), ' || sku || ': line of ' || wanted || ', '
        || coalesce(state || ' ' || quantity, 'no reservation')
   FROM (SELECT o.id, o.status, l.sku, l.quantity AS wanted, r.quantity, r.state,
-               CASE WHEN o.status IN ('pending', 'awaiting_payment', 'payment_processing') THEN 'held'
-                    WHEN o.status IN ('fulfilled', 'dispatched') THEN 'consumed'
+               CASE WHEN o.status IN {LIVE} THEN 'held'
+                    WHEN o.status IN {KEPT} THEN 'consumed'
                     WHEN o.status = 'rejected' AND o.missing_skus IS NOT NULL THEN NULL  -- held nothing
                     WHEN o.status = 'refunded' AND EXISTS (
                         SELECT 1 FROM counted c WHERE c.order_id = o.id AND c.sku = l.sku AND NOT c.restocked)
@@ -139,7 +140,7 @@ SELECT coalesce(s.order_id, s.id), 'refund ' || t.id || ' of payment ' || s.paym
   JOIN shop.payments p ON p.payment_intent_id = s.payment_intent
   LEFT JOIN shop.refunds r ON r.provider_refund_id = t.id
  WHERE NOT EXISTS (SELECT 1 FROM payments.events e
-                    WHERE e.session_id = s.id AND e.created_at >= clock_timestamp() - CAST(:grace AS interval))
+                    WHERE e.session_id = s.id AND e.created_at >= {GRACE_AGO})
    AND (t.amount, CASE t.status WHEN 'requires_action' THEN 'pending' WHEN 'canceled' THEN 'cancelled'
                   ELSE t.status END) IS DISTINCT FROM (r.amount, r.state)
    AND NOT EXISTS (SELECT 1 FROM shop.refunds n WHERE n.payment_intent_id = p.payment_intent_id
@@ -159,43 +160,41 @@ SELECT coalesce(s.order_id, s.id), 'dispute ' || coalesce(t.id, d.id) || ' of pa
   LEFT JOIN shop.disputes d ON d.payment_intent_id = p.payment_intent_id
  WHERE (t.id IS NOT NULL OR d.id IS NOT NULL)
    AND NOT EXISTS (SELECT 1 FROM payments.events e
-                    WHERE e.session_id = s.id AND e.created_at >= clock_timestamp() - CAST(:grace AS interval))
+                    WHERE e.session_id = s.id AND e.created_at >= {GRACE_AGO})
    AND (t.id, t.amount, t.status) IS DISTINCT FROM (d.id, d.amount, d.state);
 
 -- 5: standing and payments
 SELECT count(*) FROM payments.sessions WHERE status = 'open';
 SELECT o.id, 'order ' || o.id || ' (' || o.status || ') has the open session ' || s.id
   FROM payments.sessions s JOIN shop.orders o ON o.id = s.metadata ->> 'order_id'
- WHERE s.status = 'open' AND o.status NOT IN ('pending', 'awaiting_payment', 'payment_processing')
-   AND o.updated_at < clock_timestamp() - CAST(:grace AS interval);
+ WHERE s.status = 'open' AND o.status NOT IN {LIVE} AND o.updated_at < {GRACE_AGO};
 
 -- 6: standing
-SELECT (SELECT count(*) FROM shop.orders WHERE status IN ('pending', 'awaiting_payment', 'payment_processing'))
+SELECT (SELECT count(*) FROM shop.orders WHERE status IN {LIVE})
      + (SELECT count(*) FROM shop.orders WHERE status = 'fulfilled' AND NOT on_hold AND dispatch_due_at IS NOT NULL)
      + (SELECT count(*) FROM shop.payments WHERE look_at IS NOT NULL);
 SELECT id, 'order ' || id || ' is ' || status || ', its time was up at ' || coalesce(processing_until, expires_at)
   FROM shop.orders
- WHERE status IN ('pending', 'awaiting_payment', 'payment_processing')
-   AND coalesce(processing_until, expires_at) < clock_timestamp() - CAST(:grace AS interval)
+ WHERE status IN {LIVE} AND coalesce(processing_until, expires_at) < {GRACE_AGO}
 UNION ALL
 SELECT id, 'order ' || id || ' was due for dispatch at ' || dispatch_due_at
   FROM shop.orders
- WHERE status = 'fulfilled' AND NOT on_hold AND dispatch_due_at < clock_timestamp() - CAST(:grace AS interval)
+ WHERE status = 'fulfilled' AND NOT on_hold AND dispatch_due_at < {GRACE_AGO}
 UNION ALL
 SELECT coalesce(order_id, payment_intent_id), 'refund ' || id || ' of payment ' || payment_intent_id
        || ' is owed since ' || at || ', and the payment service has not taken it'
   FROM shop.refunds
- WHERE state = 'pending' AND provider_refund_id IS NULL AND at < clock_timestamp() - CAST(:grace AS interval)
+ WHERE state = 'pending' AND provider_refund_id IS NULL AND at < {GRACE_AGO}
 UNION ALL
 SELECT coalesce(order_id, payment_intent_id), 'payment ' || payment_intent_id || ' was to be looked at again at '
        || look_at
-  FROM shop.payments WHERE look_at < clock_timestamp() - CAST(:grace AS interval) - interval '2 minutes';
+  FROM shop.payments WHERE look_at < {GRACE_AGO} - interval '2 minutes';
 
 -- 6: standing and payments
 SELECT count(*) FROM payments.deliveries WHERE status = 'pending';
 SELECT event_id, 'event ' || event_id || ' has not been taken after ' || attempts || ' attempts'
   FROM payments.deliveries
- WHERE status = 'pending' AND created_at < clock_timestamp() - CAST(:grace AS interval);
+ WHERE status = 'pending' AND created_at < {GRACE_AGO};
 
 -- 7: orders
 SELECT count(*) FROM scope JOIN shop.orders USING (id);
@@ -222,7 +221,7 @@ SELECT o.id, 'key ' || o.checkout_key || ' has the orders ' || o.id || ' and ' |
 SELECT count(*) FROM scope JOIN shop.order_events e ON e.order_id = scope.id;
 SELECT o.id, 'order ' || o.id || ' was told ' || e.kind || ' and is ' || o.status
   FROM scope JOIN shop.order_events e ON e.order_id = scope.id JOIN shop.orders o ON o.id = e.order_id
- WHERE (e.kind IN ('fulfilled', 'dispatched') AND o.status NOT IN ('fulfilled', 'dispatched', 'refunded'))
+ WHERE (e.kind IN {KEPT} AND o.status NOT IN ('fulfilled', 'dispatched', 'refunded'))
     OR (e.kind IN ('cancelled', 'rejected') AND o.status NOT IN (e.kind, 'refunded'))
     OR (e.kind = 'refunded' AND o.status <> 'refunded')
 UNION ALL

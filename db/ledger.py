@@ -14,10 +14,11 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from checkout.errors import PaymentUnknown
 from checkout.ids import OWED_REFUND
 from checkout.money import PaymentState, ProviderDispute, ProviderRefund, Refund, RefundState, RequestedBy
 from checkout.orders import Order, Reason
-from db.book import open_book
+from db.book import Book, open_book
 from db.consequences import ask_again, drop_what_was_lost, finish_order, plan_next_look
 from db.orders import name_payment
 
@@ -96,10 +97,11 @@ async def enter_payment(connection: AsyncConnection, payment: PaymentState, orde
 
 async def owe(connection: AsyncConnection, payment: PaymentState, order_id: str | None, reason: Reason) -> Outcome:
     """Enter a payment that is none of ours to keep, and that all of it is to be given back: once, however often it is
-    told. Until the provider says that it has been, the sweep looks after it. Raises `PaymentUnknown` when another
-    payment is the order's."""
+    told. Until the provider says that it has been, the sweep looks after it."""
     await enter_payment(connection, payment, order_id)
     book = await open_book(connection, payment.payment_intent_id)
+    if book is None:  # another payment is the order's
+        raise PaymentUnknown(f"Payment {payment.payment_intent_id} is not that of order {order_id}")
     if order_id is not None:
         await name_payment(connection, order_id, payment.payment_intent_id)
     await book.hear_of_payment(payment.state)
@@ -117,7 +119,7 @@ async def record(connection: AsyncConnection, version: int, word: Word) -> Outco
     None if anybody has written here since `version` was read: the provider has to be asked anew.
     """
     book = await open_book(connection, word.payment.payment_intent_id)
-    if book.version != version:
+    if book is None or book.version != version:
         return None
     await book.hear_of_payment(word.payment.state)
     for refund in sorted(word.refunds, key=lambda one: not one.state.is_undone):  # what is undone makes room first
@@ -134,7 +136,7 @@ async def record_made(
     connection: AsyncConnection, payment_intent_id: str, made: ProviderRefund
 ) -> tuple[Refund, Order | None]:
     """Enter the provider's answer to a refund that it was asked for; answers the refund and its order."""
-    book = await open_book(connection, payment_intent_id)
+    book = await _own_book(connection, payment_intent_id)
     refund = await book.hear(made) or book.refunds[str(made.refund_id)]
     await finish_order(book)
     await plan_next_look(book)
@@ -143,7 +145,7 @@ async def record_made(
 
 async def give_up(connection: AsyncConnection, refund: Refund, why: str) -> None:
     """The provider refuses a refund and has none like it: it ends as failed, and nothing has moved."""
-    book = await open_book(connection, refund.payment_intent_id)
+    book = await _own_book(connection, refund.payment_intent_id)
     if any(one.id == refund.id for one in book.to_make):
         await book.end(refund, RefundState.FAILED, why)
         await plan_next_look(book)
@@ -151,7 +153,15 @@ async def give_up(connection: AsyncConnection, refund: Refund, why: str) -> None
 
 async def put_off(connection: AsyncConnection, payment_intent_id: str) -> None:
     """The provider does not know the payment (it is another account's): ask again, ever more rarely."""
-    await plan_next_look(await open_book(connection, payment_intent_id))
+    book = await open_book(connection, payment_intent_id)
+    if book is not None:
+        await plan_next_look(book)
+
+
+async def _own_book(connection: AsyncConnection, payment_intent_id: str) -> Book:
+    book = await open_book(connection, payment_intent_id)
+    assert book is not None, "it was asked for in this ledger"
+    return book
 
 
 async def due_payments(connection: AsyncConnection, limit: int) -> list[DuePayment]:

@@ -7,17 +7,18 @@ from sqlalchemy import Connection
 _FOLDER = Path(__file__).parent
 
 
-def script(name: str) -> str:
-    """The file's text, by its path from here."""
-    return (_FOLDER / name).read_text(encoding="utf-8")
+def script(name: str, /, **fragments: str) -> str:
+    """The file's text, by its path from here. `fragments` of SQL come where it has `{their names}`."""
+    statements = (_FOLDER / name).read_text(encoding="utf-8")
+    for placeholder, fragment in fragments.items():
+        statements = statements.replace(f"{{{placeholder}}}", fragment)
+    return statements
 
 
 def run_script(connection: Connection, /, name: str, **identifiers: str) -> None:
-    """Run all statements of the file in the connection's transaction, which must have begun. `identifiers`, quoted,
-    come where it has `{their names}`."""
-    statements = script(name)
-    for placeholder, identifier in identifiers.items():
-        statements = statements.replace(f"{{{placeholder}}}", identifier)
+    """Run all statements of the file in the connection's transaction, which must have begun. `identifiers` must
+    be quoted."""
+    statements = script(name, **identifiers)
     driver = connection.connection.dbapi_connection
     assert driver is not None
     # Through asyncpg itself, whose simple protocol takes many statements at once. SQLAlchemy's prepares one at a time.

@@ -1,5 +1,9 @@
 -- Owns the schema `payments`, also one that was made before the payment service had a role of its own, and sees nothing
 -- of the shop.
+--
+-- One statement for all its tables, however many: each waits for its lock no longer than `lock_timeout` allows.
+SET LOCAL statement_timeout = 0;
+
 DO $payments$
 DECLARE
     its_role constant text := $role${role}$role$;

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.contracts import RefundOrderInput
-from checkout.errors import KeyReused, NotRefundable, RefundExceedsPayment, RefundLinesExceedOrder
+from checkout.errors import KeyReused, NotRefundable, PaymentUnknown, RefundExceedsPayment, RefundLinesExceedOrder
 from checkout.ids import WHOLE_REFUND
 from checkout.money import (
     MoneyState,
@@ -434,6 +434,31 @@ async def test_late_money_is_owed_once_however_often_it_is_told(engine: AsyncEng
     await take(engine, outcome.to_make[0])
     assert await status(engine) == "refunded"
     assert await scalar(engine, "SELECT reason FROM shop.orders") == "late_payment"
+
+
+async def test_a_second_payment_of_an_order_is_said_to_be_none_of_its(engine: AsyncEngine, order: Order) -> None:
+    payment = PaymentState("pi_second", MoneyState.PAID, 900, "usd", order.order_id)
+    with pytest.raises(PaymentUnknown, match=f"pi_second is not that of order {order.order_id}"):
+        async with engine.begin() as connection:
+            await ledger.owe(connection, payment, order.order_id, Reason.LATE_PAYMENT)
+
+
+async def test_a_payment_that_is_gone_cannot_be_given_back_and_what_was_asked_of_it_is_tried_again(
+    engine: AsyncEngine, order: Order
+) -> None:
+    """As after a restore that went wrong: what a person has to mend, so that no refund may end on it."""
+    refund = await ask(engine, order, amount=500)
+    async with engine.begin() as connection:
+        await connection.execute(text("SET LOCAL session_replication_role = replica"))
+        await connection.execute(text("DELETE FROM shop.payments"))
+    with pytest.raises(NotRefundable, match="There is no payment to give back: the order is fulfilled"):
+        await ask(engine, order, "k2", amount=500)
+    with pytest.raises(AssertionError):  # no error that policies take for final
+        await take(engine, refund)
+    async with engine.begin() as connection:
+        with pytest.raises(AssertionError):
+            await ledger.give_up(connection, refund, "It is refused")
+        await ledger.put_off(connection, intent_of(order))
 
 
 @pytest.mark.parametrize(("age", "next_check"), [(0, 7), (6, 7), (7, 30), (29, 30), (31, 120), (121, None)])

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.errors import SettingsError
-from db.engine import create_engine
+from db.engine import STATEMENT_TIMEOUT, create_engine
 from db.roles import grant_roles, roles_of
 from db.setup import migrate, seed
 from payment_mock.migrate import migrate as migrate_payments
@@ -109,6 +109,25 @@ async def test_a_manager_who_is_no_superuser_can_set_up_a_database_with_a_ledger
             assert await connection.fetchval("SELECT count(*) FROM payments.ledger") == 0
             with pytest.raises(DENIED):
                 await connection.execute("DELETE FROM payments.ledger")
+
+
+async def test_however_long_the_ledger_of_old_takes_to_change_hands_each_of_its_tables_may_take_its_time(
+    guarded: Stack,
+) -> None:
+    async with empty_database(guarded) as (_, url, prefix), connected(url) as owner:
+        engine = create_engine(url, pool_size=1, command_timeout=None)
+        await migrate(engine)
+        await migrate_payments(engine)
+        tables = "FROM pg_tables WHERE schemaname = 'payments'"
+        pause = 1.2 * STATEMENT_TIMEOUT / await owner.fetchval(f"SELECT count(*) {tables}")
+        await owner.execute(f"""
+            CREATE FUNCTION public.dawdle() RETURNS event_trigger LANGUAGE plpgsql AS
+                'BEGIN PERFORM pg_sleep({pause}); END';
+            CREATE EVENT TRIGGER dawdle ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION public.dawdle()
+        """)
+        await grant_roles(engine, roles_of(role_settings(url, prefix, ("payment",))))
+        await engine.dispose()
+        assert await owner.fetch(f"SELECT DISTINCT tableowner {tables}") == [(f"{prefix}_payment",)]
 
 
 async def test_a_role_with_a_new_password_gets_it_and_no_log_can_hold_it(guarded: Stack) -> None:

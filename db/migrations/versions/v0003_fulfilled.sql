@@ -2,6 +2,11 @@
 -- those on hold as well, all orders are read to say that there are none. (Live ones have `orders_live`; of those that
 -- were dispatched, nearly all, the newest are met at once.)
 --
--- Orders cannot be written while it is made, a fifth of a second for a million. Who has very many makes it beforehand:
--- CREATE INDEX CONCURRENTLY orders_fulfilled ON ..., and nothing is left to do here.
+-- Orders cannot be written while it is made, a fifth of a second for a million. Who has very many makes it beforehand,
+-- and nothing is left to do here:
+--
+--     CREATE INDEX CONCURRENTLY orders_fulfilled ON shop.orders (created_at DESC, id DESC) WHERE status = 'fulfilled';
+--     SELECT indisvalid FROM pg_index WHERE indexrelid = 'shop.orders_fulfilled'::regclass;
+--
+-- One that is not valid was given up half-way, serves nobody, and would be taken for made: drop it and begin again.
 CREATE INDEX IF NOT EXISTS orders_fulfilled ON shop.orders (created_at DESC, id DESC) WHERE status = 'fulfilled';

@@ -155,7 +155,9 @@ AROUND: tuple[Mutant, ...] = (
     bug(
         "other-sessions-are-handed-on-again",
         Code(
-            "Inbox.hear", "self._sessions.add(session_id)", "len(self._event_ids) > 1 or self._sessions.add(session_id)"
+            "Inbox.hear",
+            "self._sessions.add(session_id)",
+            "session_id in self._event_ids or self._event_ids.add(session_id) or self._sessions.add(session_id)",
         ),
         breaks="a session that was unpaid when it was looked at would keep what is paid later",
         tests="test_one_that_was_complete_but_unpaid_and_is_paid_later",
