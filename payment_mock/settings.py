@@ -77,7 +77,6 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
         allow_inf_nan=False,
         extra="ignore",
-        populate_by_name=True,
         hide_input_in_errors=True,
     )
 

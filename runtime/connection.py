@@ -2,7 +2,6 @@
 profile in its TOML file); without any, it is the development server on `CHECKOUT_TEMPORAL_PORT`."""
 
 import os
-from typing import Any
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import PydanticPayloadConverter
@@ -21,10 +20,16 @@ class _OnePayloadConverter(PydanticPayloadConverter):
     """One a process. The SDK asks the class for another with every activation of a workflow, and its cache of what
     pydantic has worked out about our types would begin empty each time."""
 
-    _only = PydanticPayloadConverter()
+    _only: "_OnePayloadConverter | None" = None
 
-    def __new__(cls) -> Any:  # none of this class, so that it is not initialised again
+    def __new__(cls) -> "_OnePayloadConverter":
+        if cls._only is None:
+            cls._only = super().__new__(cls)
         return cls._only
+
+    def __init__(self) -> None:
+        if not hasattr(self, "converters"):
+            super().__init__()
 
 
 def data_converter(settings: Settings | None = None) -> DataConverter:

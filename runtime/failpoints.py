@@ -18,9 +18,9 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -103,7 +103,10 @@ class Arming(BaseModel, frozen=True, extra="forbid"):
     seconds: float = 0.0
 
 
-_FILE = TypeAdapter(dict[Literal["armings"], list[Arming]])
+class _File(BaseModel):
+    armings: list[Arming]
+
+
 # One switch a process: a dependency passed to every boundary would be the more dangerous thing.
 _path: Path | None = None
 _passes: Counter[str] = Counter()
@@ -133,7 +136,16 @@ async def failpoint(step: Step, boundary: Boundary) -> None:
 
 
 def _armings(path: Path) -> list[Arming]:
-    return _FILE.validate_json(path.read_bytes())["armings"] if path.exists() else []
+    try:
+        status = path.stat()
+        return _read(path, status.st_mtime_ns, status.st_ino)
+    except FileNotFoundError:  # nothing is armed, or nothing any more
+        return []
+
+
+@functools.lru_cache(maxsize=1)
+def _read(path: Path, *_version: int) -> list[Arming]:
+    return _File.model_validate_json(path.read_bytes()).armings
 
 
 def _claim(arming: Arming, fired: Path) -> bool:

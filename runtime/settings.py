@@ -63,7 +63,6 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
         allow_inf_nan=False,
         extra="ignore",
-        populate_by_name=True,
         hide_input_in_errors=True,
     )
 
@@ -200,18 +199,25 @@ def _insecure(url: str) -> str:
 
 def load_settings(**overrides: Any) -> Settings:
     """Read the settings. Raises `SettingsError`, one line that names each wrong variable."""
+    _check_dotenv()
     try:
-        if _DOTENV.is_file() and "\0" in _DOTENV.read_text("utf-8"):
-            raise UnicodeError  # UTF-16, read as names with a NUL behind each letter, which nobody asks for
         return Settings(**overrides)
-    except UnicodeError:
-        wrong = f"{_DOTENV.absolute()} is not UTF-8 text: save it as UTF-8."
-    except OSError as error:
-        wrong = f"{_DOTENV.absolute()} cannot be read: {error.strerror}"
     except ValidationError as error:
-        wrong = "; ".join(
+        wrong = [
             ": ".join([*map(str, item["loc"][:1]), item["msg"].removeprefix("Value error, ")])
             for item in error.errors(include_url=False, include_input=False)
             if item["type"] != "default_factory_not_called"  # because of another that is wrong
-        )
-    raise SettingsError(f"Wrong settings. {wrong}")
+        ]
+        raise SettingsError(f"Wrong settings. {'; '.join(wrong)}") from None
+
+
+def _check_dotenv() -> None:
+    """UTF-16 either cannot be read, or is read as names with a NUL behind each letter, which nobody asks for."""
+    try:
+        is_text = not _DOTENV.is_file() or "\0" not in _DOTENV.read_text("utf-8")
+    except UnicodeDecodeError:
+        is_text = False
+    except OSError as error:
+        raise SettingsError(f"Wrong settings. {_DOTENV.absolute()} cannot be read: {error.strerror}") from None
+    if not is_text:
+        raise SettingsError(f"Wrong settings. {_DOTENV.absolute()} is not UTF-8 text: save it as UTF-8.")

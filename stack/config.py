@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic_settings import PydanticBaseSettingsSource
+from pydantic_settings import PydanticBaseSettingsSource, SettingsConfigDict
 
 from runtime.settings import Settings
 from stack.errors import StackError
@@ -42,7 +42,9 @@ _PROJECT = Path(__file__).resolve().parents[1]
 
 
 class _Given(Settings):
-    """Of what is given alone: neither the environment nor `.env` is read."""
+    """Of what is given alone, by its field: neither the environment nor `.env` is read."""
+
+    model_config = SettingsConfigDict(populate_by_name=True)
 
     @classmethod
     def settings_customise_sources(

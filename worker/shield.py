@@ -8,7 +8,7 @@ the order up, which the story settles in its own order (docs/decisions/0006).
 import asyncio
 import functools
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from temporalio import workflow
 
@@ -18,17 +18,26 @@ with workflow.unsafe.imports_passed_through():
     from checkout.contracts import CheckoutResult
     from checkout.orders import Reason
 
-Run = TypeVar("Run", bound=Callable[..., Coroutine[Any, Any, CheckoutResult | None]])
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result", bound=CheckoutResult | None)
 
 
-def shielded(run: Run) -> Run:
-    """Around the `run` of a workflow that has an `inbox`: run to the end, whatever is cancelled; then report the
-    cancellation if the order ended because of it."""
+class HasInbox(Protocol):
+    @property
+    def inbox(self) -> Inbox: ...
+
+
+Self = TypeVar("Self", bound=HasInbox)
+
+
+def shielded(
+    run: Callable[Concatenate[Self, Parameters], Coroutine[Any, Any, Result]],
+) -> Callable[Concatenate[Self, Parameters], Coroutine[Any, Any, Result]]:
+    """Run to the end, whatever is cancelled; then report the cancellation if the order ended because of it."""
 
     @functools.wraps(run)
-    async def wrapper(self: Any, *args: Any) -> CheckoutResult | None:
-        inbox: Inbox = self.inbox
-        story = asyncio.ensure_future(run(self, *args))
+    async def wrapper(self: Self, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        story = asyncio.ensure_future(run(self, *args, **kwargs))
         cancellation: asyncio.CancelledError | None = None
         while not story.done():
             try:
@@ -37,7 +46,7 @@ def shielded(run: Run) -> Run:
                 if story.cancelled():
                     raise
                 cancellation = error
-                inbox.give_up(Reason.OPERATOR)
+                self.inbox.give_up(Reason.OPERATOR)
             except Exception:  # the story's own end: `result()` raises it again
                 break
         result = story.result()
@@ -45,4 +54,4 @@ def shielded(run: Run) -> Run:
             raise cancellation
         return result
 
-    return cast("Run", wrapper)
+    return wrapper

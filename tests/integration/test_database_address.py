@@ -24,7 +24,7 @@ async def test_the_shop_connects_with_or_without_an_sslmode(database_url: str, q
 
 @pytest.mark.parametrize("query", REACHES)
 async def test_the_payment_service_connects_with_or_without_an_sslmode(database_url: str, query: str) -> None:
-    database = Database(load_settings(database_url=database_url + query))
+    database = Database(load_settings(DATABASE_URL=database_url + query))
     async with database.single() as connection:
         assert (await connection.execute(text("SELECT current_setting('application_name')"))).scalar() == "payment_mock"
 

@@ -29,7 +29,7 @@ async def test_the_limits_hold_behind_a_pooler_that_keeps_sessions(database_url:
 
 async def test_the_payment_service_works_behind_a_pooler_that_keeps_sessions(database_url: str) -> None:
     async with Pooler(database_url) as pooler:
-        database = Database(load_settings(database_url=pooler.url))
+        database = Database(load_settings(DATABASE_URL=pooler.url))
         await database.check()
         await database.close()
 

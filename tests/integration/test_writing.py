@@ -143,7 +143,7 @@ async def test_a_server_that_is_read_only_refuses_until_it_is_not(database_url: 
 
 
 async def test_the_payment_service_gives_up_sessions_that_are_read_only_too(database_url: str) -> None:
-    database = Database(load_settings(database_url=database_url))
+    database = Database(load_settings(DATABASE_URL=database_url))
     async with database.single() as connection:
         await connection.exec_driver_sql("SET default_transaction_read_only = on")
     with pytest.raises(DBAPIError, match="may not write"):

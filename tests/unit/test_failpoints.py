@@ -97,6 +97,21 @@ async def test_arming_and_disarming_reach_a_running_process(arm_file: Path) -> N
     assert not await pass_by()
 
 
+async def test_each_version_of_the_file_is_read_once_and_it_may_go_meanwhile(
+    arm_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arm(arm_file, times=2)
+    assert await pass_by()
+
+    def gone(path: Path) -> bytes:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(Path, "read_bytes", gone)
+    assert await pass_by()
+    arm_file.write_text("another version")  # noqa: ASYNC240 - a test waits for nobody
+    assert not await pass_by()
+
+
 async def test_a_decorated_call_can_be_stopped_before_and_robbed_of_its_answer_after(arm_file: Path) -> None:
     done: list[str] = []
 

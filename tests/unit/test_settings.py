@@ -50,6 +50,22 @@ def test_an_empty_variable_does_not_hide_what_the_dotenv_file_says(place: Path, 
     assert load_settings().api_port == 9000
 
 
+@pytest.mark.parametrize("load", [load_settings, load_payment_settings])
+def test_a_fields_own_name_is_no_variable(
+    place: Path, monkeypatch: pytest.MonkeyPatch, load: Callable[[], Any]
+) -> None:
+    """`PUBLIC_URL`, `ENVIRONMENT` or `PORT` of a shell is another program's."""
+    unset = load()
+    fields = type(unset).model_fields.items()
+    others = [name.upper() for name, field in fields if field.alias != name.upper()]
+    with monkeypatch.context() as shell:
+        for name in others:
+            shell.setenv(name, "http://127.0.0.1:9")
+        assert load() == unset
+    (place / ".env").write_text("".join(f"{name}=http://127.0.0.1:9\n" for name in others))
+    assert load() == unset
+
+
 def test_an_empty_variable_of_temporals_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ADDRESS", "NAMESPACE", "API_KEY", "PROFILE", "TLS", "TLS_CLIENT_CERT_PATH", "TLS_SERVER_NAME"):
         monkeypatch.setenv(f"TEMPORAL_{name}", "")
