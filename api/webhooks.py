@@ -1,8 +1,8 @@
 """The payment service's events: who sent them, what they are about, and on to whoever looks after the order.
 
-An event is a hint to look, never a fact: only its id travels on, and the provider is asked. Temporal is the durable
-inbox: 200 is answered once the signal is stored there, and not before; with Temporal away it is 503, and the provider
-sends again. Sources: Stripe, "Best practices for using webhooks", "Verify webhook signatures manually".
+An event is a hint to look, never a fact: only its id travels on. Temporal is the durable inbox: 200 is answered once
+the signal is stored there; with Temporal away it is 503, and the provider sends again.
+Sources: Stripe, "Best practices for using webhooks", "Verify webhook signatures manually".
 """
 
 import json
@@ -209,10 +209,9 @@ def _is_settled(order: Order, event: SessionEvent) -> bool:
 
 async def _is_known(connection: AsyncConnection, event: MoneyEvent) -> bool:
     """Whether the ledger has just what the event tells."""
-    told, status = event.object, event.object.get("status")
-    object_id = str(told.get("id"))
+    object_id, status = str(event.object.get("id")), event.object.get("status")
     if event.type == "charge.refunded":
-        amount = told.get("amount_refunded")
+        amount = event.object.get("amount_refunded")
         return isinstance(amount, int) and await ledger.knows_refunded(connection, event.payment_intent_id, amount)
     if event.type.startswith(_DISPUTE_EVENTS):
         # Of one that is open, amount and deadline may be news as well.
@@ -223,8 +222,7 @@ async def _is_known(connection: AsyncConnection, event: MoneyEvent) -> bool:
 
 @around(Step.START_SETTLEMENT)
 async def start_settlement(client: Client, wanted: StartSettlementInput) -> None:
-    """A settlement that runs already hears of the event (or, without one, that the customer gives up), else one
-    begins."""
+    """One that runs already hears of the event (or, without one, that the customer gives up), else one begins."""
     subject, event_id = wanted.settlement.subject, wanted.event_id
     told = ("payment_event", event_id) if event_id is not None else ("cancel",)
     if not await tell(client, settlement_workflow_id(subject), *told, once=event_id or f"cancel:{subject}"):

@@ -227,17 +227,16 @@ class Book:
 async def open_book(connection: AsyncConnection, payment_intent_id: str) -> Book | None:
     """Lock a payment and all that hangs on it; None if there is no such payment here."""
     given = {"payment_intent_id": payment_intent_id}
-    found = (await connection.execute(_ORDER_OF, given)).one_or_none()
-    if found is None:
+    if (found := (await connection.execute(_ORDER_OF, given)).one_or_none()) is None:
         return None
     order = None
     if found.order_id is not None:
         await lock_order_products(connection, found.order_id)
         order = await lock_order(connection, found.order_id)
     payment = (await connection.execute(_LOCK_PAYMENT, given)).one()
+    known = payment._asdict() | {"state": MoneyState(payment.state)}
     refunds = {row.id: _refund_of(row, payment.currency) for row in await connection.execute(_REFUNDS, given)}
     disputes = {row.id: (row.amount, row.state) for row in await connection.execute(_DISPUTES, given)}
-    known = payment._asdict() | {"state": MoneyState(payment.state)}
     return Book(connection, **known, order=order, refunds=refunds, disputes=disputes)
 
 
