@@ -1,18 +1,18 @@
 """Temporal's development server as a part: the real server and web UI in one process, on an SQLite file."""
 
 import asyncio
+import contextlib
 import json
 import re
 import shutil
 import sqlite3
 import sys
-from contextlib import closing
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection
 from pathlib import Path
 
 from runtime.search_attributes import SEARCH_ATTRIBUTES
 from stack.config import PORT_FIELDS, StackConfig, server_environment
-from stack.errors import NotReady, ProgramMissing
+from stack.errors import ProgramMissing
 from stack.part import Part, http_ok, tcp_open
 from stack.ports import free_ports
 
@@ -92,15 +92,17 @@ def program() -> Path:
 
 def _drop_spare_indexes(store: Path, http_port: int) -> None:
     """Of attributes that nobody has added. A checkout is recorded three times, and each record was written into 58
-    indexes. An attribute that is added later is found all the same, more slowly. Raises `NotReady`."""
-    try:
-        with closing(HTTPConnection("127.0.0.1", http_port, timeout=3.0)) as server:
-            server.request("GET", _NAMESPACE)
-            columns = json.load(server.getresponse())["config"].get("customSearchAttributeAliases", {})
+    indexes. An attribute that is added later is found all the same, more slowly. What goes wrong here is let go: the
+    server works with all of them, and the next start tries again."""
+    url = f"{store.absolute().as_uri()}?mode=rw"
+    with (
+        contextlib.suppress(Exception),
+        contextlib.closing(HTTPConnection("127.0.0.1", http_port, timeout=3.0)) as server,
+        contextlib.closing(sqlite3.connect(url, uri=True, timeout=1.0, isolation_level=None)) as database,
+    ):
+        server.request("GET", _NAMESPACE)
+        columns = json.load(server.getresponse())["config"].get("customSearchAttributeAliases", {})
         in_use = {re.sub(r"([A-Za-z]+)(\d\d)", r"by_\1_\2", column).lower() for column in columns}
-        with closing(sqlite3.connect(store, timeout=1.0, isolation_level=None)) as database:
-            for (index,) in database.execute(_INDEXES_OF_SPARE_COLUMNS).fetchall():
-                if index not in in_use:
-                    database.execute(f'DROP INDEX "{index}"')
-    except (OSError, HTTPException, KeyError, ValueError, sqlite3.OperationalError) as error:
-        raise NotReady(f"its table of workflows is not ready: {error}") from error
+        for (index,) in database.execute(_INDEXES_OF_SPARE_COLUMNS).fetchall():
+            if index not in in_use:
+                database.execute(f'DROP INDEX "{index}"')

@@ -9,6 +9,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -64,7 +65,9 @@ class Backups:
 
     def take_temporal(self) -> None:
         """While it runs: SQLite's own backup, as `pg_dump` is PostgreSQL's."""
-        with sqlite3.connect(self._temporal) as live, sqlite3.connect(self._folder / "temporal.db") as copy:
+        kept = self._folder / "temporal.db"
+        # Closed at once: in one process, what a connection has open of a file is every later one's as well.
+        with closing(sqlite3.connect(self._temporal)) as live, closing(sqlite3.connect(kept)) as copy:
             live.backup(copy)
 
     async def restore_shop(self) -> None:

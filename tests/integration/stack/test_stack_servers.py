@@ -19,9 +19,11 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
 from runtime.search_attributes import SEARCH_ATTRIBUTES
+from stack import temporal
 from stack.config import StackConfig
 from stack.identity import unprivileged
 from stack.part import Identity
+from stack.ports import free_ports
 from stack.postgres import VERSION, program
 from stack.stack import Stack
 from tests.support.stacks import alive, data_dir, listening_addresses, running_stack
@@ -230,3 +232,9 @@ async def test_temporal_keeps_the_indexes_of_our_search_attributes_and_of_no_spa
                 f"by_keyword_{column.removeprefix('Keyword')}" for column in ours
             }
             assert {"by_workflow_id", "by_status", "by_execution_time"} <= indexes
+
+
+def test_a_store_whose_indexes_cannot_be_dropped_is_served_with_all_of_them(tmp_path: Path) -> None:
+    """Nobody answers, and there is no store: it is only about speed."""
+    temporal._drop_spare_indexes(tmp_path / "temporal.db", free_ports(1)[0])
+    assert not list(tmp_path.iterdir())
