@@ -94,7 +94,7 @@ class Orders:
         """The customer gives the order up: the session is closed at the provider first; money that came before wins.
         Raises a 503 `Problem` while the provider has not confirmed, a 409 one when the order has ended otherwise."""
         order = await self.find(order_id)
-        if _may_end(order):
+        if order.status.is_open:
             await self.ask_to_cancel(order)
             order = await self._once_ended(order, CANCEL_WAIT)
         if order.status is OrderStatus.PAYMENT_PROCESSING:
@@ -193,7 +193,7 @@ class Orders:
         """The order once it has ended, or as it is when the wait is over, or the process told to stop."""
         deadline = time.monotonic() + seconds
         pause = _FIRST_PAUSE
-        while _may_end(order) and time.monotonic() < deadline and not self._stopping.is_told:
+        while order.status.is_open and time.monotonic() < deadline and not self._stopping.is_told:
             await self._stopping.sleep(pause)
             pause = min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE)
             order = await self.find(order.order_id)
@@ -212,11 +212,6 @@ def refund_wish(order_id: str, asked: RefundIn, key: str | None) -> RefundOrderI
         )
     lines = None if asked.lines is None else [RefundLine(line.sku, line.quantity) for line in asked.lines]
     return RefundOrderInput(order_id, key or WHOLE_REFUND, asked.amount, lines, asked.restock, asked.reason)
-
-
-def _may_end(order: Order) -> bool:
-    """Soon: a bank takes days."""
-    return order.status.is_live and order.status is not OrderStatus.PAYMENT_PROCESSING
 
 
 def _encode(at: datetime, order_id: str) -> str:

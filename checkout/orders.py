@@ -31,6 +31,11 @@ class OrderStatus(StrEnum):
         return self in LIVE
 
     @property
+    def is_open(self) -> bool:
+        """The customer can still pay it or give it up: no payment is under way, which takes a bank days."""
+        return self.is_live and self is not OrderStatus.PAYMENT_PROCESSING
+
+    @property
     def is_kept(self) -> bool:
         """Paid, and the money is ours to keep: its stock is consumed."""
         return self in (OrderStatus.FULFILLED, OrderStatus.DISPATCHED)

@@ -99,7 +99,7 @@ async def _background(service: Service, on_death: Callable[[], None]) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(service.outbox.run())
             tasks.create_task(_keep_house(service))
-    except Exception:
+    except Exception:  # of any kind: it is told, raised again and not survived, for without this work nothing is sent
         log.exception("The payment service's background work died; leaving, so that the supervisor restarts it")
         on_death()
         raise

@@ -71,7 +71,7 @@ async def view(order_id: str, gateway: GatewayDependency, note: str = "") -> Res
     """The order as it is now; its script keeps it so."""
     row = await gateway.orders.detail(order_id)
     order = order_out(row)
-    is_true = note == "not-cancelled" or (note in _NOTES and _is_open(order.status))
+    is_true = note == "not-cancelled" or (note in _NOTES and order.status.is_open)
     return page("order.html", order=order, story=tell(order), now=row.now, note=note if is_true else "")
 
 
@@ -114,17 +114,12 @@ async def _back(request: Request, gateway: Gateway, order: Order | None, note: s
         with suppress(Problem):
             gateway.limits.take(gateway.limits.client_of(request))
             order = await gateway.orders.look_again(order, come_from=note)
-    query = f"?note={note}" if _is_open(order.status) else ""
+    query = f"?note={note}" if order.status.is_open else ""
     return RedirectResponse(f"/orders/{order.order_id}/view{query}", 303)
 
 
 def _quantity(text: str) -> int:
     return min(int(text), MAX_QUANTITY) if text.isascii() and text.isdigit() and len(text) < 5 else 0
-
-
-def _is_open(status: OrderStatus) -> bool:
-    """Whether the customer can still pay; of a payment that is on its way the page says all there is to say."""
-    return status.is_live and status is not OrderStatus.PAYMENT_PROCESSING
 
 
 State = Literal["done", "now", "todo", "failed", "back"]  # of a step
