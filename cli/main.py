@@ -3,14 +3,17 @@
 import inspect
 import os
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 from importlib import import_module
+from inspect import Parameter
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from cli.options import framed
-from cli.output import BROKEN
+from cli.options import Json, Token, Url
+from cli.output import BROKEN, speaking
 
 _STYLE: dict[str, Any] = {"rich_markup_mode": "rich", "pretty_exceptions_enable": False, "add_completion": False}
 _CODES = "2 usage, 3 nobody answers, 4 the command itself failed (settings, output, a fault of its own)"
@@ -46,11 +49,42 @@ class Command(TyperCommand):
         function = getattr(import_module(self._module), str(self.name).replace("-", "_"))
         app = typer.Typer(**_STYLE)
         epilog = None if self.name == "up" else f"And for all commands: {_CODES}."
-        app.command(self.name, help=_help(function.__doc__), epilog=epilog)(framed(function))
+        app.command(self.name, help=_help(function.__doc__), epilog=epilog)(_framed(function))
         return typer.main.get_command(app)
 
     def make_context(self, *arguments: Any, **more: Any) -> Any:
         return self.load().make_context(*arguments, **more)
+
+
+def _option(name: str, annotation: Any, default: Any = None) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+# What a command may ask for, and the options that it is made of; they are listed last.
+_MADE_OF = {"shop": (_option("url", Url), _option("token", Token)), "output": (_option("as_json", Json, False),)}
+
+
+def _framed(command: Callable[..., None]) -> Callable[..., None]:
+    """A command as typer sees it: where it asks for an `output`, and perhaps for the `shop`, it has the options that
+    they are made of instead; how it ends, `speaking` tells."""
+    parameters = dict(inspect.signature(command, eval_str=True).parameters)
+    asked = [name for name in _MADE_OF if parameters.pop(name, None)]
+    if "output" not in asked:
+        return command
+
+    def run(*, as_json: bool, **typed: Any) -> None:
+        with speaking(as_json) as output, ExitStack() as until_the_end:
+            if "shop" in asked:
+                from cli.client import Shop
+                from cli.locate import locate
+
+                typed["shop"] = until_the_end.enter_context(Shop(locate(typed.pop("url"), typed.pop("token"))))
+            command(output=output, **typed)
+
+    options = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in parameters.values()]
+    options += [option for name in asked for option in _MADE_OF[name]]
+    run.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined] # what typer reads
+    return run
 
 
 def _help(docstring: str | None) -> str:
