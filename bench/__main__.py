@@ -105,46 +105,37 @@ def run(
     raise typer.Exit(1 if wrong else 0)
 
 
+def _stack_that_runs() -> dict[str, Any]:
+    if (stack := read_state(load_settings().data_dir)) is None:
+        raise typer.BadParameter("no stack runs here: start one with `checkout up`", param_hint="CHECKOUT_DATA_DIR")
+    return stack
+
+
 @app.command()
-def history(
-    orders: Annotated[int, typer.Option(min=1, help="How many to add.")] = 1_000_000,
-    database_url: Annotated[
-        str | None, typer.Option(help="The database; else DATABASE_URL, else that of the stack that runs.")
-    ] = None,
-) -> None:
-    """Give the shop a past: orders in the database, as if they had been sold in the last two years. For development.
+def history(orders: Annotated[int, typer.Option(min=1, help="How many to add.")] = 1_000_000) -> None:
+    """Give the shop that runs a past: orders in its database, as if they had been sold in the last two years. For
+    development.
 
     A million takes some minutes and 5 GB. They cannot be taken away again (`checkout reset` takes all). Have them
     audited before anything is timed: `checkout audit --all`.
     """
-    from bench.history import make_history
+    from bench.growth import make_history
 
-    settings = load_settings()
-    if not settings.is_development:
+    if not load_settings().is_development:
         raise typer.BadParameter("orders that nobody made have no place in production", param_hint="CHECKOUT_ENV")
-    given = settings.database_url.get_secret_value() if "database_url" in settings.model_fields_set else None
-    address = database_url or given or (read_state(settings.data_dir) or {}).get("database_url")
-    if address is None:
-        raise typer.BadParameter("no stack runs here: start one, or name its database", param_hint="--database-url")
     with showing() as phase:
-        asyncio.run(make_history(str(address), orders, phase))
+        asyncio.run(make_history(str(_stack_that_runs()["database_url"]), orders, phase))
 
 
 @app.command()
-def growth(
-    url: Annotated[str | None, typer.Option(help="The gateway; else that of the stack that runs.")] = None,
-    token: Annotated[str | None, typer.Option(help="The operator token; else that of the stack that runs.")] = None,
-) -> None:
-    """Time every page and list of a shop that runs, whatever it has sold. 1: one takes longer than it may."""
+def growth() -> None:
+    """Time every page and list of the shop that runs, whatever it has sold. 1: one takes longer than it may."""
     from bench.growth import time_pages
 
-    stack = read_state(load_settings().data_dir) or {}
-    url, token = url or stack.get("gateway", {}).get("url"), token or stack.get("admin_token")
-    if url is None or token is None:
-        raise typer.BadParameter("no stack runs here: start one, or say where it is and its token", param_hint="--url")
+    stack = _stack_that_runs()
     with showing() as phase:
         try:
-            timed = time_pages(url, token, phase)
+            timed = time_pages(stack["gateway"]["url"], stack["admin_token"], phase)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
     typer.echo("| page | middle | slowest | size |\n| --- | --- | --- | --- |")

@@ -1,16 +1,24 @@
 """What comes out of a comparison: its summary, and from its JSON document a table and pictures."""
 
 import statistics
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bench.contestants import CONTESTANTS
 from bench.load import Json
 from bench.machine import NOISY, of_the_parts
 
-_COLOURS = dict(zip(CONTESTANTS, ("#1f6feb", "#d9822b", "#8250df", "#bf87ff", "#57606a", "#cf5b5b"), strict=True))
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent),
+    undefined=StrictUndefined,
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
 # Each with the workload that tells it.
 _FIGURES: dict[str, tuple[str, Callable[[Json], float | None]]] = {
     "throughput": ("peak", lambda found: found["throughput"]),
@@ -74,72 +82,21 @@ def _milliseconds(seconds: float | None) -> str:
 
 
 def draw(document: Json, folder: Path) -> None:
-    """SVG files: throughput, CPU by process, latency over the number of customers and over the rate."""
-    results = document["results"]
-    summary = {who: numbers for who, numbers in document["summary"].items() if numbers["throughput"]}
-    if summary:
-        _throughput(summary, folder / "throughput.svg")
-        peaks = [each for each in results if each["workload"] == "peak" and each.get("cpu_seconds_per_checkout")]
-        _cpu({each["who"]: each["cpu_seconds_per_checkout"] for each in peaks}, folder / "cpu.svg")
-    for workload, x, label in (("closed", "clients", "customers at a time"), ("rates", "rate", "customers a second")):
-        levels = {each["who"]: each["levels"] for each in results if each["workload"] == workload and "levels" in each}
-        if levels:
-            _curves(levels, x, label, folder / f"{workload}.svg")
+    """SVG files: throughput, and CPU by process."""
+    made = {CONTESTANTS[who].title: numbers for who, numbers in document["summary"].items() if numbers["throughput"]}
+    throughput = {title: {"checkouts": numbers["throughput"]} for title, numbers in made.items()}
+    spent: dict[str, dict[str, float]] = {}
+    for each in document["results"]:
+        if each["workload"] == "peak" and (found := each.get("cpu_seconds_per_checkout")):
+            parts = {part: seconds * 1000 for part, seconds in found.items() if part != "client"}
+            spent[CONTESTANTS[each["who"]].title] = parts
+    ranges = {title: numbers["throughput_range"] for title, numbers in made.items()}
+    told = "paid and fulfilled checkouts a second, 30 customers; median, lowest and highest round"
+    _bars(folder / "throughput.svg", told, throughput, ranges)
+    _bars(folder / "cpu.svg", "CPU a checkout, ms, by process (last round)", spent, {})
 
 
-def _throughput(summary: Json, path: Path) -> None:
-    with _picture(path, height=0.5 + 0.4 * len(summary)) as axes:
-        for row, (who, numbers) in enumerate(reversed(summary.items())):
-            value, (low, high) = numbers["throughput"], numbers["throughput_range"]
-            axes.barh(row, value, color=_COLOURS[who], xerr=[[value - low], [high - value]], ecolor="#888")
-            axes.text(value, row + 0.28, f" {value:.1f}", va="center", fontsize=8)
-        axes.set_yticks(range(len(summary)), [CONTESTANTS[who].title for who in reversed(summary)])
-        axes.set_xlabel("paid and fulfilled checkouts a second, 30 customers; median, lowest and highest round")
-
-
-def _cpu(spent: dict[str, dict[str, float]], path: Path) -> None:
-    with _picture(path, height=0.5 + 0.4 * len(spent)) as axes:
-        left = [0.0] * len(spent)
-        for part in dict.fromkeys(part for parts in spent.values() for part in parts if part != "client"):
-            widths = [parts.get(part, 0.0) * 1000 for parts in reversed(spent.values())]
-            axes.barh(range(len(spent)), widths, left=left, label=part)
-            left = [sum(both) for both in zip(left, widths, strict=True)]
-        axes.set_yticks(range(len(spent)), [CONTESTANTS[who].title for who in reversed(spent)])
-        axes.set_xlabel("CPU a checkout, ms, by process (last round)")
-        axes.legend(fontsize=7, frameon=False)
-
-
-def _curves(levels: dict[str, list[Json]], x: str, label: str, path: Path) -> None:
-    with _picture(path, height=2.8, columns=2) as (speed, latency):
-        for who, told in levels.items():
-            served = [
-                level for level in told if level["buy_to_answer"]
-            ]  # the others are errors, which the results tell
-            where = [level["load"][x] for level in served]
-            style: Json = {"color": _COLOURS[who], "marker": "."}
-            speed.plot(where, [level["throughput"] for level in served], label=CONTESTANTS[who].title, **style)
-            for rank, line in (("p50", "-"), ("p99", ":")):
-                latency.plot(where, [level["buy_to_answer"][rank] * 1000 for level in served], ls=line, **style)
-        speed.set_ylabel("checkouts a second")
-        latency.set_ylabel("Buy to answer, ms: p50, p99 dotted")
-        for axes in (speed, latency):
-            axes.set_xlabel(label)
-        if speed.lines:
-            speed.set_xscale("log")
-            latency.loglog()
-            speed.legend(fontsize=7, frameon=False)
-
-
-@contextmanager
-def _picture(path: Path, height: float, columns: int = 1) -> Iterator[Any]:
-    """Axes to draw on, which become an SVG file: the same one of the same data."""
-    import matplotlib as mpl
-
-    mpl.use("svg")
-    mpl.rcParams |= {"svg.hashsalt": "bench", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, columns, figsize=(8, height), layout="constrained")
-    yield axes
-    figure.savefig(path, metadata={"Date": None})
-    path.write_text("\n".join(line.rstrip() for line in path.read_text().splitlines()) + "\n")
+def _bars(path: Path, told: str, rows: dict[str, dict[str, float]], ranges: dict[str, list[float]]) -> None:
+    """A row for each title, with a part for each series. `ranges` are of those that have one."""
+    if rows:
+        path.write_text(_TEMPLATES.get_template("bars.svg.jinja").render(told=told, rows=rows, ranges=ranges) + "\n")

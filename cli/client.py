@@ -182,7 +182,7 @@ class Shop(AbstractContextManager["Shop"]):
 
 def _refusal(response: httpx.Response) -> CommandFailed:
     """An answer that is neither yes nor "not yet", in the words of its problem document (RFC 9457)."""
-    problem = document_of(response)
+    problem = document_of(response) or {}
     provider = problem.get("error")  # the payment service speaks Stripe's error objects instead
     if isinstance(provider, dict):
         problem = {"code": provider.get("code"), "detail": provider.get("message")}
@@ -197,20 +197,17 @@ def _refusal(response: httpx.Response) -> CommandFailed:
 def _document(response: httpx.Response) -> Json:
     if not response.is_success:
         raise _refusal(response)
-    try:
-        body = response.json()
-    except ValueError:
-        raise CommandFailed(NO, "That is not the shop", f"{response.url} does not answer JSON") from None
-    return body if isinstance(body, dict) else {"value": body}
+    if (document := document_of(response)) is None:
+        raise CommandFailed(NO, "That is not the shop", f"{response.url} does not answer JSON")
+    return document
 
 
-def document_of(response: httpx.Response) -> Json:
-    """The JSON object in an answer; of anything else an empty one."""
-    try:
-        body = response.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
+def document_of(response: httpx.Response) -> Json | None:
+    """The JSON object in an answer, if there is one."""
+    with suppress(ValueError):
+        if isinstance(body := response.json(), dict):
+            return body
+    return None
 
 
 def _events(lines: Iterable[str]) -> Iterator[tuple[str, Json]]:

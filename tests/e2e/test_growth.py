@@ -4,8 +4,7 @@ import asyncio
 
 import pytest
 
-from bench.growth import time_pages
-from bench.history import make_history
+from bench.growth import make_history, time_pages
 from tests.support.eventually import eventually
 from tests.support.shop import Shop
 from tests.support.stacks import running_stack

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bench.history import make_history
+from bench.growth import make_history
 from db import audit
 from db.audit import audit_ledgers
 from db.engine import create_engine
