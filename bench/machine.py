@@ -6,7 +6,7 @@ import platform
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -67,39 +67,33 @@ def _sync_seconds(folder: Path) -> float:
     return statistics.median(times)
 
 
-def _family(pid: int) -> Iterator[psutil.Process]:
-    """A part is its process and all descendants: PostgreSQL's work is done in a child for every connection."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        root = psutil.Process(pid)
-        yield root
-        yield from root.children(recursive=True)
-
-
-def memory_bytes(pids: dict[str, int]) -> dict[str, int]:
+def memory_bytes(pids: dict[str, int]) -> dict[str, float]:
     """Of each named part that lives: shared pages counted once (PSS) where the system tells, else the resident set."""
-    found = {name: sum(_bytes(process) for process in _family(pid)) for name, pid in pids.items()}
-    return {name: held for name, held in found.items() if held}
 
-
-def _bytes(process: psutil.Process) -> int:
-    with contextlib.suppress(psutil.Error, AttributeError):
-        return int(process.memory_full_info().pss)
-    with contextlib.suppress(psutil.Error):
+    def held(process: psutil.Process) -> int:
+        with contextlib.suppress(psutil.AccessDenied, AttributeError):
+            return int(process.memory_full_info().pss)
         return int(process.memory_info().rss)
-    return 0
+
+    return _of_each(pids, held)
 
 
 def cpu_seconds(pids: dict[str, int]) -> dict[str, float]:
     """So far, of each named part that lives. A child's time moves to its parent when it is buried (on Linux), so the
     sum over the living only grows."""
-    result: dict[str, float] = {}
+    return _of_each(pids, lambda process: sum(process.cpu_times()[:4]))  # its own and its children's, user and system
+
+
+def _of_each(pids: dict[str, int], measured: Callable[[psutil.Process], float]) -> dict[str, float]:
+    """A part is its process and all descendants: PostgreSQL's work is done in a child for every connection."""
+    found: dict[str, float] = {}
     for name, pid in pids.items():
-        for process in _family(pid):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                spent = process.cpu_times()
-                own = spent.user + spent.system + spent.children_user + spent.children_system
-                result[name] = result.get(name, 0.0) + own
-    return result
+        with contextlib.suppress(psutil.NoSuchProcess):
+            root = psutil.Process(pid)
+            for process in (root, *root.children(recursive=True)):
+                with contextlib.suppress(psutil.Error):
+                    found[name] = found.get(name, 0) + measured(process)
+    return found
 
 
 def machine_seconds() -> tuple[float, float]:
