@@ -14,7 +14,7 @@ from bench.contestants import CONTESTANTS
 from bench.progress import showing
 from bench.workloads import WORKLOADS
 from runtime.settings import load_settings
-from stack.state import read_state
+from stack.location import Location, locate
 
 _RESULTS = Path(__file__).parent / "results"
 _EXAMPLES = """
@@ -105,10 +105,10 @@ def run(
     raise typer.Exit(1 if wrong else 0)
 
 
-def _stack_that_runs() -> dict[str, Any]:
-    if (stack := read_state(load_settings().data_dir)) is None:
+def _stack_that_runs() -> Location:
+    if not (place := locate()).is_local:
         raise typer.BadParameter("no stack runs here: start one with `checkout up`", param_hint="CHECKOUT_DATA_DIR")
-    return stack
+    return place
 
 
 @app.command()
@@ -124,7 +124,7 @@ def history(orders: Annotated[int, typer.Option(min=1, help="How many to add.")]
     if not load_settings().is_development:
         raise typer.BadParameter("orders that nobody made have no place in production", param_hint="CHECKOUT_ENV")
     with showing() as phase:
-        asyncio.run(make_history(str(_stack_that_runs()["database_url"]), orders, phase))
+        asyncio.run(make_history(str(_stack_that_runs().database_url), orders, phase))
 
 
 @app.command()
@@ -132,10 +132,10 @@ def growth() -> None:
     """Time every page and list of the shop that runs, whatever it has sold. 1: one takes longer than it may."""
     from bench.growth import time_pages
 
-    stack = _stack_that_runs()
+    place = _stack_that_runs()
     with showing() as phase:
         try:
-            timed = time_pages(stack["gateway"]["url"], stack["admin_token"], phase)
+            timed = time_pages(place.gateway_url, str(place.admin_token), phase)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
     typer.echo("| page | middle | slowest | size |\n| --- | --- | --- | --- |")

@@ -1,17 +1,12 @@
 """What is measured, and with how much."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from stack.location import Location
 
 
 @dataclass(frozen=True)
-class Target:
-    """A running stack. `database_url` and `pids` (process ids by part) are known only of a local one."""
-
-    gateway_url: str
-    payment_url: str
-    admin_token: str | None = field(default=None, repr=False)
-    database_url: str | None = field(default=None, repr=False)
-    pids: dict[str, int] = field(default_factory=dict)
+class Target(Location):
     dialect: str = "shop"
     """How it is bought from (`bench.customer`): `shop`, or `widgets`."""
     more_gateways: tuple[str, ...] = ()

@@ -230,7 +230,6 @@ async def _ready(base: str, who: str) -> str:
     async with httpx.AsyncClient(timeout=_PATIENCE, trust_env=False) as client:
         answer = await client.get(f"{base}/readyz", headers={"Accept": "application/json"})
     if answer.status_code != 200:
-        raise Wrong(
-            f"{who} says that it cannot work now: {document_of(answer).get('detail') or answer.text.strip()[:200]}"
-        )
+        why = (document_of(answer) or {}).get("detail") or answer.text.strip()[:200]
+        raise Wrong(f"{who} says that it cannot work now: {why}")
     return f"{who} is ready."

@@ -10,8 +10,11 @@ from urllib.parse import quote
 
 import httpx
 
-from cli.locate import Location
+from cli.options import read
 from cli.output import NO, UNREACHABLE, CommandFailed, Json
+from runtime import checks
+from stack import location
+from stack.location import Location
 
 Tell = Callable[[str], None]
 _NOT_YET = {
@@ -24,6 +27,15 @@ _PATIENCE = httpx.Timeout(20.0)
 _AUDIT_PATIENCE = httpx.Timeout(60.0)  # for an answer, or for word of how far an audit is
 # Seconds without a sign of life (the gateway gives one every 15) after which a stream is lost.
 STREAM_PATIENCE = httpx.Timeout(10.0, read=40.0)
+
+
+def locate(url: str | None = None, token: str | None = None) -> Location:
+    """Where the shop is. Raises `SettingsError`; `CommandFailed` when the URL or the token given are wrong."""
+    if url:
+        read("--url", url, checks.http_url, "It ")
+    if token:
+        read("--token", token, checks.secret(), "It ")
+    return location.locate(url, token)
 
 
 def _nobody_listens(_: str) -> None: ...

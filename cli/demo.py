@@ -18,8 +18,7 @@ from rich.text import Text
 
 from checkout.ids import new_checkout_key
 from cli import render
-from cli.client import Shop
-from cli.locate import locate
+from cli.client import Shop, locate
 from cli.orders import KEPT, UNDECIDED, outcome_of
 from cli.output import NO, UNREACHABLE, CommandFailed, Json, Output
 from runtime.settings import load_settings

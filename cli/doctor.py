@@ -14,10 +14,11 @@ from temporalio.service import RPCError
 from checkout.errors import CheckoutError
 from cli import checkup, options, render
 from cli.checkup import Patient, Skipped, Wrong
-from cli.locate import Location, locate
+from cli.client import locate
 from cli.output import BROKEN, CommandFailed, Json, Output
 from runtime.settings import Settings, load_settings
 from stack.config import Credentials, StackConfig, forget_libpq, python_environment
+from stack.location import Location
 
 _PATIENCE = 30.0  # seconds for a check
 Check = Callable[[Patient], Awaitable[str]]

@@ -19,7 +19,7 @@ _STYLE: dict[str, Any] = {"rich_markup_mode": "rich", "pretty_exceptions_enable"
 _CODES = "2 usage, 3 nobody answers, 4 the command itself failed (settings, output, a fault of its own)"
 # Name: the module with the function of that name, under which heading it is listed, what it says of itself there.
 COMMANDS = {
-    "up": ("stack.up", "Run", "Start everything: database, Temporal, payment service, worker and gateway."),
+    "up": ("cli.up", "Run", "Start everything: database, Temporal, payment service, worker and gateway."),
     "demo": ("cli.demo", "Run", "A tour: buy, pay, kill the worker in the middle of a payment, audit."),
     "reset": ("cli.reset", "Run", "Delete all data of the local stack."),
     "buy": ("cli.orders", "Buy", "Buy something: reserves stock and opens a payment session."),
@@ -75,8 +75,7 @@ def _framed(command: Callable[..., None]) -> Callable[..., None]:
     def run(*, as_json: bool, **typed: Any) -> None:
         with speaking(as_json) as output, ExitStack() as until_the_end:
             if "shop" in asked:
-                from cli.client import Shop
-                from cli.locate import locate
+                from cli.client import Shop, locate
 
                 typed["shop"] = until_the_end.enter_context(Shop(locate(typed.pop("url"), typed.pop("token"))))
             command(output=output, **typed)

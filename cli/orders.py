@@ -12,8 +12,7 @@ from rich.live import Live
 
 from checkout.ids import new_checkout_key, parse_checkout_key
 from cli import options, render
-from cli.client import STREAM_PATIENCE, Shop
-from cli.locate import locate
+from cli.client import STREAM_PATIENCE, Shop, locate
 from cli.output import NO, USAGE, CommandFailed, Json, Output
 
 UNDECIDED = frozenset({"pending", "awaiting_payment"})

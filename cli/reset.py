@@ -9,8 +9,8 @@ import typer
 
 from cli.output import NO, CommandFailed, Output
 from runtime.settings import load_settings
+from stack.data_dir import held
 from stack.errors import DataDirInUse, StackError
-from stack.state import held
 
 # `checkout up` leaves these in every data directory. A directory without them is not ours to empty.
 MARKERS = ("stack.lock", "logs")

@@ -13,7 +13,7 @@ from pydantic_settings import PydanticBaseSettingsSource, SettingsConfigDict
 from runtime.settings import Settings
 from stack.errors import StackError
 from stack.part import Part
-from stack.ports import free_ports
+from stack.probes import free_ports
 
 PORTS: Mapping[str, tuple[str, ...]] = {
     "postgres": ("postgres_port",),

@@ -1,14 +1,10 @@
 """A part of the stack, as data: what to run, with what around it, and how to tell that it works."""
 
-import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-
-from stack.errors import NotReady
 
 Probe = Callable[[], Awaitable[None]]
 """Returns when the part answers; raises `NotReady` while it does not."""
@@ -57,35 +53,3 @@ class Part:
     """What the kernel sends it when the supervisor dies."""
     shows: Callable[[str], bool] | None = None
     """Which of its lines go to the terminal; None: every one. All go to its log file."""
-
-
-# Neither httpx nor temporalio asks: the supervisor should be up before the first of them is imported.
-_PATIENCE = 3.0  # seconds for one question; a loaded small machine may need a while to say yes
-
-
-async def tcp_open(host: str, port: int) -> None:
-    """Somebody accepts connections on host:port."""
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            _, writer = await asyncio.open_connection(host, port)
-    except (OSError, TimeoutError) as error:
-        raise NotReady(f"nobody answers on {host}:{port}") from error
-    writer.close()
-
-
-async def http_ok(url: str) -> None:
-    """`GET url` (plain http) answers 200."""
-    address = urlsplit(url)
-    head = f"GET {address.path or '/'} HTTP/1.1\r\nHost: {address.netloc}\r\n"
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            reader, writer = await asyncio.open_connection(address.hostname, address.port)
-            try:
-                writer.write(f"{head}Accept: */*\r\nConnection: close\r\n\r\n".encode())
-                status = (await reader.readline()).decode(errors="replace").split(maxsplit=2)
-            finally:
-                writer.close()
-    except (OSError, TimeoutError) as error:
-        raise NotReady(f"{url} does not answer") from error
-    if status[1:2] != ["200"]:
-        raise NotReady(f"{url} answers {status[1] if len(status) > 1 else 'nothing'}")

@@ -14,10 +14,10 @@ from urllib.parse import quote
 import asyncpg
 import psutil
 
+from stack.data_dir import kept_secret, write_private
 from stack.errors import NotReady, PartFailed, ProgramMissing, StackError
 from stack.identity import give, unprivileged
 from stack.part import Identity, Part
-from stack.state import kept_secret, write_private
 from stack.supervisor import Keeper
 
 USER = DATABASE = "checkout"

@@ -10,8 +10,7 @@ from checkout.errors import SettingsError
 from runtime.connection import connection_settings
 from stack.config import StackConfig
 from stack.errors import NotReady, PortTaken, StackError
-from stack.part import tcp_open
-from stack.ports import holder, is_free
+from stack.probes import holder, is_free, tcp_open
 
 _NEEDED_MB = 500
 _CRASH_PATIENCE = 6.0  # seconds for the parts of a crashed supervisor to end; the kernel has told them to

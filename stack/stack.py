@@ -16,10 +16,11 @@ from stack.config import (
     python_environment,
     server_environment,
 )
+from stack.data_dir import held, kept_secret, write_state
 from stack.errors import PartFailed
-from stack.part import Part, http_ok
+from stack.part import Part
 from stack.postgres import Cluster
-from stack.state import held, kept_secret, write_state
+from stack.probes import http_ok
 from stack.supervisor import Keeper, Screen, nowhere, start_all, stop_all
 
 # What Python runs of a part, what must be ready before it, and how many seconds it may take to stop.

@@ -13,8 +13,8 @@ from pathlib import Path
 from runtime.search_attributes import SEARCH_ATTRIBUTES
 from stack.config import PORT_FIELDS, StackConfig, server_environment
 from stack.errors import ProgramMissing
-from stack.part import Part, http_ok, tcp_open
-from stack.ports import free_ports
+from stack.part import Part
+from stack.probes import free_ports, http_ok, tcp_open
 
 _FILE_SETTINGS = ("journal_mode=WAL", "synchronous=NORMAL")
 # What each of them is for, and what it was measured to give: docs/decisions/0014.

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from xdist.remote import Producer
 
 from db.engine import create_engine
-from stack import ports
+from stack import probes
 from stack.config import StackConfig
 from stack.part import Part
 from stack.stack import Stack
@@ -29,9 +29,9 @@ for _number in (signal.SIGINT, signal.SIGHUP):
 
 # Test processes side by side draw their ports from ranges of their own: a port is free for a while after it was drawn.
 _NUMBER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
-_WIDTH = (ports._LAST - ports._FIRST) // 8
-ports._FIRST += _NUMBER * _WIDTH
-ports._LAST = ports._FIRST + _WIDTH
+_WIDTH = (probes._LAST - probes._FIRST) // 8
+probes._FIRST += _NUMBER * _WIDTH
+probes._LAST = probes._FIRST + _WIDTH
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.async_api import expect
 
-from stack.ports import free_ports
+from stack.probes import free_ports
 from stack.stack import Stack
 from tests.browser.conftest import Visit
 from tests.browser.visitor import Site, Visitor

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from api.middleware import origin_of
-from stack.ports import free_ports
+from stack.probes import free_ports
 from tests.support.rig import gateway, settings_for
 
 POST = "/orders/ord_x/cancel"  # 404 for whoever may ask

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from checkout.errors import PaymentRefused
 from checkout.orders import OrderStatus
-from stack.ports import free_ports
+from stack.probes import free_ports
 from stack.stack import Stack
 from tests.support.provider import always
 from tests.support.rig import TOKEN, Rig, gateway, settings_for

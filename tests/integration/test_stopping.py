@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from checkout.orders import CartLine
 from checkout.payments import PaymentSession
 from db import orders
-from stack.ports import free_ports
+from stack.probes import free_ports
 from stack.stack import Stack
 from tests.support.eventually import eventually
 from tests.support.orders import open_order

@@ -23,7 +23,7 @@ from checkout.orders import Order, OrderStatus, cart_fingerprint
 from cli.checkup import Patient, Wrong, workers
 from db.order_queries import find_by_key
 from runtime.connection import connect
-from stack.ports import free_ports
+from stack.probes import free_ports
 from stack.stack import Stack
 from stack.temporal import program
 from tests.support.eventually import eventually

@@ -17,7 +17,7 @@ from api.limits import MAX_CLIENTS, Limits, Rate
 from api.problems import Problem
 from db.engine import create_engine
 from runtime.settings import Settings, load_settings
-from stack.ports import free_ports
+from stack.probes import free_ports
 from stack.stack import Stack
 from tests.security.conftest import Gateway
 from tests.support.eventually import eventually

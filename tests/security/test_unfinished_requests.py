@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from api.protocol import MAX_HEAD_BYTES, BoundedHttp
-from stack.ports import free_ports
+from stack.probes import free_ports
 from stack.stack import Stack
 from tests.support.eventually import eventually
 

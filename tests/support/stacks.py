@@ -12,7 +12,6 @@ import psutil
 
 from stack.config import PARTS, StackConfig, python_environment
 from stack.part import Part
-from stack.ports import listeners
 from stack.stack import Stack
 
 
@@ -77,7 +76,8 @@ async def shared_stack() -> AsyncIterator[Stack]:
 
 def listening_addresses(port: int) -> set[str]:
     """The addresses that somebody on this machine listens on at that port."""
-    return {address for address, _ in listeners(port)}
+    found = [one for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
+    return {one.laddr.ip for one in found if one.laddr.port == port}
 
 
 def environment_of(stack: Stack) -> dict[str, str]:

@@ -18,8 +18,8 @@ from temporalio.client import Client
 
 from stack.config import StackConfig
 from stack.errors import NotReady, PartFailed
-from stack.part import Part, Probe, http_ok
-from stack.ports import free_ports
+from stack.part import Part, Probe
+from stack.probes import free_ports, http_ok
 from stack.stack import Stack
 from stack.supervisor import Keeper
 from tests.campaigns.chaos.armory import Armory

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from stack.errors import NotReady
-from stack.part import http_ok, tcp_open
+from stack.probes import http_ok, tcp_open
 
 Target = tuple[int, Callable[[], Awaitable[None]]]
 """A port of this machine, and a question that raises `NotReady`."""

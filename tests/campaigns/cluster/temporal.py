@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 import asyncpg
 
 from stack.errors import NotReady
-from stack.part import http_ok
+from stack.probes import http_ok
 from stack.process import bound_to_parent
 from tests.campaigns.cluster.balance import Balancer, listener
 from tests.campaigns.cluster.layout import Plan, Role, server_config, ui_config

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from stack.errors import NotReady
-from stack.ports import free_ports
+from stack.probes import free_ports
 from tests.campaigns.cluster import layout
 from tests.campaigns.cluster.balance import Balancer, HttpBalancer, listener
 from tests.campaigns.cluster.binaries import Missing, find

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from stack.config import server_environment
 from stack.errors import NotReady, PartFailed
-from stack.part import Part, Probe, http_ok, tcp_open
-from stack.ports import free_ports
+from stack.part import Part, Probe
+from stack.probes import free_ports, http_ok, tcp_open
 from stack.supervisor import Keeper
 from tests.campaigns.chaos.world import PARTS, World, ready
 from tests.campaigns.cluster.balance import HttpBalancer, gateway

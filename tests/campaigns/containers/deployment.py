@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from stack.ports import free_ports
+from stack.probes import free_ports
 from tests.campaigns.containers.engine import CommandFailed, Engine
 
 PROJECT = "checkout-containers"

@@ -43,7 +43,7 @@ FIELD_STACK = (
     ),
     bug(
         "hangup-is-heard",
-        Code("stack.up._on_signals", "signal.getsignal(number) is not signal.SIG_IGN", "True"),
+        Code("cli.up._on_signals", "signal.getsignal(number) is not signal.SIG_IGN", "True"),
         breaks="a shop started with nohup would close with its terminal",
         tests="test_a_signal_that_was_ignored_when_it_came_stays_ignored",
     ),

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from stack.config import StackConfig
-from stack.state import read_state
+from stack.data_dir import read_state
 from tests.support.eventually import eventually
 
 from .conftest import run_checkout

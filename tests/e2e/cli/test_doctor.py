@@ -8,9 +8,9 @@ import pytest
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
-from stack.ports import free_ports
+from stack.data_dir import held
+from stack.probes import free_ports
 from stack.stack import Stack
-from stack.state import held
 from tests.support.databases import DatabaseServer
 from tests.support.stacks import environment_of
 

@@ -18,7 +18,7 @@ import uvicorn
 from payment_mock.app import create_app
 from payment_mock.protocol import LimitedHttp
 from payment_mock.settings import load_settings
-from stack.ports import free_ports
+from stack.probes import free_ports
 from tests.support.eventually import eventually
 
 KEY = "sk_test_checkout_development"

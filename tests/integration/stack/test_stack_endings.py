@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from stack.part import Part, tcp_open
-from stack.ports import free_ports
+from stack.part import Part
+from stack.probes import free_ports, tcp_open
 from tests.support.stacks import alive
 from tests.support.supervised import LISTEN, part, server, supervised, until_gone
 
@@ -87,7 +87,7 @@ sys.path[:0] = {sys.path!r}
 from functools import partial
 from pathlib import Path
 from stack.part import Part
-from stack.part import tcp_open
+from stack.probes import tcp_open
 from stack.supervisor import Keeper
 
 async def main():

@@ -11,10 +11,10 @@ import pytest
 
 from stack import preflight
 from stack.config import StackConfig
+from stack.data_dir import read_state
 from stack.errors import DataDirInUse, PortTaken, StackError
-from stack.ports import free_ports
+from stack.probes import free_ports
 from stack.stack import Stack
-from stack.state import read_state
 from tests.support.disks import small_disk
 from tests.support.stack_up import up
 from tests.support.stacks import alive, data_dir

@@ -23,8 +23,8 @@ from stack import temporal
 from stack.config import StackConfig
 from stack.identity import unprivileged
 from stack.part import Identity
-from stack.ports import free_ports
 from stack.postgres import VERSION, program
+from stack.probes import free_ports
 from stack.stack import Stack
 from tests.support.stacks import alive, data_dir, listening_addresses, running_stack
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from stack.errors import PartFailed
-from stack.part import Part, tcp_open
-from stack.ports import free_ports
+from stack.part import Part
+from stack.probes import free_ports, tcp_open
 from tests.support.stacks import alive
 from tests.support.supervised import LISTEN, part, server, supervised
 

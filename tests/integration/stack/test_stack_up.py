@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from stack.config import StackConfig
+from stack.data_dir import read_state
 from stack.stack import Stack
-from stack.state import read_state
 from tests.support.eventually import eventually
 from tests.support.stack_up import Up, up
 from tests.support.stacks import alive, brisk, data_dir

@@ -1,7 +1,7 @@
 import os
 import socket
 
-from stack.ports import free_ports, holder, is_free
+from stack.probes import free_ports, holder, is_free
 
 
 def listen(host: str = "127.0.0.1") -> socket.socket:

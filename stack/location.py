@@ -1,29 +1,28 @@
-"""Where the running stack is: `stack.json` in the data directory, else the settings, unless options say so."""
+"""Where a running stack is: `stack.json` in the data directory, else the settings, unless options say so."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from bench.target import Target
-from cli.options import read
-from runtime import checks
 from runtime.settings import load_settings
-from stack.state import read_state
+from stack.data_dir import read_state
 
 
 @dataclass(frozen=True)
-class Location(Target):
-    """Addresses without a slash at the end. `is_local`: a `checkout up` of this machine runs it."""
+class Location:
+    """Addresses without a slash at the end. `is_local`: a `checkout up` of this machine runs it; only then are
+    `database_url` and `pids` (process ids by part) known."""
 
-    is_local: bool = False
+    gateway_url: str
+    payment_url: str
+    admin_token: str | None = field(default=None, repr=False)
+    database_url: str | None = field(default=None, repr=False)
+    pids: dict[str, int] = field(default_factory=dict)
     temporal_ui_url: str = ""
+    is_local: bool = False
 
 
 def locate(url: str | None = None, token: str | None = None) -> Location:
-    """Find the stack. Raises `SettingsError`; `CommandFailed` when the URL or the token given are wrong."""
-    if url:
-        read("--url", url, checks.http_url, "It ")
-    if token:
-        read("--token", token, checks.secret(), "It ")
+    """Find the stack; `url` is the gateway of another. Raises `SettingsError`."""
     known = load_settings()
     stack: dict[str, Any] = {} if url else read_state(known.data_dir) or {}
     parts = {name: part for name, part in stack.items() if isinstance(part, dict)}
