@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from bench.target import Target
-from stack.config import PARTS, StackConfig
-from stack.part import Part
+from stack.config import StackConfig
+from stack.parts import PARTS, Part
 from stack.stack import Stack
 
 _OURS = tuple(part for part in PARTS if part != "postgres")

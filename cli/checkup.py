@@ -1,4 +1,4 @@
-"""The checks of `checkout doctor`: each answers in a sentence what it found, or raises `Wrong` with what to do."""
+"""The checks of `checkout doctor`: each returns what it found, as a sentence, or raises `Wrong` with what to do."""
 
 import json
 import time

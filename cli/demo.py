@@ -33,7 +33,7 @@ _CHARGES = "SELECT count(*) FROM payments.ledger WHERE session_id = $1 AND kind 
 
 
 class Tour:
-    """Runs against a local stack; `run` answers with the summary that `--json` prints. A scene answers with its proof,
+    """Runs against a local stack; `run` returns the summary that `--json` prints. A scene returns its proof,
     or raises `CommandFailed`: what was claimed does not hold."""
 
     def __init__(self, shop: Shop, output: Output, sku: str) -> None:

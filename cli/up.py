@@ -16,13 +16,13 @@ from rich.text import Text
 
 from checkout.errors import CheckoutError
 from runtime.settings import load_settings
-from stack.config import PARTS, StackConfig
+from stack.config import StackConfig
+from stack.parts import PARTS
 from stack.stack import Stack
 from stack.supervisor import Event
 
 _SAME_PRESS = 1.0  # seconds; a terminal and a parent process may both pass on one Ctrl-C
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_COLOURS = dict(zip(PARTS, ("blue", "magenta", "white", "yellow", "green", "cyan"), strict=True))
 _WIDTH = max(map(len, PARTS))
 _STYLES = {"ready": "dim", "trouble": "red"}
 
@@ -144,7 +144,7 @@ class Terminal:
     def say(self, text: Text, part: str = "") -> None:
         """A line about a part, or the supervisor's own."""
         if part:
-            text = Text.assemble((f"{part:<{_WIDTH}} | ", _COLOURS.get(part, "white")), text)
+            text = Text.assemble((f"{part:<{_WIDTH}} | ", PARTS[part].colour), text)
         # Whoever read our output may be gone (`checkout up | head`); the shop stays open all the same. (rich makes a
         # SystemExit of it, once, and is quiet from then on.)
         with contextlib.suppress(OSError, ValueError, SystemExit):

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from stack.errors import StackError
-from stack.part import Identity
+from stack.parts import Identity
 
 _REACHABLE = 'cd "$1" && exec "$2" --version'
 

@@ -17,7 +17,7 @@ import psutil
 from stack.data_dir import kept_secret, write_private
 from stack.errors import NotReady, PartFailed, ProgramMissing, StackError
 from stack.identity import give, unprivileged
-from stack.part import Identity, Part
+from stack.parts import Identity, Part
 from stack.supervisor import Keeper
 
 USER = DATABASE = "checkout"
@@ -103,7 +103,7 @@ class Cluster:
         return program(name)
 
     async def ready(self) -> None:
-        """Answers when our user can log in to our database; makes the database when it is missing."""
+        """Returns once our user can log in to our database; makes the database when it is missing."""
         try:
             try:
                 connection = await self._connect(DATABASE)

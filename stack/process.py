@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Callable
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from stack.part import Part
+from stack.parts import Part
 
 LONGEST_LINE = 64 * 1024  # bytes; a longer one is cut into several
 _TAIL_LINES = 12

@@ -7,29 +7,14 @@ from functools import partial
 from typing import Any
 
 from stack import preflight, temporal
-from stack.config import (
-    PORTS,
-    ROLE_VARIABLES,
-    Credentials,
-    StackConfig,
-    forget_libpq,
-    python_environment,
-    server_environment,
-)
+from stack.config import StackConfig
 from stack.data_dir import held, kept_secret, write_state
+from stack.environment import ROLE_VARIABLES, Credentials, forget_libpq, python_environment, server_environment
 from stack.errors import PartFailed
-from stack.part import Part
+from stack.parts import PARTS, Part
 from stack.postgres import Cluster
 from stack.probes import http_ok
 from stack.supervisor import Keeper, Screen, nowhere, start_all, stop_all
-
-# What Python runs of a part, what must be ready before it, and how many seconds it may take to stop.
-_MODULES: dict[str, tuple[tuple[str, ...], tuple[str, ...], float]] = {
-    "setup": (("db", "setup"), ("postgres",), 10.0),
-    "payment": (("payment_mock",), ("setup",), 10.0),
-    "worker": (("worker",), ("setup", "temporal"), 15.0),
-    "gateway": (("api",), ("setup", "temporal"), 10.0),
-}
 
 
 class Stack:
@@ -44,7 +29,7 @@ class Stack:
     def __init__(self, config: StackConfig, screen: Screen = nowhere) -> None:
         self.config, self.urls = config, config.urls
         self._screen = screen
-        self._data_dir = ExitStack()
+        self._holding = ExitStack()
         self._keepers: dict[str, Keeper] = {}
 
     async def __aenter__(self) -> "Stack":
@@ -56,7 +41,7 @@ class Stack:
 
     async def start(self) -> None:
         """Returns when every part is ready. Raises `StackError`, and then leaves nothing running."""
-        has_crashed = self._data_dir.enter_context(held(self.config.data_dir))
+        has_crashed = self._holding.enter_context(held(self.config.data_dir))
         try:
             config = self.config
             forget_libpq(config)
@@ -80,13 +65,13 @@ class Stack:
         try:
             await stop_all(keepers)
         finally:
-            self._data_dir.close()
+            self._holding.close()
 
     def kill_now(self) -> None:
         """Kill everything without waiting, for the second Ctrl-C."""
         for keeper in self._keepers.values():
             keeper.kill_now()
-        self._data_dir.close()
+        self._holding.close()
 
     def __getitem__(self, part: str) -> Keeper:
         """Raises `PartFailed` when it is no part of this stack, or the stack does not run."""
@@ -145,19 +130,18 @@ def cluster(config: StackConfig) -> Cluster:
 
 
 def _python(config: StackConfig, credentials: Credentials, name: str) -> Part:
-    """`python -m module`: a service with a port, or a task without one."""
-    module, needs, stop_within = _MODULES[name]
-    ports = [getattr(config.settings, field) for field in PORTS[name]]
+    kind = PARTS[name]
+    ports = [getattr(config.settings, field) for field in kind.ports]
     # For commands on this machine: the public address of a shop may lead elsewhere, or hide its operator's pages.
     urls = config.urls | {"gateway": f"http://localhost:{config.settings.api_port}"}
     return Part(
         name=name,
-        argv=(sys.executable, "-m", *module),
+        argv=(sys.executable, "-m", *kind.module),
         env=python_environment(config, credentials, name),
         cwd=config.cwd,
         url=urls.get(name, ""),
-        needs=needs,
+        needs=kind.needs,
         ready=partial(http_ok, f"http://127.0.0.1:{ports[0]}/readyz") if ports else None,
         once=not ports,
-        stop_within=stop_within,
+        stop_within=kind.stop_within,
     )

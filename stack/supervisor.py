@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from stack.errors import NotReady, PartFailed, StackError
-from stack.part import Part
+from stack.parts import Part
 from stack.process import Child, PartLog
 
 RESTART_DELAYS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # seconds; the last one repeats
@@ -124,20 +124,20 @@ class Keeper:
         while True:
             self._ready_at = None
             try:
-                what = await self._run_once()
+                ending = await self._run_once()
             except (StackError, OSError) as error:
-                what = str(error)
+                ending = str(error)
                 if not self._was_ready:
-                    cannot = "" if isinstance(error, StackError) else f"{self.part.name} cannot start: "
-                    raise PartFailed(cannot + what) from error
+                    prefix = "" if isinstance(error, StackError) else f"{self.part.name} cannot start: "
+                    raise PartFailed(prefix + ending) from error
             if self.part.once:
                 return
             answered_for = 0.0 if self._ready_at is None else time.monotonic() - self._ready_at
             deaths = 1 if answered_for > self.part.steady_after else deaths + 1
             if not self._was_ready and deaths >= FIRST_ATTEMPTS:
-                raise PartFailed(self._log.with_tail(f"{self.part.name} does not start: it {what}"))
+                raise PartFailed(self._log.with_tail(f"{self.part.name} does not start: it {ending}"))
             delay = RESTART_DELAYS[min(deaths, len(RESTART_DELAYS)) - 1]
-            self._tell("trouble", self._trouble(what, deaths, delay))
+            self._tell("trouble", self._trouble(ending, deaths, delay))
             await asyncio.sleep(delay)
             self.restarts += 1
 
@@ -145,7 +145,7 @@ class Keeper:
         """Run the process to its end. Returns how it ended, as a predicate: "ended with exit code 1"."""
         if self.part.prepare is not None:
             await self.part.prepare()
-        self._log.tail.clear()  # which only ever quotes the present run
+        self._log.tail.clear()  # so that messages quote this run only
         self._child = child = Child(self.part, self._on_line)
         self._on_change()
         asking = asyncio.create_task(self._ask(child))
@@ -158,7 +158,7 @@ class Keeper:
         if self.part.once:
             if code != 0:
                 raise PartFailed(self._log.with_tail(f"{self.part.name} {_ending(code)}"))
-            self._is_ready(child)
+            self._mark_ready(child)
         return _ending(code)
 
     async def _ask(self, child: Child) -> None:
@@ -172,9 +172,9 @@ class Keeper:
             await asyncio.sleep(pause)
             pause = min(pause * 1.3, _ASK_LAST)
         if child.running and not self.part.once:
-            self._is_ready(child)
+            self._mark_ready(child)
 
-    def _is_ready(self, child: Child) -> None:
+    def _mark_ready(self, child: Child) -> None:
         self._was_ready = True
         self._ready_at = time.monotonic()
         self._ready.set()
@@ -188,11 +188,11 @@ class Keeper:
         if self.part.shows is None or (self._task is not None and self.part.shows(line)):
             self._tell("line", line)
 
-    def _trouble(self, what: str, deaths: int, delay: float) -> str:
+    def _trouble(self, ending: str, deaths: int, delay: float) -> str:
         when = "at once" if delay == 0 else f"in {delay:g} s"
         if deaths < LOOP_AT:
-            return f"{self.part.name} {what}; starting it again {when}"
-        reason = f"{self.part.name} keeps dying: {deaths} times in a row, the last time it {what}"
+            return f"{self.part.name} {ending}; starting it again {when}"
+        reason = f"{self.part.name} keeps dying: {deaths} times in a row, the last time it {ending}"
         return self._log.with_tail(f"{reason}; trying again {when}")
 
 

@@ -11,9 +11,10 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 from runtime.search_attributes import SEARCH_ATTRIBUTES
-from stack.config import PORT_FIELDS, StackConfig, server_environment
+from stack.config import StackConfig
+from stack.environment import server_environment
 from stack.errors import ProgramMissing
-from stack.part import Part
+from stack.parts import PORT_FIELDS, Part
 from stack.probes import free_ports, http_ok, tcp_open
 
 _FILE_SETTINGS = ("journal_mode=WAL", "synchronous=NORMAL")

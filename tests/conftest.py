@@ -16,7 +16,7 @@ from xdist.remote import Producer
 from db.engine import create_engine
 from stack import probes
 from stack.config import StackConfig
-from stack.part import Part
+from stack.parts import Part
 from stack.stack import Stack
 from tests.support.databases import DatabaseServer
 from tests.support.scheduling import ByStack, in_order

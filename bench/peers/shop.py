@@ -38,8 +38,8 @@ def gateway(
     look: Callable[[str], Awaitable[None]],
     **more: Any,
 ) -> FastAPI:
-    """`buy` is given the checkout's key, and answers as `answer` does; `look` is given the key of one that the payment
-    service speaks of, once its signature is verified."""
+    """`buy` is given the checkout's key, and returns what `answer` does; `look` is given the key of one that the
+    payment service speaks of, once its signature is verified."""
     app = FastAPI(**more)
 
     @app.post("/checkout/{key}")

@@ -21,7 +21,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from db.engine import create_engine
 from runtime.connection import data_converter
-from stack.part import Part
+from stack.parts import Part
 from tests.replay.scenarios import LONG, SCENARIOS
 from tests.support.lab import Lab
 from tests.support.provider import FakeProvider

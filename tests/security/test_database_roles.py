@@ -9,7 +9,8 @@ import asyncpg
 import pytest
 
 from runtime.settings import load_settings
-from stack.config import StackConfig, python_environment
+from stack.config import StackConfig
+from stack.environment import python_environment
 from stack.stack import Stack, build, cluster, credentials_of
 
 DENIED = asyncpg.InsufficientPrivilegeError

@@ -10,8 +10,9 @@ from typing import Any
 
 import psutil
 
-from stack.config import PARTS, StackConfig, python_environment
-from stack.part import Part
+from stack.config import StackConfig
+from stack.environment import python_environment
+from stack.parts import PARTS, Part
 from stack.stack import Stack
 
 
@@ -46,7 +47,7 @@ async def running_stack(*parts: str, **changes: Any) -> AsyncIterator[Stack]:
     `changes` are fields of `StackConfig`. Leave the context in the event loop that entered it.
     """
     with data_dir() as path:
-        config = StackConfig.for_tests(path, parts=parts or PARTS, **({"adapt": brisk} | changes))
+        config = StackConfig.for_tests(path, parts=parts or tuple(PARTS), **({"adapt": brisk} | changes))
         async with Stack(config) as stack:
             yield stack
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from stack.part import Part
+from stack.parts import Part
 from stack.probes import tcp_open
 from stack.supervisor import Event, Keeper, start_all, stop_all
 from tests.support.stacks import alive

@@ -18,7 +18,7 @@ from temporalio.client import Client
 
 from stack.config import StackConfig
 from stack.errors import NotReady, PartFailed
-from stack.part import Part, Probe
+from stack.parts import Part, Probe
 from stack.probes import free_ports, http_ok
 from stack.stack import Stack
 from stack.supervisor import Keeper

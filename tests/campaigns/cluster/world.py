@@ -15,9 +15,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from stack.config import server_environment
+from stack.environment import server_environment
 from stack.errors import NotReady, PartFailed
-from stack.part import Part, Probe
+from stack.parts import Part, Probe
 from stack.probes import free_ports, http_ok, tcp_open
 from stack.supervisor import Keeper
 from tests.campaigns.chaos.world import PARTS, World, ready

@@ -49,7 +49,7 @@ FIELD_STACK = (
     ),
     bug(
         "libpq-of-the-shell",
-        Code("stack.config.python_environment", '("PG",)', "()"),
+        Code("stack.environment.python_environment", '("PG",)', "()"),
         breaks="a variable meant for another database would keep the shop from its own",
         tests="test_what_the_shell_says_to_libpq_temporal_and_python_is_not_for_embedded_servers",
     ),

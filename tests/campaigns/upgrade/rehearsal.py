@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from stack.part import Part
+from stack.parts import Part
 from stack.temporal import program
 from tests.campaigns.chaos.customer import Customer
 from tests.campaigns.chaos.verdicts import Violated

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.part import Part
+from stack.parts import Part
 from stack.probes import free_ports, tcp_open
 from tests.support.stacks import alive
 from tests.support.supervised import LISTEN, part, server, supervised, until_gone
@@ -86,7 +86,7 @@ import asyncio, sys
 sys.path[:0] = {sys.path!r}
 from functools import partial
 from pathlib import Path
-from stack.part import Part
+from stack.parts import Part
 from stack.probes import tcp_open
 from stack.supervisor import Keeper
 

@@ -22,7 +22,7 @@ from runtime.search_attributes import SEARCH_ATTRIBUTES
 from stack import temporal
 from stack.config import StackConfig
 from stack.identity import unprivileged
-from stack.part import Identity
+from stack.parts import Identity
 from stack.postgres import VERSION, program
 from stack.probes import free_ports
 from stack.stack import Stack

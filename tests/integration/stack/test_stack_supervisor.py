@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stack.errors import PartFailed
-from stack.part import Part
+from stack.parts import Part
 from stack.probes import free_ports, tcp_open
 from tests.support.stacks import alive
 from tests.support.supervised import LISTEN, part, server, supervised

@@ -9,7 +9,8 @@ from typing import Any
 import jsonschema
 
 from runtime.settings import Settings
-from stack.config import Credentials, StackConfig
+from stack.config import StackConfig
+from stack.environment import Credentials
 from stack.stack import build
 
 Services = dict[str, dict[str, Any]]

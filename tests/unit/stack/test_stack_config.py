@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 
 from runtime.settings import load_settings
-from stack.config import PARTS, Credentials, StackConfig, python_environment, server_environment
+from stack.config import StackConfig
+from stack.environment import Credentials, python_environment, server_environment
 from stack.errors import StackError
+from stack.parts import PARTS
 from stack.preflight import _without_password
 from stack.stack import build
 
@@ -29,7 +31,7 @@ def from_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
 
 def test_without_settings_everything_is_ours(from_environment) -> None:
-    assert from_environment().running == PARTS
+    assert from_environment().running == tuple(PARTS)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +68,7 @@ def test_a_stack_for_tests_takes_nothing_over_from_the_caller(monkeypatch, tmp_p
     monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_live_precious")
     monkeypatch.setenv("CHECKOUT_SESSION_WAIT", "0")
     config = StackConfig.for_tests(tmp_path)
-    assert config.running == PARTS
+    assert config.running == tuple(PARTS)
     env = python_environment(config, KEYS)
     assert not any("precious" in value for value in env.values())
     assert "CHECKOUT_SESSION_WAIT" not in env
@@ -157,7 +159,7 @@ def test_servers_of_ones_own_are_reached_by_what_the_shell_says(tmp_path: Path) 
 
 def test_an_empty_variable_names_no_server_of_ones_own(from_environment) -> None:
     empty = dict.fromkeys(("DATABASE_URL", "TEMPORAL_ADDRESS", "STRIPE_SECRET_KEY", "STRIPE_API_BASE"), "")
-    assert from_environment(**empty, STRIPE_WEBHOOK_SECRET="whsec_of_ones_own").running == PARTS
+    assert from_environment(**empty, STRIPE_WEBHOOK_SECRET="whsec_of_ones_own").running == tuple(PARTS)
 
 
 def test_roles_and_keys_in_a_dotenv_file_count_as_well(from_environment, tmp_path: Path) -> None:

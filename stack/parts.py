@@ -1,10 +1,41 @@
-"""A part of the stack, as data: what to run, with what around it, and how to tell that it works."""
+"""The parts of a stack: the table of all there are, and one as data for the supervisor."""
 
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A row of the table. PostgreSQL and Temporal have a file of their own here; every other part is
+    `python -m module`: a service that is ready when `/readyz` of its port says so, or a task if it has none."""
+
+    colour: str
+    """Of its name on the terminal."""
+    ports: tuple[str, ...] = ()
+    """Fields of `Settings`."""
+    module: tuple[str, ...] = ()
+    """With its arguments."""
+    needs: tuple[str, ...] = ()
+    """Parts that must be ready first."""
+    stop_within: float = 10.0
+    """Seconds."""
+    has_role: bool = False
+    """It logs in to the database by a role of its own (`db.roles`)."""
+
+
+PARTS: Mapping[str, Kind] = {
+    "postgres": Kind("blue", ("postgres_port",)),
+    "temporal": Kind("magenta", ("temporal_port", "temporal_ui_port")),
+    "setup": Kind("white", (), ("db", "setup"), ("postgres",)),
+    "payment": Kind("yellow", ("payment_port",), ("payment_mock",), ("setup",), has_role=True),
+    "worker": Kind("green", ("worker_port",), ("worker",), ("setup", "temporal"), 15.0, has_role=True),
+    "gateway": Kind("cyan", ("api_port",), ("api",), ("setup", "temporal"), has_role=True),
+}
+"""In the order in which they are named and started. `setup` migrates and seeds."""
+PORT_FIELDS = tuple(name for kind in PARTS.values() for name in kind.ports)
 
 Probe = Callable[[], Awaitable[None]]
 """Returns when the part answers; raises `NotReady` while it does not."""
