@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.sse import EventSourceResponse
 from starlette.exceptions import HTTPException
 
 from api import codec_server, openapi
@@ -59,4 +60,12 @@ def create_app(settings: Settings) -> FastAPI:
         routers.append(codec_server.router)
     for router in routers:
         app.include_router(router)
+    # Whoever has signed in to the console is told how far an audit is, as machines are.
+    app.add_api_route(
+        "/admin/console/audit/progress",
+        admin.audit_everything,
+        dependencies=[Depends(session.signed_in)],
+        response_class=EventSourceResponse,
+        include_in_schema=False,
+    )
     return app

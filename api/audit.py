@@ -36,11 +36,8 @@ class InvariantOut(BaseModel):
 
 
 class AuditOut(BaseModel):
-    """The auditor's verdict on both ledgers.
-
-    `orders` were looked at: all if `whole`, else those that may have changed since they were last found in order;
-    `outcomes` counts how they ended. `waiting` are due to be looked at, and were too many for this time.
-    """
+    """The auditor's verdict on both ledgers. `orders` were looked at: all if `whole`, else those that may have changed
+    since they were last found in order; `outcomes` counts how they ended. `waiting` were too many for this time."""
 
     ok: bool
     checked_at: datetime

@@ -6,16 +6,21 @@ from urllib.parse import parse_qs
 
 from email_validator import EmailNotValidError, validate_email
 from fastapi import Request
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, Field, StrictInt, StringConstraints, ValidationError, WithJsonSchema
 
+from api.catalogue import Currency, Sku
 from api.problems import Problem, invalid_fields, malformed_json
-from api.schemas import MAX_LINES, Amount, Currency, Quantity, Sku
 from checkout.ids import parse_checkout_key
 from checkout.orders import CartLine
 
+MAX_LINES = 50
+MAX_QUANTITY = 99
 FORM = "application/x-www-form-urlencoded"
 _NUMBERS = ("quantity", "expected_unit_amount")
 _COLUMNS = ("sku", *_NUMBERS, "expected_currency")
+
+Amount = Annotated[StrictInt, Field(ge=1, le=2**53)]
+Quantity = Annotated[StrictInt, Field(ge=1, le=MAX_QUANTITY)]
 
 
 class CartItem(BaseModel, extra="forbid"):

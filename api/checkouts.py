@@ -2,38 +2,47 @@
 is the answer, however old. Temporal's workflow id is the lock: of many requests with a new key, one starts the workflow
 and the others join it."""
 
+import asyncio
 import contextlib
 import logging
 import secrets
+import time
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
-from temporalio.client import Client, WorkflowFailureError
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
-from temporalio.service import RPCError
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+from temporalio.client import Client, WorkflowFailureError, WorkflowQueryFailedError, WorkflowQueryRejectedError
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
 
+from api.catalogue import CartCheck
 from api.limits import Limits
-from api.polls import QUERY_TIMEOUT, SessionPolls
-from api.problems import Problem, invalid
+from api.problems import Problem
 from api.waiting import Stopping
-from checkout.contracts import CheckoutInput
-from checkout.errors import BeyondPaymentLimits, MixedCurrencies, PriceChanged, ProductNotFound, UnstorableData
+from checkout.contracts import CheckoutInput, PaymentSessionView, SessionProgress
 from checkout.ids import new_order_id
 from checkout.orders import CartLine, Order, OrderStatus, cart_fingerprint
 from db import order_queries
-from db.catalogue import Selection, known_products, shelf
 from db.engine import autocommit
 from db.writing import WriteWatch
 from runtime.failpoints import Step, around
 from runtime.settings import Settings
 from worker.keepers import describe, is_running
 from worker.starting import FINGERPRINT, CheckoutHandle, Starter
+from worker.workflows.checkout import CheckoutWorkflow
 
 logger = logging.getLogger("api")
 
-_WRONG_CARTS = {
-    error.__name__ for error in (ProductNotFound, PriceChanged, MixedCurrencies, BeyondPaymentLimits, UnstorableData)
+# A query without a worker hangs until its deadline: ask briefly and often.
+QUERY_TIMEOUT = timedelta(seconds=2)
+FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE = 0.01, 1.6, 0.25  # seconds between polls
+_UNANSWERED = {
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.CANCELLED,
+    RPCStatusCode.FAILED_PRECONDITION,  # no worker has been seen for a while
+    RPCStatusCode.NOT_FOUND,  # forgotten by Temporal: the order will tell
 }
 
 
@@ -58,10 +67,11 @@ class Checkouts:
         writing: WriteWatch,
     ) -> None:
         self._reads, self._client, self._settings = autocommit(engine), client, settings
-        self._limits, self._writing = limits, writing
+        self._limits, self._stopping, self._writing = limits, stopping, writing
         self._start_workflow = around(Step.START_CHECKOUT)(Starter(client).checkout)
-        self._polls = SessionPolls(client, settings.session_wait, stopping, writing)
-        self._last_currency: dict[str, str] = {}
+        self._cart = CartCheck(engine)
+        self._polls: dict[str, asyncio.Future[PaymentSessionView | None]] = {}
+        self._usual = 0.0  # seconds that a session took of late
 
     @around(Step.BUY)
     async def buy(
@@ -82,7 +92,7 @@ class Checkouts:
         )
         known = None if is_new_key else await self._find(key)
         if known is None:
-            await self._check_cart(lines)
+            await self._cart.before(lines)
             self._writing.check()
             async with self._limits.admitted(client, key):
                 handle = await self._start(wish)
@@ -91,7 +101,7 @@ class Checkouts:
             if answered := _answered(known):
                 return Outcome(answered, is_replay=True)
             handle = self._client.get_workflow_handle(key)
-        view = await self._polls.wait(handle)
+        view = await self._session(handle)
         if view is not None:
             _same_cart(view.fingerprint, wish)
             return Outcome(view.order, is_replay=view.request_id != wish.request_id)
@@ -130,69 +140,79 @@ class Checkouts:
         logger.info("Checkout workflow started with UUID: %s", key, extra={"checkout_key": key, "workflow_id": key})
         return handle
 
+    async def _session(self, handle: CheckoutHandle) -> PaymentSessionView | None:
+        """The checkout's session, or that there will be none; None when the wait is over, or the process told to stop,
+        or the checkout has failed before it had an order. Who waits for the same key waits for the same poll: of two
+        queries that meet a workflow's first task, Temporal answers the second one a second later."""
+        poll = self._polls.get(handle.id)
+        if poll is None:
+            poll = self._polls[handle.id] = asyncio.ensure_future(self._query_until_ready(handle))
+            poll.add_done_callback(lambda _: self._polls.pop(handle.id, None))
+        return await self._stopping.unless(asyncio.shield(poll))
+
+    async def _query_until_ready(self, handle: CheckoutHandle) -> PaymentSessionView | None:
+        began, wait = time.monotonic(), self._settings.session_wait
+        # A query that is there before the workflow's first task comes to the worker with it, which must end the task to
+        # say that there is nothing yet: one more task, one more query. One that comes while it works waits for its end.
+        await self._stopping.sleep(min(self._usual / 2, LONGEST_PAUSE, wait))
+        pause = FIRST_PAUSE
+        while (left := began + wait - time.monotonic()) > 0 and not (self._stopping.is_told or self._writing.refusal):
+            view = await _query(handle, min(QUERY_TIMEOUT, timedelta(seconds=left)))
+            if view is not None and view.progress is not SessionProgress.OPENING:
+                took = time.monotonic() - began
+                # The quickest counts at once, slower ones little by little.
+                self._usual = min(took, self._usual + (took - self._usual) / 4)
+                return view
+            if view is not None and view.order is None and _has_failed(await self._described(handle)):
+                return None
+            await self._stopping.sleep(min(pause, max(began + wait - time.monotonic(), 0)))
+            pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE)
+        return None
+
     async def _check_begun(self, handle: CheckoutHandle, wish: CheckoutInput) -> None:
         """There is no order yet, or there never will be: the checkout tells what it was started with, and what refused
         it, all the same."""
-        with contextlib.suppress(RPCError):
-            found = await describe(self._client, handle.id, QUERY_TIMEOUT)
-            if found is None:
-                return
-            if FINGERPRINT in found.memo.fields:
-                [stored] = await self._client.data_converter.decode([found.memo.fields[FINGERPRINT]])
-                _same_cart(str(stored), wish)
-            if found.status != WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED:
-                return
+        found = await self._described(handle)
+        if found is not None and FINGERPRINT in found.memo.fields:
+            [stored] = await self._client.data_converter.decode([found.memo.fields[FINGERPRINT]])
+            _same_cart(str(stored), wish)
+        if _has_failed(found):
             try:
                 await handle.result(rpc_timeout=QUERY_TIMEOUT)
+            except RPCError:
+                return
             except WorkflowFailureError as failure:
-                if isinstance(failure.cause, ApplicationError) and failure.cause.type in _WRONG_CARTS:
-                    self._last_currency.clear()
-                    raise await self._wrong_cart(failure.cause, wish) from None
+                if refused := await self._cart.after(failure, wish):
+                    raise refused from None
 
-    async def _wrong_cart(self, refusal: ApplicationError, wish: CheckoutInput) -> Problem:
-        """What only the transaction that opens the order could know: the catalogue has changed since the cart was
-        filled, or PostgreSQL cannot hold what was sent. All that a customer writes freely is the email."""
-        told = refusal.message.removeprefix(f"{refusal.type}: ")
-        if refusal.type == UnstorableData.__name__:
-            field = "email" if wish.email else "items"
-            return invalid([{"field": field, "message": "has characters that cannot be stored"}])
-        if refusal.type != PriceChanged.__name__:
-            return invalid([{"field": "items", "message": told}])
-        selection = Selection(len(wish.lines), skus=tuple(line.sku for line in wish.lines))
-        async with self._reads.connect() as connection:
-            now = (await shelf(connection, selection)).products
-        return Problem(
-            409,
-            PriceChanged.code,
-            "The price has changed",
-            f"{told}. Nothing was charged and nothing is reserved.",
-            # What they cost now: who agrees sends that along, under the same key.
-            products=[{"sku": one.sku, "unit_amount": one.unit_amount, "currency": one.currency} for one in now],
-        )
+    async def _described(self, handle: CheckoutHandle) -> WorkflowExecutionInfo | None:
+        """None also where Temporal does not answer."""
+        with contextlib.suppress(RPCError):
+            return await describe(self._client, handle.id, QUERY_TIMEOUT)
+        return None
 
     async def _find(self, checkout_key: str) -> Order | None:
         async with self._reads.connect() as connection:
             return await order_queries.find_by_key(connection, checkout_key)
 
-    async def _check_cart(self, lines: list[CartLine]) -> None:
-        """Refuse what is certainly wrong, by name: a SKU that does not exist, more than one currency. The transaction
-        that locks the products has the last word (`db.opening.open_order`), so a cart that looked right a while ago
-        need not be looked at again; it is never refused without a look."""
-        known = {self._last_currency.get(line.sku) for line in lines}
-        if len(known) == 1 and None not in known:
-            return
-        async with self._reads.connect() as connection:
-            found = await known_products(connection, [line.sku for line in lines])
-        self._last_currency |= found
-        errors = [
-            {"field": f"items[{index}].sku", "message": f"there is no product {line.sku}"}
-            for index, line in enumerate(lines)
-            if line.sku not in found
-        ]
-        if errors:
-            raise invalid(errors)
-        if len(set(found.values())) > 1:
-            raise invalid([{"field": "items", "message": "all products of a cart must have one currency"}])
+
+async def _query(handle: CheckoutHandle, timeout: timedelta) -> PaymentSessionView | None:
+    try:
+        return await handle.query(CheckoutWorkflow.payment_session, rpc_timeout=timeout)
+    except (WorkflowQueryFailedError, WorkflowQueryRejectedError):
+        return None
+    except ValueError as error:
+        # Rejected, in a state that the SDK has no name for (paused, on a newer server).
+        if "WorkflowExecutionStatus" not in str(error):
+            raise
+    except RPCError as error:
+        if error.status not in _UNANSWERED:
+            raise
+    return None
+
+
+def _has_failed(workflow: WorkflowExecutionInfo | None) -> bool:
+    return workflow is not None and workflow.status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED
 
 
 def _answered(order: Order | None) -> Order | None:

@@ -2,7 +2,7 @@
 docs/real-parts.md). Only pages of `CHECKOUT_TEMPORAL_UI_URL` may read the answer (CORS), and only decoding is offered:
 nobody gets a payload of his own making encrypted. What cannot be decrypted comes back as it was."""
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from google.protobuf import json_format
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
@@ -11,7 +11,7 @@ from temporalio.api.common.v1 import Payload, Payloads
 
 from api.middleware import origin_of
 from api.problems import Problem
-from api.state import GatewayDependency, OperatorDependency
+from api.state import GatewayDependency, operator
 from checkout.errors import PayloadKeyMissing
 from runtime.codec import EncryptingCodec
 
@@ -56,14 +56,14 @@ async def decode(request: Request, gateway: GatewayDependency) -> Response:
     return Response(json_format.MessageToJson(answer, indent=None), media_type="application/json")
 
 
-@router.post("/session", status_code=204, summary="Let this browser decode", response_class=Response)
-async def session(_: OperatorDependency, gateway: GatewayDependency) -> Response:
+@router.post("/session", status_code=204, summary="Let this browser decode", dependencies=[Depends(operator)])
+async def session(gateway: GatewayDependency) -> Response:
     response = Response(status_code=204)
     gateway.sessions.open(response, for_codec_only=True)
     return response
 
 
-@router.delete("/session", status_code=204, summary="Let it decode no longer", response_class=Response)
+@router.delete("/session", status_code=204, summary="Let it decode no longer")
 async def end_session(request: Request, gateway: GatewayDependency) -> Response:
     response = Response(status_code=204)
     if found := await gateway.sessions.find(request, for_codec=True):

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Self, cast
 
+from fastapi.sse import ServerSentEvent
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.problems import POSTGRES_AWAY
@@ -25,6 +26,7 @@ RECONNECT_PAUSE = 1.0
 READERS = 2  # connections: a thousand browsers that reconnect queue up behind each other, not in front of a checkout
 READ_ATTEMPT_PAUSE = 1.0
 BACKLOG = 1000  # notifications a follower of all orders may lag behind before its stream ends
+LIVE = ServerSentEvent(comment="live", retry=1000)  # milliseconds until a browser connects again
 LAST_KINDS = {"dispatched", "rejected", "cancelled", "refunded"}
 
 
@@ -46,7 +48,6 @@ class OrderEventHub:
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._followers: set[asyncio.Queue[Notice | None]] = set()
         self._reading = asyncio.Semaphore(READERS)
-        self._listener: asyncio.Task[None] | None = None
         self._is_closing = False
 
     async def __aenter__(self) -> Self:
@@ -55,9 +56,8 @@ class OrderEventHub:
 
     async def __aexit__(self, *_: object) -> None:
         self.close()
-        if self._listener is not None:
-            self._listener.cancel()
-            await asyncio.wait([self._listener])
+        self._listener.cancel()
+        await asyncio.wait([self._listener])
 
     def close(self) -> None:
         """End every stream, so that a stopping process need not wait for them; their clients connect anew."""

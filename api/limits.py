@@ -7,11 +7,10 @@ import hashlib
 import hmac
 import ipaddress
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from functools import lru_cache
 
 from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -20,20 +19,14 @@ from api.problems import Problem
 from db.views import open_orders
 from runtime.settings import Settings
 
-Value = TypeVar("Value")
-
 MAX_CLIENTS = 10_000  # remembered at a time; whoever was heard of longest ago is forgotten
 _BEGUN_SECONDS = 3600  # how long a checkout that nobody works on counts: its workflow may have been ended by hand
 
 
-class _Recent(OrderedDict[str, Value]):
-    """By client, the `MAX_CLIENTS` that were heard of last."""
-
-    def __setitem__(self, client: str, value: Value) -> None:
-        super().__setitem__(client, value)
-        self.move_to_end(client)
-        if len(self) > MAX_CLIENTS:
-            self.popitem(last=False)
+@dataclass
+class _Bucket:
+    tokens: float
+    since: float
 
 
 class Rate:
@@ -41,23 +34,24 @@ class Rate:
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_minute, self._clock = per_minute, clock
-        self._buckets: _Recent[tuple[float, float]] = _Recent()
+        self._bucket = lru_cache(MAX_CLIENTS)(lambda who: _Bucket(per_minute, clock()))
 
     def check(self, who: str, title: str) -> None:
         """Raises a 429 `Problem` when the bucket is empty."""
-        tokens = self._tokens(who)
-        if self._per_minute and tokens < 1:
-            raise too_many(title, (1 - tokens) * 60 / self._per_minute)
+        lacking = 1 - self._filled(who).tokens
+        if self._per_minute and lacking > 0:
+            raise too_many(title, lacking * 60 / self._per_minute)
 
     def count(self, who: str) -> None:
         """Take one out of the bucket, if there is one."""
-        if self._per_minute:
-            self._buckets[who] = (max(self._tokens(who) - 1, 0), self._clock())
+        bucket = self._filled(who)
+        bucket.tokens = max(bucket.tokens - 1, 0)
 
-    def _tokens(self, who: str) -> float:
-        now = self._clock()
-        tokens, since = self._buckets.get(who, (float(self._per_minute), now))
-        return min(self._per_minute, tokens + (now - since) * self._per_minute / 60)
+    def _filled(self, who: str) -> _Bucket:
+        bucket, now = self._bucket(who), self._clock()
+        bucket.tokens = min(self._per_minute, bucket.tokens + (now - bucket.since) * self._per_minute / 60)
+        bucket.since = now
+        return bucket
 
 
 def too_many(title: str, seconds: float) -> Problem:
@@ -93,7 +87,7 @@ class Limits:
         self._reservations = settings.open_reservations_per_client
         self._counts, self._engine = bool(settings.rate_limit_per_minute or self._reservations), engine
         self._secret = settings.admin_token.get_secret_value().encode()
-        self._begun: _Recent[_Begun] = _Recent()
+        self._begun = lru_cache(MAX_CLIENTS)(lambda client: _Begun())
 
     def client_of(self, request: Request) -> str | None:
         """Who asks, as a hash that tells nothing outside this service; None when nothing is counted."""
@@ -127,7 +121,7 @@ class Limits:
 
     async def _admit(self, client: str, checkout_key: str) -> tuple[_Begun, float | None]:
         """What the client has begun, and when the key was admitted, if it is new among it."""
-        begun = self._begun[client] = self._begun.get(client) or _Begun()
+        begun = self._begun(client)
         async with begun.one_at_a_time:
             long_ago = time.monotonic() - _BEGUN_SECONDS
             begun.keys = {key: at for key, at in begun.keys.items() if at > long_ago}

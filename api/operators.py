@@ -1,8 +1,7 @@
 """Who is an operator. Machines send the operator token as a bearer token: it is compared in constant time, and guessing
 is throttled. Browsers that have shown it get a cookie (HttpOnly, SameSite=Strict) with a random id and the time, signed
 with the token: changing the token ends every session. Signing out writes the id into PostgreSQL, and no gateway
-believes any copy of the cookie after that. The console and the codec server have a cookie each, of one session.
-"""
+believes any copy of the cookie after that. The console and the codec server have a cookie each, of one session."""
 
 import hashlib
 import hmac

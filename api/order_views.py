@@ -1,12 +1,15 @@
-"""From rows to what people see of an order, its events in words included."""
+"""An order as people see it: what its customer and an operator are told, and from rows to that, its events in words.
+Amounts are integer minor units, instants RFC 3339 in UTC."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
 
-from api.schemas import DispatchOut, OperatorOrder, OrderOut, PaymentOut
+from pydantic import BaseModel
+
 from checkout.currencies import money
 from checkout.money import CLOSED_DISPUTES, RefundState, RequestedBy
-from checkout.orders import OrderStatus
+from checkout.orders import OrderStatus, Reason
 from db.views import OrderDetail
 
 _WORDS = {
@@ -31,6 +34,134 @@ _WORDS = {
     "dispute_lost": "The dispute over {amount} was lost: the bank has taken the money back",
     "dispute_closed": "The bank's inquiry about {amount} was closed",
 }
+
+
+class OrderLineOut(BaseModel):
+    sku: str
+    name: str
+    quantity: int
+    unit_amount: int
+
+
+class PaymentOut(BaseModel):
+    """`url` only while it can be paid. `processing_until`: how long the stock is held for a payment that takes days.
+    In minor units, what was `paid`, what of it has been `refunded`, is on its way back (`refund_pending`) or was taken
+    by a bank (`lost`), and what the shop has `kept`: the rest of it once all that is under way has come to its end."""
+
+    status: Literal["none", "pending", "processing", "paid", "refund_due", "refunded", "not_paid"]
+    session_id: str | None = None
+    url: str | None = None
+    expires_at: datetime
+    processing_until: datetime | None = None
+    paid: int = 0
+    refunded: int = 0
+    refund_pending: int = 0
+    lost: int = 0
+    kept: int = 0
+
+
+class RefundedLine(BaseModel):
+    """`restocked`: the goods are back in stock."""
+
+    sku: str
+    quantity: int
+    restocked: bool
+
+
+class RefundOut(BaseModel):
+    """Money given back. `succeeded` is the payment service's word, and may still become `failed`: then it is tried
+    again, which is another refund."""
+
+    id: str
+    amount: int
+    state: RefundState
+    reason: str | None = None
+    at: datetime
+    lines: list[RefundedLine] = []
+
+
+class OperatorRefund(RefundOut):
+    """`attempt` counts those of one wish. `is_taken`: the payment service has it, whatever became of it there.
+    `requires_action`: the payment service waits for its customer."""
+
+    requested_by: RequestedBy
+    attempt: int
+    is_taken: bool
+    requires_action: bool
+    failure_reason: str | None = None
+
+
+class DisputeOut(BaseModel):
+    """A bank asks for the money back, or has taken it; `state` is the payment service's word for how it stands."""
+
+    id: str
+    amount: int
+    state: str
+    is_open: bool
+    at: datetime
+
+
+class OperatorDispute(DisputeOut):
+    """Evidence is heard until `evidence_due_by`, at the payment service."""
+
+    reason: str
+    evidence_due_by: datetime | None = None
+
+
+class DispatchOut(BaseModel):
+    """`progress` from 0 to 1, derived from time. `held`: not before its money is settled."""
+
+    status: Literal["waiting", "on_its_way", "held", "dispatched", "none"]
+    progress: float
+    due_at: datetime | None = None
+
+
+class TimelineEvent(BaseModel):
+    seq: int
+    kind: str
+    at: datetime
+    data: dict[str, Any]
+
+
+class TimelineEntry(TimelineEvent):
+    """`text` says it in words."""
+
+    text: str = ""
+
+
+class OrderOut(BaseModel):
+    order_id: str
+    status: OrderStatus
+    reason: Reason | None
+    lines: list[OrderLineOut]
+    amount_total: int
+    currency: str
+    created_at: datetime
+    payment: PaymentOut
+    refunds: Sequence[RefundOut] = []
+    disputes: Sequence[DisputeOut] = []
+    dispatch: DispatchOut
+    timeline: list[TimelineEntry]
+
+
+class OperatorOrder(OrderOut):
+    """`on_hold`: not dispatched while its money is disputed, or all of it asked back."""
+
+    refunds: Sequence[OperatorRefund] = []
+    disputes: Sequence[OperatorDispute] = []
+    on_hold: bool = False
+
+
+class RefundAnswer(OperatorOrder):
+    """The order, and the refund that this request made or repeated, as it now is."""
+
+    refund: OperatorRefund | None = None
+
+
+class CancelAnswer(BaseModel):
+    order_id: str
+    status: OrderStatus
+    reason: Reason | None
 
 
 def event_text(kind: str, data: Mapping[str, Any], currency: str) -> str:

@@ -1,20 +1,21 @@
 """What is done with an order, whoever asks: JSON routes, pages and the console. Every action is safe to repeat."""
 
-import base64
 import logging
 import secrets
 import time
 from datetime import datetime, timedelta
+from typing import Annotated, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from api.order_views import operator_order
+from api.carts import MAX_LINES, Amount, Quantity
+from api.catalogue import OneLine, Sku
+from api.order_views import RefundAnswer, operator_order
 from api.problems import Problem, invalid, unavailable
-from api.schemas import OperatorOrder, OperatorRefund, RefundIn
 from api.waiting import Stopping
 from api.webhooks import SessionEvent, deliver, start_settlement, tell
 from checkout import errors
@@ -57,10 +58,37 @@ class OrderPage(BaseModel):
     next: str | None
 
 
-class RefundAnswer(OperatorOrder):
-    """The order, and the refund that this request made or repeated, as it now is."""
+class RefundLineIn(BaseModel, extra="forbid"):
+    sku: Sku
+    quantity: Quantity
 
-    refund: OperatorRefund | None = None
+
+class RefundIn(
+    BaseModel,
+    extra="forbid",
+    json_schema_extra={
+        "example": {"lines": [{"sku": "pen", "quantity": 1}], "restock": False, "reason": "Arrived broken"}
+    },
+):
+    """What to give back: an `amount` in minor units, or what `lines` cost; with neither, all that is left. `restock`:
+    whether the goods return to stock; by default those of the lines do (of all that is left: all that have not returned
+    yet). An amount moves no goods. The customer sees the `reason`."""
+
+    amount: Amount | None = None
+    lines: Annotated[list[RefundLineIn], Field(min_length=1, max_length=MAX_LINES)] | None = None
+    restock: Annotated[bool, Field(strict=True)] | None = None
+    reason: Annotated[OneLine, Field(min_length=1, max_length=200)] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.amount is not None and self.lines is not None:
+            raise ValueError("amount and lines exclude each other: what the lines cost is given back")
+        if self.amount is not None and self.restock:
+            raise ValueError("an amount moves no goods: name the lines to have them return to stock")
+        skus = [line.sku for line in self.lines or []]
+        if len(set(skus)) < len(skus):
+            raise ValueError("a line is listed twice; add the quantities up")
+        return self
 
 
 class Orders:
@@ -83,12 +111,12 @@ class Orders:
         self, *, status: OrderStatus | None = None, search: str | None = None, after: str | None = None, limit: int
     ) -> OrderPage:
         """Orders, newest first. `after` is the `next` of the page before; raises a 422 `Problem` for any other."""
-        before = _decode(after) if after else None
         async with self._engine.connect() as connection:
-            rows = await views.order_page(connection, status=status, search=search, before=before, limit=limit + 1)
+            rows = await views.order_page(connection, status=status, search=search, after=after, limit=limit + 1)
+            if after and not rows and await order_queries.find_by_id(connection, after) is None:
+                raise invalid(("after", "not a cursor of ours"))
         page = [OrderSummary.model_validate(row, from_attributes=True) for row in rows[:limit]]
-        has_more = len(rows) > limit
-        return OrderPage(orders=page, next=_encode(page[-1].created_at, page[-1].order_id) if has_more else None)
+        return OrderPage(orders=page, next=page[-1].order_id if len(rows) > limit else None)
 
     async def cancel(self, order_id: str) -> Order:
         """The customer gives the order up: the session is closed at the provider first; money that came before wins.
@@ -212,18 +240,3 @@ def refund_wish(order_id: str, asked: RefundIn, key: str | None) -> RefundOrderI
         )
     lines = None if asked.lines is None else [RefundLine(line.sku, line.quantity) for line in asked.lines]
     return RefundOrderInput(order_id, key or WHOLE_REFUND, asked.amount, lines, asked.restock, asked.reason)
-
-
-def _encode(at: datetime, order_id: str) -> str:
-    return base64.urlsafe_b64encode(f"{at.isoformat()}|{order_id}".encode()).decode()
-
-
-def _decode(cursor: str) -> tuple[datetime, str]:
-    try:
-        at, _, order_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
-        moment = datetime.fromisoformat(at)
-        if moment.tzinfo is None:
-            raise ValueError
-    except ValueError:  # that of base64 is one too
-        raise invalid([{"field": "after", "message": "not a cursor of ours"}]) from None
-    return moment, order_id

@@ -80,16 +80,17 @@ def malformed_json(detail: str | None = None) -> Problem:
     return Problem(400, "malformed-json", "The body is not valid JSON", detail)
 
 
-def invalid(wrong: list[dict[str, str]]) -> Problem:
-    """422 with every field that is wrong: a list of `{field, message}`."""
-    detail = "; ".join(f"{each['field']}: {each['message']}" for each in wrong)
-    return Problem(422, "invalid-request", "The request is not valid", detail, errors=wrong)
+def invalid(*wrong: tuple[str, str]) -> Problem:
+    """422 with every field that is wrong, and what is wrong with it."""
+    detail = "; ".join(f"{field}: {message}" for field, message in wrong)
+    errors = [{"field": field, "message": message} for field, message in wrong]
+    return Problem(422, "invalid-request", "The request is not valid", detail, errors=errors)
 
 
 def invalid_fields(error: ValidationError | RequestValidationError) -> Problem:
     if any(item["type"] == "json_invalid" for item in error.errors()):
         return malformed_json()
-    return invalid([{"field": _field(item["loc"]), "message": str(item["msg"])} for item in error.errors()[:20]])
+    return invalid(*((_field(item["loc"]), str(item["msg"])) for item in error.errors()[:20]))
 
 
 def _field(location: tuple[Any, ...]) -> str:
@@ -130,9 +131,9 @@ def problem_of(request: Request, error: Exception) -> Problem:
         case errors.OrderNotFound():  # the same for every id that is no order of ours, whatever it looks like
             return Problem(404, error.code, "There is no such order")
         case errors.ProductNotFound():
-            return invalid([{"field": "sku", "message": str(error)}])
+            return invalid(("sku", str(error)))
         case errors.UnstorableData():
-            return invalid([{"field": "body", "message": "has characters that cannot be stored"}])
+            return invalid(("body", "has characters that cannot be stored"))
         case SQLAlchemyError() | PostgresError() if _is_unfit_for_text(error):
             return Problem(400, "invalid-text", "The request holds characters that no text can")
     # By the route's pattern, for everybody reads it; what was asked for is in the line's fields.

@@ -10,6 +10,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from temporalio.client import Client
 
 from api.audit import AUDIT_SECONDS, CONNECTIONS, Auditor
+from api.board import Board
 from api.catalogue import READERS, read_shelf
 from api.checkouts import Checkouts
 from api.events import OrderEventHub
@@ -17,7 +18,6 @@ from api.limits import Limits
 from api.operators import Operators, Sessions
 from api.orders import Orders
 from api.waiting import Shared, Stopping
-from api.web.console.board import Board
 from db.engine import autocommit, create_engine
 from db.writing import WriteWatch
 from runtime.settings import Settings
@@ -74,6 +74,3 @@ async def operator(
 ) -> None:
     """Raises a `Problem` unless the request carries the operator token."""
     gateway.operators.admit(request, credentials.credentials if credentials else "")
-
-
-OperatorDependency = Annotated[None, Depends(operator)]

@@ -63,16 +63,6 @@ class Stopping:
                 self._handlers.discard(limit)
 
 
-class Usual:
-    """How long something took of late, in seconds: the quickest counts at once, slower ones little by little."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def took(self, seconds: float) -> None:
-        self.seconds = min(seconds, self.seconds + (seconds - self.seconds) / 4)
-
-
 class Shared(Generic[Key, Value]):
     """What `read` answers, at most one read of a key at a time. Nothing is kept: who asks gets what was read after they
     asked. While one read is under way all who come wait for the next one, and share it, a failure included. Who waits

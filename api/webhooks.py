@@ -1,9 +1,7 @@
-"""The payment service's events: who sent them, what they are about, and on to whoever looks after the order.
-
-An event is a hint to look, never a fact: only its id travels on. Temporal is the durable inbox: 200 is answered once
-the signal is stored there; with Temporal away it is 503, and the provider sends again.
-Sources: Stripe, "Best practices for using webhooks", "Verify webhook signatures manually".
-"""
+"""The payment service's events: who sent them, what they are about, and on to whoever looks after the order. An event
+is a hint to look, never a fact: only its id travels on. Temporal is the durable inbox: 200 is answered once the signal
+is stored there, else 503, and the provider sends again. Sources: Stripe, "Best practices for using webhooks", "Verify
+webhook signatures manually"."""
 
 import json
 import logging

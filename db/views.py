@@ -104,10 +104,10 @@ async def order_page(
     *,
     status: str | None = None,
     search: str | None = None,
-    before: tuple[datetime, str] | None = None,
+    after: str | None = None,
     limit: int,
 ) -> list[OrderRow]:
-    """Orders newest first, those before the cursor `(created_at, id)`. `search` is an id of the order, its session or
+    """Orders newest first, those that come after the order `after`. `search` is an id of the order, its session or
     its payment, its key or how that begins, or its email in any case. Only the conditions asked for are in it, for each
     of them has an index."""
     given: dict[str, object] = {"limit": limit}
@@ -118,9 +118,9 @@ async def order_page(
     if search is not None:
         conditions.append(_FOUND)
         given |= {"search": search, "folded": fold_email(search)}
-    if before is not None:
-        conditions.append("(created_at, id) < (:before_at, :before_id)")
-        given |= {"before_at": before[0], "before_id": before[1]}
+    if after:
+        conditions.append("(created_at, id) < (SELECT a.created_at, a.id FROM shop.orders a WHERE a.id = :after)")
+        given["after"] = after
     statement = text(f"{_PAGE} WHERE {' AND '.join(conditions)} ORDER BY created_at DESC, id DESC LIMIT :limit")
     return [OrderRow(*row) for row in await connection.execute(statement, given)]
 

@@ -7,14 +7,17 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from api import catalogue, schemas
+from api import catalogue
 from api.audit import AuditOut, AuditSteps
 from api.carts import key_of
+from api.catalogue import Available, ProductIn, Restock, Sku, WriteOff
+from api.events import LIVE
 from api.openapi import declared
-from api.order_views import operator_order
-from api.orders import OrderPage, RefundAnswer
+from api.order_views import OperatorOrder, RefundAnswer, operator_order
+from api.orders import OrderPage, RefundIn
 from api.state import GatewayDependency, operator
 from checkout.orders import OrderStatus
+from db.catalogue import Product
 
 router = APIRouter(prefix="/admin", tags=["operator"], dependencies=[Depends(operator)])
 
@@ -28,7 +31,7 @@ _REFUND_PROBLEMS = declared(
     }
 )
 _AUDIT_PROBLEMS = declared({409: "Everything is being audited already."})
-_Sku = Annotated[schemas.Sku, Path()]
+_Sku = Annotated[Sku, Path()]
 _Grace = Annotated[float, Query(ge=0, le=3600, description="Seconds an order must have been left alone")]
 
 
@@ -47,7 +50,7 @@ async def list_orders(
 
 
 @router.get("/orders/{order_id}")
-async def order(order_id: str, gateway: GatewayDependency) -> schemas.OperatorOrder:
+async def order(order_id: str, gateway: GatewayDependency) -> OperatorOrder:
     """An order with all that is known of its money: every attempt of a refund, disputes and until when to answer."""
     return operator_order(await gateway.orders.detail(order_id))
 
@@ -57,23 +60,21 @@ async def refund(
     order_id: str,
     request: Request,
     gateway: GatewayDependency,
-    asked: schemas.RefundIn | None = None,
+    asked: RefundIn | None = None,
     idempotency_key: Annotated[
         str | None, Header(description="Stands for this one refund; a part cannot be had without")
     ] = None,
 ) -> RefundAnswer:
-    """Give money of a fulfilled or dispatched order back, once for a key: without a body all that is left.
-
-    Never more than was paid, whoever asks at the same time. It is answered once the payment service has taken it:
-    `refund.state` is `pending` while it is on its way, and the order's timeline tells what became of it.
-    """
-    return await gateway.orders.refund(order_id, asked or schemas.RefundIn(), key_of(request))
+    """Give money of a fulfilled or dispatched order back, once for a key: without a body all that is left, and never
+    more than was paid. It is answered once the payment service has taken it: `refund.state` is `pending` while it is on
+    its way, and the order's timeline tells what became of it."""
+    return await gateway.orders.refund(order_id, asked or RefundIn(), key_of(request))
 
 
 @router.get("/events", response_class=EventSourceResponse)
 async def order_events(gateway: GatewayDependency) -> AsyncIterable[ServerSentEvent]:
     """What happens to any order, from now on: `{order_id, seq, kind, at}`, named by its kind."""
-    yield ServerSentEvent(comment="live", retry=1000)
+    yield LIVE
     async for notice in gateway.events.follow():
         yield ServerSentEvent(event=notice.kind, data=notice)
 
@@ -101,24 +102,22 @@ async def audit_everything(steps: Annotated[AuditSteps, Depends(_steps)]) -> Asy
 
 
 @router.post("/restock")
-async def restock(wanted: schemas.Restock, gateway: GatewayDependency) -> schemas.Available:
+async def restock(wanted: Restock, gateway: GatewayDependency) -> Available:
     """Add to the stock of a product."""
     return await catalogue.restock(gateway.engine, wanted)
 
 
 @router.post("/write-off", responses=declared({409: "Fewer are left beside the reserved."}))
-async def write_off(wanted: schemas.WriteOff, gateway: GatewayDependency) -> schemas.Available:
+async def write_off(wanted: WriteOff, gateway: GatewayDependency) -> Available:
     """Take broken or lost goods out of the stock of a product. What orders have reserved stays theirs."""
     return await catalogue.write_off(gateway.engine, wanted)
 
 
 @router.put(
     "/products/{sku}",
-    responses={201: {"model": schemas.CatalogueProduct, "description": "Added, with nothing in stock."}},
+    responses={201: {"model": Product, "description": "Added, with nothing in stock."}},
 )
-async def put_product(
-    sku: _Sku, product: schemas.ProductIn, gateway: GatewayDependency, answer: Response
-) -> schemas.CatalogueProduct:
+async def put_product(sku: _Sku, product: ProductIn, gateway: GatewayDependency, answer: Response) -> Product:
     """Add a product, or change it. Orders keep the name, price and currency that they were agreed on."""
     changed, is_new = await catalogue.put_product(gateway.engine, sku, product)
     answer.status_code = 201 if is_new else 200
@@ -126,12 +125,12 @@ async def put_product(
 
 
 @router.post("/products/{sku}/withdraw")
-async def withdraw(sku: _Sku, gateway: GatewayDependency) -> schemas.CatalogueProduct:
+async def withdraw(sku: _Sku, gateway: GatewayDependency) -> Product:
     """Sell a product no longer. Orders that have it are untouched; new ones are refused (409 `withdrawn`)."""
     return await catalogue.set_withdrawn(gateway.engine, sku, withdrawn=True)
 
 
 @router.post("/products/{sku}/offer")
-async def offer(sku: _Sku, gateway: GatewayDependency) -> schemas.CatalogueProduct:
+async def offer(sku: _Sku, gateway: GatewayDependency) -> Product:
     """Sell a withdrawn product again."""
     return await catalogue.set_withdrawn(gateway.engine, sku, withdrawn=False)

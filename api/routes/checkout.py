@@ -117,10 +117,8 @@ async def buy_with_key(key: str, request: Request, gateway: GatewayDependency) -
     summary="Look what has become of a checkout",
 )
 async def look(key: str, request: Request, gateway: GatewayDependency) -> Response:
-    """The same answer as to whoever posts the key's cart again, without the cart and without waiting.
-
-    A person is shown the order's page.
-    """
+    """The same answer as to whoever posts the key's cart again, without the cart and without waiting. A person is shown
+    the order's page."""
     checkout_key = parse_checkout_key(key)
     _say_key(request, checkout_key)
     order = await gateway.checkouts.look(checkout_key)

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
+from api.catalogue import ProductList, ProductOut, Sku
+from api.events import LIVE
 from api.openapi import declared
-from api.order_views import order_out
+from api.order_views import CancelAnswer, OrderOut, TimelineEvent, order_out
 from api.problems import invalid
-from api.schemas import CancelAnswer, OrderOut, ProductList, ProductOut, Sku, TimelineEvent
 from api.state import GatewayDependency
 from checkout.errors import OrderNotFound
 from checkout.orders import Reason
@@ -22,7 +23,6 @@ router = APIRouter()
 _PAGE, _LONGEST_PAGE = 100, 500
 _MOST_SKUS = 200
 _MAX_SEQ = 2**31 - 1
-_RETRY = 1000  # milliseconds until a browser connects again
 _CANCEL_PROBLEMS = declared(
     {
         409: "The order has ended otherwise: it was paid, say.",
@@ -49,14 +49,14 @@ async def products(
 ) -> Response:
     """The catalogue, with what can be bought now: a page of it, and in `next` where the one after it begins."""
     if sku and (q or after or limit):
-        raise invalid([{"field": "sku", "message": "names the products wanted: without q, after and limit"}])
+        raise invalid(("sku", "names the products wanted: without q, after and limit"))
     certain = Selection(len(sku), skus=tuple(sku)) if sku else None
     shelf = await gateway.shelf(certain or Selection(limit or _PAGE, search=q, after=after))
     if after and not shelf.products:
         async with gateway.engine.connect() as connection:
             # Sold or withdrawn: a page may end with a product that is withdrawn before the next one is asked for.
             if not await known_products(connection, [after]):
-                raise invalid([{"field": "after", "message": "not a cursor of ours"}])
+                raise invalid(("after", "not a cursor of ours"))
     page = ProductList(
         products=[ProductOut(**vars(product)) for product in shelf.products],
         next=shelf.products[-1].sku if shelf.has_more else None,
@@ -95,11 +95,9 @@ async def _resume_point(
 async def order_events(
     order_id: str, gateway: GatewayDependency, after: Annotated[int, Depends(_resume_point)]
 ) -> AsyncIterable[ServerSentEvent]:
-    """The timeline live. Resume after the last event seen with `Last-Event-ID`; ends with the order.
-
-    A stream that resumes after the end stays open for what may still come, a refund.
-    """
-    yield ServerSentEvent(comment="live", retry=_RETRY)
+    """The timeline live. Resume after the last event seen with `Last-Event-ID`; ends with the order. A stream that
+    resumes after the end stays open for what may still come, a refund."""
+    yield LIVE
     async for event in gateway.events.stream(order_id, after):
         yield ServerSentEvent(event=event.kind, id=str(event.seq), data=TimelineEvent(**vars(event)))
 

@@ -1,8 +1,6 @@
-"""Style sheets, scripts and pictures: ours, and those of Swagger UI (`/docs`), which no CDN has to bring.
-
-`/static/shop.css?v=<hash>` never changes and may be kept for ever. Without the right hash (a script's import, say) a
-browser asks whether its copy is still good, so that a page never mixes two versions.
-"""
+"""Style sheets, scripts and pictures: ours, and those of Swagger UI (`/docs`), which no CDN has to bring. One asked
+for by its hash (`/static/shop.css?v=…`) may be kept for ever; else (a script's import, say) a browser asks whether its
+copy is still good, so that a page never mixes two versions."""
 
 import hashlib
 import re

@@ -1,7 +1,5 @@
-"""From a template to an answer, with the headers every page has; and back, from a form to its fields.
-
-What people read stands in the templates; the code says which of it is so.
-"""
+"""From a template to an answer, with the headers every page has; and back, from a form to its fields. What people read
+stands in the templates; the code says which of it is so."""
 
 import json
 from datetime import UTC, datetime

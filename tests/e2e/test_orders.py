@@ -175,6 +175,9 @@ async def test_operators_list_orders_page_by_page_and_find_them(shop: Shop) -> N
     ).json()
     listed = [order["order_id"] for order in first["orders"] + second["orders"]]
     assert listed[:3] == [body["order_id"] for body in reversed(bodies)]
+    for unknown in (bodies[0]["session_id"], "ord_" + "0" * 32):
+        refused = await shop.http.get("/admin/orders", params={"after": unknown}, headers=shop.operator)
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "after")
     for query in (bodies[0]["order_id"], bodies[0]["session_id"], bodies[0]["checkout_key"]):
         found = (await shop.http.get("/admin/orders", params={"q": query}, headers=shop.operator)).json()["orders"]
         assert [order["order_id"] for order in found] == [bodies[0]["order_id"]]

@@ -101,3 +101,15 @@ async def test_who_forgets_an_email_forgets_both_its_forms(engine: AsyncEngine) 
     with pytest.raises(IntegrityError, match="orders_email_is_folded"):
         async with engine.begin() as connection:
             await connection.execute(text("UPDATE shop.orders SET email = NULL"))
+
+
+async def test_a_page_goes_on_behind_an_order_without_a_walk_to_it(engine: AsyncEngine) -> None:
+    ids = [await buy(engine, f"k{number}", None) for number in range(4)]
+    async with engine.connect() as connection:
+        await connection.execute(text("SET LOCAL enable_seqscan = off"))
+        with statements(engine) as asked:
+            page = await views.order_page(connection, after=ids[2], limit=50)
+        [(statement, given)] = asked
+        plan = "\n".join((await connection.exec_driver_sql(f"EXPLAIN {statement}", given)).scalars())
+    assert [row.id for row in page] == [ids[1], ids[0]]
+    assert "Index Cond: (ROW(created_at, id) <" in plan, plan

@@ -9,10 +9,11 @@ from pydantic import BaseModel, ValidationError
 from starlette.responses import RedirectResponse, Response
 
 from api import catalogue
+from api.board import AUDIT_GRACE
+from api.catalogue import Restock, Sku, WriteOff
+from api.orders import RefundIn
 from api.problems import Problem, invalid, invalid_fields
-from api.schemas import RefundIn, Restock, Sku, WriteOff
 from api.state import GatewayDependency
-from api.web.console.board import AUDIT_GRACE
 from api.web.console.session import FormDependency, FromOurPages
 from api.webhooks import SessionEvent, deliver, session_event
 from checkout.currencies import minor_units
@@ -102,11 +103,11 @@ def _refund_of(form: dict[str, str], currency: str) -> RefundIn:
         try:
             wanted["amount"] = minor_units(form.get("amount", ""), currency)
         except ValueError as error:
-            raise invalid([{"field": "amount", "message": str(error)}]) from None
+            raise invalid(("amount", str(error))) from None
     elif what in ("all", "lines"):
         wanted["restock"] = "restock" in form
     else:
-        raise invalid([{"field": "what", "message": "all, amount or lines"}])
+        raise invalid(("what", "all, amount or lines"))
     if what == "lines":
         wanted["lines"] = [
             {"sku": name.removeprefix("line."), "quantity": _whole(name.removeprefix("line."), text, "a whole number")}
@@ -114,7 +115,7 @@ def _refund_of(form: dict[str, str], currency: str) -> RefundIn:
             if name.startswith("line.") and text not in ("", "0")
         ]
         if not wanted["lines"]:
-            raise invalid([{"field": "lines", "message": "say how many of which goods are given back"}])
+            raise invalid(("lines", "say how many of which goods are given back"))
     return _valid(RefundIn, wanted)
 
 
@@ -127,7 +128,7 @@ def _goods(kind: type[Wanted], form: dict[str, str]) -> Wanted:
 
 def _whole(field: str, text: str, what: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 7):
-        raise invalid([{"field": field, "message": what}])
+        raise invalid((field, what))
     return int(text)
 
 
@@ -140,11 +141,9 @@ def _valid(kind: type[Wanted], wanted: dict[str, Any]) -> Wanted:
 
 
 async def _last_event(settings: Settings, session_id: str) -> SessionEvent | None:
-    """The payment service's newest event about the session, should it never have arrived.
-
-    Stripe API reference, "List all events" (kept for 30 days). It needs no signature, for we fetched it from the
-    provider ourselves, and is as always only a hint to look. Raises a 502 `Problem` when the provider does not answer.
-    """
+    """The payment service's newest event about the session, should it never have arrived (Stripe API reference, "List
+    all events": kept for 30 days). It needs no signature, for we fetched it ourselves, and is as always only a hint to
+    look. Raises a 502 `Problem` when the provider does not answer."""
     headers = {"Authorization": f"Bearer {settings.stripe_secret_key.get_secret_value()}"}
     options = {"base_url": api_base(settings), "headers": headers, "timeout": _TIMEOUT, **client_options(settings)}
     query: dict[str, Any] = {"limit": 100, "types[]": [f"checkout.session.{end}" for end in _ENDS]}

@@ -7,18 +7,17 @@ from collections.abc import AsyncIterable
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 from temporalio.service import RPCError
 
-from api.order_views import operator_order
-from api.routes import admin
-from api.schemas import OperatorOrder
+from api.board import AUDIT_GRACE, SPANS
+from api.events import LIVE
+from api.order_views import OperatorOrder, operator_order
 from api.state import Gateway
-from api.web.console.board import AUDIT_GRACE, SPANS
 from api.web.console.processes import processes
-from api.web.console.session import ConsoleDependency, signed_in
+from api.web.console.session import ConsoleDependency
 from api.web.rendering import DEEPEST
 from checkout.ids import new_checkout_key, refund_workflow_id, settlement_workflow_id
 from checkout.money import RefundState, forbids_refund
@@ -107,20 +106,11 @@ async def audit(console: ConsoleDependency) -> Response:
     return console.page("audit", verdicts=[verdict for verdict in verdicts if verdict is not None])
 
 
-# How far an audit of everything is that begins now: what machines are told, for whoever has signed in.
-router.add_api_route(
-    "/console/audit/progress",
-    admin.audit_everything,
-    dependencies=[Depends(signed_in)],
-    response_class=EventSourceResponse,
-)
-
-
 @router.get("/console/events", response_class=EventSourceResponse)
 async def events(console: ConsoleDependency) -> AsyncIterable[ServerSentEvent]:
     """That something happened to some order: the page then looks for itself."""
     gateway = console.gateway
-    yield ServerSentEvent(comment="live", retry=1000)
+    yield LIVE
     looked = time.monotonic()
     async for notice in gateway.events.follow():
         if time.monotonic() - looked > _SESSION_LOOK:

@@ -1,9 +1,6 @@
-"""Who is signed in to the console: what its pages and forms depend on, and how one comes in and leaves.
-
-Every post must come from one of our own pages (`Origin` or fetch metadata, checked for the whole gateway by
-`api.middleware.Entrance`, and required here) and carry the form's token (OWASP, "Cross-Site Request Forgery
-Prevention").
-"""
+"""Who is signed in to the console: what its pages and forms depend on, and how one comes in and leaves. Every post must
+come from one of our own pages (`Origin` or fetch metadata, which `api.middleware.Entrance` checks, are required here)
+and carry the form's token (OWASP, "Cross-Site Request Forgery Prevention")."""
 
 import hmac
 from dataclasses import dataclass

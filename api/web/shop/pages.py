@@ -1,8 +1,5 @@
-"""The shop's pages: the storefront, the order's page, and where the payment service sends the customer back.
-
-Neither of these two addresses believes itself: whoever comes back, the order is asked, and the payment service through
-it. The storefront works as a plain form; with script it keeps the cart and the checkout's key.
-"""
+"""The shop's pages: the storefront, which works as a plain form, the order's page, and where the payment service sends
+the customer back. Neither of these two addresses believes itself: whoever comes back, the payment service is asked."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,9 +9,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from api.order_views import order_out
+from api.carts import MAX_QUANTITY
+from api.order_views import OrderOut, order_out
 from api.problems import Problem
-from api.schemas import MAX_QUANTITY, OrderOut
 from api.state import Gateway, GatewayDependency
 from api.web.assets import picture_origins
 from api.web.rendering import DEEPEST, page, payment_targets, posted_fields
@@ -40,11 +37,8 @@ async def storefront(
     quantity: Annotated[list[str], Query()] = [],  # noqa: B006
     email: Annotated[str, Query(max_length=254)] = "",
 ) -> Response:
-    """A page of the catalogue, or of what was found in it.
-
-    `sku` and `quantity`, in pairs, fill the cart: without script it goes along from page to page, and comes back from
-    an error.
-    """
+    """A page of the catalogue, or of what was found in it. `sku` and `quantity`, in pairs, fill the cart: without
+    script it goes along from page to page, and comes back from an error."""
     search = q.strip()
     shelf = await gateway.shelf(Selection(_SHELF, search=search, offset=(number - 1) * _SHELF))
     wanted = {name: count for name, text in zip(sku, quantity, strict=False) if (count := _quantity(text))}

@@ -50,13 +50,13 @@ ENTRANCE = (
     ),
     bug(
         "strict-quantities",
-        Code("schemas.Quantity", "StrictInt", "int"),
+        Code("carts.Quantity", "StrictInt", "int"),
         breaks="true, 1.0 and '1' would be quantities",
         tests="test_only_a_whole_number_from_1_to_99_is_a_quantity",
     ),
     bug(
         "quantities-from-one",
-        Code("schemas.Quantity", "Field(ge=1, le=MAX_QUANTITY)", "Field(le=MAX_QUANTITY)"),
+        Code("carts.Quantity", "Field(ge=1, le=MAX_QUANTITY)", "Field(le=MAX_QUANTITY)"),
         breaks="a negative quantity would be money back",
         tests="test_only_a_whole_number_from_1_to_99_is_a_quantity",
     ),

@@ -29,7 +29,7 @@ FIELD_DB = (
     ),
     bug(
         "a-refusal-reaches-the-buyer",
-        Code("Checkouts._check_begun", "failure.cause.type in _WRONG_CARTS", "False"),
+        Code("CartCheck.after", "refusal.type not in _WRONG_CARTS", "True"),
         breaks="whoever has a cart that only the database can refuse would be told to wait, for ever",
         tests="test_a_buyer_is_told_of_a_currency_that_changed_after_the_gateway_had_seen_the_product",
     ),

@@ -65,7 +65,9 @@ FIELD_HEALTH: tuple[Mutant, ...] = (
     ),
     bug(
         "no-checkout-begins-without-room",
-        Code("Checkouts.buy", "await self._check_cart(lines)\nself._writing.check()", "await self._check_cart(lines)"),
+        Code(
+            "Checkouts.buy", "await self._cart.before(lines)\nself._writing.check()", "await self._cart.before(lines)"
+        ),
         breaks="while nothing can be written, each Buy would leave a checkout that holds stock later",
         tests="test_with_the_disk_full_nobody_can_buy_and_nothing_is_held_and_afterwards_all_goes_on",
     ),

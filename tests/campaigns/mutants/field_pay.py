@@ -66,7 +66,7 @@ FIELD_PAY = (
     ),
     bug(
         "what-cannot-be-paid-is-told-to-its-buyer",
-        Code("checkouts._WRONG_CARTS", "BeyondPaymentLimits", "MixedCurrencies"),
+        Code("catalogue._WRONG_CARTS", "BeyondPaymentLimits", "MixedCurrencies"),
         breaks="a buyer whose cart is too small would be told to wait",
         tests="test_a_buyer_is_told_for_good_which_limit_the_cart_is_beyond",
     ),

@@ -60,7 +60,7 @@ GATEWAY = (
     ),
     bug(
         "products-exist",
-        Code("Checkouts._check_cart", "if errors: ...", ""),
+        Code("CartCheck.before", "if unknown: ...", ""),
         breaks="a cart of nonsense would start a workflow",
         tests="test_a_product_that_does_not_exist_is_refused_before_a_workflow_starts",
     ),

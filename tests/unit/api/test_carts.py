@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from api.carts import CheckoutRequest
-from api.schemas import Restock
+from api.catalogue import Restock
 
 
 @pytest.mark.parametrize("quantity", ["1.0", "1.5", "true", '"1"', "0", "-1", "100", "2147483648", "null"])

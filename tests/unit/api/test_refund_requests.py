@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from api.orders import refund_wish
+from api.orders import RefundIn, refund_wish
 from api.problems import Problem
-from api.schemas import RefundIn
 from checkout.ids import WHOLE_REFUND
 from checkout.money import RefundLine
 

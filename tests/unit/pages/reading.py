@@ -4,7 +4,7 @@ import html
 import re
 from datetime import UTC, datetime
 
-from api.schemas import OrderOut
+from api.order_views import OrderOut
 from api.web.rendering import page
 from api.web.shop.pages import tell
 

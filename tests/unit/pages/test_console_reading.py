@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from api.board import SPANS, Board, Charts, Span
 from api.problems import Problem
 from api.web.console import actions
-from api.web.console.board import SPANS, Board, Charts, Span
 from runtime.settings import Settings
 
 

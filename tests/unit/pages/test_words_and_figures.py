@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from api.schemas import OrderOut
-from api.web.console import board
+from api import board
+from api.order_views import OrderOut
 from api.web.rendering import environment, format_money
 from api.web.shop.pages import tell
 from checkout.orders import OrderStatus, Reason

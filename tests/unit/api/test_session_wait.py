@@ -5,10 +5,13 @@ import time
 from types import SimpleNamespace
 from typing import Any, cast
 
-from api.polls import LONGEST_PAUSE, SessionPolls
-from api.waiting import Stopping, Usual
+from api.checkouts import LONGEST_PAUSE, Checkouts
+from api.limits import Limits
+from api.waiting import Stopping
 from checkout.contracts import PaymentSessionView, SessionProgress
+from db.engine import create_engine
 from db.writing import WriteWatch
+from runtime.settings import load_settings
 
 
 class Handle:
@@ -28,37 +31,36 @@ class Handle:
         return PaymentSessionView(SessionProgress.READY if ready else SessionProgress.OPENING, "", "", pending)
 
 
-async def wait(polls: SessionPolls, after: float) -> Handle:
+async def wait(checkouts: Checkouts, after: float) -> Handle:
     handle = Handle(after)
-    view = await polls.wait(cast(Any, handle))
+    view = await checkouts._session(cast(Any, handle))
     assert view is not None
     assert view.progress is SessionProgress.READY
     return handle
 
 
-def session_polls() -> SessionPolls:
+def idle_checkouts() -> Checkouts:
+    """Without PostgreSQL and Temporal: neither is asked while a handle answers."""
+    engine, settings = create_engine("postgresql://nobody@localhost/nothing", pool_size=1), load_settings()
     nothing_to_refuse = cast(WriteWatch, SimpleNamespace(refusal=None))
-    return SessionPolls(cast(Any, None), session_wait=5, stopping=Stopping(), writing=nothing_to_refuse)
+    return Checkouts(engine, cast(Any, None), settings, Limits(settings, engine), Stopping(), nothing_to_refuse)
 
 
 async def test_the_first_customer_is_asked_for_at_once() -> None:
-    assert (await wait(session_polls(), after=0)).asked_at[0] < 0.02
+    assert (await wait(idle_checkouts(), after=0)).asked_at[0] < 0.02
 
 
 async def test_once_sessions_take_a_while_the_first_question_comes_when_one_is_on_its_way() -> None:
-    polls = session_polls()
+    checkouts = idle_checkouts()
     for _ in range(8):
-        handle = await wait(polls, after=0.2)
+        handle = await wait(checkouts, after=0.2)
     assert len(handle.asked_at) == 1
     assert 0.05 < handle.asked_at[0] < 0.2
 
 
 async def test_however_long_they_took_the_next_customer_hardly_waits_for_it() -> None:
-    usual = Usual()
-    for _ in range(50):
-        usual.took(60)
-    polls = session_polls()
-    polls._usual = usual
-    asked_at = [(await wait(polls, after=0)).asked_at[0] for _ in range(5)]
+    checkouts = idle_checkouts()
+    checkouts._usual = 60.0
+    asked_at = [(await wait(checkouts, after=0)).asked_at[0] for _ in range(5)]
     assert asked_at[0] < LONGEST_PAUSE + 0.1
     assert asked_at[-1] < 0.05
