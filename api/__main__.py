@@ -47,11 +47,11 @@ def main() -> int:
         settings = load_settings()
         connection_settings()
         asyncio.run(check_sessions(settings.database_url.get_secret_value()))
+        failpoints.enable(settings.failpoints)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
     configure_logging(settings.log_format)
-    failpoints.enable(settings.failpoints)
     raise_file_limit()
     config = uvicorn.Config(
         create_app(settings),

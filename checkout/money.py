@@ -95,11 +95,9 @@ class RefundLine:
 
 @dataclass(frozen=True)
 class Refund:
-    """A refund as the shop keeps it. `order_id` is None for money that belonged to no order of ours.
-
-    One that has no `provider_refund_id` has not been taken by the provider yet; `attempt` counts those of one wish, for
-    which `request_key` stands, and `request` (a digest of what was wished for).
-    """
+    """A refund as the shop keeps it. Without `provider_refund_id` the provider has not taken it yet; `attempt` counts
+    those of one wish, for which `request_key` stands, and `request` (a digest of it). `order_id` is None for money that
+    belonged to no order of ours."""
 
     id: str
     payment_intent_id: str

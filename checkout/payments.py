@@ -49,9 +49,8 @@ class SessionStatus(StrEnum):
 class SessionState:
     """The provider's word on a session, the only authority on whether money moved.
 
-    A paid session whose provider names no payment intent can be fulfilled, but not given back by us. A free one
-    (`no_payment_required`: complete, not paid, nothing charged) can be no session of ours as we opened it. One that is
-    complete and not paid waits for a payment that takes days, until `has_failed`.
+    One that is complete and not paid waits for a payment that takes days, until `has_failed`. A free one
+    (`no_payment_required`: nothing charged) can be no session of ours as we opened it.
     """
 
     session_id: str

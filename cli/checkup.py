@@ -28,7 +28,7 @@ from runtime.egress import api_base, client_options
 from runtime.search_attributes import SEARCH_ATTRIBUTES
 from runtime.settings import Settings
 from stack.preflight import check_database
-from worker.schedule import has_sweep
+from worker.starting import has_sweep
 
 _PATIENCE = 10.0  # seconds for one question
 _POLLED_WITHIN = 90.0  # seconds: a poll ends after a minute and is followed by the next

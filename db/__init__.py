@@ -1,5 +1,2 @@
-"""Persistence: the engine, repositories for orders and inventory, the auditor's SQL, and the migrations.
-
-Repositories take a connection and never begin, commit or roll back: transactions begin and end at the edge, in
-an activity or a route.
-"""
+"""Persistence. Repositories take a connection and never begin, commit or roll back: transactions begin and end at the
+edge, in an activity or a route."""

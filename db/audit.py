@@ -1,14 +1,11 @@
 """How the invariants are checked: what has changed since it was last found in order, or everything, in pieces.
 
 An audit **of what is recent** looks at every live order; at those in `shop.audit_due`, which triggers fill with
-whatever is opened or touched; at orders for which the payment service has written something into its ledger; and, in
-turn, at a few old ones (the patrol), so that no order goes unread for ever, whatever was done behind the triggers'
-back. An order that has ended, was found in order and has not been touched since is read by the patrol alone. What
-stands open (stock, sessions, debts, deadlines) is looked at as a whole, each by an index of its own.
+whatever is touched; at those of which the payment service's ledger has something new; and, in turn, at a few old ones
+(the patrol). What stands open (stock, sessions, debts, deadlines) is looked at as a whole, each by its own index.
 
-An audit **of everything** reads every order, every session and every movement, without believing `audit_due` or
-`stock_sums`. It sees what was changed with triggers off (`session_replication_role`, `DISABLE TRIGGER`) and what was
-rewritten in the payment service's ledger, at once. It is read piece by piece, so that no statement is long.
+An audit **of everything** reads every order, session and movement, piece by piece, and believes no trigger: it sees
+what was changed behind their back, and what was rewritten in the payment service's ledger, at once.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence

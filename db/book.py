@@ -65,8 +65,9 @@ _ENTER_DISPUTE = text("""
 
 @dataclass
 class Book:
-    """Wants the length of a transaction. `version` is that from before, `now` the database's time, `refunds` are by
-    id, `disputes` the amount and the state of each; `is_changed` by what has been entered since."""
+    """Written in one transaction, and read after it for what followed. `version` is that from before, `now` the
+    database's time, `refunds` are by id, `disputes` the amount and the state of each; `is_changed` by what has been
+    entered since, of which `alarms` are what an operator has to hear (a sentence each)."""
 
     connection: AsyncConnection
     payment_intent_id: str
@@ -81,6 +82,7 @@ class Book:
     refunds: dict[str, Refund]
     disputes: dict[str, tuple[int, str]]
     is_changed: bool = field(default=False, init=False)
+    alarms: list[str] = field(default_factory=list, init=False)
 
     @property
     def refunded(self) -> int:
@@ -178,24 +180,24 @@ class Book:
         ended = replace(self.refunds[refund.id], state=state, requires_action=False, failure_reason=why[:500])
         await self._tell_of(await self._write(_CHANGE_REFUND, ended), "given_up")
 
-    async def hear_of_dispute(self, word: ProviderDispute) -> str | None:
-        """Enter what the provider says of a dispute; answers what an operator has to hear of it."""
+    async def hear_of_dispute(self, word: ProviderDispute) -> None:
+        """Enter what the provider says of a dispute."""
         _, was = self.disputes.get(word.dispute_id, (0, ""))
         if was in CLOSED_DISPUTES and word.state not in CLOSED_DISPUTES:
             logger.error("Dispute %s is %s, and the payment service says %s", word.dispute_id, was, word.state)
-            return None
+            return
         given = vars(word) | {"id": word.dispute_id, "reason": word.reason[:200]}
         given |= {"payment_intent_id": self.payment_intent_id, "order_id": self.order_id}
         await self.connection.execute(_ENTER_DISPUTE, given)
         self.disputes[word.dispute_id] = (word.amount, word.state)
         if was == word.state:
-            return None
+            return
         self.is_changed = True
         kind = "dispute_opened" if not was else "dispute_updated"
         if word.state in CLOSED_DISPUTES:
             kind = f"dispute_{word.state}" if word.state in ("won", "lost") else "dispute_closed"
         await self._tell(kind, {"dispute_id": word.dispute_id, "amount": word.amount, "state": word.state})
-        return f"dispute {word.dispute_id} over {word.amount} {self.currency} is {word.state}"
+        self.alarms.append(f"dispute {word.dispute_id} over {word.amount} {self.currency} is {word.state}")
 
     async def _make_room(self, word: ProviderRefund) -> None:
         """What the provider has given back is a fact: what we only wanted, and no longer fits beside it, ends."""

@@ -1,10 +1,7 @@
 """Sessions of PostgreSQL and the pool that keeps them, with a time limit on everything that can hang.
 
-The limits form a ladder, each below the next: waiting for a lock, a statement, an idle transaction, the client's own
-limit on an answer (for a network that swallows packets), and above them all the activity's timeout
-(`worker.policies`). A frozen process therefore gives its row locks back before anybody's patience ends.
-
-The session's own limits are set by a statement, not as parameters of its start: a pooler in between refuses those, or
+The limits form a ladder (ARCHITECTURE.md), so that a frozen process gives its row locks back before anybody's patience
+ends. A session's own are set by a statement, not as parameters of its start: a pooler in between refuses those, or
 takes them and does nothing. What is assumed is then read back, and refused in a sentence when it does not hold.
 """
 

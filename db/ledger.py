@@ -1,14 +1,12 @@
 """The money after the sale, written down: payments, refunds, disputes, each one row for an object of the provider.
 
-What the provider says is a fact and is entered, in whatever order it is heard (`record`). What the shop wants given
-back is a row before the provider is asked for it (`owe`, `db.refunds`), so that no debt is forgotten.
-
-The provider is asked with no lock held: who asks remembers the payment's `version` from before, and what was heard is
-dropped when somebody else has written meanwhile, so that an old answer is never written over a newer one.
+What the provider says is a fact (`record`); what the shop wants given back is a row before it is asked (`owe`,
+`db.refunds`). It is asked with no lock held: what was heard is dropped when the payment's `version` from before is no
+longer the one here, so that an old answer is never written over a newer one.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
@@ -54,25 +52,6 @@ _KNOWS_REFUNDED = text("""
 
 
 @dataclass(frozen=True)
-class Word:
-    """All that the provider says of a payment, at one time."""
-
-    payment: PaymentState
-    refunds: Sequence[ProviderRefund]
-    disputes: Sequence[ProviderDispute]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What follows: the order as it now is, the refunds that the provider has to be asked for, and what an operator has
-    to hear of (a sentence each)."""
-
-    order: Order | None = None
-    to_make: list[Refund] = field(default_factory=list)
-    alarms: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
 class DuePayment:
     """A payment that somebody has to ask the provider about, and the order it is for, if it is for one. `is_awaited`:
     the order waits for it."""
@@ -95,7 +74,7 @@ async def enter_payment(connection: AsyncConnection, payment: PaymentState, orde
     await connection.execute(_ENTER, vars(payment) | {"order_id": order_id})
 
 
-async def owe(connection: AsyncConnection, payment: PaymentState, order_id: str | None, reason: Reason) -> Outcome:
+async def owe(connection: AsyncConnection, payment: PaymentState, order_id: str | None, reason: Reason) -> Book:
     """Enter a payment that is none of ours to keep, and that all of it is to be given back: once, however often it is
     told. Until the provider says that it has been, the sweep looks after it."""
     await enter_payment(connection, payment, order_id)
@@ -109,27 +88,34 @@ async def owe(connection: AsyncConnection, payment: PaymentState, order_id: str 
     if book.left > 0 and (last is None or last.was_never_taken):
         await book.ask(OWED_REFUND, book.left, RequestedBy.SHOP, reason)
     await plan_next_look(book)
-    return Outcome(book.order, book.to_make)
+    return book
 
 
-async def record(connection: AsyncConnection, version: int, word: Word) -> Outcome | None:
+async def record(
+    connection: AsyncConnection,
+    version: int,
+    payment: PaymentState,
+    refunds: Sequence[ProviderRefund],
+    disputes: Sequence[ProviderDispute],
+) -> Book | None:
     """Enter all that the provider says of a payment, and what follows from it: refunds that failed are owed again, an
     order whose money has all been given back ends. In any order, twice, late: it comes to the same.
 
     None if anybody has written here since `version` was read: the provider has to be asked anew.
     """
-    book = await open_book(connection, word.payment.payment_intent_id)
+    book = await open_book(connection, payment.payment_intent_id)
     if book is None or book.version != version:
         return None
-    await book.hear_of_payment(word.payment.state)
-    for refund in sorted(word.refunds, key=lambda one: not one.state.is_undone):  # what is undone makes room first
+    await book.hear_of_payment(payment.state)
+    for refund in sorted(refunds, key=lambda one: not one.state.is_undone):  # what is undone makes room first
         await book.hear(refund)
-    alarms = [alarm for dispute in word.disputes if (alarm := await book.hear_of_dispute(dispute)) is not None]
+    for dispute in disputes:
+        await book.hear_of_dispute(dispute)
     await drop_what_was_lost(book)
     await ask_again(book)
     await finish_order(book)
     await plan_next_look(book)
-    return Outcome(book.order, book.to_make, alarms)
+    return book
 
 
 async def record_made(

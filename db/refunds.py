@@ -1,8 +1,5 @@
-"""What somebody of the shop wants given back: entered before the provider is asked, once for a key.
-
-The payment is locked meanwhile: any number of requests at once, and what is made at the provider, add up to no more
-than was paid. The table's own trigger sees to the same, whoever writes.
-"""
+"""What somebody of the shop wants given back: entered before the provider is asked, once for a key, with the payment
+locked, so that all that is asked for adds up to no more than was paid (as the table's own trigger has it)."""
 
 import hashlib
 import json

@@ -1,9 +1,8 @@
 """Least privilege: a database role for each process, with exactly the rights that its work takes (`grants/*.sql`).
 
-The user of `DATABASE_URL` at set-up owns the shop's schema, and no serving process needs it. Set-up makes the roles
-named in `CHECKOUT_GATEWAY_DATABASE_URL` and its siblings if it may (a superuser, or CREATEROLE as managed PostgreSQL
-gives), else it only grants, to roles that somebody else has made. Each process then gets its own address as
-`DATABASE_URL`, and no other. Run again and again, it leaves the same rights, and takes away any other.
+The user of `DATABASE_URL` at set-up owns the schema, and no serving process needs it. The roles named in
+`CHECKOUT_GATEWAY_DATABASE_URL` and its siblings are made if that user may (a superuser, or CREATEROLE as managed
+PostgreSQL gives), else only granted to. Repeated, it leaves the same rights, and takes away any other.
 """
 
 import base64

@@ -1,8 +1,5 @@
-"""Bring a database up to date: migrations and, for a new shop, a catalogue.
-
-Safe to run by several processes at once and again and again: an advisory lock lets one work, and the seed adds
-only products that are not there.
-"""
+"""Bring a database up to date: migrations and, for a new shop, a catalogue; by several processes at once, and again and
+again."""
 
 from pathlib import Path
 

@@ -42,13 +42,11 @@ _TRY = """
 
 
 class WriteWatch:
-    """`async with` looks every `INTERVAL` seconds.
+    """`async with` looks every `INTERVAL` seconds. `refusal` says in a sentence why no write can succeed, as far as is
+    known; `trouble` is the same, or that PostgreSQL does not answer.
 
     A write that somebody else failed to make counts for `remembered` seconds, whatever a look says meanwhile: there may
     be room for a temporary file and none for a table.
-
-    `refusal` says in a sentence why no write can succeed, as far as is known; None: nothing speaks against it.
-    `trouble` is the same, or that PostgreSQL does not answer.
     """
 
     def __init__(self, engine: AsyncEngine, remembered: float = REMEMBERED) -> None:

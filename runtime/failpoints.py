@@ -1,26 +1,17 @@
 """Failpoints: named places at every boundary of gateway and worker, where a test can hurt.
 
-Inert unless `CHECKOUT_FAILPOINTS` names a file, which `CHECKOUT_ENV=production` refuses to start with. It holds the
-armings, `{"armings": [{"id", "step", "boundary", "action", "hit", "times", "seconds"}]}`, and is read whenever a
-failpoint is passed, so a campaign arms a running process by writing it. Beside it, `<file>.fired` gets one synced JSON
-line a firing before the action is taken: proof that it fired, and why a restarted process does not fire again. What
-each step covers, and whether anything is left uncovered, the campaigns know (`tests/campaigns/registry.py`).
+Inert unless `CHECKOUT_FAILPOINTS` names a function (`module:function`), which `CHECKOUT_ENV=production` refuses to
+start with: it is called at each place that is passed, and may wait, raise or end the process. The campaigns have one
+(`tests/campaigns/firing.py`), and know what each step covers and whether anything is left uncovered (`registry.py`).
 """
 
-import asyncio
-import fcntl
 import functools
-import json
-import os
-import signal
-import time
-from collections import Counter
-from collections.abc import Callable, Coroutine
+import pkgutil
+from collections.abc import Awaitable, Callable, Coroutine
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from pydantic import BaseModel
+from checkout.errors import SettingsError
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -76,101 +67,24 @@ class Step(StrEnum):
     HAND_ON_SESSION = "hand_on_session"
 
 
-class Action(StrEnum):
-    KILL = "kill"
-    """SIGKILL to the whole process, at once."""
-    FREEZE = "freeze"
-    """SIGSTOP to the whole process; whoever armed it sends SIGCONT."""
-    LOSE = "lose"
-    """`ReplyLost` in place of the step's answer, or of the step."""
-    SLEEP = "sleep"
-    """This step alone waits `seconds`."""
-
-
-class ReplyLost(ConnectionError):
-    """A planted failure: what a broken connection looks like to the code that waited for the answer."""
-
-
-class Arming(BaseModel, frozen=True, extra="forbid"):
-    """Fires from the `hit`-th pass of a process on, until it has fired `times` times in all processes together."""
-
-    id: str
-    step: Step
-    boundary: Boundary
-    action: Action
-    hit: int = 1
-    times: int = 1
-    seconds: float = 0.0
-
-
-class _File(BaseModel):
-    armings: list[Arming]
-
-
 # One switch a process: a dependency passed to every boundary would be the more dangerous thing.
-_path: Path | None = None
-_passes: Counter[str] = Counter()
+_hurt: Callable[[Step, Boundary], Awaitable[None]] | None = None
 
 
-def enable(path: Path | None) -> None:
-    """Called once by a process's composition root with the setting. Without a path, failpoints stay inert."""
-    global _path
-    _path = path
-    _passes.clear()
-
-
-def fired_path(path: Path) -> Path:
-    """Where the firings of the armings in `path` are recorded."""
-    return path.with_name(f"{path.name}.fired")
+def enable(function: str | None) -> None:
+    """Called once by a process's composition root with the setting. Without one, failpoints stay inert. Raises
+    `SettingsError` for what cannot be imported."""
+    global _hurt
+    try:
+        _hurt = pkgutil.resolve_name(function) if function else None
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SettingsError(f"Wrong settings. CHECKOUT_FAILPOINTS: {error}") from error
 
 
 async def failpoint(step: Step, boundary: Boundary) -> None:
-    """Do what is armed here; nothing at all, unless this process was started with failpoints."""
-    if _path is None:
-        return
-    for arming in _armings(_path):
-        if (arming.step, arming.boundary) == (step, boundary):
-            _passes[arming.id] += 1
-            if _passes[arming.id] >= arming.hit and _claim(arming, fired_path(_path)):
-                await _act(arming)
-
-
-def _armings(path: Path) -> list[Arming]:
-    try:
-        status = path.stat()
-        return _read(path, status.st_mtime_ns, status.st_ino)
-    except FileNotFoundError:  # nothing is armed, or nothing any more
-        return []
-
-
-@functools.lru_cache(maxsize=1)
-def _read(path: Path, *_version: int) -> list[Arming]:
-    return _File.model_validate_json(path.read_bytes()).armings
-
-
-def _claim(arming: Arming, fired: Path) -> bool:
-    """Record one more firing, unless all have been: under a lock, for several processes share the armings."""
-    with fired.open("a+", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        if sum(json.loads(line)["id"] == arming.id for line in file) >= arming.times:
-            return False
-        file.write(json.dumps({**arming.model_dump(), "pid": os.getpid(), "at": time.time()}) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    return True
-
-
-async def _act(arming: Arming) -> None:
-    match arming.action:
-        case Action.KILL:
-            os.kill(os.getpid(), signal.SIGKILL)
-        case Action.FREEZE:
-            os.kill(os.getpid(), signal.SIGSTOP)
-        case Action.LOSE:
-            raise ReplyLost(f"planted at {arming.step}.{arming.boundary}")
-        case Action.SLEEP:
-            await asyncio.sleep(arming.seconds)
+    """Nothing at all, unless this process was started with failpoints."""
+    if _hurt is not None:
+        await _hurt(step, boundary)
 
 
 def around(step: Step) -> Callable[[Call[Parameters, Result]], Call[Parameters, Result]]:

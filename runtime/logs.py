@@ -1,8 +1,5 @@
-"""Logging of every process: one line an event, as text for people or JSON for machines.
-
-Ids tell by themselves what they are (`ord_…`, `cs_…`): `logger.info("Order %s …", order_id)` is a field as well;
-everything else that a line is about is given as `extra={"checkout_key": key}`.
-"""
+"""Logging of every process: one line an event, as text for people or JSON for machines. Ids tell by themselves what
+they are (`ord_…`, `cs_…`), so one in a message is a field as well; what else a line is about is given as `extra`."""
 
 import logging
 import re
@@ -24,9 +21,7 @@ _OF_TEMPORAL = ("workflow_id", "workflow_type", "run_id", "workflow_run_id", "ac
 
 class JsonFormatter(BaseFormatter):
     """One JSON object a line: `at` (RFC 3339, UTC), `level`, `logger`, `message`, `error` when there is one, the ids
-    that the message names, and everything that the line was given as `extra`.
-
-    Lines of workflows and of their steps have `workflow_id`; a checkout's have its `checkout_key`, which is the same.
+    that the message names, everything that the line was given as `extra`, and what Temporal knows of where it is from.
     """
 
     def __init__(self) -> None:

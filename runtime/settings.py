@@ -122,8 +122,8 @@ class Settings(BaseSettings):
     rate_limit_per_minute: int = Field(0, ge=0)
     open_reservations_per_client: int = Field(0, ge=0)
 
-    # Where tests arm failures (runtime.failpoints). Absent, and refused in production: nothing can be armed.
-    failpoints: Path | None = None
+    # What tests have called at each failpoint (runtime.failpoints). Absent, and refused in production: nothing.
+    failpoints: str | None = None
 
     trusted_proxies: Annotated[str, AfterValidator(checks.networks)] = ""
 

@@ -6,10 +6,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
 
 import uvloop
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.common import WorkerDeploymentVersion
 from temporalio.runtime import Runtime
@@ -26,30 +24,11 @@ from worker import warehouse
 from worker.app import Dependencies, create_worker
 from worker.health import HealthServer, PollerWatch
 from worker.payments.stripe_adapter import StripeProvider
-from worker.schedule import keep_sweeping
+from worker.starting import keep_sweeping
 
 logger = logging.getLogger("worker")
 
 _RETRY_PAUSE = 0.3
-
-
-@contextlib.asynccontextmanager
-async def _engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
-    engine = create_engine(
-        settings.database_url.get_secret_value(),
-        pool_size=settings.database_pool_size,
-        application_name="checkout-worker",
-        # A connection that died is found by the step that uses it, and every step is tried again.
-        pre_ping=False,
-    )
-    try:
-        # Open the first connection before the first customer pays for it; activities retry if it cannot be had.
-        with contextlib.suppress(Exception):
-            async with engine.connect():
-                pass
-        yield engine
-    finally:
-        await engine.dispose()
 
 
 async def _run(settings: Settings) -> None:
@@ -59,8 +38,21 @@ async def _run(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     # Temporal's own metrics (task latencies, failures, slots), for Prometheus; off unless asked for.
     runtime = prometheus_runtime(settings.worker_metrics) if settings.worker_metrics else None
-    health = HealthServer(settings.worker_port, settings.worker_host)
-    async with health, _engine(settings) as engine, WriteWatch(engine) as writing:
+    engine = create_engine(
+        settings.database_url.get_secret_value(),
+        pool_size=settings.database_pool_size,
+        application_name="checkout-worker",
+        # A connection that died is found by the step that uses it, and every step is tried again.
+        pre_ping=False,
+    )
+    async with contextlib.AsyncExitStack() as parts:
+        health = await parts.enter_async_context(HealthServer(settings.worker_port, settings.worker_host))
+        parts.push_async_callback(engine.dispose)
+        # Open the first connection before the first customer pays for it; activities retry if it cannot be had.
+        with contextlib.suppress(Exception):
+            async with engine.connect():
+                pass
+        writing = await parts.enter_async_context(WriteWatch(engine))
         client = await _connected(settings, stop, runtime)
         if client is None:
             return
@@ -73,18 +65,19 @@ async def _run(settings: Settings) -> None:
             settings.processing_timeout,
         )
         version = settings.build_id and WorkerDeploymentVersion(settings.deployment_name, settings.build_id)
-        async with create_worker(dependencies, version=version or None), PollerWatch(client) as pollers:
-            health.trouble = lambda: writing.trouble or pollers.trouble
-            logger.info("Worker polls task queue %r", TASK_QUEUE)
-            tasks = [
-                asyncio.create_task(keep_sweeping(client, settings.sweep_interval)),
-                asyncio.create_task(warehouse.keep_dispatching(engine)),
-            ]
-            await stop.wait()
-            logger.info("Worker stops: it takes no more work, and ends what it is at")
-            health.trouble = lambda: "The worker is stopping"
-            for task in tasks:
-                task.cancel()
+        await parts.enter_async_context(create_worker(dependencies, version=version or None))
+        pollers = await parts.enter_async_context(PollerWatch(client))
+        health.trouble = lambda: writing.trouble or pollers.trouble
+        logger.info("Worker polls task queue %r", TASK_QUEUE)
+        tasks = [
+            asyncio.create_task(keep_sweeping(client, settings.sweep_interval)),
+            asyncio.create_task(warehouse.keep_dispatching(engine)),
+        ]
+        await stop.wait()
+        logger.info("Worker stops: it takes no more work, and ends what it is at")
+        health.trouble = lambda: "The worker is stopping"
+        for task in tasks:
+            task.cancel()
     logger.info("Worker stopped")
 
 
@@ -104,11 +97,11 @@ def main() -> int:
         settings = load_settings()
         connection_settings()
         asyncio.run(check_sessions(settings.database_url.get_secret_value()))
+        failpoints.enable(settings.failpoints)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
     configure_logging(settings.log_format)
-    failpoints.enable(settings.failpoints)
     uvloop.run(_run(settings))
     return 0
 

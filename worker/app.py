@@ -15,13 +15,11 @@ from temporalio.worker import (
     WorkerDeploymentConfig,
     WorkflowRunner,
 )
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from checkout.ids import TASK_QUEUE
 from worker import policies
-from worker.activities.checkouts import CheckoutActivities
-from worker.activities.orders import PROCESSING_TIMEOUT, OrderActivities
-from worker.activities.payments import PaymentActivities
+from worker.activities.checkouts import PROCESSING_TIMEOUT, CheckoutActivities
+from worker.activities.money import MoneyActivities
 from worker.activities.sweep import SettlementActivities
 from worker.payments.port import PaymentProvider
 from worker.starting import Starter
@@ -31,22 +29,6 @@ from worker.workflows.settlement import SettlementWorkflow
 from worker.workflows.sweep import SweepWorkflow
 
 WORKFLOWS: Sequence[type] = (CheckoutWorkflow, SettlementWorkflow, RefundWorkflow, SweepWorkflow)
-
-
-def sandbox() -> WorkflowRunner:
-    """For tests and replay: workflow code under the SDK's sandbox, which refuses clocks, randomness and I/O.
-
-    Production runs without it (docs/decisions/0015): it costs the worker a quarter of its CPU, and what it would catch
-    is caught before, by tests that run every workflow in it.
-    """
-    # Values and what activities are made of. Our workflow modules, the rule of settling and every helper are not among
-    # them: a module that is passed through is the host's, and nothing in it is guarded.
-    values = tuple(f"checkout.{name}" for name in ("orders", "payments", "money", "contracts", "errors", "ids"))
-    work = ("worker.policies", "worker.activities", "worker.payments", "runtime", "db")
-    theirs = ("pydantic", "pydantic_core", "sqlalchemy", "asyncpg", "stripe", "httpx")
-    return SandboxedWorkflowRunner(
-        restrictions=SandboxRestrictions.default.with_passthrough_modules(*values, *work, *theirs)
-    )
 
 
 @dataclass(frozen=True)
@@ -61,28 +43,30 @@ class Dependencies:
     processing_timeout: float = PROCESSING_TIMEOUT
 
     def activities(self, task_queue: str = TASK_QUEUE) -> list[Callable[..., Any]]:
-        orders = OrderActivities(
-            self.engine, dispatch_duration=self.dispatch_duration, processing_timeout=self.processing_timeout
+        checkouts = CheckoutActivities(
+            self.engine,
+            self.provider,
+            dispatch_duration=self.dispatch_duration,
+            processing_timeout=self.processing_timeout,
         )
-        payments = PaymentActivities(self.engine, self.provider)
-        checkouts = CheckoutActivities(orders, payments)
+        money = MoneyActivities(self.engine, self.provider)
         start = Starter(self.client, task_queue).settlement
         settlements = SettlementActivities(self.engine, self.client, start, grace=self.sweep_grace)
         return [
             checkouts.open_checkout,
             checkouts.ask_provider,
-            orders.find_order,
-            orders.process_order,
-            orders.fulfil_order,
-            orders.release_order,
-            payments.create_payment_session,
-            payments.retrieve_session,
-            payments.expire_session,
-            payments.refund_payment,
-            payments.request_refund,
-            payments.make_refund,
-            payments.give_up_refund,
-            payments.follow_money,
+            checkouts.find_order,
+            checkouts.process_order,
+            checkouts.fulfil_order,
+            checkouts.release_order,
+            checkouts.create_payment_session,
+            checkouts.retrieve_session,
+            checkouts.expire_session,
+            money.refund_payment,
+            money.request_refund,
+            money.make_refund,
+            money.give_up_refund,
+            money.follow_money,
             settlements.start_settlement,
             settlements.sweep_orders,
         ]
@@ -96,8 +80,9 @@ def create_worker(
     workflows: Sequence[type] = WORKFLOWS,
     workflow_runner: WorkflowRunner | None = None,
 ) -> Worker:
-    """The worker of the process, or, with a `workflow_runner`, of a test. With a `version` it is given work only once
-    that is the current one of its deployment, and ends what began on it (docs/decisions/0025)."""
+    """The worker of the process, without the SDK's sandbox, which costs a quarter of its CPU; tests give a
+    `workflow_runner` that has it (docs/decisions/0015). With a `version` it is given work only once that is the current
+    one of its deployment, and ends what began on it (docs/decisions/0025)."""
     # "Checkout with UUID … succeeded!" shall be the whole line, as in the guide.
     workflow.logger.workflow_info_on_message = False
     return Worker(

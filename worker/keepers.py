@@ -1,8 +1,7 @@
 """Does anything look after this order? The sweep acts on the answer, the audit tells it.
 
-The SDK's `describe()` and `list_workflows()` raise `ValueError` for a status they do not know, and a newer server may
-have one (paused). So the server's own numbers are read, and what is not known to have ended runs: taken for ended, it
-would get a second workflow beside it.
+The SDK's own calls raise `ValueError` for a status they do not know, and a newer server may have one (paused). So its
+numbers are read, and what is not known to have ended runs: else it would get a second workflow beside it.
 """
 
 from collections.abc import Set

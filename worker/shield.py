@@ -1,8 +1,7 @@
 """Platform care, apart from the business: a cancelled workflow still ends its story.
 
-"Cancel" in Temporal's UI cancels the main coroutine at whatever it awaits: in the middle of a reservation, a session
-being opened, a refund. So the story runs in a task of its own, and the cancellation becomes the operator's wish to give
-the order up, which the story settles in its own order (docs/decisions/0006).
+"Cancel" in Temporal's UI cancels the main coroutine at whatever it awaits, such as a refund. So the story runs in a
+task of its own, and the cancellation becomes the operator's wish to give the order up (docs/decisions/0006).
 """
 
 import asyncio
@@ -41,14 +40,10 @@ def shielded(
         cancellation: asyncio.CancelledError | None = None
         while not story.done():
             try:
-                await asyncio.shield(story)
+                await workflow.wait([story])  # the story goes on when who waits for it is cancelled
             except asyncio.CancelledError as error:
-                if story.cancelled():
-                    raise
                 cancellation = error
                 self.inbox.give_up(Reason.OPERATOR)
-            except Exception:  # the story's own end: `result()` raises it again
-                break
         result = story.result()
         if cancellation is not None and result is not None and result.reason is Reason.OPERATOR:
             raise cancellation

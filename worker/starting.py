@@ -8,16 +8,20 @@
 | sweep | `sweep/run`, by its schedule | is skipped while one runs |
 """
 
+import asyncio
+import logging
 from datetime import timedelta
 
 from temporalio.client import (
     Client,
     Schedule,
     ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
     ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleSpec,
+    ScheduleUpdate,
     WorkflowHandle,
 )
 from temporalio.common import (
@@ -26,9 +30,10 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
+from temporalio.service import RPCError, RPCStatusCode
 
 from checkout.contracts import CheckoutInput, CheckoutResult, RefundOrderInput, StartSettlementInput
-from checkout.ids import SWEEP_WORKFLOW_ID, TASK_QUEUE, refund_workflow_id, settlement_workflow_id
+from checkout.ids import SWEEP_SCHEDULE_ID, SWEEP_WORKFLOW_ID, TASK_QUEUE, refund_workflow_id, settlement_workflow_id
 from checkout.money import Refund
 from checkout.orders import OrderStatus
 from runtime.search_attributes import CHECKOUT_STATUS, ORDER_ID
@@ -38,7 +43,10 @@ from worker.workflows.refund import RefundWorkflow
 from worker.workflows.settlement import SettlementWorkflow
 from worker.workflows.sweep import SweepWorkflow
 
+logger = logging.getLogger("worker")
+
 START_TIMEOUT = timedelta(seconds=3)
+_SCHEDULE_PAUSE = 2.0  # seconds between two tries to set it
 FINGERPRINT = "fingerprint"  # of the cart, in a checkout's memo: it tells before any worker has looked
 
 CheckoutHandle = WorkflowHandle[CheckoutWorkflow, CheckoutResult]
@@ -127,3 +135,32 @@ def sweep_schedule(interval: float) -> Schedule:
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(seconds=interval))]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(seconds=60)),
     )
+
+
+async def has_sweep(client: Client) -> bool:
+    """Whether the sweep's schedule is there."""
+    try:
+        await client.get_schedule_handle(SWEEP_SCHEDULE_ID).describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return True
+
+
+async def keep_sweeping(client: Client, interval: float) -> None:
+    """Until cancelled: create the schedule, or give it the interval (seconds) that is set now; and again whenever it is
+    gone. Temporal may lose all it knew, PostgreSQL does not."""
+    schedule, is_set = sweep_schedule(interval), False
+    while True:
+        try:
+            if not is_set or not await has_sweep(client):
+                try:
+                    await client.create_schedule(SWEEP_SCHEDULE_ID, schedule)
+                except ScheduleAlreadyRunningError:
+                    handle = client.get_schedule_handle(SWEEP_SCHEDULE_ID)
+                    await handle.update(lambda _: ScheduleUpdate(schedule=schedule))
+            is_set = True
+        except Exception as error:  # of any kind: nobody would start this again
+            logger.warning("The sweep's schedule cannot be set yet: %s", error)
+        await asyncio.sleep(interval if is_set else _SCHEDULE_PAUSE)

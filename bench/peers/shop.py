@@ -15,8 +15,7 @@ from checkout.contracts import OpenOrderInput, PaidInput, ReleaseInput
 from checkout.orders import CartLine, Order, OrderStatus, Reason, cart_fingerprint
 from db.engine import create_engine
 from runtime.settings import Settings
-from worker.activities.orders import OrderActivities
-from worker.activities.payments import PaymentActivities
+from worker.activities.checkouts import CheckoutActivities
 from worker.payments.stripe_adapter import StripeProvider
 
 Items = list[tuple[str, int]]
@@ -95,31 +94,31 @@ class Steps:
         # As the worker's own pool: a dead connection is found by the step that uses it, which is tried again.
         engine = create_engine(settings.database_url.get_secret_value(), application_name="peer", pre_ping=False)
         self._settings = settings
-        self._orders = OrderActivities(engine, dispatch_duration=settings.dispatch_duration)
-        self._payments = PaymentActivities(engine, StripeProvider(settings))
+        provider = StripeProvider(settings)
+        self._steps = CheckoutActivities(engine, provider, dispatch_duration=settings.dispatch_duration)
 
     @activity.defn
     async def reserve(self, key: str, items: Items) -> Order:
-        return await self._orders.open_order(opening_of(key, items, self._settings))
+        return await self._steps.open_order(opening_of(key, items, self._settings))
 
     @activity.defn
     async def open_session(self, order: Order) -> Order:
-        return await self._payments.create_payment_session(order)
+        return await self._steps.create_payment_session(order)
 
     @activity.defn
     async def paid_intent(self, session_id: str) -> str | None:
         """The payment, if there is one: a webhook is only a hint to look."""
-        state = await self._payments.retrieve_session(session_id)
+        state = await self._steps.retrieve_session(session_id)
         return state.payment_intent_id if state.paid else None
 
     @activity.defn
     async def fulfil(self, order_id: str, payment_intent_id: str) -> str:
-        return (await self._orders.fulfil_order(PaidInput(order_id, payment_intent_id))).status
+        return (await self._steps.fulfil_order(PaidInput(order_id, payment_intent_id))).status
 
     @activity.defn
     async def release(self, order: Order) -> str:
         """Close the session at the provider, then return the stock."""
         if order.session is not None:
-            await self._payments.expire_session(order.session.session_id)
+            await self._steps.expire_session(order.session.session_id)
         request = ReleaseInput(order.order_id, OrderStatus.CANCELLED, Reason.TIMEOUT)
-        return (await self._orders.release_order(request)).status
+        return (await self._steps.release_order(request)).status

@@ -15,7 +15,7 @@ from db.engine import autocommit
 from tests.support.orders import on_hand, open_order, scalar
 from tests.support.provider import FakeProvider
 from tests.support.rig import Rig
-from worker.activities.payments import PaymentActivities
+from worker.activities.checkouts import CheckoutActivities
 
 PEN, MUG = CartLine("pen", 1), CartLine("coffee-mug", 1)
 PEN_AND_MUG = {"items": [{"sku": "pen", "quantity": 1}, {"sku": "coffee-mug", "quantity": 1}]}
@@ -116,7 +116,7 @@ async def test_a_session_is_asked_for_in_the_same_words_and_at_the_same_price_ev
         await change(engine, "pen", name="Garden hose 50 m", unit_amount=1, currency="eur")
         assert await order_queries.session_request(connection, order) == asked
     assert [(line.name, line.quantity, line.unit_amount) for line in asked.lines] == [("Pen", 3, 1000)]
-    await PaymentActivities(engine, provider).create_payment_session(order)
+    await CheckoutActivities(engine, provider, dispatch_duration=1).create_payment_session(order)
     assert [state.amount_total for state in provider.sessions.values()] == [order.amount_total] == [3000]
 
 

@@ -25,9 +25,10 @@ from checkout.money import (
 )
 from checkout.orders import CartLine, Order, OrderStatus, Reason
 from db import ledger, orders, refunds
+from db.book import Book
 from tests.support.orders import awaiting, fulfil, on_hand, scalar, violations
 from tests.support.provider import FakeProvider
-from worker.activities.payments import PaymentActivities
+from worker.activities.money import MoneyActivities
 
 FAILED, PENDING, SUCCEEDED = RefundState.FAILED, RefundState.PENDING, RefundState.SUCCEEDED
 CART = (CartLine("limited-print", 3), CartLine("pen", 1))
@@ -68,13 +69,13 @@ async def hear(
     order: Order,
     told: Sequence[ProviderRefund] = (),
     disputes: Sequence[ProviderDispute] = (),
-) -> ledger.Outcome:
+) -> Book:
     payment = PaymentState(intent_of(order), MoneyState.PAID, order.amount_total, "usd", order.order_id)
     async with engine.begin() as connection:
         version = await ledger.version_of(connection, intent_of(order))
     assert version is not None
     async with engine.begin() as connection:
-        outcome = await ledger.record(connection, version, ledger.Word(payment, told, disputes))
+        outcome = await ledger.record(connection, version, payment, told, disputes)
     assert outcome is not None
     return outcome
 
@@ -229,9 +230,9 @@ async def test_an_answer_older_than_what_is_written_is_not_written_over_it(engin
     assert version is not None
     await hear(engine, order, [ProviderRefund("re_1", 500, SUCCEEDED)])
     payment = PaymentState(intent_of(order), MoneyState.PAID, TOTAL, "usd")
-    stale = ledger.Word(payment, [ProviderRefund("re_1", 500, PENDING)], [])
     async with engine.begin() as connection:
-        assert await ledger.record(connection, version, stale) is None
+        stale = [ProviderRefund("re_1", 500, PENDING)]
+        assert await ledger.record(connection, version, payment, stale, []) is None
 
 
 async def test_an_order_is_not_dispatched_while_all_of_its_money_is_asked_back(
@@ -318,7 +319,7 @@ async def test_what_has_come_to_nothing_is_not_made_by_who_remembers_it(engine: 
     refund = await ask(engine, order, amount=500)
     async with engine.begin() as connection:
         await ledger.give_up(connection, refund, "refused")
-    now = await PaymentActivities(engine, provider).make_refund(refund)
+    now = await MoneyActivities(engine, provider).make_refund(refund)
     assert (now.state, provider.calls) == (FAILED, [])
 
 
@@ -331,7 +332,7 @@ async def test_a_payment_that_failed_and_is_tried_again_has_failed_until_it_is_p
             await ledger.enter_payment(connection, payment, order.order_id)
             version = await ledger.version_of(connection, "pi_1")
             assert version is not None
-            await ledger.record(connection, version, ledger.Word(payment, [], []))
+            await ledger.record(connection, version, payment, [], [])
         states.append(await scalar(engine, "SELECT state FROM shop.payments"))
     assert states == ["processing", "failed", "failed", "paid"]
 
@@ -353,7 +354,7 @@ async def test_what_is_owed_for_an_order_that_waits_is_asked_for_anew_after_it_m
     async with engine.begin() as connection:
         version = await ledger.version_of(connection, "pi_1")
         assert version is not None
-        await ledger.record(connection, version, ledger.Word(payment, [elsewhere], []))
+        await ledger.record(connection, version, payment, [elsewhere], [])
     async with engine.begin() as connection:
         outcome = await ledger.owe(connection, payment, order.order_id, Reason.PAYMENT_MISMATCH)
     assert [one.amount for one in outcome.to_make] == [1_500]

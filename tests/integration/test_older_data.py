@@ -11,6 +11,7 @@ from checkout.ids import OWED_REFUND
 from checkout.money import MoneyState, PaymentState, ProviderRefund, RefundState
 from checkout.orders import Reason
 from db import ledger
+from db.book import Book
 from db.engine import create_engine
 from db.setup import alembic_config, migrate, seed
 from tests.support.databases import DatabaseServer
@@ -55,12 +56,12 @@ async def only_owing_is_told_of(engine: AsyncEngine) -> bool:
     return ["payment pi_owing is owed since" in one for one in await violations(engine)] == [True]
 
 
-async def hear(engine: AsyncEngine, order_id: str, *told: ProviderRefund) -> ledger.Outcome:
+async def hear(engine: AsyncEngine, order_id: str, *told: ProviderRefund) -> Book:
     payment = PaymentState(f"pi_{order_id}", MoneyState.PAID, TOTAL, "usd", order_id)
     async with engine.begin() as connection:
         version = await ledger.version_of(connection, payment.payment_intent_id)
         assert version is not None
-        outcome = await ledger.record(connection, version, ledger.Word(payment, told, []))
+        outcome = await ledger.record(connection, version, payment, told, [])
     assert outcome is not None
     return outcome
 

@@ -16,18 +16,19 @@ from checkout.payments import SessionState, SessionStatus
 from tests.support.orders import awaiting, events, fulfil, on_hand, open_order, violations
 from tests.support.provider import FakeProvider, always
 from worker import policies
-from worker.activities.payments import IDEMPOTENCY_KEY_LIFETIME, PaymentActivities
+from worker.activities.checkouts import IDEMPOTENCY_KEY_LIFETIME, CheckoutActivities
+from worker.activities.money import MoneyActivities
 
 
 async def test_an_order_older_than_the_providers_memory_is_looked_up_before_a_session_is_asked_for(
     engine: AsyncEngine,
 ) -> None:
     order, provider = await open_order(engine, "k"), FakeProvider()
-    payments = PaymentActivities(engine, provider)
-    opened = await payments.create_payment_session(order)
+    steps = CheckoutActivities(engine, provider, dispatch_duration=1)
+    opened = await steps.create_payment_session(order)
     provider.calls.clear()
     old = replace(order, created_at=datetime.now(UTC) - IDEMPOTENCY_KEY_LIFETIME - timedelta(minutes=1))
-    assert (await payments.create_payment_session(old)).session == opened.session
+    assert (await steps.create_payment_session(old)).session == opened.session
     assert provider.calls == ["find"]
 
 
@@ -35,7 +36,7 @@ async def test_a_refusal_is_believed_only_when_no_session_is_found(engine: Async
     order, provider = await open_order(engine, "k"), FakeProvider()
     provider.fail["create"] = always(PaymentRefused("no"))
     with pytest.raises(PaymentRefused):
-        await PaymentActivities(engine, provider).create_payment_session(order)
+        await CheckoutActivities(engine, provider, dispatch_duration=1).create_payment_session(order)
     assert provider.calls == ["create", "find"]
 
 
@@ -46,7 +47,7 @@ async def test_a_refund_told_again_returns_the_stock_of_a_fulfilled_order_once(e
     provider.sessions["cs_k"] = SessionState(
         "cs_k", SessionStatus.COMPLETE, True, order.amount_total, order.currency, order.order_id, intent
     )
-    money = PaymentActivities(engine, provider)
+    money = MoneyActivities(engine, provider)
     for _ in range(2):
         ended = await money.refund_payment(RefundInput(intent, Reason.OPERATOR, order.order_id))
         assert ended is not None
@@ -65,7 +66,7 @@ async def test_a_long_look_for_the_session_tells_in_time_that_it_lives(engine: A
     regular.info = replace(regular.info, heartbeat_timeout=timedelta(seconds=1), is_local=False)
     regular.on_heartbeat = lambda *_: beats.append(time.monotonic())
     with pytest.raises(PaymentRefused):
-        await regular.run(PaymentActivities(engine, provider).create_payment_session, order)
+        await regular.run(CheckoutActivities(engine, provider, dispatch_duration=1).create_payment_session, order)
     assert len(beats) > 4
     assert max(later - earlier for earlier, later in pairwise(beats)) < 1
 

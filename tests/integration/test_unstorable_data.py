@@ -22,8 +22,9 @@ from runtime.failpoints import Step
 from stack.stack import Stack
 from tests.support.databases import DatabaseServer
 from tests.support.orders import scalar
+from tests.support.provider import FakeProvider
 from tests.support.rig import assembled
-from worker.activities.orders import OrderActivities
+from worker.activities.checkouts import CheckoutActivities
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ async def test_text_that_is_none_is_a_final_error_which_does_not_repeat_it(engin
     now = datetime.now(UTC)
     wish = OpenOrderInput("k", [CartLine("pen", 1)], "f" * 64, now, now + timedelta(minutes=15), email)
     with pytest.raises(UnstorableData) as refusal:
-        await OrderActivities(engine, dispatch_duration=1).open_order(wish)
+        await CheckoutActivities(engine, FakeProvider(), dispatch_duration=1).open_order(wish)
     assert "example.com" not in str(refusal.value)
     assert refusal.value.__cause__ is None  # its message quotes the data, and a cause goes into the history
     assert await scalar(engine, "SELECT count(*) FROM shop.orders") == 0

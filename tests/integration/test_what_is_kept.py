@@ -10,8 +10,9 @@ from checkout.errors import CannotFulfil
 from checkout.orders import CartLine, OrderStatus, Reason
 from db import orders
 from tests.support.orders import awaiting, close, on_hand, open_order, scalar, violations
+from tests.support.provider import FakeProvider
 from tests.support.unhealthy_shop import mend_missing_reservations, run
-from worker.activities.orders import OrderActivities
+from worker.activities.checkouts import CheckoutActivities
 
 TABLES = ("products", "orders", "order_lines", "reservations", "stock_movements", "order_events")
 
@@ -50,8 +51,9 @@ async def test_a_paid_order_that_lost_a_reservation_is_not_fulfilled_and_order_a
     """Although there is stock: nothing is taken anew for it."""
     order = await awaiting(engine, "k", CartLine("pen", 1), CartLine("limited-print", 4))
     await run(engine, "DELETE FROM shop.reservations WHERE sku = 'limited-print'")
+    steps = CheckoutActivities(engine, FakeProvider(), dispatch_duration=1)
     with pytest.raises(CannotFulfil, match=f"Order {order.order_id} is paid and has no reservation of limited-print"):
-        await OrderActivities(engine, dispatch_duration=1).fulfil_order(PaidInput(order.order_id, "pi_1"))
+        await steps.fulfil_order(PaidInput(order.order_id, "pi_1"))
     assert await scalar(engine, "SELECT status FROM shop.orders") == "awaiting_payment"
     assert await on_hand(engine, "limited-print") == 6
 

@@ -25,7 +25,7 @@ from tests.support.provider import FakeProvider, times
 from tests.support.rig import settings_for
 from worker.app import Dependencies, create_worker
 from worker.health import HealthServer, PollerWatch
-from worker.schedule import has_sweep, keep_sweeping
+from worker.starting import has_sweep, keep_sweeping
 from worker.workflows.checkout import CheckoutWorkflow
 
 

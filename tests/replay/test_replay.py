@@ -14,7 +14,8 @@ from checkout.contracts import CheckoutInput, CheckoutResult
 from runtime.connection import data_converter
 from tests.replay.record import HISTORIES, path_of
 from tests.replay.scenarios import SCENARIOS
-from worker.app import WORKFLOWS, sandbox
+from tests.support.sandbox import sandbox
+from worker.app import WORKFLOWS
 from worker.workflows.checkout import CheckoutWorkflow
 
 RECORDED = sorted(HISTORIES.glob("*.json"))

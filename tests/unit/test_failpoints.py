@@ -1,4 +1,5 @@
-"""Failpoints: inert by default, armed by a file, fired once, recorded, and at every boundary there is."""
+"""Failpoints: inert by default, at every boundary there is; and those of the campaigns: armed by a file, fired once,
+recorded."""
 
 import ast
 import asyncio
@@ -18,8 +19,10 @@ import pytest
 from api.app import create_app
 from checkout.errors import SettingsError
 from runtime import failpoints
-from runtime.failpoints import Boundary, ReplyLost, Step, around, failpoint
+from runtime.failpoints import Boundary, Step, around, failpoint
 from runtime.settings import Settings, load_settings
+from tests.campaigns import firing
+from tests.campaigns.firing import ReplyLost
 from tests.campaigns.registry import STEPS, TRANSACTION, Process
 from worker.app import Dependencies
 
@@ -34,9 +37,11 @@ NOT_STEPS = {
 
 
 @pytest.fixture
-def arm_file(tmp_path: Path) -> Iterator[Path]:
+def arm_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     path = tmp_path / "failpoints.json"
-    failpoints.enable(path)
+    monkeypatch.setenv(firing.ARMINGS, str(path))
+    firing.passes.clear()
+    failpoints.enable(firing.SETTING)
     yield path
     failpoints.enable(None)
 
@@ -47,7 +52,7 @@ def arm(path: Path, **arming: Any) -> None:
 
 
 def fired(path: Path) -> list[dict[str, Any]]:
-    record = failpoints.fired_path(path)
+    record = firing.fired_path(path)
     return [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
 
 
@@ -83,7 +88,7 @@ async def test_only_the_place_that_is_armed_fires(arm_file: Path) -> None:
 async def test_a_process_that_comes_back_does_not_fire_again(arm_file: Path) -> None:
     arm(arm_file)
     assert await pass_by()
-    failpoints.enable(arm_file)  # what a restarted process does
+    firing.passes.clear()  # what a restarted process does not remember
     assert not await pass_by()
 
 
@@ -143,10 +148,9 @@ async def test_a_sleep_holds_up_one_step_only(arm_file: Path) -> None:
 
 _CHILD = """
 import asyncio, sys
-from pathlib import Path
 from runtime import failpoints
 from runtime.failpoints import Boundary, Step, failpoint
-failpoints.enable(Path(sys.argv[1]))
+failpoints.enable(sys.argv[1])
 asyncio.run(failpoint(Step.OPEN_ORDER, Boundary.AFTER))
 print("went on")
 """
@@ -156,7 +160,8 @@ print("went on")
 def test_kill_and_freeze_take_the_whole_process(tmp_path: Path, action: str) -> None:
     path = tmp_path / "failpoints.json"
     arm(path, action=action)
-    child = subprocess.Popen([sys.executable, "-c", _CHILD, str(path)], cwd=PROJECT, stdout=subprocess.PIPE, text=True)
+    command, env = [sys.executable, "-c", _CHILD, firing.SETTING], {**os.environ, firing.ARMINGS: str(path)}
+    child = subprocess.Popen(command, cwd=PROJECT, env=env, stdout=subprocess.PIPE, text=True)
     try:
         if action == "kill":
             assert (child.wait(20), child.communicate()[0]) == (-signal.SIGKILL, "")
@@ -185,7 +190,7 @@ def test_without_the_setting_a_failpoint_costs_next_to_nothing() -> None:
     assert min(asyncio.run(measure()) for _ in range(5)) < 5e-6  # 0.4 µs on the slow machine
 
 
-def test_production_refuses_to_start_with_failpoints_and_names_the_variable(tmp_path: Path) -> None:
+def test_production_refuses_to_start_with_failpoints_and_names_the_variable() -> None:
     good = {
         "CHECKOUT_ENV": "production",
         "STRIPE_SECRET_KEY": "sk_live_x",
@@ -195,7 +200,13 @@ def test_production_refuses_to_start_with_failpoints_and_names_the_variable(tmp_
     }
     load_settings(_env_file=None, **good)
     with pytest.raises(SettingsError, match="CHECKOUT_FAILPOINTS"):
-        load_settings(_env_file=None, **good, CHECKOUT_FAILPOINTS=str(tmp_path / "f.json"))
+        load_settings(_env_file=None, **good, CHECKOUT_FAILPOINTS=firing.SETTING)
+
+
+@pytest.mark.parametrize("function", ["tests.campaigns.no_such:fire", "tests.campaigns.firing:no_such", "/tmp/f.json"])
+def test_what_is_no_function_is_refused_by_the_variables_name(function: str) -> None:
+    with pytest.raises(SettingsError, match="CHECKOUT_FAILPOINTS"):
+        failpoints.enable(function)
 
 
 def test_every_activity_is_covered_by_a_step() -> None:

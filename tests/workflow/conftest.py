@@ -14,8 +14,9 @@ from temporalio.testing import WorkflowEnvironment
 from runtime.connection import data_converter
 from tests.support.lab import Lab
 from tests.support.provider import FakeProvider
+from tests.support.sandbox import sandbox
 from worker import warehouse
-from worker.app import Dependencies, create_worker, sandbox
+from worker.app import Dependencies, create_worker
 
 
 @pytest.fixture

@@ -1,37 +1,61 @@
-"""Two steps in one, for a checkout that meets no trouble: order and session; the provider's word and the goods.
+"""The steps of a checkout: those that our own database decides, those that ask the provider for the order's session.
 
-Every step costs Temporal a record and the worker a round through the SDK, so two that follow each other anyway go
-together (docs/performance.md). If the second one does not end well at once, for whatever reason, the first is answered
-alone: the next step of the story (`worker.workflows.checkout`) is the same work with all its patience.
+Every step costs Temporal a record and the worker a round through the SDK, so those that follow each other anyway go
+together (`open_checkout`, `ask_provider`; docs/performance.md). If the second one does not end well at once, for
+whatever reason, the first is answered alone: the next step of the story is the same work with all its patience.
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
+from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
-from checkout.contracts import Answer, AskInput, Opened, OpenOrderInput, PaidInput
+from checkout.contracts import Answer, AskInput, FindOrderInput, Opened, OpenOrderInput, PaidInput, ReleaseInput
 from checkout.errors import CheckoutError, PaymentRefused, PaymentStuck
-from checkout.orders import Order, OrderStatus
+from checkout.orders import LIVE, Order, OrderStatus
+from checkout.payments import PaymentSession, SessionRequest, SessionState
 from checkout.settling import Fulfil, decide
-from worker.activities.orders import OrderActivities
-from worker.activities.payments import PaymentActivities
+from db import opening, order_queries, orders
+from db.engine import autocommit, transaction
+from runtime.failpoints import Step, around
+from worker.payments.port import PaymentProvider
 from worker.policies import SESSION_AT_ONCE
+
+PROCESSING_TIMEOUT = 14 * 86_400.0
+# Stripe forgets idempotency keys after 24 hours ("Idempotent requests"): an older order is looked up first.
+IDEMPOTENCY_KEY_LIFETIME = timedelta(hours=20)
+# Under how many idempotency keys a session is asked for, each after the first because the one before is stuck.
+SESSION_KEYS = 5
 
 
 class CheckoutActivities:
-    def __init__(self, orders: OrderActivities, payments: PaymentActivities) -> None:
-        self._orders, self._payments = orders, payments
+    """Durations in seconds."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        provider: PaymentProvider,
+        *,
+        dispatch_duration: float,
+        processing_timeout: float = PROCESSING_TIMEOUT,
+    ) -> None:
+        self._engine, self._reads, self._provider = engine, autocommit(engine), provider
+        self._dispatch_duration = timedelta(seconds=dispatch_duration)
+        self._processing_timeout = timedelta(seconds=processing_timeout)
 
     @activity.defn
     async def open_checkout(self, request: OpenOrderInput) -> Opened:
         """Open the order, and its session if the provider gives it at once; else the order is pending, until
         the next step has it or until the refusal is acted upon."""
-        order = await self._orders.open_order(request)
+        order = await self.open_order(request)
         is_new = order.created_at == request.opened_at
         if order.status is OrderStatus.PENDING and order.fingerprint == request.fingerprint:
             try:
                 async with asyncio.timeout(SESSION_AT_ONCE.total_seconds()):
-                    order = await self._payments.create_payment_session(order)
+                    order = await self.create_payment_session(order)
             except (PaymentRefused, PaymentStuck) as error:
                 return Opened(order, is_new, refusal=f"{type(error).__name__}: {error}")
             except Exception as error:
@@ -47,15 +71,119 @@ class CheckoutActivities:
         """
         order = ask.order
         assert order.session is not None, "only an order with a session is asked about"
-        look = self._payments.expire_session if ask.closing else self._payments.retrieve_session
+        look = self.expire_session if ask.closing else self.retrieve_session
         session = await look(order.session.session_id)
         match decide(order, session, ask.closing):
             case Fulfil(payment):
                 try:
-                    order = await self._orders.fulfil_order(PaidInput(order.order_id, payment))
+                    order = await self.fulfil_order(PaidInput(order.order_id, payment))
                 except Exception as error:
                     _left("fulfilled it", order, error)
         return Answer(session, order)
+
+    async def open_order(self, request: OpenOrderInput) -> Order:
+        """Insert the order and reserve its lines, or reject it; or find what the key has already led to."""
+        async with transaction(self._engine, Step.OPEN_ORDER) as connection:
+            return await opening.open_order(connection, request)
+
+    @activity.defn
+    @around(Step.FIND_ORDER)
+    async def find_order(self, request: FindOrderInput) -> Order | None:
+        async with self._reads.connect() as connection:
+            return await order_queries.find_by_id(connection, request.order_id)
+
+    @activity.defn
+    async def process_order(self, request: PaidInput) -> Order:
+        """Awaiting payment → payment processing: the customer has ordered a payment that takes days."""
+        async with transaction(self._engine, Step.PROCESS_ORDER) as connection:
+            return await orders.process_order(
+                connection, request.order_id, request.payment_intent_id, self._processing_timeout
+            )
+
+    @activity.defn
+    async def fulfil_order(self, request: PaidInput) -> Order:
+        """Held → consumed and awaiting → fulfilled. Raises `CannotFulfil`, final, when a reservation is missing."""
+        async with transaction(self._engine, Step.FULFIL_ORDER) as connection:
+            return await orders.fulfil_order(
+                connection, request.order_id, request.payment_intent_id, self._dispatch_duration
+            )
+
+    @activity.defn
+    async def release_order(self, request: ReleaseInput) -> Order:
+        """End a live order without fulfilment; what it held can be sold again.
+
+        Rejected is an order only while it has no session: with one that an earlier attempt recorded it goes on.
+        """
+        closes = [OrderStatus.PENDING] if request.status is OrderStatus.REJECTED else LIVE
+        async with transaction(self._engine, Step.RELEASE_ORDER) as connection:
+            return await orders.close_order(connection, request.order_id, request.status, request.reason, closes=closes)
+
+    @activity.defn
+    async def create_payment_session(self, order: Order) -> Order:
+        """Have the order's one session, and record it: pending → awaiting payment.
+
+        Raises `PaymentRefused` or `PaymentStuck`, both final, only once a look-up has shown that the provider has no
+        session for this order, or was refused as well (a wrong key). In either case nobody has been told of a session
+        that could be paid, so the stock may go back.
+        """
+        async with self._reads.connect() as connection:
+            request = await order_queries.session_request(connection, order)
+        async with _beating():
+            session = await self._obtain_session(request)
+        async with transaction(self._engine, Step.RECORD_SESSION) as connection:
+            return await orders.record_session(connection, order.order_id, session)
+
+    @activity.defn
+    async def retrieve_session(self, session_id: str) -> SessionState:
+        return _told(await self._provider.retrieve_session(session_id))
+
+    @activity.defn
+    async def expire_session(self, session_id: str) -> SessionState:
+        """Close the session, unless it is complete: the answer says which, and only the answer decides."""
+        return _told(await self._provider.expire_session(session_id))
+
+    async def _obtain_session(self, request: SessionRequest) -> PaymentSession:
+        is_old = datetime.now(UTC) - request.created_at > IDEMPOTENCY_KEY_LIFETIME
+        if is_old and (found := await self._provider.find_session(request)):
+            return found
+        number = 1
+        while True:
+            try:
+                return await self._provider.create_session(request, number)
+            except (PaymentRefused, PaymentStuck) as refusal:
+                # An earlier attempt whose answer was lost may have opened one all the same.
+                if found := await self._provider.find_session(request):
+                    return found
+                if isinstance(refusal, PaymentRefused) or number == SESSION_KEYS:
+                    raise
+            number += 1
+
+
+@asynccontextmanager
+async def _beating() -> AsyncIterator[None]:
+    """Tell Temporal now and then that this goes on. A look-up reads as many pages as the shop had sessions meanwhile,
+    and each call has its own limit: what must be bounded is only how long a dead worker is waited for."""
+
+    async def beat(pause: timedelta) -> None:
+        while True:
+            await asyncio.sleep(pause.total_seconds())
+            activity.heartbeat()
+
+    # None of a local activity: of that, Temporal waits for no beats.
+    limit = activity.info().heartbeat_timeout if activity.in_activity() else None
+    beating = asyncio.create_task(beat(limit / 5)) if limit else None
+    try:
+        yield
+    finally:
+        if beating is not None:
+            beating.cancel()
+
+
+def _told(session: SessionState) -> SessionState:
+    """An alarm for what nobody can give back through us: money whose payment the provider does not name."""
+    if session.paid and session.payment_intent_id is None:
+        activity.logger.error("Session %s is paid and names no payment: look at the provider", session.session_id)
+    return session
 
 
 def _left(done: str, order: Order, error: Exception) -> None:

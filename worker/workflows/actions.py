@@ -35,8 +35,7 @@ with workflow.unsafe.imports_passed_through():
     from runtime.search_attributes import CHECKOUT_STATUS, ORDER_ID
     from worker import policies
     from worker.activities.checkouts import CheckoutActivities
-    from worker.activities.orders import OrderActivities
-    from worker.activities.payments import PaymentActivities
+    from worker.activities.money import MoneyActivities
     from worker.activities.sweep import SettlementActivities
 
 Result = TypeVar("Result")
@@ -70,7 +69,7 @@ async def open_order(checkout: CheckoutInput) -> Opened:
 
 
 async def find_order(order_id: str) -> Order | None:
-    order = await run_step(OrderActivities.find_order, FindOrderInput(order_id), policies.DATABASE, "Find the order")
+    order = await run_step(CheckoutActivities.find_order, FindOrderInput(order_id), policies.DATABASE, "Find the order")
     return show(order) if order else None
 
 
@@ -78,7 +77,7 @@ async def open_session(order: Order) -> Order:
     """Have the one session for the order; if the provider will not give it, return the stock."""
     try:
         opened = await run_step(
-            PaymentActivities.create_payment_session,
+            CheckoutActivities.create_payment_session,
             order,
             policies.OPEN_SESSION,
             "Open the payment session",
@@ -96,17 +95,17 @@ async def _give_up_session(order: Order, refusal: str) -> Order:
 
 async def look_at(session_id: str) -> SessionState:
     """What the provider says of a session, asked until it says something."""
-    return await retry_until_done(PaymentActivities.retrieve_session, session_id, "Look at the payment session")
+    return await retry_until_done(CheckoutActivities.retrieve_session, session_id, "Look at the payment session")
 
 
 async def look_up(session_id: str) -> SessionState | None:
     """The same of a session that the provider may not know."""
-    return await _if_known(PaymentActivities.retrieve_session, "session", session_id, "Look at the payment session")
+    return await _if_known(CheckoutActivities.retrieve_session, "session", session_id, "Look at the payment session")
 
 
 async def close_session(session_id: str) -> SessionState:
     """Expire the session at the provider; one that is complete or expired already is answered as it is."""
-    return await retry_until_done(PaymentActivities.expire_session, session_id, "Close the payment session")
+    return await retry_until_done(CheckoutActivities.expire_session, session_id, "Close the payment session")
 
 
 async def ask_provider(order: Order, closing: Reason | None) -> tuple[Order, SessionState | None]:
@@ -132,14 +131,15 @@ async def ask_provider(order: Order, closing: Reason | None) -> tuple[Order, Ses
 async def process(order: Order, payment_intent_id: str | None) -> Order:
     """The customer has ordered a payment that takes days: wait for the bank, and keep the stock."""
     request = PaidInput(order.order_id, payment_intent_id)
-    return show(await run_step(OrderActivities.process_order, request, policies.DATABASE, "The payment is under way"))
+    summary = "The payment is under way"
+    return show(await run_step(CheckoutActivities.process_order, request, policies.DATABASE, summary))
 
 
 async def fulfil(order: Order, payment_intent_id: str | None) -> Order:
     """Hand out the goods; or give the money back, when they cannot be had (any more)."""
     request = PaidInput(order.order_id, payment_intent_id)
     try:
-        fulfilled = await run_step(OrderActivities.fulfil_order, request, policies.DATABASE, "Fulfil the order")
+        fulfilled = await run_step(CheckoutActivities.fulfil_order, request, policies.DATABASE, "Fulfil the order")
     except StepFailed as error:
         workflow.logger.error("%s: needs attention. The payment is given back.", error, extra=about(order))
         return await _undo(order, payment_intent_id, Reason.CANNOT_FULFIL)
@@ -151,7 +151,7 @@ async def fulfil(order: Order, payment_intent_id: str | None) -> Order:
 async def release(order: Order, reason: Reason, status: OrderStatus = OrderStatus.CANCELLED) -> Order:
     """End the order and return its stock."""
     request = ReleaseInput(order.order_id, status, reason)
-    return show(await run_step(OrderActivities.release_order, request, policies.DATABASE, "Return the stock"))
+    return show(await run_step(CheckoutActivities.release_order, request, policies.DATABASE, "Return the stock"))
 
 
 async def refund(order: Order, payment_intent_id: str, reason: Reason) -> Order:
@@ -163,13 +163,13 @@ async def refund(order: Order, payment_intent_id: str, reason: Reason) -> Order:
 async def give_back(payment_intent_id: str, reason: Reason, order_id: str | None = None) -> Order | None:
     """Give back money of an order, or that belongs to none."""
     request = RefundInput(payment_intent_id, reason, order_id)
-    return await retry_until_done(PaymentActivities.refund_payment, request, "Give the money back")
+    return await retry_until_done(MoneyActivities.refund_payment, request, "Give the money back")
 
 
 async def follow_money(payment_intent_id: str) -> Followed | None:
     """What became of a payment, as the provider tells, is in the ledger. None: it knows no such payment."""
     summary = "Look what became of the money"
-    return await _if_known(PaymentActivities.follow_money, "payment", payment_intent_id, summary)
+    return await _if_known(MoneyActivities.follow_money, "payment", payment_intent_id, summary)
 
 
 async def _if_known(
@@ -187,7 +187,7 @@ async def _if_known(
 async def make_refund(refund: Refund) -> None:
     """Give back what is owed. Refused, it stays owed: the sweep has it tried again, ever more rarely."""
     try:
-        await run_step(PaymentActivities.make_refund, refund, policies.PROVIDER, "Give the money back")
+        await run_step(MoneyActivities.make_refund, refund, policies.PROVIDER, "Give the money back")
     except StepFailed as error:
         told = "Order %s needs attention: refund %s is refused: %s"
         workflow.logger.error(told, refund.order_id, refund.id, error)
@@ -225,8 +225,8 @@ def about(order: Order) -> dict[str, str]:
 def show(order: Order, *, even_pending: bool = False) -> Order:
     """Show the order as it is now, and answer it.
 
-    A search attribute costs an event and a write to the visibility store each time. A pending order has its session in
-    a moment and is then shown once instead of twice, unless it has to wait (`even_pending`).
+    A search attribute costs an event and a write each time: a pending order, which has its session in a moment, is
+    shown once instead of twice, unless it has to wait (`even_pending`).
     """
     because = f" ({order.reason})" if order.reason else ""
     session = f"\n\nsession `{order.session.session_id}`" if order.session else ""

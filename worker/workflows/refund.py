@@ -9,7 +9,7 @@ with workflow.unsafe.imports_passed_through():
     from checkout.contracts import GiveUpInput, RefundOrderInput
     from checkout.money import Refund
     from worker import policies
-    from worker.activities.payments import PaymentActivities
+    from worker.activities.money import MoneyActivities
 
 
 @workflow.defn
@@ -18,16 +18,14 @@ class RefundWorkflow:
     async def run(self, wanted: RefundOrderInput) -> Refund:
         """Until the provider has taken it, or refused. What becomes of it then, its events and the sweep follow."""
         try:
-            refund = await run_step(PaymentActivities.request_refund, wanted, policies.DATABASE, "Enter the refund")
+            refund = await run_step(MoneyActivities.request_refund, wanted, policies.DATABASE, "Enter the refund")
         except StepFailed as error:
             raise ApplicationError(str(error), type=error.kind, non_retryable=True) from error
         if not refund.is_to_be_made:
             return refund
         try:
-            return await run_step(PaymentActivities.make_refund, refund, policies.PROVIDER, "Give the money back")
+            return await run_step(MoneyActivities.make_refund, refund, policies.PROVIDER, "Give the money back")
         except StepFailed as error:
             given_up = GiveUpInput(refund, str(error))
-            await run_step(
-                PaymentActivities.give_up_refund, given_up, policies.DATABASE, "It is refused: nothing moved"
-            )
+            await run_step(MoneyActivities.give_up_refund, given_up, policies.DATABASE, "It is refused: nothing moved")
             raise ApplicationError(str(error), type=error.kind, non_retryable=True) from error

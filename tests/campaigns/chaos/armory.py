@@ -1,4 +1,4 @@
-"""Failpoints, armed and watched from outside, through the file that `runtime.failpoints` looks at."""
+"""Failpoints, armed and watched from outside, through the file that `tests.campaigns.firing` looks at."""
 
 import asyncio
 import itertools
@@ -8,15 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runtime.failpoints import Action, Boundary, Step, fired_path
+from runtime.failpoints import Boundary, Step
 from tests.campaigns.chaos.verdicts import Void
+from tests.campaigns.firing import Action, fired_path
 from tests.campaigns.registry import STEPS
 
 _LOOK = 0.02
 
 
 class Armory:
-    """`path` is what `CHECKOUT_FAILPOINTS` names; `note` counts a fault that happened."""
+    """`path` is what `FAILPOINT_ARMINGS` names; `note` counts a fault that happened."""
 
     def __init__(self, path: Path, note: Callable[[str], None]) -> None:
         self._path, self._note = path, note

@@ -15,10 +15,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from runtime.failpoints import Action, Boundary, Step
+from runtime.failpoints import Boundary, Step
 from tests.campaigns.chaos.journeys import JOURNEY_OF, Trip
 from tests.campaigns.chaos.verdicts import in_time
 from tests.campaigns.chaos.world import World
+from tests.campaigns.firing import Action
 from tests.campaigns.registry import STEPS, Process
 
 ACTIONS = (Action.KILL, Action.FREEZE, Action.LOSE)

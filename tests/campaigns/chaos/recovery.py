@@ -9,12 +9,13 @@ from statistics import median
 
 import httpx
 
-from runtime.failpoints import Action, Boundary, Step
+from runtime.failpoints import Boundary, Step
 from tests.campaigns.chaos.customer import Customer
 from tests.campaigns.chaos.journeys import Trip, pay
 from tests.campaigns.chaos.matrix import moved_after
 from tests.campaigns.chaos.verdicts import Violated
 from tests.campaigns.chaos.world import World
+from tests.campaigns.firing import Action
 
 TARGETS: Mapping[str, float] = {
     "worker, in the middle of a step": 5.0,

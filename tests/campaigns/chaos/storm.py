@@ -13,10 +13,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from runtime.failpoints import Action
 from tests.campaigns.chaos.customer import Customer
 from tests.campaigns.chaos.verdicts import Violated, Void
 from tests.campaigns.chaos.world import PARTS, World
+from tests.campaigns.firing import Action
 from tests.campaigns.registry import STEPS
 
 PATIENCE = 180.0  # seconds a customer goes on asking in a storm

@@ -2,9 +2,10 @@
 
 import asyncio
 
-from runtime.failpoints import Action, Boundary, Step
+from runtime.failpoints import Boundary, Step
 from tests.campaigns.chaos.customer import Customer
 from tests.campaigns.chaos.world import World
+from tests.campaigns.firing import Action
 
 
 async def test_a_worker_that_is_asked_to_end_ends_the_step_that_it_is_at(world: World, hasty: str) -> None:

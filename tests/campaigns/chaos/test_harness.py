@@ -6,7 +6,7 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from runtime.failpoints import Action, Boundary, Step
+from runtime.failpoints import Boundary, Step
 from tests.campaigns.chaos import customer as customers
 from tests.campaigns.chaos.campaign import scenarios
 from tests.campaigns.chaos.catalogue.row import Row, run_row
@@ -15,6 +15,7 @@ from tests.campaigns.chaos.journeys import JOURNEY_OF, Trip
 from tests.campaigns.chaos.matrix import ACTIONS, cells
 from tests.campaigns.chaos.verdicts import Violated, Void
 from tests.campaigns.chaos.world import World
+from tests.campaigns.firing import Action
 from tests.campaigns.registry import STEPS
 
 

@@ -22,6 +22,7 @@ from stack.parts import Part, Probe
 from stack.probes import free_ports, http_ok
 from stack.stack import Stack
 from stack.supervisor import Keeper
+from tests.campaigns import firing
 from tests.campaigns.chaos.armory import Armory
 from tests.campaigns.chaos.verdicts import Violated, Void, in_time
 from tests.support.proxy import TcpProxy
@@ -108,7 +109,8 @@ class World:
                 "DATABASE_URL": _through(env["DATABASE_URL"], self.proxies["postgres"]),
                 "TEMPORAL_ADDRESS": f"127.0.0.1:{self.proxies['temporal'].port}",
                 "STRIPE_API_BASE": f"http://127.0.0.1:{self.proxies['payment'].port}",
-                "CHECKOUT_FAILPOINTS": str(self._failpoints_file),
+                "CHECKOUT_FAILPOINTS": firing.SETTING,
+                firing.ARMINGS: str(self._failpoints_file),
             }
         elif part.name == "payment":
             env["PAYMENT_WEBHOOK_URL"] = f"http://127.0.0.1:{self.proxies['webhook'].port}/payment_webhook"

@@ -1,8 +1,8 @@
 """Where a bug is planted: a definition, found by its name wherever it lives, and what is replaced in it.
 
 A name is the end of a dotted path: `fulfil_order`, `orders.fulfil_order`, `db.orders.fulfil_order`,
-`OrderActivities.release_order`, `limits.MAX_BODY_BYTES`. It names a function, a method, a class, a constant of a module
-or class, or a whole module, and has to be long enough to name one. Code may be moved and reformatted below it.
+`CheckoutActivities.release_order`, `limits.MAX_BODY_BYTES`. It names a function, a method, a class, a constant of a
+module or class, or a whole module, and has to be long enough to name one. Code may be moved and reformatted below it.
 """
 
 import ast

@@ -109,7 +109,7 @@ FIELD_HEALTH: tuple[Mutant, ...] = (
     ),
     bug(
         "the-schedule-is-made-again",
-        Code("schedule.keep_sweeping", "not is_set or not await has_sweep(client)", "not is_set"),
+        Code("starting.keep_sweeping", "not is_set or not await has_sweep(client)", "not is_set"),
         breaks="after a loss of Temporal's data no sweep would ever run again",
         tests="test_the_sweeps_schedule_is_made_again_when_it_is_gone",
     ),

@@ -144,7 +144,7 @@ GATEWAY = (
     ),
     bug(
         "refund-of-a-live-order-waits",
-        Code("PaymentActivities.follow_money", "order is not None and order.status.is_live", "False"),
+        Code("MoneyActivities.follow_money", "order is not None and order.status.is_live", "False"),
         breaks="an order refunded while its checkout decides would be fulfilled, its money gone",
         tests="test_money_given_back_while_its_checkout_decides_is_noticed_once_it_has",
     ),

@@ -6,7 +6,7 @@ from tests.campaigns.mutants.mutant import bug
 JOURNEYS = (
     bug(
         "expire-first",
-        Code("CheckoutActivities.ask_provider", "self._payments.expire_session", "self._payments.retrieve_session"),
+        Code("CheckoutActivities.ask_provider", "self.expire_session", "self.retrieve_session"),
         Code(
             "settling.decide",
             "Close(session.session_id) if closing else Wait()",
@@ -108,7 +108,7 @@ JOURNEYS = (
     ),
     bug(
         "shield",
-        Code("shield.shielded", "asyncio.shield(story)", "story"),
+        Code("shield.shielded", "workflow.wait([story])", "story"),
         breaks="a cancel in the UI would leave a payable session and reserved stock",
         tests="test_cancelled_in_the_ui_while_it_waits_settles_and_then_shows_as_cancelled",
     ),

@@ -1,12 +1,12 @@
 """Bugs planted where workflows meet the platform: what makes a decision another one when it is made again."""
 
-from tests.campaigns.mutants.anchors import Code
+from tests.campaigns.mutants.anchors import Code, Words
 from tests.campaigns.mutants.mutant import bug
 
 PLATFORM = (
     bug(
         "helpers-run-in-the-sandbox",
-        Code("worker.app.sandbox", '"worker.activities"', '"worker"'),
+        Words("tests/support/sandbox.py", '"worker.activities"', '"worker"'),
         breaks="a clock in a helper of the workflows would be seen by no test, and by customers after a restart",
         tests="test_what_no_workflow_may_do_is_caught_in_every_module_of_their_code",
     ),

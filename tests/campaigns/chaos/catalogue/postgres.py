@@ -3,11 +3,12 @@
 import asyncio
 import signal
 
-from runtime.failpoints import Action, Boundary, Step
+from runtime.failpoints import Boundary, Step
 from tests.campaigns.chaos.catalogue.row import Row
 from tests.campaigns.chaos.journeys import Journey, Trip, cancel, late_money, pay
 from tests.campaigns.chaos.verdicts import expect, in_time
 from tests.campaigns.chaos.world import World
+from tests.campaigns.firing import Action
 
 
 async def restarted_at_once_in_the_middle_of_each_transaction(trip: Trip) -> str:

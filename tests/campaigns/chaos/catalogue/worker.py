@@ -4,11 +4,12 @@ import asyncio
 import os
 import signal
 
-from runtime.failpoints import Action, Boundary, Step
+from runtime.failpoints import Boundary, Step
 from tests.campaigns.chaos.catalogue.row import Row
 from tests.campaigns.chaos.journeys import Trip
 from tests.campaigns.chaos.verdicts import expect
 from tests.campaigns.chaos.world import World
+from tests.campaigns.firing import Action
 
 
 async def a_reservation_frozen_at_its_commit_thaws_after_the_order_was_cancelled(trip: Trip) -> str:
