@@ -115,7 +115,7 @@ FIELD_HEALTH: tuple[Mutant, ...] = (
     ),
     bug(
         "beats-come-before-they-are-missed",
-        Code("payments._beating", "limit / 5", "limit * 3"),
+        Code("checkouts._beating", "limit / 5", "limit * 3"),
         breaks="a long look for a session would be cut short and begun anew for ever",
         tests="test_a_long_look_for_the_session_tells_in_time_that_it_lives",
     ),
