@@ -1,13 +1,11 @@
-"""Style sheets, scripts and pictures: ours, and those of Swagger UI (`/docs`), which no CDN has to bring. One asked
-for by its hash (`/static/shop.css?v=…`) may be kept for ever; else (a script's import, say) a browser asks whether its
-copy is still good, so that a page never mixes two versions."""
+"""Style sheets, scripts and pictures. One asked for by its hash (`/static/shop.css?v=…`) may be kept for ever; else (a
+script's import, say) a browser asks whether its copy is still good, so that a page never mixes two versions."""
 
 import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 from fastapi import APIRouter, Request
@@ -18,7 +16,6 @@ router = APIRouter(include_in_schema=False)
 
 _FOLDER = Path(__file__).parent / "static"
 _MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-_SWAGGER_UI = ("swagger-ui-bundle.js", "swagger-ui.css")
 # A picture opened by itself is a document: it may style itself, and do nothing else.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
@@ -34,7 +31,6 @@ class Asset:
 def _assets() -> dict[str, Asset]:
     """By the path under `/static/`. Held in memory: a release installed over a running one changes none of them."""
     paths = {path.relative_to(_FOLDER).as_posix(): path for path in _FOLDER.rglob("*.*")}
-    paths |= {name: Path(str(files("fastapi_offline") / "static" / name)) for name in _SWAGGER_UI}
     return {name: _read(path) for name, path in paths.items() if path.suffix in _MEDIA_TYPES}
 
 

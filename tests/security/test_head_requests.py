@@ -16,7 +16,7 @@ async def test_head_says_what_get_says_without_the_body(
     path = route
     for name, value in values.items():
         path = path.replace("{" + name + "}", value)
-    path = path.replace("{name}", "swagger-ui.css")
+    path = path.replace("{name}", "shop.css")
     asked = {"session_id": order["session_id"], "order_id": order["order_id"]}
     headers = operator | {"Accept": "*/*"}
     async with client.stream("GET", path, params=asked, headers=headers) as got:
