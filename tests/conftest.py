@@ -1,10 +1,11 @@
 """Real servers for all tests: PostgreSQL and Temporal as processes of the same stack that `checkout up` runs."""
 
+import gc
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -71,6 +72,17 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     engine = patient(database_url, pool_size=10, application_name="tests")
     yield engine
     await engine.dispose()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected and imported is no garbage: it is not looked for there, now or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
