@@ -62,7 +62,7 @@ async def database_server(scratch: Path) -> AsyncIterator[DatabaseServer]:
 @pytest.fixture
 async def database_url(database_server: DatabaseServer) -> AsyncIterator[str]:
     """A fresh database of this test's own: migrated, seeded."""
-    async with database_server.shop() as url:
+    async with database_server.fresh() as url:
         yield url
 
 

@@ -41,9 +41,12 @@ async def rig(database_url: str, engine: AsyncEngine, temporal_server: Stack) ->
 
 
 @pytest.fixture
-def shop(rig: Rig) -> Rig:
-    """The rig by the name that it had."""
-    return rig
+async def prepared(database_server: DatabaseServer, template: str) -> AsyncIterator[AsyncEngine]:
+    """A database of the test's own, as the one that its file has prepared: the fixture `template` names that."""
+    async with database_server.fresh(template) as url:
+        engine = create_engine(url)
+        yield engine
+        await engine.dispose()
 
 
 @pytest.fixture(scope="session")
@@ -58,5 +61,5 @@ async def payments_template(database_server: DatabaseServer) -> AsyncIterator[st
 
 @pytest.fixture
 async def simulator(database_server: DatabaseServer, payments_template: str) -> AsyncIterator[Simulator]:
-    async with database_server.shop(payments_template) as database_url, simulating(database_url) as simulator:
+    async with database_server.fresh(payments_template) as database_url, simulating(database_url) as simulator:
         yield simulator

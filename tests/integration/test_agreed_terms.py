@@ -76,28 +76,28 @@ async def test_a_total_is_what_the_lines_add_up_to_whatever_the_code_does(engine
             await connection.execute(text(line), {"order": order.order_id})
 
 
-async def test_a_buyer_is_told_of_a_currency_that_changed_after_the_gateway_had_seen_the_product(shop: Rig) -> None:
+async def test_a_buyer_is_told_of_a_currency_that_changed_after_the_gateway_had_seen_the_product(rig: Rig) -> None:
     """Both products were bought once, so the gateway knows them; then one of them is priced anew."""
-    assert (await shop.buy("before", **PEN_AND_MUG)).status_code == 200
-    await change(shop.engine, "coffee-mug", currency="eur", unit_amount=1900)
+    assert (await rig.buy("before", **PEN_AND_MUG)).status_code == 200
+    await change(rig.engine, "coffee-mug", currency="eur", unit_amount=1900)
     began = time.monotonic()
-    answers = [await shop.press(key, **PEN_AND_MUG) for key in ("after", "after", "later")]
+    answers = [await rig.press(key, **PEN_AND_MUG) for key in ("after", "after", "later")]
     assert [answer.status_code for answer in answers] == [422, 422, 422]
-    assert time.monotonic() - began < shop.settings.session_wait  # told, not given up waiting for
+    assert time.monotonic() - began < rig.settings.session_wait  # told, not given up waiting for
     for answer in answers:
         assert [error["field"] for error in answer.json()["errors"]] == ["items"]
         assert "currency" in answer.json()["detail"]
-    assert await scalar(shop.engine, "SELECT count(*) FROM shop.orders") == 1
+    assert await scalar(rig.engine, "SELECT count(*) FROM shop.orders") == 1
     # Nothing was decided under the key: once the catalogue is right again, it buys.
-    await change(shop.engine, "coffee-mug", currency="usd")
-    assert (await shop.buy("after", **PEN_AND_MUG)).status_code == 200
+    await change(rig.engine, "coffee-mug", currency="usd")
+    assert (await rig.buy("after", **PEN_AND_MUG)).status_code == 200
 
 
-async def test_a_product_that_joined_the_currency_of_the_others_is_sold_at_once(shop: Rig) -> None:
-    await change(shop.engine, "coffee-mug", currency="eur")
-    assert (await shop.press("apart", **PEN_AND_MUG)).status_code == 422
-    await change(shop.engine, "coffee-mug", currency="usd")
-    assert (await shop.buy("together", **PEN_AND_MUG)).status_code == 200
+async def test_a_product_that_joined_the_currency_of_the_others_is_sold_at_once(rig: Rig) -> None:
+    await change(rig.engine, "coffee-mug", currency="eur")
+    assert (await rig.press("apart", **PEN_AND_MUG)).status_code == 422
+    await change(rig.engine, "coffee-mug", currency="usd")
+    assert (await rig.buy("together", **PEN_AND_MUG)).status_code == 200
 
 
 async def test_an_order_keeps_the_name_it_was_sold_under(engine: AsyncEngine) -> None:

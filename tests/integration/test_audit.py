@@ -47,25 +47,17 @@ async def template(database_server: DatabaseServer) -> AsyncIterator[str]:
         yield url.rpartition("/")[2]
 
 
-@pytest.fixture
-async def shop(database_server: DatabaseServer, template: str) -> AsyncIterator[AsyncEngine]:
-    async with database_server.shop(template) as url:
-        engine = create_engine(url)
-        yield engine
-        await engine.dispose()
-
-
-async def test_a_healthy_shop_has_no_findings_and_everything_was_looked_at(shop: AsyncEngine) -> None:
-    findings = await verdict(shop)
+async def test_a_healthy_shop_has_no_findings_and_everything_was_looked_at(prepared: AsyncEngine) -> None:
+    findings = await verdict(prepared)
     assert tripped(findings) == {}
     assert sorted(findings) == list(range(1, 10))
     assert all(finding.checked > 0 for finding in findings.values())
 
 
 @pytest.mark.parametrize(("number", "what", "statements"), PLANTED, ids=[f"{n}: {what}" for n, what, _ in PLANTED])
-async def test_it_is_tripped_by(shop: AsyncEngine, number: int, what: str, statements: list[str]) -> None:
-    await run(shop, *statements)
-    assert number in tripped(await verdict(shop)), what
+async def test_it_is_tripped_by(prepared: AsyncEngine, number: int, what: str, statements: list[str]) -> None:
+    await run(prepared, *statements)
+    assert number in tripped(await verdict(prepared)), what
 
 
 def test_something_is_planted_for_every_invariant_of_the_ledgers() -> None:
@@ -73,24 +65,24 @@ def test_something_is_planted_for_every_invariant_of_the_ledgers() -> None:
 
 
 async def test_what_is_still_under_way_counts_only_after_its_grace_but_stock_and_double_charges_always(
-    shop: AsyncEngine,
+    prepared: AsyncEngine,
 ) -> None:
     hour = timedelta(hours=1)
-    await run(shop, money("live"))  # paid, the webhook is on its way
-    assert set(tripped(await verdict(shop))) == {2}
-    assert tripped(await verdict(shop, hour)) == {}
-    await run(shop, ALLOW_TWO_CHARGES, money("live"))
-    await run(shop, "UPDATE shop.products SET on_hand = on_hand - 1 WHERE sku = 'pen'")
-    assert set(tripped(await verdict(shop, hour))) == {1, 4}
+    await run(prepared, money("live"))  # paid, the webhook is on its way
+    assert set(tripped(await verdict(prepared))) == {2}
+    assert tripped(await verdict(prepared, hour)) == {}
+    await run(prepared, ALLOW_TWO_CHARGES, money("live"))
+    await run(prepared, "UPDATE shop.products SET on_hand = on_hand - 1 WHERE sku = 'pen'")
+    assert set(tripped(await verdict(prepared, hour))) == {1, 4}
 
 
-async def test_a_flood_of_violations_is_capped(shop: AsyncEngine) -> None:
+async def test_a_flood_of_violations_is_capped(prepared: AsyncEngine) -> None:
     await run(
-        shop,
+        prepared,
         "INSERT INTO shop.products (sku, name, unit_amount, currency, on_hand)"
         " SELECT 'bulk-' || n, 'x', 1, 'usd', 1 FROM generate_series(1, 300) n",
     )
-    assert len(tripped(await verdict(shop))[4]) == MAX_VIOLATIONS
+    assert len(tripped(await verdict(prepared))[4]) == MAX_VIOLATIONS
 
 
 async def test_without_the_mocks_ledger_the_money_is_reported_as_not_looked_at(engine: AsyncEngine) -> None:
@@ -112,36 +104,36 @@ async def whole_verdict(engine: AsyncEngine, temporal: Client) -> dict[int, list
     return {invariant.number: invariant.violations for invariant in out.invariants if invariant.violations}
 
 
-async def test_a_live_order_that_no_workflow_looks_after_trips_it(shop: AsyncEngine, temporal: Client) -> None:
-    await run(shop, "UPDATE shop.orders SET created_at = now() - interval '1 minute' WHERE checkout_key = 'live'")
-    found = await whole_verdict(shop, temporal)
+async def test_a_live_order_that_no_workflow_looks_after_trips_it(prepared: AsyncEngine, temporal: Client) -> None:
+    await run(prepared, "UPDATE shop.orders SET created_at = now() - interval '1 minute' WHERE checkout_key = 'live'")
+    found = await whole_verdict(prepared, temporal)
     assert list(found) == [10]
     assert "no workflow looks after it" in found[10][0]
 
 
 @pytest.mark.parametrize("workflow_id", ["live", "settle:cs_live", "settle:{order_id}"])
 async def test_a_live_order_with_its_workflow_or_settlement_is_looked_after(
-    shop: AsyncEngine, temporal: Client, workflow_id: str
+    prepared: AsyncEngine, temporal: Client, workflow_id: str
 ) -> None:
-    await run(shop, "UPDATE shop.orders SET created_at = now() - interval '1 minute' WHERE checkout_key = 'live'")
-    async with shop.connect() as connection:
+    await run(prepared, "UPDATE shop.orders SET created_at = now() - interval '1 minute' WHERE checkout_key = 'live'")
+    async with prepared.connect() as connection:
         order_id = (await connection.execute(text("SELECT id FROM shop.orders WHERE checkout_key = 'live'"))).scalar()
     workflow_id = workflow_id.format(order_id=order_id)
     handle = await temporal.start_workflow("CheckoutWorkflow", id=workflow_id, task_queue=TASK_QUEUE)
     try:
-        assert await whole_verdict(shop, temporal) == {}
+        assert await whole_verdict(prepared, temporal) == {}
     finally:
         await handle.terminate()
 
 
-async def test_an_ended_order_whose_workflow_runs_on_trips_it(shop: AsyncEngine, temporal: Client) -> None:
-    await run(shop, "UPDATE shop.orders SET updated_at = now() - interval '1 hour' WHERE checkout_key = 'gone'")
+async def test_an_ended_order_whose_workflow_runs_on_trips_it(prepared: AsyncEngine, temporal: Client) -> None:
+    await run(prepared, "UPDATE shop.orders SET updated_at = now() - interval '1 hour' WHERE checkout_key = 'gone'")
     start = partial(temporal.start_workflow, "CheckoutWorkflow", task_queue=TASK_QUEUE)
     handles = [await start(id=key) for key in ("live", "gone")]
     try:
         found: dict[int, list[str]] = {}
         while not found:  # the list of workflows lags behind; pytest's timeout ends this
-            found = await whole_verdict(shop, temporal)
+            found = await whole_verdict(prepared, temporal)
     finally:
         for handle in handles:
             await handle.terminate()

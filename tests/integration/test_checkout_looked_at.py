@@ -24,42 +24,42 @@ async def test_a_checkout_under_way_has_no_answer_yet_and_its_address_says_so(
         assert looked.headers[name] == begun.headers[name]
 
 
-async def test_a_checkout_with_an_answer_gives_the_same_bytes_in_either_form(shop: Rig) -> None:
-    bought = await shop.buy(secrets.token_hex(8))
+async def test_a_checkout_with_an_answer_gives_the_same_bytes_in_either_form(rig: Rig) -> None:
+    bought = await rig.buy(secrets.token_hex(8))
     at = f"/checkout/{bought.headers['idempotency-key']}"
-    looked = await shop.http.get(at)
+    looked = await rig.http.get(at)
     assert (looked.status_code, looked.content) == (200, bought.content)
     assert looked.headers["idempotent-replayed"] == "true"
     plain = {"Accept": "text/plain"}
-    assert (await shop.http.get(at, headers=plain)).text == (await shop.http.post(at, headers=plain)).text
-    person = await shop.http.get(at, headers={"Accept": "text/html"})
+    assert (await rig.http.get(at, headers=plain)).text == (await rig.http.post(at, headers=plain)).text
+    person = await rig.http.get(at, headers={"Accept": "text/html"})
     assert (person.status_code, person.headers["location"]) == (303, f"/orders/{bought.json()['order_id']}/view")
 
 
-async def test_looking_starts_nothing_and_does_not_change_the_order(shop: Rig) -> None:
-    key, order_id, _ = await shop.bought()
-    before = (await shop.temporal.get_workflow_handle(key).describe()).history_length
+async def test_looking_starts_nothing_and_does_not_change_the_order(rig: Rig) -> None:
+    key, order_id, _ = await rig.bought()
+    before = (await rig.temporal.get_workflow_handle(key).describe()).history_length
     for _ in range(3):
-        await shop.http.get(f"/checkout/{key}")
-    assert (await shop.temporal.get_workflow_handle(key).describe()).history_length == before
-    assert (await shop.order(order_id)).status is OrderStatus.AWAITING_PAYMENT
+        await rig.http.get(f"/checkout/{key}")
+    assert (await rig.temporal.get_workflow_handle(key).describe()).history_length == before
+    assert (await rig.order(order_id)).status is OrderStatus.AWAITING_PAYMENT
 
 
-async def test_a_refused_checkout_tells_why_as_it_told_the_buyer(shop: Rig) -> None:
+async def test_a_refused_checkout_tells_why_as_it_told_the_buyer(rig: Rig) -> None:
     key = secrets.token_hex(8)
-    refused = await shop.buy(key, items=[{"sku": "limited-print", "quantity": 99}])
+    refused = await rig.buy(key, items=[{"sku": "limited-print", "quantity": 99}])
     assert refused.status_code == 409
-    assert (await shop.http.get(f"/checkout/{key}")).json() == refused.json()
+    assert (await rig.http.get(f"/checkout/{key}")).json() == refused.json()
 
 
-async def test_of_a_key_that_nobody_used_nothing_is_told(shop: Rig) -> None:
-    answers: list[httpx.Response] = [await shop.http.get(f"/checkout/{key}") for key in ("a", "Z" * 200, "ord_x")]
+async def test_of_a_key_that_nobody_used_nothing_is_told(rig: Rig) -> None:
+    answers: list[httpx.Response] = [await rig.http.get(f"/checkout/{key}") for key in ("a", "Z" * 200, "ord_x")]
     assert {answer.status_code for answer in answers} == {404}
     assert len({answer.content for answer in answers}) == 1
-    assert not await shop.is_known("a")
+    assert not await rig.is_known("a")
 
 
 @pytest.mark.parametrize("key", ["a b", "a/b", "x" * 201, "settle:cs_1", "%00"])
-async def test_what_is_no_key_is_refused_as_when_buying(shop: Rig, key: str) -> None:
-    looked, bought = await shop.http.get(f"/checkout/{key}"), await shop.http.post(f"/checkout/{key}")
+async def test_what_is_no_key_is_refused_as_when_buying(rig: Rig, key: str) -> None:
+    looked, bought = await rig.http.get(f"/checkout/{key}"), await rig.http.post(f"/checkout/{key}")
     assert (looked.status_code, looked.json()) == (bought.status_code, bought.json()) == (400, bought.json())

@@ -28,11 +28,11 @@ OF_A_TEMPLATE = """
 async def test_a_shop_that_was_used_holds_what_a_new_one_holds(database_server: DatabaseServer) -> None:
     async with database_server.copy() as url, connected(url) as database:
         new = await database.fetchrow(CONTENTS)
-    async with database_server.shop() as used:
+    async with database_server.fresh() as used:
         engine = create_engine(used)
         await fulfil(engine, await open_order(engine, "left behind"))
         # And is not disposed of: its sessions must not stand in the way.
-    async with database_server.shop() as url, connected(url) as database:
+    async with database_server.fresh() as url, connected(url) as database:
         assert url == used
         assert await database.fetchrow(CONTENTS) == new
     await engine.dispose()
@@ -56,9 +56,9 @@ async def test_a_shop_that_was_used_holds_what_a_new_one_holds(database_server: 
     ],
 )
 async def test_a_shop_that_was_rebuilt_is_not_used_again(database_server: DatabaseServer, change: str) -> None:
-    async with database_server.shop() as rebuilt, connected(rebuilt) as database:
+    async with database_server.fresh() as rebuilt, connected(rebuilt) as database:
         await database.execute(change)
-    async with database_server.shop() as url:
+    async with database_server.fresh() as url:
         assert url != rebuilt
 
 
@@ -72,7 +72,7 @@ async def test_one_of_a_template_of_ones_own_is_as_that_one_is(database_server: 
             await database.execute("SELECT nextval('payments.faults_version')")
             wanted = await database.fetchrow(OF_A_TEMPLATE)
         for _ in range(2):
-            async with database_server.shop(template.rpartition("/")[2]) as url, connected(url) as database:
+            async with database_server.fresh(template.rpartition("/")[2]) as url, connected(url) as database:
                 assert await database.fetchrow(OF_A_TEMPLATE) == wanted
                 await database.execute("SELECT nextval('payments.faults_version')")
                 await database.execute("INSERT INTO payments.events (id, type, payload) VALUES ('evt_1', 'x', '{}')")
@@ -80,5 +80,5 @@ async def test_one_of_a_template_of_ones_own_is_as_that_one_is(database_server: 
 
 
 async def test_two_shops_at_a_time_are_two(database_server: DatabaseServer) -> None:
-    async with database_server.shop() as one, database_server.shop() as other:
+    async with database_server.fresh() as one, database_server.fresh() as other:
         assert one != other

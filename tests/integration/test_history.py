@@ -32,21 +32,15 @@ async def template(database_server: DatabaseServer) -> AsyncIterator[str]:
         yield url.rpartition("/")[2]
 
 
-@pytest.fixture
-async def shop(database_server: DatabaseServer, template: str) -> AsyncIterator[AsyncEngine]:
-    async with database_server.shop(template) as url:
-        engine = create_engine(url)
-        yield engine
-        await engine.dispose()
-
-
 async def count(engine: AsyncEngine, what: str) -> int:
     async with engine.connect() as connection:
         return int(await connection.scalar(text(f"SELECT count(*) FROM {what}")) or 0)
 
 
-async def test_the_past_is_in_order_and_the_stock_of_today_untouched(shop: AsyncEngine, engine: AsyncEngine) -> None:
-    async with shop.connect() as connection:
+async def test_the_past_is_in_order_and_the_stock_of_today_untouched(
+    prepared: AsyncEngine, engine: AsyncEngine
+) -> None:
+    async with prepared.connect() as connection:
         findings = await audit_ledgers(connection, timedelta(0))
         stock = (await connection.execute(text("SELECT sku, on_hand FROM shop.products ORDER BY sku"))).all()
     assert [finding.violations for finding in findings] == [[]] * 9
@@ -54,14 +48,14 @@ async def test_the_past_is_in_order_and_the_stock_of_today_untouched(shop: Async
     async with engine.connect() as connection:  # a shop that has only been seeded
         seeded = (await connection.execute(text("SELECT sku, on_hand FROM shop.products ORDER BY sku"))).all()
     assert stock == seeded
-    assert await count(shop, "shop.orders") == await count(shop, "shop.audit_due") == ORDERS
+    assert await count(prepared, "shop.orders") == await count(prepared, "shop.audit_due") == ORDERS
     for status in ("dispatched", "cancelled", "refunded", "rejected"):
-        assert await count(shop, f"shop.orders WHERE status = '{status}'") > 5, status
+        assert await count(prepared, f"shop.orders WHERE status = '{status}'") > 5, status
 
 
-async def test_nothing_that_the_tables_demand_was_left_out(shop: AsyncEngine) -> None:
+async def test_nothing_that_the_tables_demand_was_left_out(prepared: AsyncEngine) -> None:
     """The guards were off: what they would have refused is looked for in the constraints themselves."""
-    async with shop.connect() as connection:
+    async with prepared.connect() as connection:
         rows = await connection.execute(
             text(
                 "SELECT conrelid::regclass::text AS child, confrelid::regclass::text AS parent,"
@@ -83,14 +77,14 @@ async def test_nothing_that_the_tables_demand_was_left_out(shop: AsyncEngine) ->
             assert orphans == 0, (child, told)
 
 
-async def test_of_more_violations_than_are_told_every_order_stays_due(shop: AsyncEngine) -> None:
-    await run_noted(shop, "UPDATE shop.order_lines SET unit_amount = unit_amount + 1")
-    async with shop.connect() as connection:
+async def test_of_more_violations_than_are_told_every_order_stays_due(prepared: AsyncEngine) -> None:
+    await run_noted(prepared, "UPDATE shop.order_lines SET unit_amount = unit_amount + 1")
+    async with prepared.connect() as connection:
         found = Found()
         agenda = await audit.agenda(connection, timedelta(0))
         wrong = await audit_orders(connection, agenda.orders, timedelta(0), found)
         seen = await audit.at_rest(connection, agenda.orders, timedelta(0))
     assert (len(seen), len(wrong), len(found.findings[7].violations)) == (ORDERS, ORDERS, 100)
-    async with shop.begin() as connection:
+    async with prepared.begin() as connection:
         await audit.note(connection, seen, wrong)
-    assert await count(shop, "shop.audit_due") == ORDERS
+    assert await count(prepared, "shop.audit_due") == ORDERS

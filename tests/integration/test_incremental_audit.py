@@ -42,14 +42,6 @@ async def template(database_server: DatabaseServer, temporal: Client) -> AsyncIt
         yield url.rpartition("/")[2]
 
 
-@pytest.fixture
-async def shop(database_server: DatabaseServer, template: str) -> AsyncIterator[AsyncEngine]:
-    async with database_server.shop(template) as url:
-        engine = create_engine(url)
-        yield engine
-        await engine.dispose()
-
-
 @pytest.fixture(scope="module")
 async def temporal() -> AsyncIterator[Client]:
     async with running_stack("temporal") as stack:
@@ -59,8 +51,8 @@ async def temporal() -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-def auditor(shop: AsyncEngine, temporal: Client) -> Auditor:
-    return Auditor(shop, temporal, patrol=0)
+def auditor(prepared: AsyncEngine, temporal: Client) -> Auditor:
+    return Auditor(prepared, temporal, patrol=0)
 
 
 def tripped(verdict: AuditOut) -> set[int]:
@@ -83,8 +75,10 @@ async def order_id(engine: AsyncEngine, key: str) -> str:
         return str(await connection.scalar(statement, {"key": key}))
 
 
-async def test_an_ended_order_that_was_found_in_order_is_not_read_again(shop: AsyncEngine, auditor: Auditor) -> None:
-    assert await due(shop) == {"live"}
+async def test_an_ended_order_that_was_found_in_order_is_not_read_again(
+    prepared: AsyncEngine, auditor: Auditor
+) -> None:
+    assert await due(prepared) == {"live"}
     verdict = await auditor.recent(NO_GRACE)
     assert (verdict.ok, verdict.whole, verdict.outcomes) == (True, False, {"awaiting_payment": 1})
     assert (await auditor.everything(NO_GRACE)).orders == len(KEYS)
@@ -96,9 +90,9 @@ async def test_an_ended_order_that_was_found_in_order_is_not_read_again(shop: As
     ids=[f"{number}: {what}" for number, what, _ in PLANTED if what not in WHOLE_ONLY],
 )
 async def test_a_violation_planted_in_an_audited_order_is_found_by_the_next_audit_and_by_every_one_after_it(
-    shop: AsyncEngine, auditor: Auditor, number: int, what: str, statements: list[str]
+    prepared: AsyncEngine, auditor: Auditor, number: int, what: str, statements: list[str]
 ) -> None:
-    await run_noted(shop, *statements)
+    await run_noted(prepared, *statements)
     assert number in tripped(await auditor.recent(NO_GRACE)), what
     assert number in tripped(await auditor.recent(NO_GRACE)), what
 
@@ -109,129 +103,130 @@ async def test_a_violation_planted_in_an_audited_order_is_found_by_the_next_audi
     ids=[f"{number}: {what}" for number, what, _ in PLANTED if what in SILENT],
 )
 async def test_an_audit_of_everything_finds_also_what_told_nobody(
-    shop: AsyncEngine, auditor: Auditor, number: int, what: str, statements: list[str]
+    prepared: AsyncEngine, auditor: Auditor, number: int, what: str, statements: list[str]
 ) -> None:
-    await run(shop, *statements)
+    await run(prepared, *statements)
     assert number not in tripped(await auditor.recent(NO_GRACE))
     assert number in tripped(await auditor.everything(NO_GRACE)), what
     assert number in tripped(await auditor.recent(NO_GRACE)), "once it is found, it is looked at until it is mended"
 
 
 async def test_after_an_audit_of_everything_the_old_ledger_is_not_read_once_more(
-    shop: AsyncEngine, auditor: Auditor
+    prepared: AsyncEngine, auditor: Auditor
 ) -> None:
-    async with shop.begin() as connection:
+    async with prepared.begin() as connection:
         await connection.execute(text("UPDATE shop.audit_state SET ledger_read_to = now() - interval '1 year'"))
     await auditor.everything(NO_GRACE)
-    assert await scalar(shop, "SELECT now() - ledger_read_to < interval '5 minutes' FROM shop.audit_state")
+    assert await scalar(prepared, "SELECT now() - ledger_read_to < interval '5 minutes' FROM shop.audit_state")
 
 
-async def test_the_patrol_comes_by_where_nothing_was_noted(shop: AsyncEngine, temporal: Client) -> None:
-    await run(shop, f"DELETE FROM shop.order_events WHERE order_id = '{await order_id(shop, 'sent')}' AND seq = 5")
-    auditor = Auditor(shop, temporal, patrol=2)
+async def test_the_patrol_comes_by_where_nothing_was_noted(prepared: AsyncEngine, temporal: Client) -> None:
+    sent = await order_id(prepared, "sent")
+    await run(prepared, f"DELETE FROM shop.order_events WHERE order_id = '{sent}' AND seq = 5")
+    auditor = Auditor(prepared, temporal, patrol=2)
     found = [tripped(await auditor.recent(NO_GRACE)) for _ in range(4)]
     assert {8} in found[:3]
     assert found[3] == {8}, "found once, it is looked at until it is mended"
 
 
-async def test_what_was_mended_is_forgotten(shop: AsyncEngine, auditor: Auditor) -> None:
+async def test_what_was_mended_is_forgotten(prepared: AsyncEngine, auditor: Auditor) -> None:
     change = "UPDATE shop.order_lines SET unit_amount = unit_amount {} 1 WHERE order_id = :id"
-    sent = {"id": await order_id(shop, "sent")}
-    await run_noted(shop, change.format("+").replace(":id", f"'{sent['id']}'"))
+    sent = {"id": await order_id(prepared, "sent")}
+    await run_noted(prepared, change.format("+").replace(":id", f"'{sent['id']}'"))
     assert tripped(await auditor.recent(NO_GRACE)) == {7}
-    assert await due(shop) == {"live", "sent"}
-    await run(shop, change.format("-").replace(":id", f"'{sent['id']}'"))
+    assert await due(prepared) == {"live", "sent"}
+    await run(prepared, change.format("-").replace(":id", f"'{sent['id']}'"))
     assert (await auditor.recent(NO_GRACE)).ok
-    assert await due(shop) == {"live"}
+    assert await due(prepared) == {"live"}
 
 
 async def test_money_that_comes_for_an_order_audited_long_ago_is_seen_although_the_shop_never_heard_of_it(
-    shop: AsyncEngine, auditor: Auditor
+    prepared: AsyncEngine, auditor: Auditor
 ) -> None:
-    await run(shop, money("gone"))
-    assert await due(shop) == {"live"}
+    await run(prepared, money("gone"))
+    assert await due(prepared) == {"live"}
     verdict = await auditor.recent(NO_GRACE)
     assert tripped(verdict) == {2}
-    assert await due(shop) == {"live", "gone"}
+    assert await due(prepared) == {"live", "gone"}
 
 
-async def test_money_too_young_to_be_judged_is_judged_when_it_is_older(shop: AsyncEngine, auditor: Auditor) -> None:
-    await run(shop, money("gone"))
+async def test_money_too_young_to_be_judged_is_judged_when_it_is_older(prepared: AsyncEngine, auditor: Auditor) -> None:
+    await run(prepared, money("gone"))
     for _ in range(2):
         assert (await auditor.recent(timedelta(hours=1))).ok
     assert tripped(await auditor.recent(NO_GRACE)) == {2}
 
 
-async def test_a_charge_for_no_order_of_ours_stays_on_the_list(shop: AsyncEngine, auditor: Auditor) -> None:
-    await run(shop, "UPDATE payments.sessions SET metadata = '{}' WHERE id = 'cs_gone'", money("gone"))
+async def test_a_charge_for_no_order_of_ours_stays_on_the_list(prepared: AsyncEngine, auditor: Auditor) -> None:
+    await run(prepared, "UPDATE payments.sessions SET metadata = '{}' WHERE id = 'cs_gone'", money("gone"))
     for _ in range(2):
         assert tripped(await auditor.recent(NO_GRACE)) == {2}
-    assert await due(shop) == {"live", "cs_gone"}
+    assert await due(prepared) == {"live", "cs_gone"}
 
 
-async def test_an_order_that_changes_while_it_is_audited_is_due_again(shop: AsyncEngine) -> None:
+async def test_an_order_that_changes_while_it_is_audited_is_due_again(prepared: AsyncEngine) -> None:
     """Committed between the auditor's snapshot and its note; and not committed yet when it notes."""
-    sent, back = await order_id(shop, "sent"), await order_id(shop, "back")
+    sent, back = await order_id(prepared, "sent"), await order_id(prepared, "back")
     touch = text("UPDATE shop.orders SET client = 'touched' WHERE id = :id")
-    await run_noted(shop, "UPDATE shop.orders SET client = 'before'")
-    async with shop.connect() as snapshot, shop.connect() as other:
+    await run_noted(prepared, "UPDATE shop.orders SET client = 'before'")
+    async with prepared.connect() as snapshot, prepared.connect() as other:
         await snapshot.execution_options(isolation_level="REPEATABLE READ")
-        seen = await audit.at_rest(snapshot, [sent, back, await order_id(shop, "gone")], NO_GRACE)
+        seen = await audit.at_rest(snapshot, [sent, back, await order_id(prepared, "gone")], NO_GRACE)
         assert len(seen) == 3
-        async with shop.begin() as connection:
+        async with prepared.begin() as connection:
             await connection.execute(touch, {"id": sent})
         await other.execute(touch, {"id": back})
-        async with shop.begin() as connection:
+        async with prepared.begin() as connection:
             await audit.note(connection, seen, [])
         await other.commit()
-    assert {"sent", "back"} <= await due(shop)
-    assert "gone" not in await due(shop)
+    assert {"sent", "back"} <= await due(prepared)
+    assert "gone" not in await due(prepared)
 
 
 async def test_an_order_is_due_until_it_has_ended_been_left_alone_and_has_nothing_owed(
-    shop: AsyncEngine, auditor: Auditor
+    prepared: AsyncEngine, auditor: Auditor
 ) -> None:
     hour = timedelta(hours=1)
-    await run_noted(shop, "UPDATE shop.orders SET client = 'touched'")
+    await run_noted(prepared, "UPDATE shop.orders SET client = 'touched'")
     await auditor.recent(hour)
-    assert await due(shop) == set(KEYS)
-    async with shop.begin() as connection:
+    assert await due(prepared) == set(KEYS)
+    async with prepared.begin() as connection:
         payment = PaymentState("pi_late", MoneyState.PAID, TOTAL, "usd")
-        await ledger.owe(connection, payment, await order_id(shop, "gone"), Reason.LATE_PAYMENT)
+        await ledger.owe(connection, payment, await order_id(prepared, "gone"), Reason.LATE_PAYMENT)
     await auditor.recent(NO_GRACE)
-    assert await due(shop) == {"live", "gone"}
+    assert await due(prepared) == {"live", "gone"}
 
 
-async def test_more_than_can_be_looked_at_in_one_go_waits_for_the_next(shop: AsyncEngine, auditor: Auditor) -> None:
-    async with shop.begin() as connection:
+async def test_more_than_can_be_looked_at_in_one_go_waits_for_the_next(prepared: AsyncEngine, auditor: Auditor) -> None:
+    async with prepared.begin() as connection:
         await connection.execute(
             text("INSERT INTO shop.audit_due (order_id) SELECT 'gone-' || n FROM generate_series(1, :many) n"),
             {"many": audit.PIECE + 7},
         )
     assert [(await auditor.recent(NO_GRACE)).waiting for _ in range(3)] == [7, 0, 0]
-    assert await due(shop) == {"live"}
+    assert await due(prepared) == {"live"}
 
 
 async def test_the_sums_that_are_kept_are_those_of_the_movements_and_an_audit_of_everything_proves_it(
-    shop: AsyncEngine, auditor: Auditor
+    prepared: AsyncEngine, auditor: Auditor
 ) -> None:
-    async with shop.begin() as connection:
+    async with prepared.begin() as connection:
         await connection.execute(text("SELECT shop.restock('pen', 40), shop.write_off('pen', 2, 'broken')"))
         moved, brought = (
             await connection.execute(text("SELECT moved, brought FROM shop.stock_sums WHERE sku = 'limited-print'"))
         ).one()
     assert (moved, brought) == (6, 10)
     assert (await auditor.everything(NO_GRACE)).ok
-    async with shop.begin() as connection:
+    async with prepared.begin() as connection:
         await connection.execute(text("UPDATE shop.stock_sums SET brought = brought + 1 WHERE sku = 'pen'"))
     [violation] = next(one.violations for one in (await auditor.everything(NO_GRACE)).invariants if one.number == 4)
     assert violation == "pen: movements add up to 100038, of them 100038 brought in; kept are 100038 and 100039"
 
 
 async def test_everything_is_audited_once_at_a_time_whoever_asks_and_tells_how_far_it_is(
-    shop: AsyncEngine, auditor: Auditor, temporal: Client
+    prepared: AsyncEngine, auditor: Auditor, temporal: Client
 ) -> None:
-    elsewhere = Auditor(shop, temporal)
+    elsewhere = Auditor(prepared, temporal)
     async with auditor.whole(NO_GRACE) as steps:
         first = await anext(steps)
         assert isinstance(first, AuditProgress)
@@ -253,9 +248,9 @@ async def test_everything_is_audited_once_at_a_time_whoever_asks_and_tells_how_f
     assert (await auditor.everything(NO_GRACE)).ok, "who stops listening lets the next one begin"
 
 
-async def test_an_audit_that_cannot_read_has_not_begun(shop: AsyncEngine, auditor: Auditor) -> None:
+async def test_an_audit_that_cannot_read_has_not_begun(prepared: AsyncEngine, auditor: Auditor) -> None:
     """Whoever wanted its steps as a stream is answered that it cannot be had, and not with a stream that breaks off."""
-    await run(shop, "ALTER TABLE shop.audit_state RENAME TO gone")
+    await run(prepared, "ALTER TABLE shop.audit_state RENAME TO gone")
     with pytest.raises(DBAPIError):
         async with auditor.whole(NO_GRACE):
             pytest.fail("it has begun")

@@ -20,7 +20,7 @@ from tests.support.stacks import brisk, environment_of
 PAYLOAD_KEYS = f"tests:{base64.b64encode(os.urandom(32)).decode()}"
 OWN = ("CHECKOUT_", "STRIPE_", "DATABASE_URL")
 
-Gateway = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
+GatewayWith = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
 @pytest.fixture(scope="package")
@@ -58,8 +58,8 @@ async def temporal(settings: Settings) -> Client:
 
 
 @pytest.fixture
-def gateway(guarded: Stack) -> Gateway:
-    """`async with gateway(CHECKOUT_…="…") as client`: the gateway in this process; a bug of its own shows as 500."""
+def gateway_with(guarded: Stack) -> GatewayWith:
+    """`async with gateway_with(CHECKOUT_…="…") as client`: a gateway in this process. Its own bugs show as 500."""
 
     @asynccontextmanager
     async def serve(peer: str = "192.0.2.1", **changes: str) -> AsyncIterator[httpx.AsyncClient]:

@@ -9,7 +9,7 @@ import pytest
 from api.app import create_app
 from checkout.errors import PayloadKeyMissing
 from stack.stack import Stack
-from tests.security.conftest import Gateway, settings_of
+from tests.security.conftest import GatewayWith, settings_of
 
 INTERNALS = re.compile(
     r"select |insert |sqlalchemy|asyncpg|postgres|127\.0\.0\.1|traceback|\.py|relation|permission|temporalio|grpc",
@@ -65,7 +65,7 @@ async def test_what_is_about_one_customer_is_kept_by_no_cache(
 
 
 async def test_an_error_of_the_database_is_told_like_any_other_outage(
-    guarded: Stack, gateway: Gateway, caplog: pytest.LogCaptureFixture
+    guarded: Stack, gateway_with: GatewayWith, caplog: pytest.LogCaptureFixture
 ) -> None:
     """PostgreSQL refuses a statement; is not there; refuses the password: the same bytes, and no word of why."""
     away = "postgresql://checkout:hunter2-in-the-address@127.0.0.1:9/checkout"
@@ -73,7 +73,7 @@ async def test_an_error_of_the_database_is_told_like_any_other_outage(
     nothing_granted = guarded.database_url.rpartition("/")[0] + "/postgres"
     bodies, logs = set(), ""
     for url in (away, wrong, nothing_granted):
-        async with gateway(DATABASE_URL=url) as client:
+        async with gateway_with(DATABASE_URL=url) as client:
             with caplog.at_level(logging.INFO):
                 got = [
                     await client.get("/products"),

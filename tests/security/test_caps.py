@@ -19,7 +19,7 @@ from db.engine import create_engine
 from runtime.settings import Settings, load_settings
 from stack.probes import free_ports
 from stack.stack import Stack
-from tests.security.conftest import Gateway
+from tests.security.conftest import GatewayWith
 from tests.support.eventually import eventually
 from tests.support.stacks import environment_of
 
@@ -48,8 +48,8 @@ def test_caps_are_off_unless_set() -> None:
     assert settings.open_reservations_per_client == 0
 
 
-async def test_over_the_rate_every_request_is_told_when_to_come_back(gateway: Gateway) -> None:
-    async with gateway(CHECKOUT_RATE_LIMIT_PER_MINUTE="5") as client:
+async def test_over_the_rate_every_request_is_told_when_to_come_back(gateway_with: GatewayWith) -> None:
+    async with gateway_with(CHECKOUT_RATE_LIMIT_PER_MINUTE="5") as client:
         answers = await asyncio.gather(*(client.post("/checkout") for _ in range(20)))
         refused = [answer for answer in answers if answer.status_code == 429]
         assert sorted({answer.status_code for answer in answers}) == [200, 429]
@@ -58,15 +58,15 @@ async def test_over_the_rate_every_request_is_told_when_to_come_back(gateway: Ga
         assert all(answer.headers["content-type"] == "application/problem+json" for answer in refused)
 
 
-async def test_invalid_requests_count_too(gateway: Gateway) -> None:
-    async with gateway(CHECKOUT_RATE_LIMIT_PER_MINUTE="3") as client:
+async def test_invalid_requests_count_too(gateway_with: GatewayWith) -> None:
+    async with gateway_with(CHECKOUT_RATE_LIMIT_PER_MINUTE="3") as client:
         asked = [("/checkout", b"{"), ("/checkout/settle:x", b""), ("/checkout", b"{")] * 2
         statuses = [(await client.post(path, content=content)).status_code for path, content in asked]
         assert statuses == [400, 400, 400, 429, 429, 429]
 
 
-async def test_a_burst_cannot_reserve_more_than_the_cap(gateway: Gateway, guarded: Stack) -> None:
-    async with gateway(peer=somebody_new(), CHECKOUT_OPEN_RESERVATIONS_PER_CLIENT="3") as client:
+async def test_a_burst_cannot_reserve_more_than_the_cap(gateway_with: GatewayWith, guarded: Stack) -> None:
+    async with gateway_with(peer=somebody_new(), CHECKOUT_OPEN_RESERVATIONS_PER_CLIENT="3") as client:
         answers = await asyncio.gather(*(client.post("/checkout") for _ in range(15)))
         opened = [answer.json() for answer in answers if answer.status_code == 200]
         assert 1 <= len(opened) <= 3
@@ -82,18 +82,18 @@ async def test_a_burst_cannot_reserve_more_than_the_cap(gateway: Gateway, guarde
         assert (await client.post("/checkout")).status_code == 200, "who gives one up may have another"
 
 
-async def test_a_key_sent_many_times_at_once_does_not_slip_through(gateway: Gateway) -> None:
+async def test_a_key_sent_many_times_at_once_does_not_slip_through(gateway_with: GatewayWith) -> None:
     caps = {"CHECKOUT_OPEN_RESERVATIONS_PER_CLIENT": "1"}
-    async with gateway(peer=somebody_new(), **caps) as client:
+    async with gateway_with(peer=somebody_new(), **caps) as client:
         assert (await client.post("/checkout")).status_code == 200
         key = secrets.token_hex(8)
         answers = await asyncio.gather(*(client.post(f"/checkout/{key}") for _ in range(10)))
         assert [answer.status_code for answer in answers] == [429] * 10
 
 
-async def test_a_checkout_that_could_not_begin_counts_no_more(gateway: Gateway, guarded: Stack) -> None:
+async def test_a_checkout_that_could_not_begin_counts_no_more(gateway_with: GatewayWith, guarded: Stack) -> None:
     caps = {"CHECKOUT_OPEN_RESERVATIONS_PER_CLIENT": "1"}
-    async with gateway(peer=somebody_new(), **caps) as client:
+    async with gateway_with(peer=somebody_new(), **caps) as client:
         await guarded["temporal"].stop()
         try:
             assert [(await client.post("/checkout")).status_code for _ in range(2)] == [503, 503]
@@ -141,10 +141,10 @@ async def test_a_first_request_that_fails_does_not_uncount_what_its_repeat_has_b
             pass
 
 
-async def test_checkouts_that_wait_for_a_worker_count_too(gateway: Gateway, guarded: Stack) -> None:
+async def test_checkouts_that_wait_for_a_worker_count_too(gateway_with: GatewayWith, guarded: Stack) -> None:
     """Else whoever presses Buy while no worker runs gets everything reserved as soon as one does."""
     caps = {"CHECKOUT_OPEN_RESERVATIONS_PER_CLIENT": "2", "CHECKOUT_SESSION_WAIT": "0.3"}
-    async with gateway(peer=somebody_new(), **caps) as client:
+    async with gateway_with(peer=somebody_new(), **caps) as client:
         await guarded["worker"].stop()
         try:
             waiting = [await client.post("/checkout") for _ in range(5)]
@@ -165,12 +165,12 @@ async def test_checkouts_that_wait_for_a_worker_count_too(gateway: Gateway, guar
         assert (await client.post("/checkout")).status_code in (200, 202)
 
 
-async def test_another_client_is_not_held_up(gateway: Gateway) -> None:
+async def test_another_client_is_not_held_up(gateway_with: GatewayWith) -> None:
     caps = {"CHECKOUT_OPEN_RESERVATIONS_PER_CLIENT": "1", "CHECKOUT_RATE_LIMIT_PER_MINUTE": "1"}
-    async with gateway(peer=somebody_new(), **caps) as one:
+    async with gateway_with(peer=somebody_new(), **caps) as one:
         assert (await one.post("/checkout")).status_code == 200
         assert (await one.post("/checkout")).status_code == 429
-    async with gateway(peer=somebody_new(), **caps) as other:
+    async with gateway_with(peer=somebody_new(), **caps) as other:
         assert (await other.post("/checkout")).status_code == 200
 
 

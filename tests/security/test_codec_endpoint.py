@@ -13,7 +13,7 @@ from api.operators import CODEC_COOKIE
 from runtime.checks import parse_payload_keys
 from runtime.codec import EncryptingCodec
 from stack.stack import Stack
-from tests.security.conftest import PAYLOAD_KEYS, Gateway
+from tests.security.conftest import PAYLOAD_KEYS, GatewayWith
 
 PLAIN = Payload(metadata={"encoding": b"json/plain"}, data=b'"ada@example.com"')
 
@@ -152,8 +152,10 @@ async def test_a_payload_that_cannot_be_decrypted_comes_back_undecrypted(
     assert (first, second.data, third) == (foreign, broken.data, PLAIN)
 
 
-async def test_there_is_no_endpoint_without_keys_and_none_that_encrypts(gateway: Gateway, operator: Any) -> None:
-    async with gateway(CHECKOUT_PAYLOAD_KEYS="") as without:
+async def test_there_is_no_endpoint_without_keys_and_none_that_encrypts(
+    gateway_with: GatewayWith, operator: Any
+) -> None:
+    async with gateway_with(CHECKOUT_PAYLOAD_KEYS="") as without:
         assert (await without.post("/codec/decode", content=b"{}", headers=operator)).status_code == 404
-    async with gateway() as guarded:
+    async with gateway_with() as guarded:
         assert (await guarded.post("/codec/encode", content=b"{}", headers=operator)).status_code == 404

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stack.stack import Stack
-from tests.security.conftest import Gateway
+from tests.security.conftest import GatewayWith
 from tests.security.counting import counts
 
 Post = Callable[..., Any]
@@ -95,15 +95,17 @@ async def test_no_forgery_is_taken_and_none_leaves_a_trace(client: httpx.AsyncCl
     assert (await client.get(f"/orders/{order['order_id']}")).json()["status"] == "awaiting_payment"
 
 
-async def test_while_a_secret_is_rotated_both_are_valid_and_afterwards_only_the_new_one(gateway: Gateway) -> None:
+async def test_while_a_secret_is_rotated_both_are_valid_and_afterwards_only_the_new_one(
+    gateway_with: GatewayWith,
+) -> None:
     old, new, body = "whsec_the_old_one", "whsec_the_new_one", encoded(event(type="customer.created"))
-    async with gateway(STRIPE_WEBHOOK_SECRET=f"{new},{old}") as during:
+    async with gateway_with(STRIPE_WEBHOOK_SECRET=f"{new},{old}") as during:
         assert (await send(during, body, signed(body, old))).status_code == 200
         assert (await send(during, body, signed(body, new))).status_code == 200
         both = f"{signed(body, old)},v1={mac(body, new, int(time.time()))}"
         assert (await send(during, body, both)).status_code == 200
         assert (await send(during, body, signed(body, WRONG))).status_code == 400
-    async with gateway(STRIPE_WEBHOOK_SECRET=new) as after:
+    async with gateway_with(STRIPE_WEBHOOK_SECRET=new) as after:
         assert (await send(after, body, signed(body, new))).status_code == 200
         assert (await send(after, body, signed(body, old))).status_code == 400
 

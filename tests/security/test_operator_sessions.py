@@ -16,7 +16,7 @@ from api.operators import ALL_GUESSES_PER_MINUTE, GUESSES_PER_MINUTE, LIFETIME, 
 from api.problems import Problem
 from db.operator_sessions import end_session, has_ended
 from runtime.settings import load_settings
-from tests.security.conftest import Gateway
+from tests.security.conftest import GatewayWith
 from tests.security.test_caps import request_of, somebody_new
 
 OURS = {"Sec-Fetch-Site": "same-origin"}
@@ -33,9 +33,11 @@ async def signed_in(client: httpx.AsyncClient, token: str) -> tuple[str, str]:
     return cookie, csrf[1]
 
 
-async def test_whoever_signs_out_ends_the_session_on_every_gateway(gateway: Gateway, operator: dict[str, str]) -> None:
+async def test_whoever_signs_out_ends_the_session_on_every_gateway(
+    gateway_with: GatewayWith, operator: dict[str, str]
+) -> None:
     token = operator["Authorization"].split()[1]
-    async with gateway() as one, gateway() as other:
+    async with gateway_with() as one, gateway_with() as other:
         cookie, csrf = await signed_in(one, token)
         still, _ = await signed_in(one, token)
         page = "/admin/console/stock"
@@ -118,9 +120,9 @@ async def test_what_has_ended_is_kept_until_it_would_be_over(engine: AsyncEngine
         assert not await has_ended(connection, "d" * 22)
 
 
-async def test_guessing_is_slowed_at_every_door(gateway: Gateway, operator: dict[str, str]) -> None:
+async def test_guessing_is_slowed_at_every_door(gateway_with: GatewayWith, operator: dict[str, str]) -> None:
     token = operator["Authorization"].split()[1]
-    async with gateway(peer=somebody_new()) as client:
+    async with gateway_with(peer=somebody_new()) as client:
         for number in range(GUESSES_PER_MINUTE):
             wrong = {"Authorization": f"Bearer wrong-{number}"}
             assert (await client.get("/admin/orders", headers=wrong)).status_code == 401

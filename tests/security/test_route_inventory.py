@@ -14,7 +14,7 @@ from payment_mock.app import create_app as create_payment_app
 from payment_mock.settings import load_settings as load_payment_settings
 from runtime.settings import load_settings
 from stack.stack import Stack
-from tests.security.conftest import PAYLOAD_KEYS, Gateway
+from tests.security.conftest import PAYLOAD_KEYS, GatewayWith
 from tests.security.test_caps import request_of
 
 ANYONE = "anyone: it shows nothing that is not public and changes nothing"
@@ -197,11 +197,11 @@ WRONG = [
 
 @pytest.mark.parametrize("route", [*those(GATEWAY, OPERATOR), *those(GATEWAY, CODEC)])
 async def test_an_operators_route_answers_401_to_everybody_else_and_always_the_same(
-    gateway: Gateway, guarded: Stack, route: str
+    gateway_with: GatewayWith, guarded: Stack, route: str
 ) -> None:
     method, path = called(route)
     # One of its own, which has counted no guesses yet.
-    async with gateway() as client:
+    async with gateway_with() as client:
         answers = await wrong_answers(client, guarded, method, path)
     assert {answer.status_code for answer in answers} == {401}
     assert len({answer.content for answer in answers}) == 1
@@ -259,7 +259,7 @@ def test_the_token_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch)
     assert len(compared) == 1
 
 
-async def test_production_has_no_route_that_kills(gateway: Gateway) -> None:
+async def test_production_has_no_route_that_kills(gateway_with: GatewayWith) -> None:
     production = load_settings(
         CHECKOUT_ENV="production",
         CHECKOUT_ADMIN_TOKEN="a-token-of-our-own-0123456789",

@@ -41,7 +41,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @pytest.fixture
-async def hasty() -> AsyncIterator[int]:
+async def impatient() -> AsyncIterator[int]:
     """The port of a server that has no patience."""
     [port] = free_ports(1)
     server = uvicorn.Server(uvicorn.Config(echo, port=port, http=Hasty, ws="none", lifespan="off", log_config=None))
@@ -160,14 +160,14 @@ async def test_a_head_below_the_bound_is_read_and_one_above_is_not(client: httpx
     ],
     ids=repr,
 )
-async def test_a_request_that_is_never_sent_whole_is_given_up(hasty: int, begun: bytes) -> None:
-    said = await told(hasty, iter([begun]))
+async def test_a_request_that_is_never_sent_whole_is_given_up(impatient: int, begun: bytes) -> None:
+    said = await told(impatient, iter([begun]))
     assert said.startswith(b"HTTP/1.1 408 "), said
     assert json.loads(said.partition(b"\r\n\r\n")[2])["code"] == "request-timeout"
 
 
-async def test_a_request_sent_byte_by_byte_gets_no_more_time(hasty: int) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", hasty)
+async def test_a_request_sent_byte_by_byte_gets_no_more_time(impatient: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", impatient)
     writer.write(BEGIN)
     async with asyncio.timeout(20):
         while not reader.at_eof():
@@ -179,13 +179,13 @@ async def test_a_request_sent_byte_by_byte_gets_no_more_time(hasty: int) -> None
     assert said == b"" or said.startswith(b"HTTP/1.1 408 ")
 
 
-async def test_a_connection_that_asks_nothing_is_closed_without_a_word(hasty: int) -> None:
-    assert await told(hasty, iter([])) == b""
+async def test_a_connection_that_asks_nothing_is_closed_without_a_word(impatient: int) -> None:
+    assert await told(impatient, iter([])) == b""
 
 
-async def test_a_connection_that_was_used_may_rest_and_be_used_again(hasty: int) -> None:
+async def test_a_connection_that_was_used_may_rest_and_be_used_again(impatient: int) -> None:
     """What limits a request that is being sent does not limit the pause between two."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", hasty)
+    reader, writer = await asyncio.open_connection("127.0.0.1", impatient)
     request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
     for _ in range(2):
         writer.write(request)
@@ -196,8 +196,8 @@ async def test_a_connection_that_was_used_may_rest_and_be_used_again(hasty: int)
     writer.close()
 
 
-async def test_five_hundred_half_sent_requests_are_gone_soon(hasty: int) -> None:
-    said = await asyncio.gather(*(told(hasty, iter([BEGIN])) for _ in range(500)))
+async def test_five_hundred_half_sent_requests_are_gone_soon(impatient: int) -> None:
+    said = await asyncio.gather(*(told(impatient, iter([BEGIN])) for _ in range(500)))
     # That each has ended is the point; one that was too late to send anything is closed without a word.
     answered = [each for each in said if each]
     assert {each[:13] for each in answered} == {b"HTTP/1.1 408 "}

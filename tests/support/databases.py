@@ -114,7 +114,7 @@ class DatabaseServer:
             await engine.dispose()
 
     @asynccontextmanager
-    async def shop(self, template: str = _TEMPLATE) -> AsyncIterator[str]:
+    async def fresh(self, template: str = _TEMPLATE) -> AsyncIterator[str]:
         """A shop as the template is, nobody else's: perhaps one that was used before. Takes a fourth of a copy."""
         if template not in self._known:
             async with connected(self.url(template)) as database:

@@ -70,22 +70,22 @@ async def test_the_payment_service_reads_a_head_below_the_bound_each_time(mercha
 
 
 @pytest.fixture(scope="module")
-async def hasty(payments_database_url: str) -> AsyncIterator[str]:
+async def impatient(payments_database_url: str) -> AsyncIterator[str]:
     async with in_process(payments_database_url, "http://127.0.0.1:9/", protocol=Hasty) as url:
         yield url
 
 
 @pytest.mark.parametrize("begun", [b"GET /li", BEGIN + b"X: half", BEGIN + b"Content-Length: 10\r\n\r\n{"], ids=repr)
 async def test_the_payment_service_gives_up_what_is_never_sent_whole(
-    hasty: str, caplog: pytest.LogCaptureFixture, begun: bytes
+    impatient: str, caplog: pytest.LogCaptureFixture, begun: bytes
 ) -> None:
-    said = await said_to(hasty, iter([begun]))
+    said = await said_to(impatient, iter([begun]))
     assert said.startswith(b"HTTP/1.1 408 "), said
     assert caplog.records == []
 
 
-async def test_a_request_in_time_is_answered_and_its_connection_may_rest(hasty: str) -> None:
-    async with httpx.AsyncClient(base_url=hasty) as client:
+async def test_a_request_in_time_is_answered_and_its_connection_may_rest(impatient: str) -> None:
+    async with httpx.AsyncClient(base_url=impatient) as client:
         for _ in range(2):
             assert (await client.get("/livez")).status_code == 200
             await asyncio.sleep(1.5 * Hasty.body_seconds)
