@@ -6,9 +6,8 @@ import time
 from playwright.async_api import Request, expect
 
 from stack.stack import Stack
-from tests.browser.visitor import NETWORK, Site, Visitor
+from tests.browser.visitor import NETWORK, SENT, Site, Visitor
 
-SENT = "On its way to you"
 WAITING = "Waiting for your payment"
 
 

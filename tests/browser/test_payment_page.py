@@ -15,10 +15,9 @@ from playwright.async_api import expect
 from stack.probes import free_ports
 from stack.stack import Stack
 from tests.browser.conftest import Visit
-from tests.browser.visitor import Site, Visitor
+from tests.browser.visitor import SENT, Site, Visitor
 from tests.support.stacks import environment_of
 
-SENT = "On its way to you"
 CANCELLED = "This order was cancelled"
 
 

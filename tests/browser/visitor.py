@@ -13,6 +13,9 @@ from tests.support.patience import answered
 
 NETWORK = r"Failed to load resource|net::ERR_|status of (409|429|502|503)"
 """What Chromium itself writes about requests that fail: expected where a test takes the gateway away."""
+PAID = "Paid, and being packed"
+SENT = "On its way to you"
+"""What an order's page says."""
 
 
 @dataclass(frozen=True)

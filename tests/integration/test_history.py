@@ -15,7 +15,7 @@ from db.engine import create_engine
 from db.invariants import Found, audit_orders
 from payment_mock.migrate import migrate as migrate_payments
 from tests.support.databases import DatabaseServer
-from tests.support.unhealthy_shop import run_noted
+from tests.support.healthy_shop import run_noted
 
 ORDERS = 700
 

@@ -21,9 +21,10 @@ from checkout.orders import Reason
 from db import audit, ledger
 from db.engine import create_engine
 from tests.support.databases import DatabaseServer
+from tests.support.healthy_shop import KEYS, TOTAL, make_healthy_shop, run, run_noted
 from tests.support.orders import scalar
 from tests.support.stacks import running_stack
-from tests.support.unhealthy_shop import KEYS, PLANTED, TOTAL, WHOLE_ONLY, make_healthy_shop, money, run, run_noted
+from tests.support.unhealthy_shop import PLANTED, WHOLE_ONLY, money
 
 NO_GRACE = timedelta(0)
 # With all triggers off, or in the payment service's own tables.

@@ -14,10 +14,10 @@ from checkout.orders import OrderStatus, Reason
 from checkout.payments import SessionStatus
 from db import orders
 from tests.support.eventually import eventually
+from tests.support.healthy_shop import run
 from tests.support.orders import awaiting, scalar
 from tests.support.provider import always
 from tests.support.rig import Rig
-from tests.support.unhealthy_shop import run
 from worker.activities.sweep import SettlementActivities
 from worker.keepers import running_workflows
 

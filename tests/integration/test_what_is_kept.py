@@ -9,9 +9,9 @@ from checkout.contracts import PaidInput
 from checkout.errors import CannotFulfil
 from checkout.orders import CartLine, OrderStatus, Reason
 from db import orders
+from tests.support.healthy_shop import mend_missing_reservations, run
 from tests.support.orders import awaiting, close, on_hand, open_order, scalar, violations
 from tests.support.provider import FakeProvider
-from tests.support.unhealthy_shop import mend_missing_reservations, run
 from worker.activities.checkouts import CheckoutActivities
 
 TABLES = ("products", "orders", "order_lines", "reservations", "stock_movements", "order_events")

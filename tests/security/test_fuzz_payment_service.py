@@ -20,6 +20,7 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 
 from stack.stack import Stack
+from tests.security.odd_forms import FORMS, IDS, PATHS
 from tests.support.stacks import environment_of
 
 FUZZED = settings(
@@ -61,107 +62,6 @@ async def test_no_request_breaks_the_guides_endpoints(guarded: Stack, mode: Gene
             continue
         fuzzed += 1
     assert fuzzed >= 3
-
-
-NAMES = st.sampled_from(
-    [
-        "mode",
-        "line_items[0][quantity]",
-        "line_items[0][price_data][currency]",
-        "line_items[0][price_data][unit_amount]",
-        "line_items[0][price_data][product_data][name]",
-        "success_url",
-        "cancel_url",
-        "client_reference_id",
-        "metadata[order_id]",
-        "metadata[]",
-        "metadata",
-        "expires_at",
-        "expand[]",
-        "expand[0]",
-        "customer_email",
-        "payment_method_types[]",
-        "payment_intent",
-        "charge",
-        "amount",
-        "reason",
-        "limit",
-        "starting_after",
-        "created[gte]",
-        "line_items",
-        "line_items[]",
-        "line_items[x]",
-        "line_items[99999999]",
-        "a[b][c][d][e][f][g]",
-        "[",
-        "]",
-        "a[",
-        "a]b",
-        "__proto__",
-        "line_items[0]",
-        "line_items[0][price_data]",
-    ]
-)
-VALUES = st.one_of(
-    st.sampled_from(
-        [
-            "payment",
-            "1",
-            "0",
-            "-1",
-            "1e9",
-            "9" * 40,
-            "usd",
-            "USD",
-            "eur",
-            "\x00",
-            "",
-            " ",
-            "https://shop.example/",
-            "x" * 3000,
-            "javascript:alert(1)",
-            "http://169.254.169.254/",
-            "https://[::1",
-            "ada@example.com",
-            "'; DROP TABLE payments.ledger",
-            "pi_x",
-            "ch_x",
-            "\u0663",
-            "\ud7ff",
-            "%00",
-            "{CHECKOUT_SESSION_ID}",
-        ]
-    ),
-    st.text(max_size=12),
-)
-FORMS = st.lists(st.tuples(NAMES, VALUES), max_size=8)
-IDS = st.one_of(st.text(max_size=15), st.sampled_from(["\x00", "..", "a/b", "cs_test_x", "x" * 5000, "'", "%", "\n"]))
-PATHS = [
-    ("POST", "/v1/checkout/sessions"),
-    ("GET", "/v1/checkout/sessions"),
-    ("GET", "/v1/checkout/sessions/{}"),
-    ("GET", "/v1/checkout/sessions/{}/line_items"),
-    ("POST", "/v1/checkout/sessions/{}/expire"),
-    ("GET", "/v1/payment_intents/{}"),
-    ("GET", "/v1/charges/{}"),
-    ("POST", "/v1/refunds"),
-    ("GET", "/v1/refunds"),
-    ("GET", "/v1/refunds/{}"),
-    ("POST", "/v1/refunds/{}/cancel"),
-    ("GET", "/v1/disputes"),
-    ("GET", "/v1/disputes/{}"),
-    ("POST", "/v1/disputes/{}"),
-    ("POST", "/v1/disputes/{}/close"),
-    ("GET", "/v1/events"),
-    ("GET", "/v1/events/{}"),
-    ("GET", "/payment/{}"),
-    ("POST", "/payment/{}/pay"),
-    ("POST", "/payment/{}/decline"),
-    ("POST", "/payment/{}/cancel"),
-    ("POST", "/api/submit_payment"),
-    ("POST", "/api/cancel_payment"),
-    ("GET", "/api/session/{}"),
-]
 
 
 @pytest.mark.parametrize(("method", "path"), PATHS)

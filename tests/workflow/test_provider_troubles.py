@@ -8,9 +8,9 @@ from checkout.orders import CartLine, OrderStatus, Reason
 from checkout.payments import PaymentSession, SessionState, SessionStatus
 from db import orders
 from tests.support.eventually import eventually
+from tests.support.healthy_shop import mend_missing_reservations, run
 from tests.support.lab import Lab
 from tests.support.provider import FakeProvider, always, times
-from tests.support.unhealthy_shop import mend_missing_reservations, run
 from worker.workflows.checkout import CheckoutWorkflow
 
 

@@ -1,38 +1,19 @@
 """What customers and operators do, each to its end, and what that end must be. One journey for every step there is."""
 
-import secrets
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
 
 from runtime.failpoints import Step
-from tests.campaigns.chaos.customer import Customer
-from tests.campaigns.chaos.interventions import ended, force_payment, give_back, pay_again, terminate
+from tests.campaigns.chaos.interventions import ended, force_payment, pay_again, terminate
+from tests.campaigns.chaos.refund_journeys import (
+    bank_debit,
+    refund,
+    refund_elsewhere,
+    refund_without_news,
+    refused_refund,
+)
+from tests.campaigns.chaos.trip import Journey, Trip
 from tests.campaigns.chaos.verdicts import expect, in_time
 from tests.campaigns.chaos.world import World
-
-
-@dataclass
-class Trip:
-    """A journey under way: who is on it, and what came of it."""
-
-    world: World
-    hasty: str
-    """Address of the gateway whose customers have little time to pay."""
-    customers: list[Customer] = field(default_factory=list)
-
-    def customer(self, **options: object) -> Customer:
-        customer = Customer(self.world, **options)  # type: ignore[arg-type] # its own keywords, passed on
-        self.customers.append(customer)
-        return customer
-
-    async def check(self) -> None:
-        for customer in self.customers:
-            await customer.check()
-
-
-Journey = Callable[[Trip], Awaitable[str]]
-"""Answers what came of it. Raises `Violated` when that is wrong."""
 
 
 async def pay(trip: Trip) -> str:
@@ -75,93 +56,6 @@ async def late_money(trip: Trip) -> str:
     # Else the checkout might hear of it in its last moment, and no settlement would be needed.
     await ended(trip.world, customer.key)
     await force_payment(trip.world, customer)
-    order = await customer.until("refunded")
-    return f"{order['status']}:{order['reason']}"
-
-
-async def refund(trip: Trip) -> str:
-    customer = trip.customer()
-    expect(await customer.buy(), "a session")
-    expect(await customer.pay(), "the payment to be taken")
-    await customer.until("dispatched")
-    url = f"{trip.world.gateway}/admin/orders/{customer.order_id}/refund"
-
-    async def ask() -> str | None:
-        answer = await trip.world.http.post(url, headers=trip.world.operator, timeout=15)
-        return str(answer.json()["status"]) if answer.status_code == 200 else None
-
-    expect(await in_time(ask, 60, "no refund") == "refunded", "the refund")
-    order = await customer.until("refunded")
-    return f"{order['status']}:{order['reason']}"
-
-
-async def refused_refund(trip: Trip) -> str:
-    """The provider refuses an operator's refund: nothing moves, and asked again it is made."""
-    customer = trip.customer()
-    expect(await customer.buy(), "a session")
-    expect(await customer.pay(), "the payment to be taken")
-    await customer.until("dispatched")
-    rule = await trip.world.plant("refund.before", "error", status=400)
-    url = f"{trip.world.gateway}/admin/orders/{customer.order_id}/refund"
-
-    async def ask() -> bool | None:
-        answer = await trip.world.http.post(url, headers=trip.world.operator, timeout=15)
-        return True if answer.status_code == 200 and answer.json()["status"] == "refunded" else None
-
-    await in_time(ask, 60, "no refund")
-    await trip.world.planted(rule)
-    order = await customer.until("refunded")
-    return f"{order['status']}:{order['reason']}"
-
-
-async def refund_without_news(trip: Trip) -> str:
-    """A refund is on its way, succeeds, and no webhook tells: the sweep has it looked at."""
-    world, customer = trip.world, trip.customer()
-    expect(await customer.buy(), "a session")
-    expect(await customer.pay(), "the payment to be taken")
-    await customer.until("dispatched")
-    body = {"session_id": customer.session_id, "status": "pending"}
-    made = (await world.http.post(f"{world.payment}/_faults/refund", json=body)).raise_for_status().json()
-
-    async def is_known() -> bool | None:
-        looked = f"SELECT count(*) FROM shop.refunds WHERE provider_refund_id = '{made['id']}'"
-        return True if int((await world.query(looked))[0][0]) else None
-
-    await in_time(is_known, 60, "the refund is not known")
-    rule = await world.plant("webhook", "lose", times=10)
-    become = {"id": made["id"], "status": "succeeded"}
-    (await world.http.post(f"{world.payment}/_faults/become", json=become)).raise_for_status()
-    due = "UPDATE shop.payments SET look_at = clock_timestamp() WHERE order_id = $1 AND look_at > clock_timestamp()"
-
-    async def is_found_out() -> dict[str, Any] | None:
-        await world.query(due, customer.order_id)  # nobody waits for half a minute, or a whole one
-        order = await customer.look()
-        return order if order["status"] == "refunded" else None
-
-    order = await in_time(is_found_out, 60, "nobody looked at the refund")
-    await world.planted(rule)
-    return f"{order['status']}:{order['reason']}"
-
-
-async def bank_debit(trip: Trip) -> str:
-    """The customer orders a payment that takes days; days later the money is there."""
-    world, customer = trip.world, trip.customer()
-    expect(await customer.buy(), "a session")
-    form = {"session_id": customer.session_id, "payment_method": "pm_usBankAccount_processing"}
-    (await world.http.post(f"{world.payment}/api/submit_payment", data=form)).raise_for_status()
-    await customer.until("payment_processing")
-    become = {"id": customer.session_id, "status": "succeeded"}
-    (await world.http.post(f"{world.payment}/_faults/become", json=become)).raise_for_status()
-    return str((await customer.until("dispatched"))["status"])
-
-
-async def refund_elsewhere(trip: Trip) -> str:
-    """Somebody gives the money back in the payment service's dashboard: the order must follow."""
-    customer = trip.customer()
-    expect(await customer.buy(), "a session")
-    expect(await customer.pay(), "the payment to be taken")
-    await customer.until("dispatched")
-    await give_back(trip.world, customer)
     order = await customer.until("refunded")
     return f"{order['status']}:{order['reason']}"
 
@@ -244,10 +138,6 @@ async def withdraw(trip: Trip) -> str:
 async def _movements(world: World) -> int:
     rows = await world.query("SELECT count(*) FROM shop.stock_movements WHERE cause = 'restock'")
     return int(rows[0][0])
-
-
-def unique(prefix: str) -> str:
-    return f"{prefix}-{secrets.token_hex(6)}"
 
 
 JOURNEY_OF: Mapping[Step, Journey] = {

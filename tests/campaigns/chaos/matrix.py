@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from runtime.failpoints import Boundary, Step
-from tests.campaigns.chaos.journeys import JOURNEY_OF, Trip
+from tests.campaigns.chaos.journeys import JOURNEY_OF
+from tests.campaigns.chaos.trip import Trip
 from tests.campaigns.chaos.verdicts import in_time
 from tests.campaigns.chaos.world import World
 from tests.campaigns.firing import Action

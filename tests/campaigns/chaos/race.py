@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from tests.campaigns.chaos.customer import Customer
-from tests.campaigns.chaos.journeys import Trip
+from tests.campaigns.chaos.trip import Trip
 from tests.campaigns.chaos.verdicts import Violated, Void
 from tests.campaigns.chaos.world import HASTY_TIMEOUT, World
 

@@ -11,8 +11,9 @@ import httpx
 
 from runtime.failpoints import Boundary, Step
 from tests.campaigns.chaos.customer import Customer
-from tests.campaigns.chaos.journeys import Trip, pay
+from tests.campaigns.chaos.journeys import pay
 from tests.campaigns.chaos.matrix import moved_after
+from tests.campaigns.chaos.trip import Trip
 from tests.campaigns.chaos.verdicts import Violated
 from tests.campaigns.chaos.world import World
 from tests.campaigns.firing import Action

@@ -11,8 +11,9 @@ from tests.campaigns.chaos import customer as customers
 from tests.campaigns.chaos.campaign import scenarios
 from tests.campaigns.chaos.catalogue.row import Row, run_row
 from tests.campaigns.chaos.customer import Customer
-from tests.campaigns.chaos.journeys import JOURNEY_OF, Trip
+from tests.campaigns.chaos.journeys import JOURNEY_OF
 from tests.campaigns.chaos.matrix import ACTIONS, cells
+from tests.campaigns.chaos.trip import Trip
 from tests.campaigns.chaos.verdicts import Violated, Void
 from tests.campaigns.chaos.world import World
 from tests.campaigns.firing import Action

@@ -4,7 +4,8 @@ import asyncio
 
 from tests.campaigns.chaos.catalogue.row import Row
 from tests.campaigns.chaos.interventions import forget
-from tests.campaigns.chaos.journeys import Trip, cancel, pay
+from tests.campaigns.chaos.journeys import cancel, pay
+from tests.campaigns.chaos.trip import Trip
 from tests.campaigns.chaos.verdicts import expect, in_time
 
 

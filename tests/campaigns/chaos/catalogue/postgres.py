@@ -5,7 +5,8 @@ import signal
 
 from runtime.failpoints import Boundary, Step
 from tests.campaigns.chaos.catalogue.row import Row
-from tests.campaigns.chaos.journeys import Journey, Trip, cancel, late_money, pay
+from tests.campaigns.chaos.journeys import cancel, late_money, pay
+from tests.campaigns.chaos.trip import Journey, Trip
 from tests.campaigns.chaos.verdicts import expect, in_time
 from tests.campaigns.chaos.world import World
 from tests.campaigns.firing import Action

@@ -4,7 +4,8 @@ import asyncio
 
 from tests.campaigns.chaos.catalogue.row import Row
 from tests.campaigns.chaos.interventions import force_payment
-from tests.campaigns.chaos.journeys import Journey, Trip, abandon, cancel, late_money, pay
+from tests.campaigns.chaos.journeys import abandon, cancel, late_money, pay
+from tests.campaigns.chaos.trip import Journey, Trip
 from tests.campaigns.chaos.verdicts import expect, in_time
 
 # point suffix, action, further parameters. Each is a way not to get an answer, before or after the deed.

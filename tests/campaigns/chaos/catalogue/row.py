@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tests.campaigns.chaos.journeys import Trip
 from tests.campaigns.chaos.matrix import Result
+from tests.campaigns.chaos.trip import Trip
 from tests.campaigns.chaos.world import World
 
 

@@ -8,7 +8,8 @@ from temporalio.service import RPCError
 
 from tests.campaigns.chaos.catalogue.row import Row
 from tests.campaigns.chaos.interventions import forget
-from tests.campaigns.chaos.journeys import Trip, orphan, orphan_without_news
+from tests.campaigns.chaos.journeys import orphan, orphan_without_news
+from tests.campaigns.chaos.trip import Trip
 from tests.campaigns.chaos.verdicts import expect, in_time
 
 _RPC = timedelta(seconds=5)

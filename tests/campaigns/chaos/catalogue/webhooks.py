@@ -6,7 +6,8 @@ from typing import Any
 from tests.campaigns.chaos.catalogue.row import Row
 from tests.campaigns.chaos.customer import Customer
 from tests.campaigns.chaos.interventions import forget
-from tests.campaigns.chaos.journeys import Trip, pay
+from tests.campaigns.chaos.journeys import pay
+from tests.campaigns.chaos.trip import Trip
 from tests.campaigns.chaos.verdicts import Void, expect, in_time
 from tests.campaigns.chaos.world import World
 

@@ -6,7 +6,7 @@ import signal
 
 from runtime.failpoints import Boundary, Step
 from tests.campaigns.chaos.catalogue.row import Row
-from tests.campaigns.chaos.journeys import Trip
+from tests.campaigns.chaos.trip import Trip
 from tests.campaigns.chaos.verdicts import expect
 from tests.campaigns.chaos.world import World
 from tests.campaigns.firing import Action
