@@ -3,8 +3,9 @@
 `make mutants` (`python -m tests.campaigns.mutants`) plants them one at a time in a private copy of the tree, never
 in the tree itself, and prints which test caught which.
 
-An entry of the table says where its defence is by the name of the definition, not by file and line, and what to
-replace as syntax, not as text, so that code can be moved and reformatted:
+The entries are in `table/`, each in the file of the part of the house whose code it hurts (`table/__init__.py` says
+which). One says where its defence is by the name of the definition, not by file and line, and what to replace as
+syntax, not as text, so that code can be moved and reformatted:
 
     bug(
         "fulfil-guard",
