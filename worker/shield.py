@@ -11,11 +11,9 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from temporalio import workflow
 
+from checkout.contracts import CheckoutResult
+from checkout.orders import Reason
 from worker.workflows.inbox import Inbox
-
-with workflow.unsafe.imports_passed_through():
-    from checkout.contracts import CheckoutResult
-    from checkout.orders import Reason
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result", bound=CheckoutResult | None)

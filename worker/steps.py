@@ -7,8 +7,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
-with workflow.unsafe.imports_passed_through():
-    from worker.policies import FINAL_ERRORS, LONGEST_REFUSED_PAUSE, PROVIDER, QUICK, REFUSED_PAUSE, StepPolicy
+from worker.policies import FINAL_ERRORS, LONGEST_REFUSED_PAUSE, PROVIDER, QUICK, REFUSED_PAUSE, StepPolicy
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")

@@ -1,1 +1,2 @@
-"""Workflows: deterministic, without clock, randomness or I/O of their own. `api` uses their definitions only."""
+"""Workflows: deterministic, without clock, randomness or I/O of their own, which tests hold by the SDK's sandbox
+(docs/decisions/0015). `api` uses their definitions only."""

@@ -12,31 +12,29 @@ from typing import Any, TypeVar
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
+from checkout.contracts import (
+    AskInput,
+    CheckoutInput,
+    FindOrderInput,
+    Followed,
+    Opened,
+    OpenOrderInput,
+    PaidInput,
+    RefundInput,
+    ReleaseInput,
+    SettlementInput,
+    StartSettlementInput,
+)
+from checkout.errors import KeyReused, PaymentUnknown
+from checkout.money import Refund
+from checkout.orders import Order, OrderStatus, Reason
+from checkout.payments import SessionState
+from runtime.search_attributes import CHECKOUT_STATUS, ORDER_ID
+from worker import policies
+from worker.activities.checkouts import CheckoutActivities
+from worker.activities.money import MoneyActivities
+from worker.activities.sweep import SettlementActivities
 from worker.steps import StepFailed, retry_until_done, run_step
-
-with workflow.unsafe.imports_passed_through():
-    from checkout.contracts import (
-        AskInput,
-        CheckoutInput,
-        FindOrderInput,
-        Followed,
-        Opened,
-        OpenOrderInput,
-        PaidInput,
-        RefundInput,
-        ReleaseInput,
-        SettlementInput,
-        StartSettlementInput,
-    )
-    from checkout.errors import KeyReused, PaymentUnknown
-    from checkout.money import Refund
-    from checkout.orders import Order, OrderStatus, Reason
-    from checkout.payments import SessionState
-    from runtime.search_attributes import CHECKOUT_STATUS, ORDER_ID
-    from worker import policies
-    from worker.activities.checkouts import CheckoutActivities
-    from worker.activities.money import MoneyActivities
-    from worker.activities.sweep import SettlementActivities
 
 Result = TypeVar("Result")
 

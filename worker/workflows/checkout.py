@@ -4,14 +4,12 @@ from functools import partial
 
 from temporalio import workflow
 
+from checkout.contracts import CheckoutInput, CheckoutResult, PaymentSessionView
+from checkout.orders import Order, OrderStatus, Reason
 from checkout.settling import Close, Fulfil, Process, Refund, Release, Wait, decide
 from worker.shield import shielded
 from worker.workflows import actions
 from worker.workflows.inbox import Inbox
-
-with workflow.unsafe.imports_passed_through():
-    from checkout.contracts import CheckoutInput, CheckoutResult, PaymentSessionView
-    from checkout.orders import Order, OrderStatus, Reason
 
 
 @workflow.defn

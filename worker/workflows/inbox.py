@@ -10,10 +10,9 @@ from datetime import timedelta
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from checkout.ids import is_provider_id
-    from checkout.orders import Order, Reason
-    from worker import policies
+from checkout.ids import is_provider_id
+from checkout.orders import Order, Reason
+from worker import policies
 
 
 class Inbox:

@@ -3,13 +3,11 @@
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
+from checkout.contracts import GiveUpInput, RefundOrderInput
+from checkout.money import Refund
+from worker import policies
+from worker.activities.money import MoneyActivities
 from worker.steps import StepFailed, run_step
-
-with workflow.unsafe.imports_passed_through():
-    from checkout.contracts import GiveUpInput, RefundOrderInput
-    from checkout.money import Refund
-    from worker import policies
-    from worker.activities.money import MoneyActivities
 
 
 @workflow.defn

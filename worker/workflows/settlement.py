@@ -5,16 +5,14 @@ from functools import partial
 
 from temporalio import workflow
 
+from checkout.contracts import CheckoutResult, SettlementInput
+from checkout.orders import Order, OrderStatus, Reason
+from checkout.payments import SessionState
 from checkout.settling import Close, Fulfil, Process, Refund, Release, decide
+from worker import policies
 from worker.shield import shielded
 from worker.workflows import actions
 from worker.workflows.inbox import Inbox
-
-with workflow.unsafe.imports_passed_through():
-    from checkout.contracts import CheckoutResult, SettlementInput
-    from checkout.orders import Order, OrderStatus, Reason
-    from checkout.payments import SessionState
-    from worker import policies
 
 
 @workflow.defn

@@ -2,10 +2,9 @@
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from checkout.contracts import SweepResult
-    from worker import policies
-    from worker.activities.sweep import SettlementActivities
+from checkout.contracts import SweepResult
+from worker import policies
+from worker.activities.sweep import SettlementActivities
 
 
 @workflow.defn
