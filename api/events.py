@@ -148,9 +148,7 @@ class OrderEventHub:
     def _tell_followers(self, notice: Notice | None) -> None:
         """Never wait for a slow reader: one who lags too far behind is told to begin anew, as by None."""
         for queue in self._followers:
-            try:
-                queue.put_nowait(notice)
-            except asyncio.QueueFull:
-                while not queue.empty():  # of what follows a gap, nothing is told
-                    queue.get_nowait()
-                queue.put_nowait(None)
+            lags = queue.full()
+            while lags and not queue.empty():  # of what follows a gap, nothing is told
+                queue.get_nowait()
+            queue.put_nowait(None if lags else notice)

@@ -158,12 +158,6 @@ class RefundAnswer(OperatorOrder):
     refund: OperatorRefund | None = None
 
 
-class CancelAnswer(BaseModel):
-    order_id: str
-    status: OrderStatus
-    reason: Reason | None
-
-
 def event_text(kind: str, data: Mapping[str, Any], currency: str) -> str:
     """A kind without words of its own is its name."""
     amount = data.get("amount")

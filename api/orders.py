@@ -146,7 +146,7 @@ class Orders:
 
     @around(Step.ASK_TO_CANCEL)
     async def ask_to_cancel(self, order: Order) -> None:
-        if await tell(self._client, order.checkout_key, "cancel", once=f"cancel:{order.order_id}"):
+        if await tell(self._client, order.checkout_key, None):
             return
         because = "Cancelled by the customer without a running checkout"
         await start_settlement(self._client, StartSettlementInput(SettlementInput.of(order), None, because))
@@ -196,10 +196,9 @@ class Orders:
         order = await self.find(order_id)
         event_id = f"operator:{secrets.token_hex(8)}"
         # The checkout of an order that is kept is at its end, even if it has not ended: it asks nobody any more.
-        if order.session is not None and not order.status.is_kept:
-            session_id = order.session.session_id
-            if await tell(self._client, order.checkout_key, "payment_event", event_id, session_id, once=event_id):
-                return
+        session = None if order.status.is_kept else order.session
+        if session is not None and await tell(self._client, order.checkout_key, event_id, session.session_id):
+            return
         because = "An operator asked to settle the order"
         await start_settlement(self._client, StartSettlementInput(SettlementInput.of(order), event_id, because))
 

@@ -195,7 +195,7 @@ async def deliver(event: SessionEvent | MoneyEvent, client: Client, engine: Asyn
 
 @around(Step.SIGNAL_PAYMENT)
 async def _signal(checkout_key: str, event: SessionEvent, client: Client) -> bool:
-    return await tell(client, checkout_key, "payment_event", event.event_id, event.session_id, once=event.event_id)
+    return await tell(client, checkout_key, event.event_id, event.session_id)
 
 
 def _is_settled(order: Order, event: SessionEvent) -> bool:
@@ -221,16 +221,16 @@ async def _is_known(connection: AsyncConnection, event: MoneyEvent) -> bool:
 @around(Step.START_SETTLEMENT)
 async def start_settlement(client: Client, wanted: StartSettlementInput) -> None:
     """One that runs already hears of the event (or, without one, that the customer gives up), else one begins."""
-    subject, event_id = wanted.settlement.subject, wanted.event_id
-    told = ("payment_event", event_id) if event_id is not None else ("cancel",)
-    if not await tell(client, settlement_workflow_id(subject), *told, once=event_id or f"cancel:{subject}"):
+    if not await tell(client, settlement_workflow_id(wanted.settlement.subject), wanted.event_id):
         await Starter(client).settlement(wanted)
 
 
-async def tell(client: Client, workflow_id: str, signal: str, *arguments: str, once: str) -> bool:
-    """Whether such a workflow runs, and has been told. Raises `RPCError` when Temporal is away. `once` names what is
-    told: Temporal drops repeats in a run, so that no webhook sent again and no page opened again makes the history
-    longer. The SDK's own signals have a random name, hence the bare call."""
+async def tell(client: Client, workflow_id: str, event_id: str | None, *session_id: str) -> bool:
+    """Whether such a workflow runs, and has been told of the event (without one: that the customer gives up). Raises
+    `RPCError` when Temporal is away. What is told has a name (`once`), whose repeats Temporal drops in a run: nothing
+    sent or opened again makes the history longer. The SDK's own signals have a random one, hence the bare call."""
+    signal, once = ("cancel", f"cancel:{workflow_id}") if event_id is None else ("payment_event", event_id)
+    arguments = [] if event_id is None else [event_id, *session_id]
     request = SignalWorkflowExecutionRequest(
         namespace=client.namespace,
         identity=client.identity,

@@ -2,9 +2,9 @@
 
 import contextlib
 from datetime import UTC
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
@@ -86,26 +86,23 @@ _REQUEST: dict[str, Any] = {
             FORM: {"schema": {"type": "object", "properties": _FIELDS}},
         },
     },
-    "parameters": [
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": False,
-            "schema": {"type": "string", "pattern": "^[A-Za-z0-9._~:-]{1,200}$"},
-            "description": "The checkout's key, if it is not in the path.",
-        }
-    ],
 }
+# Read by hand (`key_of`), for it may be quoted, or come twice.
+_KeyHeader = Annotated[
+    str | None, Header(description="The checkout's key, if it is not in the path: 1 to 200 of `A-Z a-z 0-9 . _ ~ : -`.")
+]
 
 
 @router.post("/checkout", responses=_RESPONSES, openapi_extra=_REQUEST, summary="Press Buy")
-async def buy(request: Request, gateway: GatewayDependency) -> Response:
+async def buy(request: Request, gateway: GatewayDependency, idempotency_key: _KeyHeader = None) -> Response:
     """Start a checkout, or repeat the answer of the key's checkout. Without a key, a random one is made."""
     return await _buy(request, gateway, None)
 
 
 @router.post("/checkout/{key:path}", responses=_RESPONSES, openapi_extra=_REQUEST, summary="Press Buy, with a key")
-async def buy_with_key(key: str, request: Request, gateway: GatewayDependency) -> Response:
+async def buy_with_key(
+    key: str, request: Request, gateway: GatewayDependency, idempotency_key: _KeyHeader = None
+) -> Response:
     """Start the key's checkout, once; every repeat gets the same answer."""
     return await _buy(request, gateway, key)
 

@@ -6,16 +6,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from api.catalogue import ProductList, ProductOut, Sku
 from api.events import LIVE
 from api.openapi import declared
-from api.order_views import CancelAnswer, OrderOut, TimelineEvent, order_out
+from api.order_views import OrderOut, TimelineEvent, order_out
 from api.problems import invalid
 from api.state import GatewayDependency
 from checkout.errors import OrderNotFound
-from checkout.orders import Reason
+from checkout.orders import OrderStatus, Reason
 from db.catalogue import Selection, known_products
 
 router = APIRouter()
@@ -29,6 +30,12 @@ _CANCEL_PROBLEMS = declared(
         503: "The provider has not confirmed yet, or PostgreSQL or Temporal is away; repeating is safe.",
     }
 )
+
+
+class CancelAnswer(BaseModel):
+    order_id: str
+    status: OrderStatus
+    reason: Reason | None
 
 
 @router.get(
