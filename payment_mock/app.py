@@ -1,4 +1,4 @@
-"""The composition root: builds the service and its application from settings; and what the service does by itself."""
+"""The composition root: builds the service and its application from settings, and keeps its work going."""
 
 import asyncio
 import contextlib
@@ -8,15 +8,14 @@ from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
-from sqlalchemy import text
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from payment_mock.database import UNREACHABLE, brief
-from payment_mock.domain import errors, payments, wire
-from payment_mock.idempotency import PRUNE, Reply
+from payment_mock.database import UNREACHABLE, Database, brief
+from payment_mock.domain import errors, wire
+from payment_mock.idempotency import Reply
 from payment_mock.routes import faults, guide, hosted, stripe
 from payment_mock.routes.edge import rendered
 from payment_mock.service import Service
@@ -26,30 +25,24 @@ log = logging.getLogger(__name__)
 
 _SWAGGER_UI = Path(__file__).parent / "static" / "swagger-ui"
 
-_OVER = text(
-    "SELECT id FROM payments.sessions WHERE status = 'open' AND expires_at <= now() ORDER BY expires_at LIMIT 100"
-)
-_DUE = text("SELECT id, subject, status FROM payments.later WHERE due_at <= now() ORDER BY due_at LIMIT 100")
-_HAPPENED = text("DELETE FROM payments.later WHERE id = :id")
-
 
 def create_app(settings: Settings, on_death: Callable[[], None] = lambda: None) -> FastAPI:
     """The ASGI application. Its lifespan connects, migrates, and runs the outbox and the housekeeping.
 
     `on_death` is called when that work has ended with an error: without it no event is sent any more.
     """
-    service = Service(settings)
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        background = asyncio.create_task(_background(service, on_death))
-        try:
-            yield
-        finally:
-            background.cancel()
-            await asyncio.gather(background, return_exceptions=True)
-            await service.outbox.close()
-            await service.database.close()
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with Database.open(settings) as database:
+            app.state.service = service = Service(settings, database)
+            background = asyncio.create_task(_background(service, on_death))
+            try:
+                yield
+            finally:
+                background.cancel()
+                await asyncio.gather(background, return_exceptions=True)
+                await service.outbox.close()
 
     own = [
         Route("/livez", livez),
@@ -64,7 +57,6 @@ def create_app(settings: Settings, on_death: Callable[[], None] = lambda: None) 
         docs_url=None,
         redoc_url=None,
     )
-    app.state.service = service
     app.include_router(guide.router)
     app.include_router(faults.router)
     for known in (errors.StripeError, Reply, ClientDisconnect, *UNREACHABLE):
@@ -81,7 +73,7 @@ async def livez(_: Request) -> JSONResponse:
 async def readyz(request: Request) -> JSONResponse:
     """Its database takes writes."""
     service: Service = request.app.state.service
-    if not service.database.ready.is_set():
+    if not service.is_ready:
         return JSONResponse({"status": "starting", "database": "not migrated yet"}, 503)
     try:
         async with asyncio.timeout(2):
@@ -115,33 +107,12 @@ async def _fail(_: Request, __: Exception) -> Response:
 async def _background(service: Service, on_death: Callable[[], None]) -> None:
     """Become ready, then work. Meanwhile the port answers: `/livez` 200, the rest 503 until the database is there."""
     try:
-        await service.database.prepare()
-        await service.faults.load()
+        await service.prepare()
         log.info("Payment service ready on %s", service.settings.public_url)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(service.outbox.run())
-            tasks.create_task(_keep_house(service))
+            tasks.create_task(service.keep_house())
     except Exception:  # of any kind: it is told, raised again and not survived, for without this work nothing is sent
         log.exception("The payment service's background work died; leaving, so that the supervisor restarts it")
         on_death()
         raise
-
-
-async def _keep_house(service: Service) -> None:
-    """What happens by itself: sessions expire when their time is over, payments, refunds and disputes become what they
-    come to, old idempotency keys are forgotten. Each by a guarded statement of its own: a crash in between leaves the
-    rest for the next look, and what has happened changes nothing the second time, or in a second process."""
-    run = service.database.run
-    while True:
-        try:
-            for row in await run(_OVER):
-                with contextlib.suppress(payments.NotOpen):
-                    await service.change(row.id, payments.expire)
-            for row in await run(_DUE):
-                with contextlib.suppress(errors.StripeError):  # there is no such thing, or it cannot be disputed
-                    await service.become(row.subject, row.status)
-                await run(_HAPPENED, id=row.id)
-            await run(PRUNE)
-        except UNREACHABLE as error:
-            log.warning("Housekeeping cannot reach PostgreSQL: %s", brief(error))
-        await asyncio.sleep(service.settings.poll_interval)

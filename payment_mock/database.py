@@ -1,32 +1,30 @@
-"""PostgreSQL: its connections, the wait for a server that is not there yet, and what its errors mean."""
+"""PostgreSQL: the pool, the migrations at start, and what its errors mean."""
 
-import asyncio
-import logging
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
-from functools import partial
-from typing import Any
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
 
 import asyncpg
-from sqlalchemy import Row, TextClause, event
-from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from payment_mock.migrate import migrate
+from payment_mock.domain.wire import encode
 from payment_mock.settings import Settings
 
-log = logging.getLogger(__name__)
+FILES = {file.name[:4]: file for file in sorted((Path(__file__).parent / "migrations" / "versions").glob("*.sql"))}
+HEAD = max(FILES)
 
 # What a connection does when PostgreSQL is away: refuses, vanishes, or does not answer.
-UNREACHABLE = (OSError, TimeoutError, SQLAlchemyError)
+UNREACHABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 # SQLSTATE classes of a server that is away, starting, stopping, full, or short of our database or tables (which the
 # first start makes): the same request may succeed later.
 _TRANSIENT = ("08", "25006", "28", "3D", "3F", "40", "42P01", "53", "57")
-_RETRY_FIRST, _RETRY_CAP = 0.1, 2.0
-
 # A session that was opened while the server was read-only stays so; and these have said goodbye.
 _USELESS = ("25006", "57P")
+
+_NAME = re.compile(r"(?<!:):([a-z_0-9]+)")
 # So many numbers do not fit into so little memory, and go to the disk, should there be room.
 _TRY = """
     DO $$ BEGIN
@@ -37,99 +35,111 @@ _TRY = """
         PERFORM count(*) FROM generate_series(1, 8000);
     END $$
 """
+_TABLE = "SELECT to_regclass('payments.alembic_version') IS NOT NULL"
+_VERSION = "SELECT version_num FROM payments.alembic_version"
 
 
 class Database:
-    """The engine. Every statement is a transaction of its own, without BEGIN and COMMIT."""
+    """A pool of connections. Every statement is a transaction of its own, without BEGIN and COMMIT."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._engine = create_async_engine(
-            "postgresql+asyncpg://",
-            isolation_level="AUTOCOMMIT",
-            pool_size=settings.database_pool_size,
-            # A connection beyond the pool's size is opened and closed for one statement, which costs ten times as much.
-            max_overflow=0,
-            pool_timeout=10,
-            # A ping would cost every request a round trip; without it a restarted server costs one request a 503.
-            pool_pre_ping=False,
-            pool_use_lifo=True,
-            hide_parameters=True,
-            connect_args={
-                "async_creator_fn": partial(_connect, settings.dsn),
-                "timeout": 5,
-                "command_timeout": 30,
-                "server_settings": {"application_name": "payment_mock"},
-            },
-        )
-        event.listen(self._engine.sync_engine, "handle_error", _throw_away)
-        self.ready = asyncio.Event()
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
 
-    def single(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A connection in autocommit."""
-        return self._engine.connect()
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings) -> AsyncIterator[Self]:
+        """Connects when a connection is needed."""
+        async with asyncpg.create_pool(
+            settings.dsn,
+            min_size=0,
+            max_size=settings.database_pool_size,
+            max_inactive_connection_lifetime=0,
+            init=_set_up,
+            reset=_leave_as_it_is,
+            timeout=5,
+            command_timeout=30,
+            server_settings={"application_name": "payment_mock"},
+        ) as pool:
+            yield cls(pool)
 
-    async def run(self, statement: TextClause, **values: Any) -> Sequence[Row[Any]]:
-        """One statement, and its rows. Nothing holds a connection between two."""
-        async with self.single() as connection:
-            result = await connection.execute(statement, values)
-            return result.all() if result.returns_rows else ()
+    def single(self) -> Any:
+        """A connection in autocommit, as an asynchronous context."""
+        return self._pool.acquire(timeout=10)
+
+    async def run(self, statement: str, **values: Any) -> list[asyncpg.Record]:
+        """One statement with `:names`, and its rows. Nothing holds a connection between two."""
+        numbered, names = _numbered(statement)
+        try:
+            async with self.single() as connection:
+                return list(await connection.fetch(numbered, *(values[name] for name in names)))
+        except asyncpg.PostgresError as error:
+            if _state(error).startswith(_USELESS):  # of a server that was demoted, or went: all others are as useless
+                await self._pool.expire_connections()
+            raise
 
     async def check(self) -> None:
-        """Raises `DBAPIError` (or what a connection raises that cannot be had) unless PostgreSQL takes writes now."""
-        async with self.single() as connection:
-            await connection.exec_driver_sql(_TRY)
-
-    async def prepare(self) -> None:
-        """Connect and migrate; while PostgreSQL is away, say so and try again, for ever."""
-        delay = _RETRY_FIRST
-        while not self.ready.is_set():
-            try:
-                await migrate(self._engine.execution_options(isolation_level="READ COMMITTED"))
-                self.ready.set()
-            except UNREACHABLE as error:
-                log.warning("PostgreSQL is not reachable yet (%s); next try in %.1f s", brief(error), delay)
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, _RETRY_CAP)
-
-    async def close(self) -> None:
-        await self._engine.dispose()
+        """Raises what a connection raises that cannot be had, and `PostgresError` unless writes are taken now."""
+        await self.run(_TRY)
 
 
-async def _connect(dsn: str, **options: Any) -> asyncpg.Connection:
-    connection = await asyncpg.connect(dsn, **options)
+@cache
+def _numbered(statement: str) -> tuple[str, list[str]]:
+    """The statement as asyncpg has it, with `$1` for the first of the names."""
+    names = list(dict.fromkeys(_NAME.findall(statement)))
+    return _NAME.sub(lambda found: f"${names.index(found[1]) + 1}", statement), names
+
+
+async def _set_up(connection: asyncpg.Connection) -> None:
     await connection.execute("SET jit = off")  # not at the session's start: a pooler would refuse it
-    return connection
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(kind, schema="pg_catalog", encoder=encode, decoder=json.loads)
 
 
-def _throw_away(context: ExceptionContext) -> None:
-    """Of a server that was demoted, or went: with this connection all others of the pool."""
-    if str(getattr(context.original_exception, "sqlstate", None)).startswith(_USELESS):
-        context.is_disconnect = True
+async def _leave_as_it_is(_: asyncpg.Connection) -> None:
+    """Of what asyncpg would reset nothing is ever changed; it would cost each statement a round trip."""
+
+
+async def migrate(connection: asyncpg.Connection) -> None:
+    """Apply the migrations that are missing, all or none: numbered files of SQL. Of those who come at once one does.
+
+    Alembic takes longer to import than this service may take to start; the table that remembers is as it would make it.
+    """
+    if await connection.fetchval(_TABLE) and await connection.fetchval(_VERSION) == HEAD:
+        return
+    async with connection.transaction(isolation="read_committed"):
+        # A lock of our own in PostgreSQL's one space of advisory locks ("pay", "mig" in ASCII).
+        await connection.execute("SELECT pg_advisory_xact_lock(7365985, 7170407)")
+        # Asked first: a role that owns the schema need not be allowed to create one.
+        if not await connection.fetchval("SELECT to_regnamespace('payments') IS NOT NULL"):
+            await connection.execute("CREATE SCHEMA payments")
+        if not await connection.fetchval(_TABLE):
+            await connection.execute("CREATE TABLE payments.alembic_version (version_num varchar(32) NOT NULL)")
+        version = await connection.fetchval(_VERSION) or ""
+        if version > HEAD:
+            raise RuntimeError(f"The database is of version {version}, this service knows {HEAD} at most")
+        for file in (file for number, file in FILES.items() if number > version):
+            await connection.execute(file.read_text(encoding="utf-8"))
+        await connection.execute("DELETE FROM payments.alembic_version")
+        await connection.execute("INSERT INTO payments.alembic_version VALUES ($1)", HEAD)
 
 
 def brief(error: BaseException) -> str:
     """An error in one line, for the log."""
-    lines = str(getattr(error, "orig", None) or error).splitlines()
+    lines = str(error).splitlines()
     return lines[0][:200] if lines else type(error).__name__
 
 
 def is_unreachable(error: BaseException) -> bool:
     """Whether the database could not be asked, as against: refused what it was asked."""
-    if isinstance(error, DBAPIError):
-        return error.connection_invalidated or _state(error).startswith(_TRANSIENT)
+    if isinstance(error, asyncpg.PostgresError):
+        return _state(error).startswith(_TRANSIENT)
     return isinstance(error, UNREACHABLE)
 
 
 def is_unfit(error: BaseException) -> bool:
     """Whether PostgreSQL cannot hold a value: a NUL, half of a surrogate pair, a number out of range (class 22)."""
-    if not isinstance(error, DBAPIError):
-        return False
-    return _state(error).startswith("22") or isinstance(getattr(error.orig, "__cause__", None), asyncpg.DataError)
+    return isinstance(error, asyncpg.PostgresError) and _state(error).startswith("22")
 
 
-def violates(error: DBAPIError, constraint: str) -> bool:
-    return getattr(getattr(error.orig, "__cause__", None), "constraint_name", None) == constraint
-
-
-def _state(error: DBAPIError) -> str:
-    return str(getattr(error.orig, "sqlstate", None) or "")
+def _state(error: asyncpg.PostgresError) -> str:
+    return str(error.sqlstate or "")

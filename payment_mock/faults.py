@@ -10,12 +10,11 @@ import asyncio
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, Field, model_validator
-from sqlalchemy import text
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -45,10 +44,10 @@ _SETTABLE = {"alter": _ALTERABLE, "override": (*_ALTERABLE, "status", "payment_s
 
 _LONGEST_HOLD = 60.0
 _HUGE = 64 * 1024 * 1024
-_ADD = text("INSERT INTO payments.faults (rule) VALUES (CAST(:rule AS jsonb)) RETURNING id")
-_REMOVE = text("DELETE FROM payments.faults WHERE CAST(:id AS bigint) IS NULL OR id = CAST(:id AS bigint) RETURNING id")
-_ALL = text("SELECT id, fired, rule FROM payments.faults ORDER BY id")
-_COUNT = text("UPDATE payments.faults SET fired = fired + 1 WHERE id = ANY(CAST(:ids AS bigint[]))")
+_ADD = "INSERT INTO payments.faults (rule) VALUES (:rule) RETURNING id"
+_REMOVE = "DELETE FROM payments.faults WHERE CAST(:id AS bigint) IS NULL OR id = CAST(:id AS bigint) RETURNING id"
+_ALL = "SELECT id, fired, rule FROM payments.faults ORDER BY id"
+_COUNT = "UPDATE payments.faults SET fired = fired + 1 WHERE id = ANY(CAST(:ids AS bigint[]))"
 
 
 class Match(BaseModel, extra="forbid", frozen=True):
@@ -134,7 +133,7 @@ class Faults:
         """Learn of the rules that an earlier life of this process set."""
         async with self._changing:
             rows = await self._database.run(_ALL)
-            stored = {row.id: Rule(id=row.id, fired=row.fired, **row.rule) for row in rows}
+            stored = {row["id"]: Rule(id=row["id"], fired=row["fired"], **row["rule"]) for row in rows}
             self._rules = stored | self._rules  # one that was set already may have fired since the rows were read
 
     def listed(self) -> list[dict[str, Any]]:
@@ -143,9 +142,9 @@ class Faults:
 
     async def add(self, rule: RuleInput) -> int:
         async with self._changing:
-            [added] = await self._database.run(_ADD, rule=rule.model_dump_json())
-            self._rules[added.id] = Rule(id=added.id, **rule.model_dump())
-        return int(added.id)
+            [(rule_id,)] = await self._database.run(_ADD, rule=rule.model_dump())
+            self._rules[rule_id] = Rule(id=rule_id, **rule.model_dump())
+        return int(rule_id)
 
     async def remove(self, rule_id: int | None) -> int:
         """Delete one rule or all, whatever became of their rows, and let go what they hold. Returns how many rows."""
@@ -166,7 +165,7 @@ class Faults:
             gate.set()
         return len(gates)
 
-    async def fire(self, point: str, subject: object) -> Sequence[Rule]:
+    async def fire(self, point: str, subject: object) -> list[Rule]:
         """The rules that fire here and now, in the order they were set. Each firing is counted at once: with `times: 1`
         it is one, even when a hundred requests come together."""
         fired = [rule for rule in self._rules.values() if rule.point == point and rule.fits(subject)]
@@ -176,7 +175,7 @@ class Faults:
             await self._database.run(_COUNT, ids=[rule.id for rule in fired])
         return fired
 
-    async def pass_through(self, point: str, subject: Session | None) -> Sequence[Rule]:
+    async def pass_through(self, point: str, subject: Session | None) -> list[Rule]:
         """Live through an operation's point: wait, be held, or have the reply replaced (raises `Reply`).
 
         Returns the rules whose action is the caller's to carry out (decline, pay, alter, …).

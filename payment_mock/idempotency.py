@@ -2,28 +2,27 @@
 statement that stores an effect stores it as well. What is in flight is in memory, so that nothing can stay stuck; of
 two processes at one key, the one whose row comes second has done nothing."""
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
+import asyncpg
 from starlette.responses import Response
 
-from payment_mock.database import Database, violates
+from payment_mock.database import Database
 from payment_mock.domain.errors import StripeError
+from payment_mock.domain.objects import Json
 
-_FIND = text("SELECT endpoint, fingerprint, status, body, request_id FROM payments.idempotency_keys WHERE key = :key")
+_FIND = "SELECT endpoint, fingerprint, status, body, request_id FROM payments.idempotency_keys WHERE key = :key"
 # A part of the statement that stores an effect; or a statement of its own, for an answer without effect.
 REMEMBER = """
     INSERT INTO payments.idempotency_keys (key, endpoint, fingerprint, status, body, request_id)
     SELECT a.key, a.endpoint, a.fingerprint, a.status, convert_to(a.body, 'UTF8'), a.request_id
     FROM jsonb_to_recordset(CAST(:answers AS jsonb)) AS a(key text, endpoint text, fingerprint text, status smallint,
         body text, request_id text)"""
-_REPLACE = text(f"{REMEMBER} ON CONFLICT (key) DO UPDATE SET status = excluded.status, body = excluded.body")
+_REPLACE = f"{REMEMBER} ON CONFLICT (key) DO UPDATE SET status = excluded.status, body = excluded.body"
 # Keys are forgotten after 24 hours, as Stripe may.
-PRUNE = text("DELETE FROM payments.idempotency_keys WHERE created_at < now() - interval '24 hours'")
+PRUNE = "DELETE FROM payments.idempotency_keys WHERE created_at < now() - interval '24 hours'"
 
 
 class Reply(Exception):
@@ -46,22 +45,30 @@ class Key:
 
 
 @asynccontextmanager
-async def held(database: Database, key: Key, keys: set[str]) -> AsyncIterator[None]:
-    """Keep a new key among those in flight. Raises as `recall`, and `StripeError` (409) if another request has it."""
-    if key.key in keys:
+async def held(database: Database, key: Key | None, in_flight: set[str]) -> AsyncIterator[None]:
+    """Keep a new key among those in flight, and give it the answer of a planted fault that sticks to it. Raises as
+    `recall`, and `StripeError` (409) if another request has it."""
+    if key is None:
+        yield
+        return
+    if key.key in in_flight:
         await recall(database, key)
         raise _in_use(key)
-    keys.add(key.key)
+    in_flight.add(key.key)
     try:
         await recall(database, key)
         yield
-    except IntegrityError as error:
-        if not violates(error, "idempotency_keys_pkey"):
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name != "idempotency_keys_pkey":
             raise
         await recall(database, key)  # another process was first
         raise _in_use(key) from None
+    except Reply as reply:
+        if reply.is_sticky:  # in the place of the answer that was there, or of an effect that never was
+            await database.run(_REPLACE, answers=remembered(key, reply.response))
+        raise
     finally:
-        keys.remove(key.key)
+        in_flight.remove(key.key)
 
 
 async def recall(database: Database, key: Key) -> None:
@@ -69,18 +76,18 @@ async def recall(database: Database, key: Key) -> None:
     known = await database.run(_FIND, key=key.key)
     if not known:
         return
-    row = known[0]
-    if (row.endpoint, row.fingerprint) != (key.endpoint, key.fingerprint):
-        what = "parameters" if row.endpoint == key.endpoint else "endpoint"
+    endpoint, fingerprint, status, body, request_id = known[0]
+    if (endpoint, fingerprint) != (key.endpoint, key.fingerprint):
+        what = "parameters" if endpoint == key.endpoint else "endpoint"
         raise StripeError(
             400,
             "idempotency_error",
             f"Keys for idempotent requests can only be used with the same {what} they were first used with. "
             f"Try using a key other than '{key.key}' if you meant to execute a different request.",
         )
-    again = {"stripe-should-retry": "false"} if row.status >= 500 else {}
-    headers = {"idempotent-replayed": "true", "original-request": row.request_id, **again}
-    raise Reply(Response(bytes(row.body), row.status, headers, "application/json"))
+    again = {"stripe-should-retry": "false"} if status >= 500 else {}
+    headers = {"idempotent-replayed": "true", "original-request": request_id, **again}
+    raise Reply(Response(body, status, headers, "application/json"))
 
 
 def _in_use(key: Key) -> StripeError:
@@ -93,11 +100,6 @@ def _in_use(key: Key) -> StripeError:
     )
 
 
-def remembered(key: Key, answer: Response) -> str:
+def remembered(key: Key, answer: Response) -> list[Json]:
     """The `answers` of `REMEMBER`."""
-    return json.dumps([asdict(key) | {"status": answer.status_code, "body": bytes(answer.body).decode()}])
-
-
-async def replace(database: Database, key: Key, answer: Response) -> None:
-    """Remember another answer, in the place of the one that was there, or of an effect that never was."""
-    await database.run(_REPLACE, answers=remembered(key, answer))
+    return [asdict(key) | {"status": answer.status_code, "body": bytes(answer.body).decode()}]

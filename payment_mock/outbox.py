@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import httpx
-from sqlalchemy import text
 
 from payment_mock.database import UNREACHABLE, Database, brief
 from payment_mock.faults import Faults
@@ -26,7 +25,7 @@ _REORDER_PATIENCE = 5.0
 _READ_AT_MOST = 65_536
 
 # SKIP LOCKED: two processes that look at once take different rows. The lease keeps others away while one is at it.
-CLAIM = text("""
+CLAIM = """
     WITH due AS (
         SELECT id FROM payments.deliveries WHERE status = 'pending' AND next_attempt_at <= now()
         ORDER BY next_attempt_at LIMIT :limit FOR UPDATE SKIP LOCKED
@@ -37,20 +36,20 @@ CLAIM = text("""
     SELECT leased.id, leased.event_id, leased.url, leased.attempts, e.type AS event_type, e.payload, e.session_id,
         s.client_reference_id, s.metadata->>'order_id' AS order_id
     FROM leased JOIN payments.events e ON e.id = leased.event_id LEFT JOIN payments.sessions s ON s.id = e.session_id
-""")
-_RECORD = text("""
+"""
+_RECORD = """
     UPDATE payments.deliveries SET status = :status, attempts = attempts + :attempts, last_status = :code,
         last_error = :error, next_attempt_at = now() + make_interval(secs => :delay),
         delivered_at = CASE WHEN :status <> 'pending' THEN now() END
     WHERE id = :id AND status = 'pending'
-""")
+"""
 # At start: whatever an earlier life had under lease is due now. With other processes alive this may send an event
 # twice, which "at least once" allows; waiting for their leases would delay every recovery instead.
-_RECLAIM = text("UPDATE payments.deliveries SET next_attempt_at = now() WHERE status = 'pending'")
-_RESEND = text("""
+_RECLAIM = "UPDATE payments.deliveries SET next_attempt_at = now() WHERE status = 'pending'"
+_RESEND = """
     INSERT INTO payments.deliveries (event_id, url, next_attempt_at)
     SELECT event_id, url, now() FROM payments.deliveries WHERE event_id = :event_id LIMIT 1 RETURNING id
-""")
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +94,15 @@ class Outbox:
         """Something is due now."""
         self._wake.set()
 
+    async def reclaim(self) -> None:
+        """Of a start: what an earlier life had in hand is due."""
+        await self._database.run(_RECLAIM)
+
     async def run(self) -> None:
-        """Attempt what is due, for ever: at once what is new, again what failed, and what an earlier life left."""
-        is_reclaimed = False
+        """Attempt what is due, for ever: at once what is new, and again what failed."""
         while True:
             self._wake.clear()
             try:
-                if not is_reclaimed:
-                    await self._database.run(_RECLAIM)
-                    is_reclaimed = True
                 await self._look()
             except UNREACHABLE as error:
                 log.warning("The outbox cannot reach PostgreSQL: %s", brief(error))
@@ -135,7 +134,7 @@ class Outbox:
             # Longer than the attempt may take, with a forged or doubled one before it.
             lease = 3 * self._settings.webhook_timeout
             for row in await self._database.run(CLAIM, limit=room, lease=lease):
-                task = asyncio.create_task(self._attempt(Delivery(**row._mapping)))
+                task = asyncio.create_task(self._attempt(Delivery(**row)))
                 self._attempts.add(task)
                 task.add_done_callback(self._attempts.discard)
 

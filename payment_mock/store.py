@@ -5,24 +5,21 @@ of it is. Its guard is the version that was read: of all that race for a session
 """
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
-from functools import cache
 from typing import Any, Generic, TypeVar
-
-from sqlalchemy import RowMapping, TextClause, text
 
 from payment_mock.database import Database
 from payment_mock.domain import errors
-from payment_mock.domain.objects import Change, Dispute, Refund, Session
+from payment_mock.domain.objects import Change, Dispute, Json, Refund, Session
 from payment_mock.domain.params import Listed
 from payment_mock.domain.payments import Step
-from payment_mock.domain.wire import encode
 from payment_mock.faults import Rule
 from payment_mock.idempotency import REMEMBER
 
 T = TypeVar("T")
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -31,17 +28,16 @@ class Kind(Generic[T]):
     called by the column `key`."""
 
     name: str
-    read: Callable[[RowMapping], T]
+    read: Callable[[Row], T]
     select: str
     key: str = "id"
 
     async def get(self, database: Database, value: str, param: str = "id") -> T:
         """Raises `StripeError` 404."""
-        statement = _text(f"SELECT * FROM ({self.select}) AS o WHERE o.{self.key} = :value")
-        found = await database.run(statement, value=value)
+        found = await database.run(f"SELECT * FROM ({self.select}) AS o WHERE o.{self.key} = :value", value=value)
         if not found:
             raise errors.no_such(self.name, value, param)
-        return self.read(found[0]._mapping)
+        return self.read(found[0])
 
     async def page(self, database: Database, wanted: Listed) -> tuple[list[T], bool]:
         """The objects, and whether there are more. Raises `StripeError` 404."""
@@ -54,16 +50,11 @@ class Kind(Generic[T]):
             values["after"] = wanted.starting_after
         condition = " AND ".join(conditions) or "true"
         statement = f"SELECT * FROM ({self.select}) AS o WHERE {condition} ORDER BY o.seq DESC LIMIT :n"
-        rows = await database.run(_text(statement), **values, n=wanted.limit + 1)
-        return [self.read(row._mapping) for row in rows[: wanted.limit]], len(rows) > wanted.limit
+        rows = await database.run(statement, **values, n=wanted.limit + 1)
+        return [self.read(row) for row in rows[: wanted.limit]], len(rows) > wanted.limit
 
 
-@cache
-def _text(statement: str) -> TextClause:
-    return text(statement)
-
-
-def _made(kind: type[T]) -> Callable[[RowMapping], T]:
+def _made(kind: type[T]) -> Callable[[Row], T]:
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type] # a dataclass, which no annotation says
     return lambda row: kind(**{name: _seconds(row[name]) for name in names})
 
@@ -72,7 +63,7 @@ def _seconds(value: Any) -> Any:
     return int(value.timestamp()) if isinstance(value, datetime) else value
 
 
-def _event(row: RowMapping) -> dict[str, Any]:
+def _event(row: Row) -> Json:
     """The event as it was sent, but for the count of deliveries still to come."""
     return {**json.loads(row["payload"]), "pending_webhooks": row["pending"]}
 
@@ -88,23 +79,22 @@ DISPUTES: Kind[Dispute] = Kind("dispute", _made(Dispute), _REVERSALS % "disputes
 DISPUTE_OF = replace(DISPUTES, key="session_id")
 _EVENTS = """SELECT e.*, (SELECT count(*) FROM payments.deliveries d
     WHERE d.event_id = e.id AND d.status = 'pending') AS pending FROM payments.events e"""
-EVENTS: Kind[dict[str, Any]] = Kind("event", _event, _EVENTS)
+EVENTS: Kind[Json] = Kind("event", _event, _EVENTS)
 
-_TRIES = 50
 # What the webhook endpoint is subscribed to. The rest is recorded for GET /v1/events only.
 _DELIVERED = r"^(checkout\.session|refund|charge\.dispute)\.|^(charge\.refunded|payment_intent\.payment_failed)$"
-_ANSWER = text(f"{REMEMBER} RETURNING key")
-_CREATE = text(f"""
+_ANSWER = f"{REMEMBER} RETURNING key"
+_CREATE = f"""
     WITH remembered AS ({REMEMBER})
     INSERT INTO payments.sessions (id, amount_total, currency, line_items, client_reference_id, metadata,
         payment_intent_metadata, customer_email, payment_method_types, success_url, cancel_url, webhook_url,
         created_at, expires_at)
-    VALUES (:id, :amount_total, :currency, CAST(:line_items AS jsonb), :client_reference_id, CAST(:metadata AS jsonb),
-        CAST(:payment_intent_metadata AS jsonb), :customer_email, :payment_method_types, :success_url, :cancel_url,
-        :webhook_url, to_timestamp(CAST(:created AS bigint)), to_timestamp(CAST(:expires_at AS bigint)))
+    VALUES (:id, :amount_total, :currency, :line_items, :client_reference_id, :metadata, :payment_intent_metadata,
+        :customer_email, :payment_method_types, :success_url, :cancel_url, :webhook_url,
+        to_timestamp(CAST(:created AS bigint)), to_timestamp(CAST(:expires_at AS bigint)))
     RETURNING id
-""")
-_CHANGE = text(f"""
+"""
+_CHANGE = f"""
     WITH changed AS (
         UPDATE payments.sessions SET version = version + 1, status = :status, payment_status = :payment_status,
             payment_method = :payment_method, payment_intent = :payment_intent, charge = :charge,
@@ -144,39 +134,26 @@ _CHANGE = text(f"""
         WHERE recorded.type ~ :delivered
     ), remembered AS ({REMEMBER} WHERE EXISTS (SELECT FROM changed))
     SELECT id FROM changed
-""")
+"""
 
 
 @dataclass
 class Work:
-    """An operation under way. `patience`: seconds until what comes by itself comes. `rules`: the faults that it must
-    carry out itself. `answers`: what its key is to remember. `has_news`: it made events."""
+    """One try at an operation. `patience`: seconds until what comes by itself comes. `rules`: the faults that it must
+    carry out itself. `answers`: what its key is to remember. `has_news`: it makes events."""
 
     database: Database
     patience: float
     rules: Sequence[Rule] = ()
-    answers: str | None = None
+    answers: Sequence[Json] = ()
     has_news: bool = False
-    _effect: tuple[TextClause, dict[str, Any]] | None = None
-
-    async def perform(self, steps: Callable[["Work"], Awaitable[T]]) -> T:
-        """Take the steps, and store in one statement what comes of them; again, if something else happened meanwhile.
-        Raises what the steps raise, and `StripeError` (409)."""
-        for _ in range(_TRIES):
-            self._effect, self.has_news = None, False
-            result = await steps(self)
-            if await self._store():
-                return result
-        raise errors.api_error(409)
+    _effect: tuple[str, dict[str, Any]] | None = None
 
     async def create(self, session: Session) -> Session:
         """A new session, as the rules alter it."""
         for rule in self.rules:
             session = rule.changed(session)
-        names = ("line_items", "metadata", "payment_intent_metadata")
-        documents = {name: json.dumps(getattr(session, name)) for name in names}
-        values = asdict(session) | documents | {"payment_method_types": list(session.payment_method_types)}
-        self._effect = (_CREATE, values)
+        self._effect = _CREATE, asdict(session)
         return session
 
     async def change(self, identifier: str, step: Step, kind: Kind[Any] = SESSIONS) -> Change:
@@ -187,29 +164,29 @@ class Work:
         session = await SESSIONS.get(self.database, session_id)
         # Read after the session: whoever changes one changes the session's version.
         made = step(session) if is_session else step(session, await kind.get(self.database, identifier))
-        values = {
-            **asdict(made.session),
-            "version": session.version,
-            "in_time": made.in_time,
-            "entries": _rows(made.entries),
-            "refunds": _rows([made.reversal] if isinstance(made.reversal, Refund) else []),
-            "disputes": _rows([made.reversal] if isinstance(made.reversal, Dispute) else []),
-            "later": json.dumps(made.later),
-            "events": encode(made.events).decode(),
-            "delivered": _DELIVERED,
-            "patience": self.patience,
-        }
         if made.events:
-            self._effect, self.has_news = (_CHANGE, values), True
+            reversals = [made.reversal] if made.reversal else []
+            self.has_news = True
+            self._effect = (
+                _CHANGE,
+                asdict(made.session)
+                | {
+                    "version": session.version,
+                    "in_time": made.in_time,
+                    "entries": [asdict(entry) for entry in made.entries],
+                    "refunds": [asdict(each) for each in reversals if isinstance(each, Refund)],
+                    "disputes": [asdict(each) for each in reversals if isinstance(each, Dispute)],
+                    "later": made.later,
+                    "events": made.events,
+                    "delivered": _DELIVERED,
+                    "patience": self.patience,
+                },
+            )
         return made
 
-    async def _store(self) -> bool:
-        """Whether it is stored: not if the session has changed since it was read."""
-        if self._effect is None and self.answers is None:
+    async def stored(self) -> bool:
+        """Store what comes of it, in one statement. False: the session has changed since it was read."""
+        if self._effect is None and not self.answers:
             return True
         statement, values = self._effect or (_ANSWER, {})
-        return bool(await self.database.run(statement, **values, answers=self.answers or "[]"))
-
-
-def _rows(objects: Sequence[Any]) -> str:
-    return json.dumps([asdict(each) for each in objects])
+        return bool(await self.database.run(statement, **values, answers=self.answers))

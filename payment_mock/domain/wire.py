@@ -16,8 +16,8 @@ API_VERSION = "2026-10-28.endive"
 _TEMPLATES: dict[str, Json] = json.loads((Path(__file__).parent / "objects.json").read_text(encoding="utf-8"))
 
 
-def encode(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+def encode(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def response(body: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -135,7 +135,7 @@ async def send_webhook(service: TheService, webhook: Webhook) -> dict[str, Any]:
         if webhook.session_id is not None:
             about = wire.session_object(await service.find(webhook.session_id), service.settings.public_url)
         made = wire.event(webhook.type, {**about, **(webhook.data or {})})
-        body = wire.encode({**made, "id": webhook.event_id or made["id"]})
+        body = wire.encode({**made, "id": webhook.event_id or made["id"]}).encode()
     url = check_webhook_url(webhook.url, service.settings.webhook_url) if webhook.url else None
     secrets, now = service.settings.signing_secrets, int(time.time())
     signature = {

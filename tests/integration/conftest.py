@@ -8,12 +8,11 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engine import create_engine
-from payment_mock.migrate import migrate as migrate_payments
 from stack.config import StackConfig
 from stack.parts import Part
 from stack.stack import Stack
 from tests.integration.simulator import Simulator, simulating
-from tests.support.databases import DatabaseServer
+from tests.support.databases import DatabaseServer, migrate_payments
 from tests.support.rig import Rig, assembled
 
 

@@ -18,8 +18,7 @@ from checkout.ids import TASK_QUEUE
 from db.audit import audit_ledgers
 from db.engine import create_engine
 from db.invariants import CHECKS, MAX_VIOLATIONS, Finding
-from payment_mock.migrate import migrate as migrate_payments
-from tests.support.databases import DatabaseServer
+from tests.support.databases import DatabaseServer, migrate_payments
 from tests.support.healthy_shop import make_healthy_shop, open_order, run
 from tests.support.stacks import running_stack
 from tests.support.unhealthy_shop import ALLOW_TWO_CHARGES, PLANTED, money

@@ -16,9 +16,8 @@ import pytest
 import yaml
 
 from db.engine import create_engine
-from payment_mock.migrate import migrate as migrate_payments
 from stack.postgres import VERSION, program
-from tests.support.databases import connected
+from tests.support.databases import connected, migrate_payments
 from tests.support.stacks import running_stack
 from tests.unit.deploy.conftest import REQUIRED, interpolate
 

@@ -24,9 +24,9 @@ async def test_the_shop_connects_with_or_without_an_sslmode(database_url: str, q
 
 @pytest.mark.parametrize("query", REACHES)
 async def test_the_payment_service_connects_with_or_without_an_sslmode(database_url: str, query: str) -> None:
-    database = Database(load_settings(DATABASE_URL=database_url + query))
-    async with database.single() as connection:
-        assert (await connection.execute(text("SELECT current_setting('application_name')"))).scalar() == "payment_mock"
+    async with Database.open(load_settings(DATABASE_URL=database_url + query)) as database:
+        [(name,)] = await database.run("SELECT current_setting('application_name')")
+    assert name == "payment_mock"
 
 
 async def test_a_demanded_tls_is_not_done_without(database_url: str) -> None:

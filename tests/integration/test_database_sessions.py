@@ -28,10 +28,8 @@ async def test_the_limits_hold_behind_a_pooler_that_keeps_sessions(database_url:
 
 
 async def test_the_payment_service_works_behind_a_pooler_that_keeps_sessions(database_url: str) -> None:
-    async with Pooler(database_url) as pooler:
-        database = Database(load_settings(DATABASE_URL=pooler.url))
+    async with Pooler(database_url) as pooler, Database.open(load_settings(DATABASE_URL=pooler.url)) as database:
         await database.check()
-        await database.close()
 
 
 async def test_limits_that_do_not_hold_are_refused_by_name(database_url: str) -> None:

@@ -3,8 +3,7 @@
 import pytest
 
 from db.engine import create_engine
-from payment_mock.migrate import migrate as migrate_payments
-from tests.support.databases import DatabaseServer, connected
+from tests.support.databases import DatabaseServer, connected, migrate_payments
 from tests.support.orders import fulfil, open_order
 
 CONTENTS = """

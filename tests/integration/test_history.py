@@ -13,8 +13,7 @@ from db import audit
 from db.audit import audit_ledgers
 from db.engine import create_engine
 from db.invariants import Found, audit_orders
-from payment_mock.migrate import migrate as migrate_payments
-from tests.support.databases import DatabaseServer
+from tests.support.databases import DatabaseServer, migrate_payments
 from tests.support.healthy_shop import run_noted
 
 ORDERS = 700

@@ -143,13 +143,16 @@ async def test_a_server_that_is_read_only_refuses_until_it_is_not(database_url: 
 
 
 async def test_the_payment_service_gives_up_sessions_that_are_read_only_too(database_url: str) -> None:
-    database = Database(load_settings(DATABASE_URL=database_url))
-    async with database.single() as connection:
-        await connection.exec_driver_sql("SET default_transaction_read_only = on")
-    with pytest.raises(DBAPIError, match="may not write"):
+    async with Database.open(load_settings(DATABASE_URL=database_url)) as database:
+        async with database.single() as first, database.single() as second:
+            stale = {first.get_server_pid(), second.get_server_pid()}
+            for connection in (first, second):
+                await connection.execute("SET default_transaction_read_only = on")
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError, match="may not write"):
+            await database.check()
+        async with database.single() as first, database.single() as second:
+            assert not stale & {first.get_server_pid(), second.get_server_pid()}
         await database.check()
-    await database.check()
-    await database.close()
 
 
 async def test_a_postgresql_that_is_away_is_trouble_and_no_refusal() -> None:

@@ -16,10 +16,9 @@ from checkout.errors import SettingsError
 from db.engine import STATEMENT_TIMEOUT, create_engine
 from db.roles import grant_roles, roles_of
 from db.setup import migrate, seed
-from payment_mock.migrate import migrate as migrate_payments
 from runtime.settings import Settings, load_settings
 from stack.stack import Stack
-from tests.support.databases import DatabaseServer, connected
+from tests.support.databases import DatabaseServer, connected, migrate_payments
 
 DENIED = asyncpg.InsufficientPrivilegeError
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engine import create_engine
 from db.setup import migrate, seed
+from payment_mock.database import migrate as migrate_payment_tables
 
 _TEMPLATE = "shop_template"
 # Whatever makes a database another one than its template but its rows: what is defined in it, whose it is, what is set,
@@ -63,6 +64,18 @@ _SEQUENCES = """
     SELECT format('%I.%I', schemaname, sequencename), last_value FROM pg_sequences
      WHERE schemaname IN ('shop', 'payments')
 """
+START_THE_PAYMENT_SERVICES_DATABASE = """
+import asyncio, payment_mock, sys
+from payment_mock.database import Database, migrate
+from payment_mock.settings import load_settings
+
+async def start():
+    async with Database.open(load_settings()) as database, database.single() as connection:
+        await migrate(connection)
+
+asyncio.run(start())
+"""
+"""What `python -m payment_mock` does first, for a Python of its own."""
 _LIMITS = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
 
 
@@ -88,6 +101,12 @@ async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
         yield connection
     finally:
         await connection.close()
+
+
+async def migrate_payments(engine: AsyncEngine) -> None:
+    """The payment service's tables: it has no engine, and asks for asyncpg's own connection."""
+    async with engine.connect() as connection:
+        await migrate_payment_tables((await connection.get_raw_connection()).driver_connection)
 
 
 class DatabaseServer:

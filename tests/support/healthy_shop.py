@@ -12,7 +12,7 @@ from checkout.money import ProviderRefund, RefundState
 from checkout.orders import CartLine, Order, OrderStatus, Reason
 from checkout.payments import PaymentSession
 from db import ledger, opening, orders, refunds
-from payment_mock.migrate import migrate as migrate_payments
+from tests.support.databases import migrate_payments
 
 KEYS = ("live", "sent", "gone", "back", "none")
 """Of the orders: awaiting payment, dispatched, cancelled, refunded, out of stock."""

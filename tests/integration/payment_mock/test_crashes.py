@@ -12,7 +12,6 @@ import stripe
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from payment_mock.__main__ import main
-from payment_mock.migrate import migrate
 from tests.integration.payment_mock.conftest import merchant_at
 from tests.integration.payment_mock.serving import (
     Process,
@@ -24,7 +23,7 @@ from tests.integration.payment_mock.serving import (
     start_process,
     until_ready,
 )
-from tests.support.databases import DatabaseServer
+from tests.support.databases import START_THE_PAYMENT_SERVICES_DATABASE, DatabaseServer, migrate_payments
 
 
 @pytest.fixture(scope="module")
@@ -132,13 +131,7 @@ async def test_a_rule_outlives_the_process_and_so_does_its_count(
 async def test_a_start_on_a_migrated_database_does_not_wait_for_alembic(crash_database_url: str) -> None:
     async with running(crash_database_url, free_port(), "http://127.0.0.1:9"):
         pass  # migrated from here on
-    script = (
-        "import asyncio, sys\n"
-        "from payment_mock.database import Database\n"
-        "from payment_mock.settings import load_settings\n"
-        "asyncio.run(Database(load_settings()).prepare())\n"
-        "sys.exit('alembic' in sys.modules)\n"
-    )
+    script = START_THE_PAYMENT_SERVICES_DATABASE + "sys.exit('alembic' in sys.modules)"
     started = await asyncio.create_subprocess_exec(
         sys.executable, "-c", script, env={"PATH": os.environ["PATH"], "DATABASE_URL": crash_database_url}
     )
@@ -169,7 +162,7 @@ async def test_without_its_database_it_lives_says_503_and_becomes_ready_when_it_
 async def test_those_that_migrate_at_once_wait_for_each_other(database_server: DatabaseServer) -> None:
     async with database_server.empty() as url:
         engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://"))
-        await asyncio.gather(*(migrate(engine) for _ in range(4)))
+        await asyncio.gather(*(migrate_payments(engine) for _ in range(4)))
         await engine.dispose()
 
 

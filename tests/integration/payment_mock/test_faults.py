@@ -256,13 +256,12 @@ async def test_what_is_set_or_removed_while_the_rules_of_an_earlier_life_are_rea
     merchant: Merchant, payments_database_url: str
 ) -> None:
     await merchant.plant("pay.before", "decline")
-    database = Distant(load_settings(DATABASE_URL=payments_database_url))
-    faults = Faults(database)
-    _, added = await asyncio.gather(faults.load(), faults.add(RuleInput(point="webhook", action="lose")))
-    assert [rule["id"] for rule in faults.listed()][1:] == [added]
-    await asyncio.gather(faults.load(), faults.remove(None))
-    assert faults.listed() == []
-    await database.close()
+    async with Distant.open(load_settings(DATABASE_URL=payments_database_url)) as database:
+        faults = Faults(database)
+        _, added = await asyncio.gather(faults.load(), faults.add(RuleInput(point="webhook", action="lose")))
+        assert [rule["id"] for rule in faults.listed()][1:] == [added]
+        await asyncio.gather(faults.load(), faults.remove(None))
+        assert faults.listed() == []
 
 
 @pytest.mark.parametrize(

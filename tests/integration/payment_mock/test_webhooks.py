@@ -9,11 +9,10 @@ import stripe
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from payment_mock.migrate import migrate
 from payment_mock.outbox import CLAIM
 from tests.integration.payment_mock.conftest import Merchant, merchant_at
 from tests.integration.payment_mock.serving import SECRET, Receiver, in_process, serve
-from tests.support.databases import DatabaseServer
+from tests.support.databases import DatabaseServer, migrate_payments
 from tests.support.eventually import eventually
 
 
@@ -156,7 +155,7 @@ async def test_two_processes_share_one_outbox(
 async def test_two_that_claim_at_once_get_different_deliveries_and_do_not_wait(database_server: DatabaseServer) -> None:
     async with database_server.empty() as url:
         engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://"))
-        await migrate(engine)
+        await migrate_payments(engine)
         async with engine.begin() as connection:
             await connection.execute(
                 text(
@@ -169,10 +168,12 @@ async def test_two_that_claim_at_once_get_different_deliveries_and_do_not_wait(d
                 )
             )
         async with asyncio.timeout(5), engine.begin() as one, engine.begin() as other:
-            claimed = [row for each in (one, other) for row in await each.execute(CLAIM, {"limit": 1, "lease": 20})]
+            claimed = [
+                row for each in (one, other) for row in await each.execute(text(CLAIM), {"limit": 1, "lease": 20})
+            ]
         assert {delivery.event_id for delivery in claimed} == {"evt_1", "evt_2"}
         async with engine.begin() as later:
-            assert (await later.execute(CLAIM, {"limit": 10, "lease": 20})).all() == [], "both are leased"
+            assert (await later.execute(text(CLAIM), {"limit": 10, "lease": 20})).all() == [], "both are leased"
         await engine.dispose()
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from stack.config import StackConfig
 from stack.stack import Stack
-from tests.support.databases import DatabaseServer
+from tests.support.databases import START_THE_PAYMENT_SERVICES_DATABASE, DatabaseServer
 from tests.support.stack_up import up
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -47,13 +47,9 @@ async def test_a_working_copy_may_be_called_anything(tmp_path: Path, database_se
     copy = tmp_path / "100% (new) %(here)s"
     for package in ("checkout", "runtime", "db", "payment_mock"):
         shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
-    migrate = (
-        "import asyncio, payment_mock; from payment_mock.database import Database;"
-        "from payment_mock.settings import load_settings; asyncio.run(Database(load_settings()).prepare());"
-        "print(payment_mock.__file__)"
-    )
+    script = START_THE_PAYMENT_SERVICES_DATABASE + "print(payment_mock.__file__)"
     async with database_server.empty() as url:
-        for arguments in (("-m", "db", "setup"), ("-c", migrate)):
+        for arguments in (("-m", "db", "setup"), ("-c", script)):
             process = await asyncio.create_subprocess_exec(
                 sys.executable, *arguments, cwd=copy, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
                 env={"PATH": os.environ["PATH"], "PYTHONPATH": str(copy), "DATABASE_URL": url},

@@ -13,7 +13,7 @@ async def test_when_its_work_ends_with_an_error_the_process_is_told_to_end() -> 
         raise RuntimeError("a schema of the future")
 
     deaths: list[str] = []
-    service = cast(Any, SimpleNamespace(database=SimpleNamespace(prepare=broken)))
+    service = cast(Any, SimpleNamespace(prepare=broken))
     with pytest.raises(RuntimeError, match="of the future"):
         await _background(service, lambda: deaths.append("dead"))
     assert deaths == ["dead"]

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 import stripe
 
+from payment_mock.database import FILES, HEAD
 from payment_mock.domain.errors import StripeError
 from payment_mock.domain.money import money
 from payment_mock.domain.objects import Session, id_of_its, session_id
 from payment_mock.faults import Match, Rule
-from payment_mock.migrate import FILES, HEAD
 from payment_mock.outbox import Delivery, signature_header
 from payment_mock.routes.edge import check_webhook_url
 from payment_mock.routes.hosted import fill_in
