@@ -24,17 +24,11 @@ _TRANSIENT = ("08", "25006", "28", "3D", "3F", "40", "42P01", "53", "57")
 # A session that was opened while the server was read-only stays so; and these have said goodbye.
 _USELESS = ("25006", "57P")
 
+_SECTION = re.compile(r"^-- (\w+): [^\n]*\n(.*?)(?=^-- \w+: |\Z)", re.MULTILINE | re.DOTALL)
+_SECTIONS = dict(_SECTION.findall((Path(__file__).parent / "statements.sql").read_text(encoding="utf-8")))
+SQL = {name: statement.replace("{remember}", _SECTIONS["remember"]) for name, statement in _SECTIONS.items()}
+_YEAR_2000 = 946_684_800  # PostgreSQL counts from there
 _NAME = re.compile(r"(?<!:):([a-z_0-9]+)")
-# So many numbers do not fit into so little memory, and go to the disk, should there be room.
-_TRY = """
-    DO $$ BEGIN
-        IF current_setting('transaction_read_only') = 'on' THEN
-            RAISE read_only_sql_transaction USING MESSAGE = 'this session may not write';
-        END IF;
-        PERFORM set_config('work_mem', '64kB', true);
-        PERFORM count(*) FROM generate_series(1, 8000);
-    END $$
-"""
 _TABLE = "SELECT to_regclass('payments.alembic_version') IS NOT NULL"
 _VERSION = "SELECT version_num FROM payments.alembic_version"
 
@@ -79,7 +73,7 @@ class Database:
 
     async def check(self) -> None:
         """Raises what a connection raises that cannot be had, and `PostgresError` unless writes are taken now."""
-        await self.run(_TRY)
+        await self.run(SQL["can_write"])
 
 
 @cache
@@ -90,9 +84,17 @@ def _numbered(statement: str) -> tuple[str, list[str]]:
 
 
 async def _set_up(connection: asyncpg.Connection) -> None:
+    """Documents are what they say, and times are unix seconds, as Stripe tells them."""
     await connection.execute("SET jit = off")  # not at the session's start: a pooler would refuse it
     for kind in ("json", "jsonb"):
         await connection.set_type_codec(kind, schema="pg_catalog", encoder=encode, decoder=json.loads)
+    await connection.set_type_codec(
+        "timestamptz",
+        schema="pg_catalog",
+        encoder=lambda seconds: ((seconds - _YEAR_2000) * 1_000_000,),
+        decoder=lambda since_2000: since_2000[0] // 1_000_000 + _YEAR_2000,
+        format="tuple",
+    )
 
 
 async def _leave_as_it_is(_: asyncpg.Connection) -> None:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, model_validator
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from payment_mock.database import Database
+from payment_mock.database import SQL, Database
 from payment_mock.domain import wire
 from payment_mock.domain.errors import api_error
 from payment_mock.domain.money import MOST_OF_ALL
@@ -44,10 +44,6 @@ _SETTABLE = {"alter": _ALTERABLE, "override": (*_ALTERABLE, "status", "payment_s
 
 _LONGEST_HOLD = 60.0
 _HUGE = 64 * 1024 * 1024
-_ADD = "INSERT INTO payments.faults (rule) VALUES (:rule) RETURNING id"
-_REMOVE = "DELETE FROM payments.faults WHERE CAST(:id AS bigint) IS NULL OR id = CAST(:id AS bigint) RETURNING id"
-_ALL = "SELECT id, fired, rule FROM payments.faults ORDER BY id"
-_COUNT = "UPDATE payments.faults SET fired = fired + 1 WHERE id = ANY(CAST(:ids AS bigint[]))"
 
 
 class Match(BaseModel, extra="forbid", frozen=True):
@@ -132,7 +128,7 @@ class Faults:
     async def load(self) -> None:
         """Learn of the rules that an earlier life of this process set."""
         async with self._changing:
-            rows = await self._database.run(_ALL)
+            rows = await self._database.run(SQL["planted"])
             stored = {row["id"]: Rule(id=row["id"], fired=row["fired"], **row["rule"]) for row in rows}
             self._rules = stored | self._rules  # one that was set already may have fired since the rows were read
 
@@ -142,14 +138,14 @@ class Faults:
 
     async def add(self, rule: RuleInput) -> int:
         async with self._changing:
-            [(rule_id,)] = await self._database.run(_ADD, rule=rule.model_dump())
+            [(rule_id,)] = await self._database.run(SQL["plant"], rule=rule.model_dump())
             self._rules[rule_id] = Rule(id=rule_id, **rule.model_dump())
         return int(rule_id)
 
     async def remove(self, rule_id: int | None) -> int:
         """Delete one rule or all, whatever became of their rows, and let go what they hold. Returns how many rows."""
         async with self._changing:
-            removed = await self._database.run(_REMOVE, id=rule_id)
+            removed = await self._database.run(SQL["remove"], id=rule_id)
             if rule_id is None:
                 self._rules.clear()
             else:
@@ -172,7 +168,7 @@ class Faults:
         for rule in fired:
             rule.fired += 1
         if fired:
-            await self._database.run(_COUNT, ids=[rule.id for rule in fired])
+            await self._database.run(SQL["fired"], ids=[rule.id for rule in fired])
         return fired
 
     async def pass_through(self, point: str, subject: Session | None) -> list[Rule]:

@@ -9,20 +9,9 @@ from dataclasses import asdict, dataclass
 import asyncpg
 from starlette.responses import Response
 
-from payment_mock.database import Database
+from payment_mock.database import SQL, Database
 from payment_mock.domain.errors import StripeError
 from payment_mock.domain.objects import Json
-
-_FIND = "SELECT endpoint, fingerprint, status, body, request_id FROM payments.idempotency_keys WHERE key = :key"
-# A part of the statement that stores an effect; or a statement of its own, for an answer without effect.
-REMEMBER = """
-    INSERT INTO payments.idempotency_keys (key, endpoint, fingerprint, status, body, request_id)
-    SELECT a.key, a.endpoint, a.fingerprint, a.status, convert_to(a.body, 'UTF8'), a.request_id
-    FROM jsonb_to_recordset(CAST(:answers AS jsonb)) AS a(key text, endpoint text, fingerprint text, status smallint,
-        body text, request_id text)"""
-_REPLACE = f"{REMEMBER} ON CONFLICT (key) DO UPDATE SET status = excluded.status, body = excluded.body"
-# Keys are forgotten after 24 hours, as Stripe may.
-PRUNE = "DELETE FROM payments.idempotency_keys WHERE created_at < now() - interval '24 hours'"
 
 
 class Reply(Exception):
@@ -65,7 +54,7 @@ async def held(database: Database, key: Key | None, in_flight: set[str]) -> Asyn
         raise _in_use(key) from None
     except Reply as reply:
         if reply.is_sticky:  # in the place of the answer that was there, or of an effect that never was
-            await database.run(_REPLACE, answers=remembered(key, reply.response))
+            await database.run(SQL["answer_otherwise"], answers=remembered(key, reply.response))
         raise
     finally:
         in_flight.remove(key.key)
@@ -73,7 +62,7 @@ async def held(database: Database, key: Key | None, in_flight: set[str]) -> Asyn
 
 async def recall(database: Database, key: Key) -> None:
     """Raises the stored answer (`Reply`), or `StripeError` (400) for other parameters or another endpoint."""
-    known = await database.run(_FIND, key=key.key)
+    known = await database.run(SQL["recall"], key=key.key)
     if not known:
         return
     endpoint, fingerprint, status, body, request_id = known[0]
@@ -101,5 +90,5 @@ def _in_use(key: Key) -> StripeError:
 
 
 def remembered(key: Key, answer: Response) -> list[Json]:
-    """The `answers` of `REMEMBER`."""
+    """What a statement stores as `answers`."""
     return [asdict(key) | {"status": answer.status_code, "body": bytes(answer.body).decode()}]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from payment_mock.database import UNREACHABLE, Database, brief
+from payment_mock.database import SQL, UNREACHABLE, Database, brief
 from payment_mock.faults import Faults
 from payment_mock.settings import Settings
 
@@ -23,33 +23,6 @@ log = logging.getLogger(__name__)
 
 _REORDER_PATIENCE = 5.0
 _READ_AT_MOST = 65_536
-
-# SKIP LOCKED: two processes that look at once take different rows. The lease keeps others away while one is at it.
-CLAIM = """
-    WITH due AS (
-        SELECT id FROM payments.deliveries WHERE status = 'pending' AND next_attempt_at <= now()
-        ORDER BY next_attempt_at LIMIT :limit FOR UPDATE SKIP LOCKED
-    ), leased AS (
-        UPDATE payments.deliveries d SET next_attempt_at = now() + make_interval(secs => :lease)
-        FROM due WHERE d.id = due.id RETURNING d.id, d.event_id, d.url, d.attempts
-    )
-    SELECT leased.id, leased.event_id, leased.url, leased.attempts, e.type AS event_type, e.payload, e.session_id,
-        s.client_reference_id, s.metadata->>'order_id' AS order_id
-    FROM leased JOIN payments.events e ON e.id = leased.event_id LEFT JOIN payments.sessions s ON s.id = e.session_id
-"""
-_RECORD = """
-    UPDATE payments.deliveries SET status = :status, attempts = attempts + :attempts, last_status = :code,
-        last_error = :error, next_attempt_at = now() + make_interval(secs => :delay),
-        delivered_at = CASE WHEN :status <> 'pending' THEN now() END
-    WHERE id = :id AND status = 'pending'
-"""
-# At start: whatever an earlier life had under lease is due now. With other processes alive this may send an event
-# twice, which "at least once" allows; waiting for their leases would delay every recovery instead.
-_RECLAIM = "UPDATE payments.deliveries SET next_attempt_at = now() WHERE status = 'pending'"
-_RESEND = """
-    INSERT INTO payments.deliveries (event_id, url, next_attempt_at)
-    SELECT event_id, url, now() FROM payments.deliveries WHERE event_id = :event_id LIMIT 1 RETURNING id
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +69,7 @@ class Outbox:
 
     async def reclaim(self) -> None:
         """Of a start: what an earlier life had in hand is due."""
-        await self._database.run(_RECLAIM)
+        await self._database.run(SQL["reclaim"])
 
     async def run(self) -> None:
         """Attempt what is due, for ever: at once what is new, and again what failed."""
@@ -133,7 +106,7 @@ class Outbox:
                 return
             # Longer than the attempt may take, with a forged or doubled one before it.
             lease = 3 * self._settings.webhook_timeout
-            for row in await self._database.run(CLAIM, limit=room, lease=lease):
+            for row in await self._database.run(SQL["claim"], limit=room, lease=lease):
                 task = asyncio.create_task(self._attempt(Delivery(**row)))
                 self._attempts.add(task)
                 task.add_done_callback(self._attempts.discard)
@@ -185,7 +158,7 @@ class Outbox:
 
     async def resend(self, event_id: str) -> bool:
         """Deliver an old event once more. False: there is no such event, or it is not one that is delivered."""
-        queued = await self._database.run(_RESEND, event_id=event_id)
+        queued = await self._database.run(SQL["resend"], event_id=event_id)
         self.wake()
         return bool(queued)
 
@@ -204,7 +177,7 @@ class Outbox:
     ) -> None:
         """What became of an attempt. Pending: there is another in `delay` seconds."""
         await self._database.run(
-            _RECORD, id=delivery_id, status=status, code=code, error=error, delay=delay, attempts=attempts
+            SQL["attempted"], id=delivery_id, status=status, code=code, error=error, delay=delay, attempts=attempts
         )
         if status == "pending":
             # A hair later than the row's own time, so that the look finds it due.

@@ -8,13 +8,13 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from payment_mock.database import UNREACHABLE, Database, brief, migrate
+from payment_mock.database import SQL, UNREACHABLE, Database, brief, migrate
 from payment_mock.domain import errors, payments, reversals
 from payment_mock.domain.methods import CARD, DECLINED, METHODS, UNDER_WAY
 from payment_mock.domain.objects import Change, Session
 from payment_mock.domain.payments import Declined, Step
 from payment_mock.faults import Faults, Rule
-from payment_mock.idempotency import PRUNE, Key, held
+from payment_mock.idempotency import Key, held
 from payment_mock.outbox import Outbox
 from payment_mock.settings import Settings
 from payment_mock.store import DISPUTE_OF, DISPUTES, REFUNDS, SESSIONS, Kind, Work
@@ -26,9 +26,6 @@ About = Session | Callable[[Database], Awaitable[Session]] | None
 
 _TRIES = 50
 _RETRY_FIRST, _RETRY_CAP = 0.1, 2.0
-_OVER = "SELECT id FROM payments.sessions WHERE status = 'open' AND expires_at <= now() ORDER BY expires_at LIMIT 100"
-_DUE = "SELECT id, subject, status FROM payments.later WHERE due_at <= now() ORDER BY due_at LIMIT 100"
-_HAPPENED = "DELETE FROM payments.later WHERE id = :id"
 
 
 class Service:
@@ -64,14 +61,14 @@ class Service:
         run = self.database.run
         while True:
             try:
-                for row in await run(_OVER):
+                for row in await run(SQL["over"]):
                     with suppress(payments.NotOpen):
                         await self.change(row["id"], payments.expire)
-                for row in await run(_DUE):
+                for row in await run(SQL["due"]):
                     with suppress(errors.StripeError):  # there is no such thing, or it cannot be disputed
                         await self.become(row["subject"], row["status"])
-                    await run(_HAPPENED, id=row["id"])
-                await run(PRUNE)
+                    await run(SQL["happened"], id=row["id"])
+                await run(SQL["forget"])
             except UNREACHABLE as error:
                 log.warning("Housekeeping cannot reach PostgreSQL: %s", brief(error))
             await asyncio.sleep(self.settings.poll_interval)

@@ -7,16 +7,14 @@ of it is. Its guard is the version that was read: of all that race for a session
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from payment_mock.database import Database
+from payment_mock.database import SQL, Database
 from payment_mock.domain import errors
 from payment_mock.domain.objects import Change, Dispute, Json, Refund, Session
 from payment_mock.domain.params import Listed
 from payment_mock.domain.payments import Step
 from payment_mock.faults import Rule
-from payment_mock.idempotency import REMEMBER
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
@@ -56,11 +54,7 @@ class Kind(Generic[T]):
 
 def _made(kind: type[T]) -> Callable[[Row], T]:
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type] # a dataclass, which no annotation says
-    return lambda row: kind(**{name: _seconds(row[name]) for name in names})
-
-
-def _seconds(value: Any) -> Any:
-    return int(value.timestamp()) if isinstance(value, datetime) else value
+    return lambda row: kind(**{name: row[name] for name in names})
 
 
 def _event(row: Row) -> Json:
@@ -68,73 +62,13 @@ def _event(row: Row) -> Json:
     return {**json.loads(row["payload"]), "pending_webhooks": row["pending"]}
 
 
-_CREATED = "floor(extract(epoch FROM o.created_at))::bigint AS created"
-_REVERSALS = f"""SELECT o.*, s.currency, s.payment_intent, s.charge, {_CREATED}
-    FROM payments.%s o JOIN payments.sessions s ON s.id = o.session_id"""
-SESSIONS: Kind[Session] = Kind("checkout.session", _made(Session), f"SELECT o.*, {_CREATED} FROM payments.sessions o")
+SESSIONS: Kind[Session] = Kind("checkout.session", _made(Session), SQL["sessions"])
 # A payment intent and a charge are a session seen from behind.
 INTENTS, CHARGES = (replace(SESSIONS, name=name, key=name) for name in ("payment_intent", "charge"))
-REFUNDS: Kind[Refund] = Kind("refund", _made(Refund), _REVERSALS % "refunds")
-DISPUTES: Kind[Dispute] = Kind("dispute", _made(Dispute), _REVERSALS % "disputes")
+REFUNDS: Kind[Refund] = Kind("refund", _made(Refund), SQL["refunds"])
+DISPUTES: Kind[Dispute] = Kind("dispute", _made(Dispute), SQL["disputes"])
 DISPUTE_OF = replace(DISPUTES, key="session_id")
-_EVENTS = """SELECT e.*, (SELECT count(*) FROM payments.deliveries d
-    WHERE d.event_id = e.id AND d.status = 'pending') AS pending FROM payments.events e"""
-EVENTS: Kind[Json] = Kind("event", _event, _EVENTS)
-
-# What the webhook endpoint is subscribed to. The rest is recorded for GET /v1/events only.
-_DELIVERED = r"^(checkout\.session|refund|charge\.dispute)\.|^(charge\.refunded|payment_intent\.payment_failed)$"
-_ANSWER = f"{REMEMBER} RETURNING key"
-_CREATE = f"""
-    WITH remembered AS ({REMEMBER})
-    INSERT INTO payments.sessions (id, amount_total, currency, line_items, client_reference_id, metadata,
-        payment_intent_metadata, customer_email, payment_method_types, success_url, cancel_url, webhook_url,
-        created_at, expires_at)
-    VALUES (:id, :amount_total, :currency, :line_items, :client_reference_id, :metadata, :payment_intent_metadata,
-        :customer_email, :payment_method_types, :success_url, :cancel_url, :webhook_url,
-        to_timestamp(CAST(:created AS bigint)), to_timestamp(CAST(:expires_at AS bigint)))
-    RETURNING id
-"""
-_CHANGE = f"""
-    WITH changed AS (
-        UPDATE payments.sessions SET version = version + 1, status = :status, payment_status = :payment_status,
-            payment_method = :payment_method, payment_intent = :payment_intent, charge = :charge,
-            decline_code = :decline_code, amount_refunded = :amount_refunded, dispute_status = :dispute_status,
-            paid_at = to_timestamp(CAST(:paid_at AS bigint)),
-            closed_at = CASE WHEN :status = 'open' THEN NULL ELSE coalesce(closed_at, clock_timestamp()) END
-        WHERE id = :id AND version = :version AND (NOT :in_time OR expires_at > clock_timestamp())
-        RETURNING id, currency, webhook_url
-    ), entered AS (
-        INSERT INTO payments.ledger (id, session_id, kind, amount, currency)
-        SELECT e.id, changed.id, e.kind, e.amount, changed.currency
-        FROM changed, jsonb_to_recordset(CAST(:entries AS jsonb)) AS e(id text, kind text, amount bigint)
-    ), refunded AS (
-        INSERT INTO payments.refunds (id, session_id, amount, reason, metadata, created_at, status, failure_reason)
-        SELECT r.id, changed.id, r.amount, r.reason, r.metadata, to_timestamp(r.created), r.status, r.failure_reason
-        FROM changed, jsonb_to_recordset(CAST(:refunds AS jsonb)) AS r(id text, amount bigint, reason text,
-            metadata jsonb, created bigint, status text, failure_reason text)
-        ON CONFLICT (id) DO UPDATE SET status = excluded.status, failure_reason = excluded.failure_reason
-    ), disputed AS (
-        INSERT INTO payments.disputes (id, session_id, amount, reason, status, created_at, due_by, has_evidence)
-        SELECT d.id, changed.id, d.amount, d.reason, d.status, to_timestamp(d.created), d.due_by, d.has_evidence
-        FROM changed, jsonb_to_recordset(CAST(:disputes AS jsonb)) AS d(id text, amount bigint, reason text,
-            status text, created bigint, due_by bigint, has_evidence boolean)
-        ON CONFLICT (id) DO UPDATE SET status = excluded.status, has_evidence = excluded.has_evidence
-    ), postponed AS (
-        INSERT INTO payments.later (subject, status, due_at)
-        SELECT l.key, l.value, now() + make_interval(secs => :patience)
-        FROM changed, jsonb_each_text(CAST(:later AS jsonb)) AS l
-    ), recorded AS (
-        INSERT INTO payments.events (id, type, session_id, payload)
-        SELECT e.value->>'id', e.value->>'type', changed.id, e.value::text
-        FROM changed, json_array_elements(CAST(:events AS json)) AS e
-        RETURNING id, type
-    ), queued AS (
-        INSERT INTO payments.deliveries (event_id, url, next_attempt_at)
-        SELECT recorded.id, changed.webhook_url, now() FROM changed, recorded
-        WHERE recorded.type ~ :delivered
-    ), remembered AS ({REMEMBER} WHERE EXISTS (SELECT FROM changed))
-    SELECT id FROM changed
-"""
+EVENTS: Kind[Json] = Kind("event", _event, SQL["events"])
 
 
 @dataclass
@@ -153,7 +87,7 @@ class Work:
         """A new session, as the rules alter it."""
         for rule in self.rules:
             session = rule.changed(session)
-        self._effect = _CREATE, asdict(session)
+        self._effect = SQL["create"], asdict(session)
         return session
 
     async def change(self, identifier: str, step: Step, kind: Kind[Any] = SESSIONS) -> Change:
@@ -166,27 +100,22 @@ class Work:
         made = step(session) if is_session else step(session, await kind.get(self.database, identifier))
         if made.events:
             reversals = [made.reversal] if made.reversal else []
-            self.has_news = True
-            self._effect = (
-                _CHANGE,
-                asdict(made.session)
-                | {
-                    "version": session.version,
-                    "in_time": made.in_time,
-                    "entries": [asdict(entry) for entry in made.entries],
-                    "refunds": [asdict(each) for each in reversals if isinstance(each, Refund)],
-                    "disputes": [asdict(each) for each in reversals if isinstance(each, Dispute)],
-                    "later": made.later,
-                    "events": made.events,
-                    "delivered": _DELIVERED,
-                    "patience": self.patience,
-                },
-            )
+            effect = {
+                "version": session.version,
+                "in_time": made.in_time,
+                "entries": [asdict(entry) for entry in made.entries],
+                "refunds": [asdict(each) for each in reversals if isinstance(each, Refund)],
+                "disputes": [asdict(each) for each in reversals if isinstance(each, Dispute)],
+                "later": made.later,
+                "patience": self.patience,
+                "events": made.events,
+            }
+            self._effect, self.has_news = (SQL["change"], asdict(made.session) | effect), True
         return made
 
     async def stored(self) -> bool:
         """Store what comes of it, in one statement. False: the session has changed since it was read."""
         if self._effect is None and not self.answers:
             return True
-        statement, values = self._effect or (_ANSWER, {})
+        statement, values = self._effect or (SQL["answer"], {})
         return bool(await self.database.run(statement, **values, answers=self.answers))

@@ -10,7 +10,7 @@ import pytest
 import stripe
 from sqlalchemy import text
 
-from payment_mock.idempotency import PRUNE
+from payment_mock.database import SQL
 from tests.integration.payment_mock.conftest import Merchant, in_seconds, merchant_at, order
 from tests.integration.payment_mock.serving import in_process
 
@@ -225,6 +225,6 @@ async def test_a_key_is_forgotten_after_24_hours_and_not_before(merchant: Mercha
         age = "UPDATE payments.idempotency_keys SET created_at = now() - CAST(:age AS interval) WHERE key = :key"
         await connection.execute(text(age), {"key": old, "age": timedelta(hours=24, seconds=1)})
         await connection.execute(text(age), {"key": young, "age": timedelta(hours=23, minutes=59)})
-        await connection.execute(text(PRUNE))
+        await connection.execute(text(SQL["forget"]))
     assert (await merchant.create(young, metadata={})).id == first[young]
     assert (await merchant.create(old, metadata={})).id != first[old]

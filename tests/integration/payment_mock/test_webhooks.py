@@ -9,7 +9,7 @@ import stripe
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from payment_mock.outbox import CLAIM
+from payment_mock.database import SQL
 from tests.integration.payment_mock.conftest import Merchant, merchant_at
 from tests.integration.payment_mock.serving import SECRET, Receiver, in_process, serve
 from tests.support.databases import DatabaseServer, migrate_payments
@@ -169,11 +169,13 @@ async def test_two_that_claim_at_once_get_different_deliveries_and_do_not_wait(d
             )
         async with asyncio.timeout(5), engine.begin() as one, engine.begin() as other:
             claimed = [
-                row for each in (one, other) for row in await each.execute(text(CLAIM), {"limit": 1, "lease": 20})
+                row
+                for each in (one, other)
+                for row in await each.execute(text(SQL["claim"]), {"limit": 1, "lease": 20})
             ]
         assert {delivery.event_id for delivery in claimed} == {"evt_1", "evt_2"}
         async with engine.begin() as later:
-            assert (await later.execute(text(CLAIM), {"limit": 10, "lease": 20})).all() == [], "both are leased"
+            assert (await later.execute(text(SQL["claim"]), {"limit": 10, "lease": 20})).all() == [], "both are leased"
         await engine.dispose()
 
 
