@@ -60,7 +60,7 @@ def create_app(settings: Settings, on_death: Callable[[], None] = lambda: None) 
     app.include_router(guide.router)
     app.include_router(faults.router)
     for known in (errors.StripeError, Reply, ClientDisconnect, *UNREACHABLE):
-        app.add_exception_handler(known, _render)
+        app.add_exception_handler(known, rendered)
     app.add_exception_handler(Exception, _fail)
     return app
 
@@ -92,11 +92,6 @@ async def docs(request: Request) -> Response:
         swagger_css_url="/docs/static/swagger-ui.css",
         swagger_favicon_url="/payment/static/icon.svg",
     )
-
-
-async def _render(_: Request, error: Exception) -> Response:
-    """Errors of the routes that are not Stripe's, in Stripe's error objects."""
-    return rendered(error)
 
 
 async def _fail(_: Request, __: Exception) -> Response:

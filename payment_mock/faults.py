@@ -9,12 +9,11 @@ retrieve and list show it).
 import asyncio
 import contextlib
 import time
-from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, model_validator
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -93,10 +92,15 @@ class Rule(RuleInput, frozen=False):
 
     id: int
     fired: int = 0
+    _gates: set[asyncio.Event] = PrivateAttr(default_factory=set)  # of the requests that it holds
 
     @property
     def is_spent(self) -> bool:
         return self.times is not None and self.fired >= self.times
+
+    @property
+    def holding(self) -> int:
+        return len(self._gates)
 
     def fits(self, subject: object) -> bool:
         """Whether it can still fire, for this session or delivery; None: for a request that is about neither."""
@@ -110,6 +114,29 @@ class Rule(RuleInput, frozen=False):
         metadata = {name.partition(".")[2]: value for name, value in self.set.items() if "." in name}
         return replace(session, **fields, metadata={**session.metadata, **metadata})
 
+    async def wait(self, subject: Session | None) -> None:
+        """As the rule says: a while, until somebody releases it, or until the session's deadline."""
+        if self.action == "hold":
+            gate = asyncio.Event()
+            self._gates.add(gate)
+            try:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self.delay_seconds or _LONGEST_HOLD):
+                        await gate.wait()
+            finally:
+                self._gates.discard(gate)
+        elif self.action != "until_deadline":
+            await asyncio.sleep(self.delay_seconds)
+        elif subject is not None:
+            await asyncio.sleep(max(0.0, subject.deadline + self.delay_seconds - time.time()))
+
+    def release(self) -> int:
+        """Every request that is held goes on. Returns how many."""
+        gates, self._gates = self._gates, set()
+        for gate in gates:
+            gate.set()
+        return len(gates)
+
 
 class Faults:
     """The rules, in memory; their rows outlive the process. Both are changed together, one change at a time."""
@@ -118,7 +145,6 @@ class Faults:
         self._database = database
         self._rules: dict[int, Rule] = {}
         self._changing = asyncio.Lock()
-        self._held: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
 
     def armed(self, operation: str) -> bool:
         """Whether any rule can fire at the operation's points. No I/O."""
@@ -134,7 +160,7 @@ class Faults:
 
     def listed(self) -> list[dict[str, Any]]:
         """Every rule with its count, and how many requests it holds at its barrier now."""
-        return [rule.model_dump() | {"holding": len(self._held[rule.id])} for rule in self._rules.values()]
+        return [rule.model_dump() | {"holding": rule.holding} for rule in self._rules.values()]
 
     async def add(self, rule: RuleInput) -> int:
         async with self._changing:
@@ -146,20 +172,13 @@ class Faults:
         """Delete one rule or all, whatever became of their rows, and let go what they hold. Returns how many rows."""
         async with self._changing:
             removed = await self._database.run(SQL["remove"], id=rule_id)
-            if rule_id is None:
-                self._rules.clear()
-            else:
-                self._rules.pop(rule_id, None)
-        self.release(rule_id)
+            self.release(rule_id)
+            self._rules = {} if rule_id is None else {id: rule for id, rule in self._rules.items() if id != rule_id}
         return len(removed)
 
     def release(self, rule_id: int | None = None) -> int:
-        """Open a barrier (or all): every request held there goes on. Returns how many."""
-        chosen = [rule_id] if rule_id is not None else list(self._held)
-        gates = [gate for one in chosen for gate in self._held.pop(one, ())]
-        for gate in gates:
-            gate.set()
-        return len(gates)
+        """Open a rule's barrier, or all. Returns how many requests were held there."""
+        return sum(rule.release() for rule in self._rules.values() if rule_id in (None, rule.id))
 
     async def fire(self, point: str, subject: object) -> list[Rule]:
         """The rules that fire here and now, in the order they were set. Each firing is counted at once: with `times: 1`
@@ -176,31 +195,12 @@ class Faults:
 
         Returns the rules whose action is the caller's to carry out (decline, pay, alter, …).
         """
-        rest: list[Rule] = []
-        for rule in await self.fire(point, subject):
-            match rule.action:
-                case "hold":
-                    await self._hold(rule)
-                case "until_deadline":
-                    if subject is not None:
-                        await asyncio.sleep(max(0.0, subject.deadline + rule.delay_seconds - time.time()))
-                case _:
-                    await asyncio.sleep(rule.delay_seconds)
+        fired = await self.fire(point, subject)
+        for rule in fired:
+            await rule.wait(subject)
             if rule.action in _REPLIES:
                 raise Reply(_reply(rule), is_sticky=rule.action == "sticky_error")
-            if rule.action not in ("hold", "until_deadline", "delay"):
-                rest.append(rule)
-        return rest
-
-    async def _hold(self, rule: Rule) -> None:
-        gate = asyncio.Event()
-        self._held[rule.id].add(gate)
-        try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(rule.delay_seconds or _LONGEST_HOLD):
-                    await gate.wait()
-        finally:
-            self._held[rule.id].discard(gate)
+        return [rule for rule in fired if rule.action not in ("hold", "until_deadline", "delay")]
 
 
 def _reply(rule: Rule) -> Response:

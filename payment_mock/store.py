@@ -39,7 +39,7 @@ class Kind(Generic[T]):
 
     async def page(self, database: Database, wanted: Listed) -> tuple[list[T], bool]:
         """The objects, and whether there are more. Raises `StripeError` 404."""
-        compared = {comparison: value for comparison, value in wanted.where().items() if value is not None}
+        compared = wanted.where()
         conditions = [f"o.{comparison} (:value_{number})" for number, comparison in enumerate(compared)]
         values = {f"value_{number}": value for number, value in enumerate(compared.values())}
         if wanted.starting_after is not None:

@@ -19,6 +19,7 @@ _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _LETTERS = bytes(_ALPHABET[byte % 62] for byte in range(256))
 _SESSION = "cs_test_a1"
 _HALF_HOUR, _DAY = 1800, 86_400
+_AS_GIVEN = {"success_url", "cancel_url", "client_reference_id", "metadata", "customer_email"}
 
 
 def new_id(prefix: str, length: int = 24) -> str:
@@ -138,15 +139,11 @@ def session_of(new: NewSession, now: float | None = None) -> Session:
         amount_total=total,
         currency=currency,
         line_items=items,
-        success_url=new.success_url,
-        cancel_url=new.cancel_url,
         created=created,
         expires_at=expires_at,
-        client_reference_id=new.client_reference_id,
-        metadata=new.metadata,
         payment_intent_metadata=new.payment_intent_data.metadata,
-        customer_email=new.customer_email,
         payment_method_types=new.payment_method_types or offered(currency),
+        **new.model_dump(include=_AS_GIVEN),
     )
 
 

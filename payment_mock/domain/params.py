@@ -187,10 +187,10 @@ class Response(Params):
 
 
 class _Span(Params):
-    gt: Integer | None = None
-    gte: Integer | None = None
-    lt: Integer | None = None
-    lte: Integer | None = None
+    gt: Integer | None = Field(None, serialization_alias=">")
+    gte: Integer | None = Field(None, serialization_alias=">=")
+    lt: Integer | None = Field(None, serialization_alias="<")
+    lte: Integer | None = Field(None, serialization_alias="<=")
 
 
 def _span(value: Any) -> Any:
@@ -205,9 +205,12 @@ class Listed(Params):
     starting_after: Text | None = None
 
     def where(self) -> dict[str, Any]:
-        """What is compared, as in `{"status =": "open"}`; with None: not at all."""
-        others = {*Listed.model_fields, "created", "expand"}
-        return {f"{name} =": value for name, value in self if name not in others}
+        """What is compared, as in `{"status =": "open", "created >": 0}`."""
+        given = self.model_dump(exclude={*Listed.model_fields, "expand"}, exclude_none=True, by_alias=True)
+        span = given.pop("created", {})
+        return {f"{name} =": value for name, value in given.items()} | {
+            f"created {how}": to for how, to in span.items()
+        }
 
 
 class ListedSessions(Listed):
@@ -215,11 +218,6 @@ class ListedSessions(Listed):
     payment_intent: Text | None = None
     created: Annotated[_Span, BeforeValidator(_span)] = _Span()
     expand: Annotated[Strings, _expandable(*SESSION_PATHS, below="data.")] = []
-
-    def where(self) -> dict[str, Any]:
-        of = self.created
-        span = {"created >": of.gt, "created >=": of.gte, "created <": of.lt, "created <=": of.lte}
-        return super().where() | span
 
 
 class ListedReversals(Listed):
@@ -235,4 +233,4 @@ class ListedEvents(Listed):
 
     def where(self) -> dict[str, Any]:
         types = self.types if self.type is None else [*self.types, self.type]
-        return {"type = ANY": types or None}
+        return {"type = ANY": types} if types else {}

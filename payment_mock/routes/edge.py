@@ -97,7 +97,7 @@ def stripe_route(
         try:
             response = await answered(request)
         except Exception as error:
-            response = rendered(error)
+            response = await rendered(request, error)
         response.headers.update({"request-id": request.state.request_id, "stripe-version": wire.API_VERSION})
         if (key := request.headers.get("idempotency-key")) and key.isascii() and key.isprintable():
             response.headers["idempotency-key"] = key
@@ -106,8 +106,8 @@ def stripe_route(
     return Route(path, endpoint, methods=[method] if method else ["GET", "POST", "PUT", "PATCH", "DELETE"])
 
 
-def rendered(error: Exception) -> Response:
-    """The answer that an error is. Raises again what is a bug."""
+async def rendered(_: Request, error: Exception) -> Response:
+    """The answer that an error is, an error object of Stripe's. Raises again what is a bug."""
     if isinstance(error, ClientDisconnect):
         return Response(status_code=400)  # which nobody reads
     if isinstance(error, Reply):

@@ -79,7 +79,7 @@ def _route(method: str, path: str, handler: Callable[[Service, Request], Awaitab
         except (NotPayable, NotOpen) as refusal:
             return _render(refusal.session, status=409)
         except Exception as error:
-            known = rendered(error)
+            known = await rendered(request, error)
             is_unknown = known.status_code == 404 or (known.status_code == 400 and method == "GET")
             return _render(None, status=404) if is_unknown else known
 
