@@ -67,10 +67,6 @@ class Outbox:
         """Something is due now."""
         self._wake.set()
 
-    async def reclaim(self) -> None:
-        """Of a start: what an earlier life had in hand is due."""
-        await self._database.run(SQL["reclaim"])
-
     async def run(self) -> None:
         """Attempt what is due, for ever: at once what is new, and again what failed."""
         while True:
@@ -118,7 +114,7 @@ class Outbox:
                 return
             code, complaint = await self.post(delivery.payload.encode(), delivery.url)
             if code is not None and 200 <= code < 300:
-                await self._record(delivery.id, "delivered", code)
+                await self._end(delivery.id, "delivered", code)
                 # A reordered event waits until another has passed it; one just has.
                 while self._overtaken:
                     await self._postpone(self._overtaken.pop(), 0, "overtaken")
@@ -126,7 +122,7 @@ class Outbox:
             # Exponential, capped, with jitter.
             full = self._settings.webhook_retry_base * 2.0 ** min(delivery.attempts, 30)
             delay = min(full, self._settings.webhook_retry_cap) * random.uniform(0.5, 1.0)  # noqa: S311
-            await self._record(delivery.id, "pending", code, complaint or f"status {code}", delay)
+            await self._postpone(delivery.id, delay, complaint or f"status {code}", code, attempts=1)
         except UNREACHABLE as error:
             # Sent or not, it is not recorded: the lease runs out and it is sent again.
             log.warning("Delivery of %s could not be recorded: %s", delivery.event_id, brief(error))
@@ -162,26 +158,18 @@ class Outbox:
         self.wake()
         return bool(queued)
 
-    async def _postpone(self, delivery_id: int, delay: float, why: str) -> None:
-        """Without an attempt."""
-        await self._record(delivery_id, "pending", None, why, delay, attempts=0)
+    async def _end(self, delivery_id: int, status: str, code: int | None = None) -> None:
+        """It is delivered, or lost."""
+        await self._database.run(SQL["ended"], id=delivery_id, status=status, code=code)
 
-    async def _record(
-        self,
-        delivery_id: int,
-        status: str,
-        code: int | None = None,
-        error: str | None = None,
-        delay: float = 0,
-        attempts: int = 1,
+    async def _postpone(
+        self, delivery_id: int, delay: float, why: str, code: int | None = None, attempts: int = 0
     ) -> None:
-        """What became of an attempt. Pending: there is another in `delay` seconds."""
-        await self._database.run(
-            SQL["attempted"], id=delivery_id, status=status, code=code, error=error, delay=delay, attempts=attempts
-        )
-        if status == "pending":
-            # A hair later than the row's own time, so that the look finds it due.
-            asyncio.get_running_loop().call_later(delay + 0.005, self.wake)
+        """There is another attempt in `delay` seconds."""
+        values = {"delay": delay, "error": why, "code": code, "attempts": attempts}
+        await self._database.run(SQL["postponed"], id=delivery_id, **values)
+        # A hair later than the row's own time, so that the look finds it due.
+        asyncio.get_running_loop().call_later(delay + 0.005, self.wake)
 
     async def _live_through_faults(self, delivery: Delivery) -> bool:
         """Carry out the `webhook` rules. False: this attempt is not to be made."""
@@ -189,7 +177,7 @@ class Outbox:
         for rule in await self._faults.fire("webhook", delivery):
             match rule.action:
                 case "lose":
-                    await self._record(delivery.id, "lost")
+                    await self._end(delivery.id, "lost")
                     return False
                 case "delay":
                     await self._postpone(delivery.id, rule.delay_seconds, "delayed by a fault")

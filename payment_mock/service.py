@@ -46,7 +46,7 @@ class Service:
                 async with self.database.single() as connection:
                     await migrate(connection)
                 await self.faults.load()
-                await self.outbox.reclaim()
+                await self.database.run(SQL["reclaim"])
                 self.is_ready = True
             except UNREACHABLE as error:
                 log.warning("PostgreSQL is not reachable yet (%s); next try in %.1f s", brief(error), delay)

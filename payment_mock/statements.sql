@@ -114,10 +114,14 @@ SELECT leased.id, leased.event_id, leased.url, leased.attempts, e.type AS event_
     s.client_reference_id, s.metadata->>'order_id' AS order_id
 FROM leased JOIN payments.events e ON e.id = leased.event_id LEFT JOIN payments.sessions s ON s.id = e.session_id
 
--- attempted: what became of a delivery
-UPDATE payments.deliveries SET status = :status, attempts = attempts + :attempts, last_status = :code,
-    last_error = :error, next_attempt_at = now() + make_interval(secs => :delay),
-    delivered_at = CASE WHEN :status <> 'pending' THEN now() END
+-- ended: a delivery, by its last attempt
+UPDATE payments.deliveries SET status = :status, attempts = attempts + 1, last_status = :code, last_error = NULL,
+    next_attempt_at = now(), delivered_at = now()
+WHERE id = :id AND status = 'pending'
+
+-- postponed: a delivery, after an attempt or without one
+UPDATE payments.deliveries SET attempts = attempts + :attempts, last_status = :code, last_error = :error,
+    next_attempt_at = now() + make_interval(secs => :delay)
 WHERE id = :id AND status = 'pending'
 
 -- reclaim: whatever an earlier life had under lease. With other processes alive this may send an event twice, which "at

@@ -13,7 +13,7 @@ from payment_mock.domain import payments, reversals, wire
 from payment_mock.domain.objects import Json
 from payment_mock.faults import ACTIONS, RuleInput
 from payment_mock.outbox import signature_header
-from payment_mock.routes.edge import Body, TheService, check_webhook_url
+from payment_mock.routes.edge import Body, TheService
 
 router = APIRouter(prefix="/_faults", tags=["control plane"])
 
@@ -59,7 +59,6 @@ class Webhook(Body):
     body: str | None = Field(None, description="sent as it is, in place of an event")
     signed: Literal["right", "wrong", "none", "stale", "future", "altered"] = "right"
     copies: int = Field(1, ge=1, le=10_000)
-    url: str | None = None
 
 
 @router.get("")
@@ -68,7 +67,6 @@ async def listed(service: TheService) -> dict[str, Any]:
 
 
 @router.put("", status_code=201)
-@router.post("", status_code=201)
 async def add(service: TheService, rule: RuleInput) -> dict[str, Any]:
     return {"id": await service.faults.add(rule), **rule.model_dump(exclude_none=True)}
 
@@ -136,7 +134,6 @@ async def send_webhook(service: TheService, webhook: Webhook) -> dict[str, Any]:
             about = wire.session_object(await service.find(webhook.session_id), service.settings.public_url)
         made = wire.event(webhook.type, {**about, **(webhook.data or {})})
         body = wire.encode({**made, "id": webhook.event_id or made["id"]}).encode()
-    url = check_webhook_url(webhook.url, service.settings.webhook_url) if webhook.url else None
     secrets, now = service.settings.signing_secrets, int(time.time())
     signature = {
         "right": signature_header(body, secrets),
@@ -150,7 +147,7 @@ async def send_webhook(service: TheService, webhook: Webhook) -> dict[str, Any]:
 
     async def send() -> int | None:
         async with gate:
-            return (await service.outbox.post(body, url, signature))[0]
+            return (await service.outbox.post(body, signature=signature))[0]
 
     return {"statuses": await asyncio.gather(*(send() for _ in range(webhook.copies))), "body": body.decode()}
 

@@ -132,7 +132,6 @@ PAYMENT = {
     "FILES /docs/static": ANYONE,
     "GET /_faults": CONTROL,
     "PUT /_faults": CONTROL,
-    "POST /_faults": CONTROL,
     "DELETE /_faults": CONTROL,
     "DELETE /_faults/{rule_id}": CONTROL,
     "POST /_faults/release": CONTROL,
