@@ -102,11 +102,9 @@ class Rule(RuleInput, frozen=False):
     def holding(self) -> int:
         return len(self._gates)
 
-    def fits(self, subject: object) -> bool:
-        """Whether it can still fire, for this session or delivery; None: for a request that is about neither."""
-        return not self.is_spent and all(
-            getattr(subject, name, None) == value for name, value in self.match if value is not None
-        )
+    def fits(self, names: Mapping[str, Any]) -> bool:
+        """Whether it can still fire for the session or delivery of these names; none: for a request about neither."""
+        return not self.is_spent and all(names.get(name) == value for name, value in self.match if value is not None)
 
     def changed(self, session: Session) -> Session:
         """A session with what the rule sets; `metadata.<key>` sets one key."""
@@ -180,10 +178,10 @@ class Faults:
         """Open a rule's barrier, or all. Returns how many requests were held there."""
         return sum(rule.release() for rule in self._rules.values() if rule_id in (None, rule.id))
 
-    async def fire(self, point: str, subject: object) -> list[Rule]:
+    async def fire(self, point: str, names: Mapping[str, Any]) -> list[Rule]:
         """The rules that fire here and now, in the order they were set. Each firing is counted at once: with `times: 1`
         it is one, even when a hundred requests come together."""
-        fired = [rule for rule in self._rules.values() if rule.point == point and rule.fits(subject)]
+        fired = [rule for rule in self._rules.values() if rule.point == point and rule.fits(names)]
         for rule in fired:
             rule.fired += 1
         if fired:
@@ -195,7 +193,7 @@ class Faults:
 
         Returns the rules whose action is the caller's to carry out (decline, pay, alter, …).
         """
-        fired = await self.fire(point, subject)
+        fired = await self.fire(point, subject.names if subject else {})
         for rule in fired:
             await rule.wait(subject)
             if rule.action in _REPLIES:

@@ -35,22 +35,20 @@ class Key:
 
 @asynccontextmanager
 async def held(database: Database, key: Key | None, in_flight: set[str]) -> AsyncIterator[None]:
-    """Keep a new key among those in flight, and give it the answer of a planted fault that sticks to it. Raises as
-    `recall`, and `StripeError` (409) if another request has it."""
+    """Keep a new key among those in flight, and give it the answer of a planted fault that sticks to it. Raises
+    `StripeError` (409) if another request has it, and as `recall` if another process was first."""
     if key is None:
         yield
         return
     if key.key in in_flight:
-        await recall(database, key)
         raise _in_use(key)
     in_flight.add(key.key)
     try:
-        await recall(database, key)
         yield
     except asyncpg.UniqueViolationError as error:
         if error.constraint_name != "idempotency_keys_pkey":
             raise
-        await recall(database, key)  # another process was first
+        await recall(database, key)
         raise _in_use(key) from None
     except Reply as reply:
         if reply.is_sticky:  # in the place of the answer that was there, or of an effect that never was

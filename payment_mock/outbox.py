@@ -10,8 +10,8 @@ import hmac
 import logging
 import random
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import httpx
 
@@ -24,20 +24,7 @@ log = logging.getLogger(__name__)
 _REORDER_PATIENCE = 5.0
 _READ_AT_MOST = 65_536
 
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One event on its way to one address (None: the configured endpoint)."""
-
-    id: int
-    event_id: str
-    event_type: str
-    payload: str
-    url: str | None
-    attempts: int
-    session_id: str | None
-    client_reference_id: str | None
-    order_id: str | None
+Delivery = Mapping[str, Any]  # an event on its way to one address, as `claim` has it
 
 
 def signature_header(body: bytes, secrets: Iterable[bytes], at: int | None = None) -> str:
@@ -103,7 +90,7 @@ class Outbox:
             # Longer than the attempt may take, with a forged or doubled one before it.
             lease = 3 * self._settings.webhook_timeout
             for row in await self._database.run(SQL["claim"], limit=room, lease=lease):
-                task = asyncio.create_task(self._attempt(Delivery(**row)))
+                task = asyncio.create_task(self._attempt(row))
                 self._attempts.add(task)
                 task.add_done_callback(self._attempts.discard)
 
@@ -112,20 +99,20 @@ class Outbox:
         try:
             if not await self._live_through_faults(delivery):
                 return
-            code, complaint = await self.post(delivery.payload.encode(), delivery.url)
+            code, complaint = await self.post(delivery["payload"].encode(), delivery["url"])
             if code is not None and 200 <= code < 300:
-                await self._end(delivery.id, "delivered", code)
+                await self._end(delivery["id"], "delivered", code)
                 # A reordered event waits until another has passed it; one just has.
                 while self._overtaken:
                     await self._postpone(self._overtaken.pop(), 0, "overtaken")
                 return
             # Exponential, capped, with jitter.
-            full = self._settings.webhook_retry_base * 2.0 ** min(delivery.attempts, 30)
+            full = self._settings.webhook_retry_base * 2.0 ** min(delivery["attempts"], 30)
             delay = min(full, self._settings.webhook_retry_cap) * random.uniform(0.5, 1.0)  # noqa: S311
-            await self._postpone(delivery.id, delay, complaint or f"status {code}", code, attempts=1)
+            await self._postpone(delivery["id"], delay, complaint or f"status {code}", code, attempts=1)
         except UNREACHABLE as error:
             # Sent or not, it is not recorded: the lease runs out and it is sent again.
-            log.warning("Delivery of %s could not be recorded: %s", delivery.event_id, brief(error))
+            log.warning("Delivery of %s could not be recorded: %s", delivery["event_id"], brief(error))
 
     async def post(self, body: bytes, url: str | None = None, signature: str | None = None) -> tuple[int | None, str]:
         """Post an event, signed unless given a signature ("" for none). Redirects are not followed.
@@ -173,21 +160,21 @@ class Outbox:
 
     async def _live_through_faults(self, delivery: Delivery) -> bool:
         """Carry out the `webhook` rules. False: this attempt is not to be made."""
-        body = delivery.payload.encode()
+        delivery_id, body = delivery["id"], delivery["payload"].encode()
         for rule in await self._faults.fire("webhook", delivery):
             match rule.action:
                 case "lose":
-                    await self._end(delivery.id, "lost")
+                    await self._end(delivery_id, "lost")
                     return False
                 case "delay":
-                    await self._postpone(delivery.id, rule.delay_seconds, "delayed by a fault")
+                    await self._postpone(delivery_id, rule.delay_seconds, "delayed by a fault")
                     return False
                 case "reorder":
-                    self._overtaken.append(delivery.id)
-                    await self._postpone(delivery.id, rule.delay_seconds or _REORDER_PATIENCE, "held to be overtaken")
+                    self._overtaken.append(delivery_id)
+                    await self._postpone(delivery_id, rule.delay_seconds or _REORDER_PATIENCE, "held to be overtaken")
                     return False
                 case "duplicate":
-                    await asyncio.gather(*(self.post(body, delivery.url) for _ in range(rule.copies or 1)))
+                    await asyncio.gather(*(self.post(body, delivery["url"]) for _ in range(rule.copies or 1)))
                 case "forge":  # the genuine event follows at once: forging must not hide it
-                    await self.post(body, delivery.url, signature_header(body, [b"whsec_of_somebody_else"]))
+                    await self.post(body, delivery["url"], signature_header(body, [b"whsec_of_somebody_else"]))
         return True

@@ -126,13 +126,11 @@ class Service:
     async def become(self, subject: str, status: str) -> Change:
         """What the outside world makes of a payment (`cs_…`), a refund (`re_…`) or a dispute (`du_…`). A status that it
         cannot have (any more) changes nothing. Raises `StripeError` 404."""
-        kind: Kind[Any] = DISPUTES
+        kind: Kind[Any] = DISPUTE_OF if subject.startswith("cs_") else DISPUTES
         step: Step = reversals.dispute_becomes
         if subject.startswith("re_"):
             kind, step = REFUNDS, reversals.refund_becomes
-        elif subject.startswith("cs_") and status == "warning_closed":
-            kind = DISPUTE_OF
-        elif subject.startswith("cs_"):
+        elif subject.startswith("cs_") and status != "warning_closed":
             kind, step = SESSIONS, payments.settle if status in ("succeeded", "failed") else reversals.dispute
         return await self.change(subject, partial(step, status=status), kind)
 

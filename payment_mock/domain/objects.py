@@ -74,12 +74,10 @@ class Session:
     paid_at: int | None = None
 
     @property
-    def session_id(self) -> str:
-        return self.id
-
-    @property
-    def order_id(self) -> str | None:
-        return self.metadata.get("order_id")
+    def names(self) -> Json:
+        """What fault rules know it by."""
+        order_id = self.metadata.get("order_id")
+        return {"session_id": self.id, "client_reference_id": self.client_reference_id, "order_id": order_id}
 
     @property
     def deadline(self) -> int:

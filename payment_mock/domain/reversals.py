@@ -44,8 +44,19 @@ def refund(
 ) -> Change:
     """Give money back; `amount` in minor units, None for all that is left. `status`: not as the payment method has it.
     Raises `StripeError` (400)."""
-    _check_left(session, amount)
-    wanted, how = session.left if amount is None else amount, method(session.payment_method)
+    charge, left, currency = f"Charge {session.charge}", session.left, session.currency
+    if not session.is_paid:
+        told = f"This PaymentIntent ({session.payment_intent}) does not have a successful charge to refund."
+        raise errors.invalid_request(told, code="payment_intent_unexpected_state")
+    if session.dispute_status in ("needs_response", "under_review", "lost"):
+        told = f"{charge} has been charged back; cannot issue a refund."
+        raise errors.invalid_request(told, code="charge_disputed")
+    if left == 0:
+        raise errors.invalid_request(f"{charge} has already been refunded.", code="charge_already_refunded")
+    if amount is not None and amount > left:
+        told = f"Refund amount ({amount} {currency}) is greater than unrefunded amount on charge ({left} {currency})"
+        raise errors.invalid_request(told, param="amount")
+    wanted, how = left if amount is None else amount, method(session.payment_method)
     _check_status(status or how.refund, _REFUNDS)
     after = replace(session, amount_refunded=session.amount_refunded + wanted)
     made = Refund(
@@ -154,18 +165,3 @@ def _of(session: Session) -> dict[str, Any]:
 def _check_status(status: str, known: Collection[str]) -> None:
     if status not in known:
         raise errors.invalid_request(f"Invalid status: must be one of {', '.join(known)}", param="status")
-
-
-def _check_left(session: Session, amount: int | None) -> None:
-    charge, left, currency = session.charge, session.left, session.currency
-    if not session.is_paid:
-        told = f"This PaymentIntent ({session.payment_intent}) does not have a successful charge to refund."
-        raise errors.invalid_request(told, code="payment_intent_unexpected_state")
-    if session.dispute_status in ("needs_response", "under_review", "lost"):
-        told = f"Charge {charge} has been charged back; cannot issue a refund."
-        raise errors.invalid_request(told, code="charge_disputed")
-    if left == 0:
-        raise errors.invalid_request(f"Charge {charge} has already been refunded.", code="charge_already_refunded")
-    if amount is not None and amount > left:
-        told = f"Refund amount ({amount} {currency}) is greater than unrefunded amount on charge ({left} {currency})"
-        raise errors.invalid_request(told, param="amount")

@@ -72,13 +72,9 @@ def stripe_route(
         service = _service(request)
         _authenticate(service, request)
         given, key = ({}, None) if parse is None else await _read(request)
-        try:
-            call: Call[Any] = Call(service, request, parse(given) if parse else None)
-        except errors.StripeError:
-            # A repeat gets the first one's answer, though what it asks for (`expires_at`) has come too near meanwhile.
-            if key is not None:
-                await idempotency.recall(service.database, key)
-            raise
+        if key is not None:  # before all else: what a repeat asks for (`expires_at`) may have come too near meanwhile
+            await idempotency.recall(service.database, key)
+        call: Call[Any] = Call(service, request, parse(given) if parse else None)
 
         async def steps(run: Work) -> Response:
             if key is None:

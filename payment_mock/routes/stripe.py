@@ -90,7 +90,7 @@ async def unrecognized(call: Call[None], _: Work) -> Json:
 
 async def _shown(call: Call[Any], kind: Kind[Any], found: Any) -> Json:
     if kind is SESSIONS:
-        for rule in await call.service.faults.fire("report", found):
+        for rule in await call.service.faults.fire("report", found.names):
             found = rule.changed(found)
         return wire.session_object(found, call.service.settings.public_url, call.params.expand)
     if kind is INTENTS:
