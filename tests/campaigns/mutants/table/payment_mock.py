@@ -1,12 +1,13 @@
 """Bugs planted in the payment simulator: if it lies, no other test means anything."""
 
-from tests.campaigns.mutants.anchors import Code, Text, schema
+from tests.campaigns.mutants.anchors import Code, Words, schema
 from tests.campaigns.mutants.mutant import Mutant, bug
 
+STATEMENTS = "payment_mock/statements.sql"
 BUGS: tuple[Mutant, ...] = (
     bug(
         "useless-sessions-of-the-payment-service-too",
-        Code("database._throw_away", "context.is_disconnect = True", "pass"),
+        Code("database.Database.run", "_state(error).startswith(_USELESS)", "False"),
         breaks="after a failover nobody could pay until somebody killed the payment service",
         tests="test_the_payment_service_gives_up_sessions_that_are_read_only_too",
     ),
@@ -36,7 +37,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     bug(
         "key-of-one-request",
-        Code("idempotency.recall", "(row.endpoint, row.fingerprint) != (key.endpoint, key.fingerprint)", "False"),
+        Code("idempotency.recall", "(endpoint, fingerprint) != (key.endpoint, key.fingerprint)", "False"),
         breaks="other parameters under a key would get the first one's session",
         tests="test_other_parameters_under_the_same_key_are_an_idempotency_error",
     ),
@@ -44,15 +45,15 @@ BUGS: tuple[Mutant, ...] = (
         "key-of-one-endpoint",
         Code(
             "idempotency.recall",
-            "(row.endpoint, row.fingerprint) != (key.endpoint, key.fingerprint)",
-            "row.endpoint == key.endpoint and row.fingerprint != key.fingerprint",
+            "(endpoint, fingerprint) != (key.endpoint, key.fingerprint)",
+            "endpoint == key.endpoint and fingerprint != key.fingerprint",
         ),
         breaks="a refund could be answered with a session",
         tests="test_the_same_key_at_another_endpoint_is_an_idempotency_error",
     ),
     bug(
         "key-in-flight",
-        Code("idempotency.held", "key.key in keys", "False"),
+        Code("idempotency.held", "key.key in in_flight", "False"),
         breaks="a request would be executed beside another one with its key instead of a 409",
         tests="test_a_key_in_flight_is_409_until_its_request_is_through",
     ),
@@ -100,13 +101,13 @@ BUGS: tuple[Mutant, ...] = (
     ),
     bug(
         "pay-only-in-time",
-        Text("store._CHANGE", "AND (NOT :in_time OR expires_at > clock_timestamp())", ""),
+        Words(STATEMENTS, "AND (NOT :in_time OR expires_at > clock_timestamp())", ""),
         breaks="a session past its time could be charged",
         tests="test_a_session_past_its_time_cannot_be_paid_even_before_the_clock_swept_it",
     ),
     bug(
         "one-charge-a-session",
-        Text("store._CHANGE", "id = :id AND version = :version", "id = :id"),
+        Words(STATEMENTS, "id = :id AND version = :version", "id = :id"),
         schema(
             "CREATE UNIQUE INDEX one_charge_per_session ON payments.ledger (session_id) WHERE kind = 'charge'",
             "CREATE INDEX one_charge_per_session ON payments.ledger (session_id) WHERE kind = 'charge'",
@@ -116,7 +117,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     bug(
         "refunds-count-each-other",
-        Text("store._CHANGE", "id = :id AND version = :version", "id = :id"),
+        Words(STATEMENTS, "id = :id AND version = :version", "id = :id"),
         breaks="refunds at once would not see each other",
         tests="test_of_two_refunds_that_saw_the_same_charge_one_is_made_and_the_other_is_told_so",
     ),
