@@ -1,11 +1,13 @@
 """The one way to connect to Temporal. Its own environment configuration decides where (`TEMPORAL_ADDRESS`, …, or a
 profile in its TOML file); without any, it is the development server on `CHECKOUT_TEMPORAL_PORT`."""
 
+import functools
 import os
+from typing import cast
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import PydanticPayloadConverter
-from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes, PayloadConverter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RetryConfig
@@ -15,30 +17,18 @@ from runtime.checks import host_and_port
 from runtime.codec import EncryptingCodec
 from runtime.settings import Settings
 
-
-class _OnePayloadConverter(PydanticPayloadConverter):
-    """One a process. The SDK asks the class for another with every activation of a workflow, and its cache of what
-    pydantic has worked out about our types would begin empty each time."""
-
-    _only: "_OnePayloadConverter | None" = None
-
-    def __new__(cls) -> "_OnePayloadConverter":
-        if cls._only is None:
-            cls._only = super().__new__(cls)
-        return cls._only
-
-    def __init__(self) -> None:
-        if not hasattr(self, "converters"):
-            super().__init__()
+# One a process. The SDK asks for another with every activation of a workflow, and its cache of what pydantic has worked
+# out about our types would begin empty each time.
+_one_payload_converter = cast(type[PayloadConverter], functools.cache(PydanticPayloadConverter))
 
 
 def data_converter(settings: Settings | None = None) -> DataConverter:
     """The converter of every client, worker and replayer. With `CHECKOUT_PAYLOAD_KEYS` in the settings, it encrypts
     what it converts (`runtime.codec`); without settings, it reads plain histories."""
     if settings is None or not settings.payload_keys:
-        return DataConverter(payload_converter_class=_OnePayloadConverter)
+        return DataConverter(payload_converter_class=_one_payload_converter)
     return DataConverter(
-        payload_converter_class=_OnePayloadConverter,
+        payload_converter_class=_one_payload_converter,
         payload_codec=EncryptingCodec(settings.payload_keys, accepts_plaintext=settings.payload_plaintext == "accept"),
         failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
     )

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from checkout.contracts import SettlementInput
 from checkout.orders import Order, OrderStatus
 from checkout.payments import PaymentSession
 from worker.workflows.inbox import Inbox
@@ -20,7 +21,7 @@ async def test_sessions_are_handed_on_once_and_in_an_order_that_every_process_re
     async def hand_on(session_id: str) -> None:
         handed_on.append(session_id)
 
-    inbox = Inbox(start_over=lambda: None, hand_on=hand_on)
+    inbox = Inbox(SettlementInput(order_id=ORDER.order_id), hand_on)
     others = [f"cs_{number}" for number in range(12)]
     for session_id in (OWN.session_id, *reversed(others)):
         inbox.hear(f"evt_{session_id}", session_id)
@@ -38,7 +39,7 @@ async def test_a_fulfilled_order_is_not_done_with_before_the_other_sessions_are_
         pass
 
     fulfilled = replace(ORDER, status=OrderStatus.FULFILLED)
-    inbox = Inbox(start_over=lambda: None, hand_on=hand_on)
+    inbox = Inbox(SettlementInput(order_id=ORDER.order_id), hand_on)
     inbox.hear("evt_own", OWN.session_id)
     assert inbox.is_done_with(fulfilled)
     inbox.hear("evt_other", "cs_other")

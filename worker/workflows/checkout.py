@@ -1,7 +1,5 @@
 """The checkout, from Buy to fulfilled. Workflow id = idempotency key."""
 
-from functools import partial
-
 from temporalio import workflow
 
 from checkout.contracts import CheckoutInput, CheckoutResult, PaymentSessionView
@@ -18,7 +16,7 @@ class CheckoutWorkflow:
     def __init__(self, checkout: CheckoutInput) -> None:
         self._checkout = checkout
         self._order: Order | None = None
-        self.inbox = Inbox(start_over=partial(workflow.continue_as_new, checkout), hand_on=actions.hand_on)
+        self.inbox = Inbox(checkout, actions.hand_on)
 
     @workflow.run
     @shielded

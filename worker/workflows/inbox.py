@@ -10,16 +10,18 @@ from datetime import timedelta
 
 from temporalio import workflow
 
+from checkout.contracts import CheckoutInput, SettlementInput
 from checkout.ids import is_provider_id
 from checkout.orders import Order, Reason
 from worker import policies
 
 
 class Inbox:
-    """`start_over` continues the run as new, `hand_on` has a settlement look at a session that is not the order's."""
+    """`subject` is what the workflow was given, and is given again when its run continues as new; `hand_on` has a
+    settlement look at a session that is not the order's."""
 
-    def __init__(self, start_over: Callable[[], None], hand_on: Callable[[str], Awaitable[None]]) -> None:
-        self._start_over, self._hand_on = start_over, hand_on
+    def __init__(self, subject: CheckoutInput | SettlementInput, hand_on: Callable[[str], Awaitable[None]]) -> None:
+        self._subject, self._hand_on = subject, hand_on
         self._event_ids: set[str] = set()
         self._signals = 0
         self._sessions: set[str] = set()  # heard of, and not handed on since
@@ -64,7 +66,7 @@ class Inbox:
         """Until there is news, somebody gives the order up, or its deadline passes; answers why it is to end, if so."""
         await self._hand_on_others(order)
         if order.status.is_live and self._is_full():
-            self._start_over()
+            workflow.continue_as_new(self._subject)
         remaining = order.deadline - workflow.now()
         if order.status.is_live and self.closing is None and remaining > timedelta(0):
             with contextlib.suppress(TimeoutError):

@@ -1,8 +1,6 @@
 """Settle what no running checkout looks after: a webhook for a closed or forgotten checkout, an orphaned order, the
 money of a sale that is over."""
 
-from functools import partial
-
 from temporalio import workflow
 
 from checkout.contracts import CheckoutResult, SettlementInput
@@ -19,7 +17,7 @@ from worker.workflows.inbox import Inbox
 class SettlementWorkflow:
     @workflow.init
     def __init__(self, settlement: SettlementInput) -> None:
-        self.inbox = Inbox(start_over=partial(workflow.continue_as_new, settlement), hand_on=actions.hand_on)
+        self.inbox = Inbox(settlement, actions.hand_on)
 
     @workflow.run
     @shielded
