@@ -54,11 +54,6 @@ _PRODUCTS = """
     SELECT p.sku, p.name, p.description, p.image, p.unit_amount, p.currency, p.on_hand, p.withdrawn_at IS NOT NULL
       FROM shop.products p
 """
-_SOLD = "p.withdrawn_at IS NULL"
-# As the index `products_words` has it.
-_MATCHES = "shop.words_of(p.sku, p.name, p.description) @@ to_tsquery('simple', :words)"
-_AFTER = "(p.position, p.sku) > (SELECT c.position, c.sku FROM shop.products c WHERE c.sku = :after)"
-_THESE = "p.sku = ANY(CAST(:skus AS text[]))"
 _LOCK = text(f"{_PRODUCTS} WHERE sku = ANY(CAST(:skus AS text[])) ORDER BY sku FOR NO KEY UPDATE")
 _LOCK_OF_ORDER = text("""
     SELECT 1 FROM shop.products
@@ -72,25 +67,22 @@ _SET_WITHDRAWN = text("SELECT shop.set_withdrawn(:sku, :is_withdrawn)")
 
 async def shelf(connection: AsyncConnection, selection: Selection) -> Shelf:
     parameters: dict[str, object] = {"offset": selection.offset, "limit": selection.limit + 1}
-    conditions = [_SOLD if selection.sold_only else "true"]
+    conditions = ["p.withdrawn_at IS NULL" if selection.sold_only else "true"]
     if selection.skus:
-        conditions.append(_THESE)
+        conditions.append("p.sku = ANY(CAST(:skus AS text[]))")
         parameters["skus"] = list(selection.skus)
-    if selection.search:
-        conditions.append(_MATCHES)
-        parameters["words"] = _query_of(selection.search)
+    if selection.search:  # as the index `products_words` has it
+        conditions.append("shop.words_of(p.sku, p.name, p.description) @@ to_tsquery('simple', :words)")
+        # `"desk la"` → `desk:* & la:*`; without any word a query that finds nothing.
+        parameters["words"] = " & ".join(f"{word}:*" for word in re.findall(r"[^\W_]+", selection.search))
     if selection.after:
-        conditions.append(_AFTER)
+        here = "SELECT c.position, c.sku FROM shop.products c WHERE c.sku = :after"
+        conditions.append(f"(p.position, p.sku) > ({here})")
         parameters["after"] = selection.after
     where = " AND ".join(conditions)
     statement = text(f"{_PRODUCTS} WHERE {where} ORDER BY p.position, p.sku OFFSET :offset LIMIT :limit")
     found = [Product(*row) for row in await connection.execute(statement, parameters)]
     return Shelf(found[: selection.limit], len(found) > selection.limit)
-
-
-def _query_of(search: str) -> str:
-    """`"desk la"` → `desk:* & la:*`; without any word a query that finds nothing."""
-    return " & ".join(f"{word}:*" for word in re.findall(r"[^\W_]+", search))
 
 
 async def look(connection: AsyncConnection) -> None:

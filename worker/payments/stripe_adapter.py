@@ -107,21 +107,18 @@ class StripeProvider:
     async def refund(self, refund: Refund) -> ProviderRefund:
         """Stripe forgets keys after a day, so ours is looked for first; and again before the next number of its key,
         which is only for when Stripe repeats a stored error for the one before."""
+        metadata = {REFUND_ID: refund.id} | ({"order_id": refund.order_id} if refund.order_id else {})
         for number in itertools.count(1):
             for made in await self.refunds_of(refund.payment_intent_id):
                 if made.refund_id == refund.id:
                     return made
+            creating = self._stripe.v1.refunds.create_async(
+                {"payment_intent": refund.payment_intent_id, "amount": refund.amount, "metadata": metadata},
+                {"idempotency_key": refund_idempotency_key(refund.id, number)},
+            )
             with contextlib.suppress(PaymentStuck):
-                return await self._refund_once(refund, number)
+                return refund_of(await self._call(creating))
         raise AssertionError("numbers do not end")
-
-    async def _refund_once(self, refund: Refund, number: int) -> ProviderRefund:
-        metadata = {REFUND_ID: refund.id} | ({"order_id": refund.order_id} if refund.order_id else {})
-        creating = self._stripe.v1.refunds.create_async(
-            {"payment_intent": refund.payment_intent_id, "amount": refund.amount, "metadata": metadata},
-            {"idempotency_key": refund_idempotency_key(refund.id, number)},
-        )
-        return refund_of(await self._call(creating))
 
     async def _every(
         self, listed: Callable[[Any], Awaitable[Any]], parameters: dict[str, Any], pages: int | None = None

@@ -57,7 +57,7 @@ BUGS: tuple[Mutant, ...] = (
     bug(
         "refund-key-derived",
         Code(
-            "StripeProvider._refund_once",
+            "StripeProvider.refund",
             "refund_idempotency_key(refund.id, number)",
             "refund_idempotency_key(refund.id, number) + __import__('secrets').token_hex(4)",
         ),
