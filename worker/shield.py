@@ -7,34 +7,23 @@ task of its own, and the cancellation becomes the operator's wish to give the or
 import asyncio
 import functools
 from collections.abc import Callable, Coroutine
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, TypeVar, cast
 
 from temporalio import workflow
 
 from checkout.contracts import CheckoutResult
 from checkout.orders import Reason
-from worker.workflows.inbox import Inbox
 
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result", bound=CheckoutResult | None)
+Run = TypeVar("Run", bound=Callable[..., Coroutine[Any, Any, CheckoutResult | None]])
 
 
-class HasInbox(Protocol):
-    @property
-    def inbox(self) -> Inbox: ...
-
-
-Self = TypeVar("Self", bound=HasInbox)
-
-
-def shielded(
-    run: Callable[Concatenate[Self, Parameters], Coroutine[Any, Any, Result]],
-) -> Callable[Concatenate[Self, Parameters], Coroutine[Any, Any, Result]]:
-    """Run to the end, whatever is cancelled; then report the cancellation if the order ended because of it."""
+def shielded(run: Run) -> Run:
+    """Run to the end, whatever is cancelled; then report the cancellation if the order ended because of it. Wants a
+    workflow that has an `inbox`."""
 
     @functools.wraps(run)
-    async def wrapper(self: Self, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        story = asyncio.ensure_future(run(self, *args, **kwargs))
+    async def wrapper(self: Any, *args: Any) -> CheckoutResult | None:
+        story = asyncio.ensure_future(run(self, *args))
         cancellation: asyncio.CancelledError | None = None
         while not story.done():
             try:
@@ -47,4 +36,4 @@ def shielded(
             raise cancellation
         return result
 
-    return wrapper
+    return cast(Run, wrapper)
