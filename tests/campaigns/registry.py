@@ -1,7 +1,7 @@
 """Every boundary of gateway, worker, database and payment service: where it is, and what it covers.
 
 The campaign in `tests/campaigns/chaos` walks `STEPS`; a test fails when an activity or a writing route is covered by no
-step (`tests/unit/test_failpoints.py`).
+step (`tests/unit/test_steps.py`).
 """
 
 from collections.abc import Mapping

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from stack.stack import Stack
-from tests.security.test_route_inventory import GATEWAY
+from tests.security.inventory import GATEWAY
 
 
 @pytest.mark.parametrize("route", [route.removeprefix("GET ") for route in GATEWAY if route.startswith("GET ")])

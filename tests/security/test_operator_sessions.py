@@ -16,8 +16,8 @@ from api.operators import ALL_GUESSES_PER_MINUTE, GUESSES_PER_MINUTE, LIFETIME, 
 from api.problems import Problem
 from db.operator_sessions import end_session, has_ended
 from runtime.settings import load_settings
+from tests.security.clients import request_of, somebody_new
 from tests.security.conftest import GatewayWith
-from tests.security.test_caps import request_of, somebody_new
 
 OURS = {"Sec-Fetch-Site": "same-origin"}
 

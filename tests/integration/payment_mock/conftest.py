@@ -38,6 +38,10 @@ class Merchant:
     async def retrieve(self, session_id: str) -> Any:
         return await self.sessions.retrieve_async(session_id)
 
+    async def look(self, session_id: str) -> httpx.Response:
+        """The session without the library, which would raise and repeat."""
+        return await self.http.get(f"/v1/checkout/sessions/{session_id}")
+
     async def pay(self, session_id: str) -> int:
         return (await self.http.post("/api/submit_payment", data={"session_id": session_id})).status_code
 
