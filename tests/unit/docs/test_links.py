@@ -8,7 +8,8 @@ from tests.unit.docs.markdown import ROOT, Document, documents
 
 # `worker/steps.py`, `docs/decisions/`: what looks like a path of ours must be one.
 _OURS = re.compile(
-    r"(?:checkout|db|worker|api|payment_mock|stack|bench|deploy|tests|docs)/[\w./-]*|[\w.-]+\.(?:lock|toml|yml)"
+    r"(?:checkout|runtime|db|worker|api|payment_mock|stack|cli|bench|deploy|tests|docs|requirements)/[\w./-]*"
+    r"|[\w.-]+\.(?:lock|toml|yml)"
 )
 
 
