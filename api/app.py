@@ -8,8 +8,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.sse import EventSourceResponse
 from starlette.exceptions import HTTPException
 
-from api import codec_server, openapi
-from api.middleware import Edge, Entrance, LastWords, answer, origin_of
+from api import openapi
+from api.middleware import Cors, Edge, Entrance, LastWords, answer, origin_of
 from api.routes import admin, checkout, machines, shop
 from api.state import Gateway
 from api.waiting import Stopping
@@ -48,7 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Entrance, public=origin_of(settings.public_url), ui=origin_of(settings.temporal_ui_url))
     app.add_middleware(LastWords, stopping=stopping)
     if settings.payload_keys:
-        app.add_middleware(codec_server.Cors, ui=settings.temporal_ui_url)
+        app.add_middleware(Cors, ui=settings.temporal_ui_url)
     app.add_middleware(Edge)
     # Tried in this order: the shop's pages, for to `/checkout/success` and `/checkout/cancel` the payment service sends
     # customers back; what is asked for most; the rest.
@@ -57,7 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
     if settings.is_development:
         routers.append(processes.router)
     if settings.payload_keys:
-        routers.append(codec_server.router)
+        routers.append(machines.codec)
     for router in routers:
         app.include_router(router)
     # Whoever has signed in to the console is told how far an audit is, as machines are.

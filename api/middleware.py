@@ -1,4 +1,4 @@
-"""What stands around every request, from the outside in: `Edge`, `LastWords`, `Entrance`."""
+"""What stands around every request, from the outside in: `Edge`, `Cors`, `LastWords`, `Entrance`."""
 
 import re
 import time
@@ -9,6 +9,7 @@ from fastapi import Request
 from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -125,6 +126,27 @@ def origin_of(url: str) -> str | None:
     except (httpx.InvalidURL, ValueError):
         return None
     return f"{parts.scheme}://{parts.netloc.decode()}" if parts.scheme and parts.raw_host else None
+
+
+# All that Temporal's UI 2.54 sends.
+_TEMPORAL_UI_SENDS = ("content-type", "x-namespace", "authorization", "authorization-extras")
+
+
+class Cors(CORSMiddleware):
+    """Only pages of Temporal's UI may read an answer of the codec (`api.routes.machines`), and no other answer."""
+
+    def __init__(self, app: ASGIApp, ui: str) -> None:
+        super().__init__(
+            app,
+            allow_origins=[origin_of(ui) or ""],
+            allow_credentials=True,
+            allow_methods=["POST"],
+            allow_headers=_TEMPORAL_UI_SENDS,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_readable = scope["type"] == "http" and scope["path"] == "/codec/decode"
+        await (super().__call__ if is_readable else self.app)(scope, receive, send)
 
 
 @dataclass

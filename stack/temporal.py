@@ -52,7 +52,7 @@ def part(config: StackConfig) -> Part:
         "--sqlite-pragma": _FILE_SETTINGS,
         "--search-attribute": [f"{key.name}=Keyword" for key in SEARCH_ATTRIBUTES],
         "--dynamic-config-value": _DYNAMIC_CONFIG,
-        # Where the web UI has encrypted payloads decoded, if they are (`api.codec_server`).
+        # Where the web UI has encrypted payloads decoded, if they are (`api.routes.machines`).
         "--ui-codec-endpoint": [f"{config.urls['gateway']}/codec"] if config.settings.payload_keys else [],
     }
     words = [word for name, values in options.items() for value in values for word in (name, value)]

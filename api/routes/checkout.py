@@ -87,9 +87,11 @@ _REQUEST: dict[str, Any] = {
         },
     },
 }
-# Read by hand (`key_of`), for it may be quoted, or come twice.
+_KEY = {"pattern": "^[A-Za-z0-9._~:-]{1,200}$"}
+# Told of here, and read by hand (`key_of`), for it may be quoted, or come twice.
 _KeyHeader = Annotated[
-    str | None, Header(description="The checkout's key, if it is not in the path: 1 to 200 of `A-Z a-z 0-9 . _ ~ : -`.")
+    str | None,
+    Header(alias="Idempotency-Key", description="The checkout's key, if not in the path.", json_schema_extra=_KEY),
 ]
 
 
