@@ -119,12 +119,12 @@ def history(orders: Annotated[int, typer.Option(min=1, help="How many to add.")]
     A million takes some minutes and 5 GB. They cannot be taken away again (`checkout reset` takes all). Have them
     audited before anything is timed: `checkout audit --all`.
     """
-    from bench.growth import make_history
+    from db.past import make_past
 
     if not load_settings().is_development:
         raise typer.BadParameter("orders that nobody made have no place in production", param_hint="CHECKOUT_ENV")
     with showing() as phase:
-        asyncio.run(make_history(str(_stack_that_runs().database_url), orders, phase))
+        asyncio.run(make_past(str(_stack_that_runs().database_url), orders, phase))
 
 
 @app.command()

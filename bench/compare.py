@@ -15,11 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bench import machine
 from bench.contestants import Contestant, Running, running
-from bench.load import Json, warm_up
+from bench.customer import Watch
+from bench.load import Json, Load, warm_up
 from bench.progress import Phase
 from bench.report import summarize
-from bench.target import Load
-from bench.watch import Watch
 from bench.workloads import CLIENTS, SPREAD, Turn, Workload
 from db.audit import audit_ledgers
 from db.catalogue import restock
@@ -80,7 +79,7 @@ def _labelled(phase: Phase, label: str) -> Phase:
 async def _turn(
     who: Contestant, what: list[Workload], quick: bool, postgres: Stack, folder: Path, phase: Phase
 ) -> dict[str, Json]:
-    """Results by workload. What goes wrong is one as well: an hour of other turns is not lost for it."""
+    """Results by workload. Errors are results, too: an hour of other turns is not lost for one."""
     found: dict[str, Json] = {}
     is_shop = who.dialect == "shop"
     phase("starting", 0, 1)
@@ -126,10 +125,8 @@ async def _connected(shop: Running) -> AsyncIterator[AsyncConnection]:
 
 
 def _violations(findings: Sequence[Finding], has_warehouse: bool) -> dict[str, int]:
-    """How many by the check's name. The same auditor for all: what is sold fast and wrong is no checkout.
-
-    Peers have no warehouse, so that their parcels stay is none.
-    """
+    """How many violations by the check's name. The same auditor for all: what is sold fast and wrong is no checkout.
+    Peers have no warehouse: overdue parcels of theirs are not counted."""
     counted = {
         finding.name: sum(has_warehouse or "due for dispatch" not in told for told in finding.violations)
         for finding in findings

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from bench.target import Target
+from bench.customer import Target
 from stack.config import StackConfig
 from stack.parts import PARTS, Part
 from stack.stack import Stack

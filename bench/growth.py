@@ -1,33 +1,12 @@
-"""A shop that has sold a lot: it is given a past, and asked how long each of its pages and lists takes then.
+"""How long each page and list of a running shop takes, whatever has been sold in it so far."""
 
-The past is made in the database alone, orders by the million, between two years ago and yesterday, each with all that
-belongs to it: the auditor finds nothing wrong, and the stock that can be sold stays what it was. The foreign keys and
-guards, which would look at every row, are off meanwhile (`session_replication_role`): that an audit of everything is
-clean afterwards is the proof.
-"""
-
-import secrets
 import statistics
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
-import asyncpg
 import httpx
 
 from bench.progress import Phase, silent
-
-CHUNK = 20_000  # orders a transaction
-_SQL = Path(__file__).parent
-_GROWN = (
-    "shop.orders, shop.order_lines, shop.reservations, shop.order_events, shop.stock_movements, shop.payments,"
-    " shop.refunds, shop.audit_due"
-)
-_CHUNK = """
-    SET LOCAL session_replication_role = replica;
-    SET LOCAL past.run = 'past-{run}-'; SET LOCAL past.orders = {orders};
-    SET LOCAL past.first = {first}; SET LOCAL past.last = {last};
-"""
 
 PAGE, AUDIT = 0.1, 1.0  # seconds that one may take at its middle
 TIMES = 15
@@ -52,32 +31,6 @@ _PAGES = {
     "audit of what is recent": "/admin/audit",
     "console: audit": "/admin/console/audit",
 }
-
-
-async def make_history(database_url: str, orders: int, phase: Phase = silent) -> None:
-    """Add `orders` past orders. The role must be the schemas' owner and may set `session_replication_role`.
-
-    A second call adds as many more. Interrupted, it leaves whole orders.
-    """
-    connection, run = await asyncpg.connect(database_url), secrets.token_hex(4)
-    try:
-        has_payments = await connection.fetchval("SELECT to_regclass('payments.ledger') IS NOT NULL")
-        statements = (_SQL / "history.sql").read_text()
-        grown = _GROWN
-        if has_payments:
-            statements += (_SQL / "history_payments.sql").read_text()
-            grown += ", payments.sessions, payments.ledger"
-        for first in range(1, orders + 1, CHUNK):
-            last = min(first + CHUNK - 1, orders)
-            chunk = _CHUNK.format(run=run, orders=orders, first=first, last=last)
-            async with connection.transaction():
-                await connection.execute(chunk + statements)
-            phase("past orders", last, orders)
-        phase("statistics", 0, 1)
-        await connection.execute(f"VACUUM ANALYZE {grown}")
-        phase("statistics", 1, 1)
-    finally:
-        await connection.close()
 
 
 @dataclass(frozen=True)

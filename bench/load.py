@@ -13,14 +13,28 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from bench.customer import CheckoutFailed, Customer, customer_of, new_key
+from bench.customer import CheckoutFailed, Customer, Target, Watch, customer_of, new_key
 from bench.machine import CpuMeter
 from bench.progress import Phase, silent
-from bench.target import Load, Target
-from bench.watch import Watch
 
 Json = dict[str, Any]
 Job = Callable[[Customer], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Load:
+    """`clients` customers buy `checkouts` things, after `warmup` that do not count.
+
+    `rate` starts at most so many a second (open loop); without it every client begins again when it is done.
+    `patience` (seconds) bounds one checkout from Buy to fulfilled. `skus` are bought in turn, one piece each.
+    """
+
+    clients: int = 30
+    checkouts: int = 300
+    warmup: int = 30
+    skus: tuple[str, ...] = ("pen",)
+    rate: float | None = None
+    patience: float = 60.0
 
 
 @dataclass

@@ -12,12 +12,10 @@ from functools import partial
 import stripe
 
 from bench.contestants import Running
-from bench.customer import Bought, CheckoutFailed, Customer, new_key
-from bench.load import Job, Json, Tally, latency, run_load, serve, warm_up
+from bench.customer import Bought, CheckoutFailed, Customer, Watch, new_key
+from bench.load import Job, Json, Load, Tally, latency, run_load, serve, warm_up
 from bench.machine import memory_bytes, of_the_parts
 from bench.progress import Phase
-from bench.target import Load
-from bench.watch import Watch
 
 CLIENTS = 30
 PATIENCE = 120.0  # seconds

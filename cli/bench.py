@@ -10,10 +10,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bench.load import measure
+from bench.customer import Target
+from bench.load import Load, measure
 from bench.machine import NOISY
 from bench.progress import showing, silent
-from bench.target import Load, Target
 from cli import render
 from cli.client import Shop
 from cli.output import NO, UNREACHABLE, CommandFailed, Json, Output

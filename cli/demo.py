@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Annotated
 
-import asyncpg
 import httpx
 import typer
 from anyio.from_thread import start_blocking_portal
@@ -21,6 +20,8 @@ from cli import render
 from cli.client import Shop, locate
 from cli.orders import KEPT, UNDECIDED, outcome_of
 from cli.output import NO, UNREACHABLE, CommandFailed, Json, Output
+from db.audit import charges_of
+from db.engine import create_engine
 from runtime.settings import load_settings
 from stack.config import StackConfig
 from stack.errors import StackError
@@ -29,7 +30,6 @@ from stack.stack import Stack
 _FULFIL_WITHIN, _RESTART_WITHIN, _QUIET_WITHIN = 30.0, 20.0, 20.0  # seconds
 _GRACE = 1.0
 _LOOK_EVERY = 0.1
-_CHARGES = "SELECT count(*) FROM payments.ledger WHERE session_id = $1 AND kind = 'charge'"
 
 
 class Tour:
@@ -158,12 +158,12 @@ def _successor(old: int) -> int:
 
 
 async def _charges(database_url: str, session_id: str) -> int:
-    """Charges in the payment service's own ledger."""
-    connection = await asyncpg.connect(database_url, timeout=5)
+    engine = create_engine(database_url, pool_size=1)
     try:
-        return int(await connection.fetchval(_CHARGES, session_id))
+        async with engine.connect() as connection:
+            return await charges_of(connection, session_id)
     finally:
-        await connection.close()
+        await engine.dispose()
 
 
 def demo(output: Output, sku: Annotated[str, typer.Option(help="What is bought.")] = "pen") -> None:

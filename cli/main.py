@@ -65,8 +65,8 @@ _MADE_OF = {"shop": (_option("url", Url), _option("token", Token)), "output": (_
 
 
 def _framed(command: Callable[..., None]) -> Callable[..., None]:
-    """A command as typer sees it: where it asks for an `output`, and perhaps for the `shop`, it has the options that
-    they are made of instead; how it ends, `speaking` tells."""
+    """The command with the signature that typer reads: its parameters `output` and `shop` are replaced by --json and by
+    --url and --token, from which they are made when it runs. Errors and exit codes are `speaking`'s."""
     parameters = dict(inspect.signature(command, eval_str=True).parameters)
     asked = [name for name in _MADE_OF if parameters.pop(name, None)]
     if "output" not in asked:

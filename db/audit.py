@@ -42,6 +42,7 @@ _TOUCHED_IN_THE_LEDGER = text("""
       FROM payments.ledger l JOIN payments.sessions s ON s.id = l.session_id WHERE l.at > :since
      ORDER BY l.at FETCH FIRST (:limit) ROWS WITH TIES
 """)
+_CHARGES = text("SELECT count(*) FROM payments.ledger WHERE session_id = :session_id AND kind = 'charge'")
 # Nothing will be wrong with such an order later that is right now, unless something changes.
 _AT_REST = text("""
     SELECT d.order_id, d.changes FROM shop.audit_due d LEFT JOIN shop.orders o ON o.id = d.order_id
@@ -191,3 +192,8 @@ async def how_much(connection: AsyncConnection) -> tuple[int, int]:
 
 async def how_many_due(connection: AsyncConnection) -> int:
     return int(await connection.scalar(_HOW_MANY_DUE) or 0)
+
+
+async def charges_of(connection: AsyncConnection, session_id: str) -> int:
+    """How often the payment service has charged for a session, by its own ledger."""
+    return int((await connection.execute(_CHARGES, {"session_id": session_id})).scalar_one())

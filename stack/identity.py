@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from stack.errors import StackError
@@ -18,7 +19,12 @@ def unprivileged(program: Path, directory: Path) -> Identity:
     """Who can run `program` on data of its own below `directory`. Raises `StackError` if nobody can."""
     if os.geteuid() != 0:
         return Identity()
-    for identity in (_another_user(), _user_namespace()):
+    return first_able((_another_user(), _user_namespace()), program, directory)
+
+
+def first_able(identities: Iterable[Identity | None], program: Path, directory: Path) -> Identity:
+    """The first of them who can. Raises `StackError` if none can."""
+    for identity in identities:
         if identity is not None and _can_run(identity, program, directory):
             return identity
     raise StackError(

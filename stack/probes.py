@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import itertools
+import os
 import random
 import socket
 from collections.abc import Iterator
@@ -14,8 +15,9 @@ import psutil
 from stack.errors import NotReady
 
 # Below Linux's ephemeral range (32768 and up): a server that restarts must find its port as it left it, not
-# in use as the near end of somebody's outgoing connection.
-_FIRST, _LAST = 20_000, 32_000
+# in use as the near end of somebody's outgoing connection. Processes that start stacks side by side, as tests do, are
+# told a range each (`STACK_FREE_PORTS=20000-21500`): a port is free for a while after it was drawn.
+_FREE_PORTS = "20000-32000"
 # Neither httpx nor temporalio asks: the supervisor should be up before the first of them is imported.
 _PATIENCE = 3.0  # seconds for one question; a loaded small machine may need a while to say yes
 
@@ -53,10 +55,12 @@ def free_ports(count: int) -> list[int]:
 
     A port is free until its server listens, so one that was handed out comes again only after all others.
     """
-    tried = itertools.islice(_in_turn(_FIRST, _LAST), _LAST - _FIRST)
+    among = os.environ.get("STACK_FREE_PORTS", _FREE_PORTS)
+    first, last = map(int, among.split("-"))
+    tried = itertools.islice(_in_turn(first, last), last - first)
     chosen = list(itertools.islice(filter(is_free, tried), count))
     if len(chosen) < count:
-        raise OSError(f"no {count} free ports between {_FIRST} and {_LAST}")
+        raise OSError(f"no {count} free ports among {among}")
     return chosen
 
 

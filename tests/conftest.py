@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from xdist.remote import Producer
 
 from db.engine import create_engine
-from stack import probes
 from stack.config import StackConfig
 from stack.parts import Part
 from stack.stack import Stack
@@ -29,10 +28,8 @@ for _number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(_number, signal.SIG_DFL)
 
 # Test processes side by side draw their ports from ranges of their own: a port is free for a while after it was drawn.
-_NUMBER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
-_WIDTH = (probes._LAST - probes._FIRST) // 8
-probes._FIRST += _NUMBER * _WIDTH
-probes._LAST = probes._FIRST + _WIDTH
+_FIRST = 20_000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8 * 1_500
+os.environ["STACK_FREE_PORTS"] = f"{_FIRST}-{_FIRST + 1_500}"
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bench.growth import make_history
+from bench.progress import silent
 from db import audit
 from db.audit import audit_ledgers
 from db.engine import create_engine
 from db.invariants import Found, audit_orders
+from db.past import make_past
 from tests.support.databases import DatabaseServer, migrate_payments
 from tests.support.healthy_shop import run_noted
 
@@ -25,8 +26,8 @@ async def template(database_server: DatabaseServer) -> AsyncIterator[str]:
     async with database_server.copy() as url:
         engine = create_engine(url)
         await migrate_payments(engine)
-        await make_history(url, ORDERS - 200)
-        await make_history(url, 200)
+        await make_past(url, ORDERS - 200, silent)
+        await make_past(url, 200, silent)
         await engine.dispose()
         yield url.rpartition("/")[2]
 

@@ -17,9 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.load import measure
+from bench.customer import Target
+from bench.load import Load, measure
 from bench.machine import describe, of_the_parts
-from bench.target import Load, Target
 from stack.errors import StackError
 from tests.campaigns.chaos.campaign import Campaign, in_words
 from tests.campaigns.chaos.test_slice import chosen

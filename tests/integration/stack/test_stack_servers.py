@@ -21,7 +21,8 @@ from temporalio.client import Client
 from runtime.search_attributes import SEARCH_ATTRIBUTES
 from stack import temporal
 from stack.config import StackConfig
-from stack.identity import unprivileged
+from stack.errors import PartFailed, StackError
+from stack.identity import first_able, unprivileged
 from stack.parts import Identity
 from stack.postgres import VERSION, program
 from stack.probes import free_ports
@@ -155,8 +156,6 @@ async def test_a_lock_file_whose_number_belongs_to_somebody_else_by_now_is_no_ob
 
 
 async def test_a_data_directory_that_does_not_fit_is_explained() -> None:
-    from stack.errors import PartFailed
-
     with data_dir() as path:
         (path / "postgres").mkdir(mode=0o700)
         (path / "postgres" / "postgresql.conf").touch()
@@ -174,8 +173,6 @@ async def test_the_server_never_runs_as_root_and_only_its_own_directory_is_given
 
 async def test_in_a_directory_closed_to_others_it_still_runs(tmp_path: Path) -> None:
     """As root that takes a user namespace; where there are none, a sentence says what to do."""
-    from stack.errors import StackError
-
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     identity = None
@@ -196,16 +193,13 @@ async def test_in_a_directory_closed_to_others_it_still_runs(tmp_path: Path) -> 
             assert await rows(stack.database_url, "SELECT 1") == [(1,)]
 
 
-async def test_without_another_user_or_namespace_one_sentence_says_what_to_do(monkeypatch, tmp_path: Path) -> None:
-    from stack import identity
-    from stack.errors import StackError
-
-    monkeypatch.setattr(identity.os, "geteuid", lambda: 0)
-    monkeypatch.setattr(identity, "_another_user", lambda: None)
-    monkeypatch.setattr(identity, "_user_namespace", lambda: None)
+async def test_without_another_user_or_namespace_one_sentence_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="run `make up` as an ordinary user"):
-        unprivileged(program("postgres"), tmp_path)
-    monkeypatch.setattr(identity.os, "geteuid", lambda: 1000)
+        first_able((None, None), program("postgres"), tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root is nobody whom PostgreSQL would run as")
+async def test_who_is_not_root_runs_it_as_themselves(tmp_path: Path) -> None:
     assert unprivileged(program("postgres"), tmp_path) == Identity()
 
 

@@ -12,9 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bench.load import Tally, run_load
-from bench.target import Load, Target
-from bench.watch import Watch
+from bench.customer import Target, Watch
+from bench.load import Load, Tally, run_load
 
 Answer = tuple[int, object, dict[str, str]]
 
