@@ -39,7 +39,7 @@ class Plan:
     quick: bool = False
 
     def turns(self) -> list[tuple[int, Contestant, list[Workload]]]:
-        """(round, who, what), in order. What does not repeat is done in the last round."""
+        """(round, who, what), in order. Workloads that do not repeat are done in the last round."""
         turns = []
         for number in range(1, self.rounds + 1):
             for who in self.contestants:

@@ -79,7 +79,7 @@ class Running:
 
     @property
     def target(self) -> Target:
-        """Asked anew after a part was restarted: its process has another id."""
+        """Ask again after a part was restarted: its process has another id then."""
         stack, is_shop = self.stack, self.contestant.dialect == "shop"
         services = [part for part in stack.config.running if part != "setup"]
         return Target(

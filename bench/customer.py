@@ -75,7 +75,8 @@ class Watch:
 
     @contextmanager
     def expecting(self, order_id: str) -> Iterator["asyncio.Future[str]"]:
-        """The status in which an order will have ended. Begin before paying, or its end may pass unheard."""
+        """Yields a future of the status in which the order will have ended. Begin before paying, or its end may pass
+        unheard."""
         future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiting[order_id] = (future, time.monotonic())
         try:
@@ -194,7 +195,7 @@ class Customer:
 
 
 class WidgetCustomer(Customer):
-    """DBOS's widget store: no cart, and its own webhook, unsigned, is where one pays and hears of the end."""
+    """DBOS's widget store: no cart. One pays at its own webhook, unsigned, whose answer is the end of the order."""
 
     async def buy(self, key: str, sku: str, deadline: float) -> Bought:
         answer = await self._insist(f"/checkout/{key}", b"", {}, deadline)

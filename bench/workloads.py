@@ -60,7 +60,7 @@ class Turn:
         return await self.each([partial(one, each) for each in bought], clients, "paying", "pay_to_fulfilled")
 
     async def each(self, jobs: Sequence[Job], clients: int, name: str, latency_of: str = "each") -> Json:
-        """Every job once, `clients` at a time: how long each, and whose CPU it took."""
+        """Do every job once, `clients` at a time. The report says how long each took, and whose CPU."""
         tally = Tally()
         await serve(self.shop.target, jobs, clients, tally, self.phase, name)
         return {
@@ -84,7 +84,7 @@ async def peak(turn: Turn) -> Json:
 
 
 async def half(turn: Turn) -> Json:
-    """Open loop at half of the peak that this turn has seen: what a shop feels like that is not overrun."""
+    """Open loop at half of the peak that this turn has measured: how a shop feels that is not overrun."""
     at = turn.found.get("peak") or await peak(turn)
     rate = max(1.0, at["throughput"] / 2)
     return await turn.load(200, int(rate * turn.size(20, 6)), rate=rate)
@@ -113,7 +113,7 @@ async def hot(turn: Turn) -> Json:
 
 
 async def rush(turn: Turn) -> Json:
-    """500 buyers at once of what there are ten of."""
+    """500 buyers at once, of a product of which there are ten."""
     buyers = turn.size(500, 100)
     bought, told = await turn.buy(buyers, clients=buyers, sku="limited-print")
     refused = sum(told["errors"].pop(kind) for kind in list(told["errors"]) if kind.startswith("buy: HTTP 409"))
@@ -142,7 +142,7 @@ async def replays(turn: Turn) -> Json:
 
 
 async def webhooks(turn: Turn) -> Json:
-    """Each of some paid orders is told of forty times, in no order, beside what the payment service sends."""
+    """Forty webhooks for each of some paid orders, in no order, beside what the payment service sends."""
     bought, _ = await turn.buy(turn.size(50, 10))
     secret = turn.shop.stack.credentials.webhook_secret
 
@@ -162,7 +162,7 @@ async def webhooks(turn: Turn) -> Json:
 
 
 async def waiting(turn: Turn) -> Json:
-    """Checkouts left waiting: what each takes of memory; then all of them are paid."""
+    """Checkouts that are left waiting: how much memory each takes; then all of them are paid."""
     pids = turn.shop.target.pids
     before = memory_bytes(pids)
     bought, buying = await turn.buy(turn.size(10_000, 300))

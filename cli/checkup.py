@@ -44,8 +44,8 @@ _CREATE = "temporal operator search-attribute create --name {} --type Keyword"
 
 @dataclass(frozen=True)
 class Patient:
-    """Whom it is about. `gateway`: where it is reached from here. `clock`: seconds by which ours and the payment
-    service's may differ. `is_local`: a `checkout up` of this machine runs it."""
+    """The deployment that is examined. `gateway`: its address as reached from here. `clock`: seconds by which its clock
+    and the payment service's may differ. `is_local`: a `checkout up` of this machine runs it."""
 
     settings: Settings
     gateway: str
@@ -54,11 +54,11 @@ class Patient:
 
 
 class Wrong(Exception):
-    """What is wrong, in a sentence that says what to do."""
+    """A check has failed: a sentence on what is wrong and what to do."""
 
 
 class Skipped(Exception):
-    """Why it cannot be told."""
+    """A check could not be made: a sentence on why."""
 
 
 async def postgresql(patient: Patient) -> str:

@@ -128,7 +128,7 @@ class Shop(AbstractContextManager["Shop"]):
             yield _events(response.iter_lines())
 
     def operate(self, *path: str, body: Json | None = None) -> Json:
-        """What an operator wants done: `operate("products", "pen", "withdraw")`."""
+        """An operator's POST: `operate("products", "pen", "withdraw")` is `POST /admin/products/pen/withdraw`."""
         return self._ask("POST", "/".join(("/admin", *map(_segment, path))), json=body)
 
     def sells(self, sku: str) -> bool:
@@ -178,7 +178,7 @@ class Shop(AbstractContextManager["Shop"]):
             raise self.nobody() from None
 
     def _to(self, path: str, query: Json | None = None, headers: Json | None = None) -> Json:
-        """A request to the gateway as httpx takes it, without what is None, with the token for what wants it."""
+        """A request to the gateway, as httpx takes it: without what is None, and with the token below `/admin/`."""
         token = self.location.admin_token if path.startswith("/admin/") else None
         authorization = f"Bearer {token}" if token else None
         return {
@@ -193,7 +193,8 @@ class Shop(AbstractContextManager["Shop"]):
 
 
 def _refusal(response: httpx.Response) -> CommandFailed:
-    """An answer that is neither yes nor "not yet", in the words of its problem document (RFC 9457)."""
+    """The failure for an answer that is neither success nor "not yet", in the words of its problem document (RFC
+    9457)."""
     problem = document_of(response) or {}
     provider = problem.get("error")  # the payment service speaks Stripe's error objects instead
     if isinstance(provider, dict):
@@ -223,7 +224,7 @@ def document_of(response: httpx.Response) -> Json | None:
 
 
 def _events(lines: Iterable[str]) -> Iterator[tuple[str, Json]]:
-    """Comments and other fields are skipped."""
+    """Parses server-sent events into `(id, data)`. Comments and other fields are skipped."""
     event_id, data = "", ""
     for line in lines:
         name, _, value = line.partition(":")

@@ -33,8 +33,8 @@ _LOOK_EVERY = 0.1
 
 
 class Tour:
-    """Runs against a local stack; `run` returns the summary that `--json` prints. A scene returns its proof,
-    or raises `CommandFailed`: what was claimed does not hold."""
+    """Runs against a local stack. `run` returns the summary that `--json` prints. A scene returns its proof, or raises
+    `CommandFailed` when what it claims does not hold."""
 
     def __init__(self, shop: Shop, output: Output, sku: str) -> None:
         self._shop, self._output, self._sku = shop, output, sku

@@ -87,8 +87,8 @@ def _framed(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _help(docstring: str | None) -> str:
-    """Its examples, which are the indented lines, get a heading, and a paragraph each. With PYTHONOPTIMIZE=2 there is
-    no docstring."""
+    """The docstring, with a heading above its examples (the indented lines) and a paragraph for each. Empty with
+    PYTHONOPTIMIZE=2, which takes docstrings away."""
     text = inspect.cleandoc(docstring or "")
     examples = [line for line in text.splitlines() if line.startswith("    ")]
     if not examples:

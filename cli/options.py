@@ -26,7 +26,8 @@ Read = TypeVar("Read")
 
 
 def read(option: str, text: str, reader: Callable[[str], Read], who: str = "") -> Read:
-    """What `reader` makes of an option. Raises `CommandFailed` (exit code 2) in its words, said of `who`."""
+    """Parses the text of an option with `reader`. Raises `CommandFailed` (exit code 2) in its words, which `who`
+    begins."""
     try:
         return reader(text)
     except (InvalidKey, ValueError) as error:

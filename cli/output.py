@@ -58,8 +58,8 @@ class Output:
                 self.out.print(renderable, soft_wrap=isinstance(renderable, str | Text))
 
     def result(self, document: Any, *shown: str | Callable[[Any], RenderableType], ok: object = True) -> None:
-        """The command's result: the document with --json, else, for people, words and what is made of the document.
-        The command ends with it where it is not `ok`: the answer is no."""
+        """Prints the command's result: the document with --json; else, for people, each of `shown`, texts and
+        functions of the document. Ends the command with exit code 1 when it is not `ok`."""
         if self.as_json:
             self.json(document)
         else:
@@ -74,7 +74,7 @@ class Output:
 
     @contextmanager
     def working(self, text: str) -> Iterator[Callable[[str], None]]:
-        """A spinner on a terminal, nothing elsewhere; what is yielded changes its text."""
+        """A spinner on a terminal, nothing elsewhere. Yields a function that changes its text."""
         if self.as_json or not self.err.is_terminal:
             yield lambda _: None
             return
@@ -94,7 +94,7 @@ class Output:
 
 @contextmanager
 def speaking(as_json: bool) -> Iterator[Output]:
-    """The frame of every command: whatever goes wrong becomes a sentence and an exit code that no answer has."""
+    """Wraps every command: whatever goes wrong becomes a sentence, and an exit code that stands for nothing else."""
     output = Output(as_json)
     try:
         yield output
@@ -122,7 +122,8 @@ def speaking(as_json: bool) -> Iterator[Output]:
 
 
 def _drop_unwritable() -> None:
-    """What cannot be written is not tried again when the interpreter ends, which would then choose the exit code."""
+    """Throws away output that cannot be written. The interpreter would try again when it ends, and choose the exit
+    code."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -37,7 +37,7 @@ def money(document: Json) -> str:
 
 
 def facts(pairs: Iterable[tuple[str, RenderableType]]) -> RenderableType:
-    """Names in front, values behind, no borders: for copying, so what is text alone is not broken into lines."""
+    """Names and values side by side, without borders. Where all are text, lines are not broken: they get copied."""
     pairs = list(pairs)
     if all(isinstance(value, str) for _, value in pairs):
         width = max(len(name) for name, _ in pairs)

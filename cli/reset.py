@@ -46,7 +46,8 @@ def reset(output: Output, yes: Annotated[bool, typer.Option("--yes", "-y", help=
 
 
 def check_ours(path: Path) -> None:
-    """Raise `CommandFailed` unless `path` is a real directory that `checkout up` made, and nothing above us."""
+    """Raise `CommandFailed` unless `path` is a real directory that `checkout up` made, and holds neither this
+    program nor the current or the home directory."""
 
     def refuse(why: str) -> CommandFailed:
         return CommandFailed(NO, "Refused", f"{path} {why}: delete it yourself if you mean it.")

@@ -98,9 +98,10 @@ async def _run(config: StackConfig, terminal: "Terminal") -> None:
 
 
 def _on_signals(stack: Stack) -> asyncio.Event:
-    """An event that the first Ctrl-C (or SIGTERM, or a closed terminal) sets; the second one kills everything.
+    """Returns an event that the first Ctrl-C (or SIGTERM, or a closed terminal) sets. The second one kills everything.
 
-    What was ignored when we came stays ignored: `nohup` says so of SIGHUP, a shell of a background job's SIGINT.
+    A signal that was ignored when this process began stays ignored: `nohup` ignores SIGHUP, a shell the SIGINT of its
+    background jobs.
     """
     asked_to_stop = asyncio.Event()
     first_at = 0.0
@@ -138,11 +139,11 @@ class Terminal:
             self._spin([name for name in self._starting if name != part])
 
     def settle(self) -> None:
-        """Nothing is being started any more."""
+        """Ends the spinner: nothing is being started any more."""
         self._spin([])
 
     def say(self, text: Text, part: str = "") -> None:
-        """A line about a part, or the supervisor's own."""
+        """Prints a line about a part, or, without one, the supervisor's own."""
         if part:
             text = Text.assemble((f"{part:<{_WIDTH}} | ", PARTS[part].colour), text)
         # Whoever read our output may be gone (`checkout up | head`); the shop stays open all the same. (rich makes a
@@ -160,7 +161,8 @@ class Terminal:
 
 
 def _summary(stack: Stack, seconds: float) -> str:
-    """What to do next, once everything runs. `seconds` is how long the start took."""
+    """What people read once everything runs: the addresses, and what to do next. `seconds` is how long the start
+    took."""
     running, urls = stack.config.running, stack.urls
     shop, is_open = urls["gateway"], "gateway" in running
     addresses = (

@@ -21,7 +21,7 @@ NOT_FOR_SERVERS = ("CHECKOUT_", "STRIPE_", "PAYMENT_", "DATABASE_URL", "PG", "TE
 
 
 class _Given(Settings):
-    """Of what is given alone, by its field: neither the environment nor `.env` is read."""
+    """Settings of its arguments alone, by the names of the fields: neither the environment nor `.env` is read."""
 
     model_config = SettingsConfigDict(populate_by_name=True)
 
@@ -50,8 +50,8 @@ class StackConfig:
 
     @classmethod
     def for_tests(cls, data_dir: Path, **changes: Any) -> "StackConfig":
-        """A stack of its own: free ports, nothing taken over from the caller's settings or `.env`. `changes` are fields
-        of this class and of `Settings`. As root, `data_dir` had better be reachable for other users."""
+        """A stack of its own: free ports, nothing taken over from the caller's settings or `.env`. `changes` are
+        fields of this class and of `Settings`. As root, let other users reach `data_dir`: PostgreSQL runs as one."""
         ports = zip(PORT_FIELDS, free_ports(len(PORT_FIELDS)), strict=True)
         given = {name: changes.pop(name) for name in Settings.model_fields if name in changes}
         clean = {name: value for name, value in os.environ.items() if not name.startswith(NOT_FOR_SERVERS)}
@@ -68,12 +68,13 @@ class StackConfig:
         return self.settings.data_dir.absolute()
 
     def ports(self, parts: Iterable[str] = tuple(PARTS)) -> dict[str, int]:
-        """Those of the parts, whether they run here or not, by the setting of each: `{"CHECKOUT_API_PORT": 8082}`."""
+        """The ports of `parts`, whether they run here or not, by their settings: `{"CHECKOUT_API_PORT": 8082}`."""
         names = [name for part in parts for name in PARTS[part].ports]
         return {f"CHECKOUT_{name.upper()}": getattr(self.settings, name) for name in names}
 
     def own(self, secret: str) -> str | None:
-        """A secret that the user has set, by its field in `Settings`; None: there is one of ours in its place."""
+        """A secret that the user has set, by its field in `Settings`. None when it is not set: the stack then has
+        its own."""
         if secret not in self.settings.model_fields_set:
             return None
         value = getattr(self.settings, secret)

@@ -32,8 +32,9 @@ class Credentials:
 
 
 def python_environment(config: StackConfig, credentials: Credentials, part: str = "") -> dict[str, str]:
-    """For every Python part, and whoever wants to talk to them: no two can disagree about an address. A part with a
-    database role of its own learns that role's address and no other; the set-up learns all, to make them."""
+    """The environment of a Python part, or of a command that talks to them: all of them get the same addresses. A
+    part with a database role of its own learns that role's address and no other; the set-up learns all, to make
+    the roles."""
     known = config.settings
     unheard = [*ROLE_VARIABLES.values(), *(() if config.own("database_url") else ("PG",))]
     unheard += () if config.own_temporal else ("TEMPORAL_",)
@@ -71,12 +72,14 @@ def python_environment(config: StackConfig, credentials: Credentials, part: str 
 
 
 def server_environment(config: StackConfig) -> dict[str, str]:
-    """For PostgreSQL and Temporal: no secrets of ours, no setting of libpq's or Temporal's by accident."""
+    """The environment of PostgreSQL and Temporal: none of our secrets, and nothing that libpq or Temporal would
+    read."""
     return _without(config.base_env, NOT_FOR_SERVERS)
 
 
 def forget_libpq(config: StackConfig) -> None:
-    """For this process, if it is to talk to the embedded PostgreSQL: asyncpg reads what libpq reads."""
+    """Takes libpq's variables (`PG…`) out of this process, if it is to talk to the embedded PostgreSQL: asyncpg
+    reads them."""
     if config.own("database_url") is None:
         for name in [name for name in os.environ if name.startswith("PG")]:
             del os.environ[name]

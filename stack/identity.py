@@ -16,14 +16,14 @@ _REACHABLE = 'cd "$1" && exec "$2" --version'
 
 
 def unprivileged(program: Path, directory: Path) -> Identity:
-    """Who can run `program` on data of its own below `directory`. Raises `StackError` if nobody can."""
+    """Whom `program` can run as, on data of its own below `directory`. Raises `StackError` if as nobody."""
     if os.geteuid() != 0:
         return Identity()
     return first_able((_another_user(), _user_namespace()), program, directory)
 
 
 def first_able(identities: Iterable[Identity | None], program: Path, directory: Path) -> Identity:
-    """The first of them who can. Raises `StackError` if none can."""
+    """The first of `identities` who can run it. Raises `StackError` if none can."""
     for identity in identities:
         if identity is not None and _can_run(identity, program, directory):
             return identity

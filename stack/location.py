@@ -22,7 +22,7 @@ class Location:
 
 
 def locate(url: str | None = None, token: str | None = None) -> Location:
-    """Find the stack; `url` is the gateway of another. Raises `SettingsError`."""
+    """Find the stack of this data directory, or with `url` the gateway there. Raises `SettingsError`."""
     known = load_settings()
     stack: dict[str, Any] = {} if url else read_state(known.data_dir) or {}
     parts = {name: part for name, part in stack.items() if isinstance(part, dict)}

@@ -64,11 +64,11 @@ class Cluster:
         return self.data_dir / "postgres"
 
     def password(self, role: str = "postgres") -> str:
-        """Kept with mode 0600; the same for the life of the data directory."""
+        """Made when first asked for, and kept with mode 0600 for the life of the data directory."""
         return kept_secret(self.data_dir, f"{role}-password")
 
     def url(self, role: str = "") -> str:
-        """As the owner of everything, or as a role with few rights, made by the set-up (`db.roles`)."""
+        """For the owner of everything, or for a `role` with few rights, which the set-up makes (`db.roles`)."""
         password = quote(self.password(role or "postgres"), safe="")
         return f"postgresql://{role or USER}:{password}@127.0.0.1:{self.port}/{DATABASE}"
 

@@ -90,5 +90,5 @@ async def _check_temporal(address: str | None) -> None:
 
 
 def _without_password(url: str) -> str:
-    """Also of `…?password=…`, which libpq reads as well."""
+    """The address with `***` for its password, also for that of `…?password=…`, which libpq reads as well."""
     return re.sub(r"(?<=password=)[^&]*", "***", re.sub(r"(?<=://)([^/@]*?):.*@", r"\1:***@", url))

@@ -23,7 +23,7 @@ _PATIENCE = 3.0  # seconds for one question; a loaded small machine may need a w
 
 
 async def tcp_open(host: str, port: int) -> None:
-    """Somebody accepts connections on host:port."""
+    """Raises `NotReady` unless somebody accepts connections on host:port."""
     try:
         async with asyncio.timeout(_PATIENCE):
             _, writer = await asyncio.open_connection(host, port)
@@ -33,7 +33,7 @@ async def tcp_open(host: str, port: int) -> None:
 
 
 async def http_ok(url: str) -> None:
-    """`GET url` (plain http) answers 200."""
+    """Raises `NotReady` unless `GET url` (plain http) is answered with 200."""
     address = urlsplit(url)
     head = f"GET {address.path or '/'} HTTP/1.1\r\nHost: {address.netloc}\r\n"
     try:
@@ -66,7 +66,7 @@ def free_ports(count: int) -> list[int]:
 
 @functools.cache
 def _in_turn(first: int, last: int) -> Iterator[int]:
-    """Round and round, from a place and in an order that differ from those of another process."""
+    """All of them, again and again, in an order that differs from process to process."""
     return itertools.cycle(random.sample(range(first, last), k=last - first))
 
 

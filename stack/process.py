@@ -42,7 +42,7 @@ class PartLog(RotatingFileHandler):
         self.emit(logging.makeLogRecord({"msg": line}))
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """The disk is full: nothing can be done, and nobody is to be told for each line."""
+        """The disk is full: the line is lost, without a word for each."""
 
     def with_tail(self, sentence: str) -> str:
         return sentence + (". Its last lines:" + "".join(f"\n    {line}" for line in self.tail) if self.tail else "")
@@ -62,8 +62,8 @@ async def lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
 
 
 def bound_to_parent(death_signal: signal.Signals) -> Callable[[], None]:
-    """For the child, before exec and after the change of uid (which clears the setting): die with the parent, or rather
-    with the thread that spawned, which should live as long as the stack."""
+    """What the child runs before exec: have the kernel end it with its parent (to be exact, with the thread that
+    started it). It comes after the change of uid, which would clear the setting."""
     parent = os.getpid()
 
     def bind() -> None:
@@ -141,7 +141,7 @@ class Child:
 
 
 async def _end_of(pid: int) -> None:
-    """Returns when the process has ended, and leaves it unreaped."""
+    """Returns when the process has ended, and does not reap it."""
     try:
         descriptor = os.pidfd_open(pid)
     except (AttributeError, OSError):  # not Linux, or a kernel before 5.3

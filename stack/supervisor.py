@@ -29,7 +29,7 @@ Screen = Callable[[str, Event, str], None]
 
 
 def nowhere(part: str, event: Event, text: str) -> None:
-    """The screen of those who read the log files."""
+    """A screen that shows nothing: the log files have it all."""
 
 
 class Keeper:
@@ -57,7 +57,7 @@ class Keeper:
 
     @property
     def pid(self) -> int:
-        """Of its running process. Raises `PartFailed` when there is none at the moment."""
+        """The id of its running process. Raises `PartFailed` when there is none at the moment."""
         if self._child is None or not self._child.running:
             raise PartFailed(f"{self.part.name} does not run")
         return self._child.pid

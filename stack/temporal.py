@@ -36,7 +36,7 @@ _INDEXES_OF_SPARE_COLUMNS = """
 
 
 def part(config: StackConfig) -> Part:
-    """The server on 127.0.0.1. Raises `ProgramMissing`."""
+    """The server as a part, on 127.0.0.1. Raises `ProgramMissing`."""
     folder, port = config.data_dir / "temporal", config.settings.temporal_port
     # Of Temporal's HTTP API. Its answer about the namespace is the cheapest proof that the whole server works: neither
     # gRPC nor another process is needed to ask. (A port of the stack's own is free as well until its server listens.)
@@ -92,9 +92,9 @@ def program() -> Path:
 
 
 def _drop_spare_indexes(store: Path, http_port: int) -> None:
-    """Of attributes that nobody has added. A checkout is recorded three times, and each record was written into 58
-    indexes. An attribute that is added later is found all the same, more slowly. What goes wrong here is let go: the
-    server works with all of them, and the next start tries again."""
+    """Drops the indexes of columns for search attributes that nobody has added: each of a checkout's three records was
+    written into 58 indexes. An attribute that is added later is found all the same, more slowly. Errors are let go: the
+    server works with all indexes, and the next start tries again."""
     url = f"{store.absolute().as_uri()}?mode=rw"
     with (
         contextlib.suppress(Exception),

@@ -65,7 +65,7 @@ def gateway(
 
 
 def answer(order: Order) -> dict[str, Any] | None:
-    """What `POST /checkout/{key}` says; None of an order without a session."""
+    """The body of the answer to `POST /checkout/{key}`; None for an order without a session."""
     if order.session is None:
         return None
     return {
