@@ -20,7 +20,7 @@ from stack.parts import Part
 from stack.stack import Stack
 from tests.support.databases import DatabaseServer
 from tests.support.scheduling import ByStack, in_order
-from tests.support.stacks import log_of
+from tests.support.stacks import log_of, quick_disk
 
 # A job in a shell's background ignores Ctrl-C, and so would every process that the tests start and stop by it.
 for _number in (signal.SIGINT, signal.SIGHUP):
@@ -35,7 +35,7 @@ os.environ["STACK_FREE_PORTS"] = f"{_FIRST}-{_FIRST + 1_500}"
 @pytest.fixture(scope="session")
 def scratch() -> Iterator[Path]:
     """A folder for servers' data. PostgreSQL runs as another user when the tests run as root, so it is traversable."""
-    with tempfile.TemporaryDirectory(prefix="checkout-tests-") as folder:
+    with tempfile.TemporaryDirectory(prefix="checkout-tests-", dir=quick_disk()) as folder:
         path = Path(folder)
         path.chmod(0o755)
         yield path
