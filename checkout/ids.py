@@ -13,6 +13,12 @@ TASK_QUEUE = "checkout"
 SWEEP_SCHEDULE_ID = "sweep/schedule"
 SWEEP_WORKFLOW_ID = "sweep/run"
 
+# The types of our workflows, as histories and searches have them.
+CHECKOUT_WORKFLOW = "CheckoutWorkflow"
+SETTLEMENT_WORKFLOW = "SettlementWorkflow"
+REFUND_WORKFLOW = "RefundWorkflow"
+SWEEP_WORKFLOW = "SweepWorkflow"
+
 # 200 is what Stripe's `client_reference_id` holds. `re.ASCII` and `fullmatch`: no newline sneaks in at the end.
 _KEY = re.compile(r"[A-Za-z0-9._~:-]{1,200}", re.ASCII)
 _SETTLEMENT_PREFIX = "settle:"

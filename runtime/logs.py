@@ -13,6 +13,8 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter as BaseFormatter
 
+from checkout.ids import CHECKOUT_WORKFLOW
+
 _ID = re.compile(r"(ord|cs|pi|evt|re)_[A-Za-z0-9_]{8,}", re.ASCII)
 _FIELDS = {"ord": "order_id", "cs": "session_id", "pi": "payment_intent_id", "evt": "event_id", "re": "refund_id"}
 # What Temporal's loggers know of the workflow or step that a line comes from.
@@ -43,7 +45,7 @@ class JsonFormatter(BaseFormatter):
         for argument in record.args if isinstance(record.args, tuple) else ():
             if isinstance(argument, str) and (found := _ID.fullmatch(argument)):
                 log_data.setdefault(_FIELDS[found[1]], argument)
-        if known.get("workflow_type") == "CheckoutWorkflow":
+        if known.get("workflow_type") == CHECKOUT_WORKFLOW:
             log_data.setdefault("checkout_key", known["workflow_id"])
 
 

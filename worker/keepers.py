@@ -14,11 +14,11 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest, 
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from checkout.ids import TASK_QUEUE, keepers_of
+from checkout.ids import CHECKOUT_WORKFLOW, SETTLEMENT_WORKFLOW, TASK_QUEUE, keepers_of
 from db.order_queries import UnsettledOrder
 
 _RUNNING = (
-    f"ExecutionStatus = 'Running' AND WorkflowType IN ('CheckoutWorkflow', 'SettlementWorkflow')"
+    f"ExecutionStatus = 'Running' AND WorkflowType IN ('{CHECKOUT_WORKFLOW}', '{SETTLEMENT_WORKFLOW}')"
     f" AND TaskQueue = '{TASK_QUEUE}'"
 )
 _PAGE = 1000

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 
+from checkout.ids import CHECKOUT_WORKFLOW, REFUND_WORKFLOW, SETTLEMENT_WORKFLOW
 from stack.postgres import program
 from stack.stack import Stack
 from stack.temporal import program as temporal
@@ -101,7 +102,7 @@ async def forget_everything(stack: Stack) -> None:
     """All workflows of the shop, running and ended: they remember orders that may not exist any more, and one that has
     heard of an event takes no note of it when it is sent again."""
     client = await Client.connect(stack.urls["temporal"])
-    query = "WorkflowType IN ('CheckoutWorkflow', 'SettlementWorkflow', 'RefundWorkflow')"
+    query = f"WorkflowType IN ('{CHECKOUT_WORKFLOW}', '{SETTLEMENT_WORKFLOW}', '{REFUND_WORKFLOW}')"
     argv = ("workflow", "delete", "--query", query, "--yes", "--address", stack.urls["temporal"])
     process = await asyncio.create_subprocess_exec(temporal(), *argv)
     assert await process.wait() == 0

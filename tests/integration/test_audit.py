@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from api.audit import Auditor
-from checkout.ids import TASK_QUEUE
+from checkout.ids import CHECKOUT_WORKFLOW, TASK_QUEUE
 from db.audit import audit_ledgers
 from db.engine import create_engine
 from db.invariants import CHECKS, MAX_VIOLATIONS, Finding
@@ -119,7 +119,7 @@ async def test_a_live_order_with_its_workflow_or_settlement_is_looked_after(
     async with prepared.connect() as connection:
         order_id = (await connection.execute(text("SELECT id FROM shop.orders WHERE checkout_key = 'live'"))).scalar()
     workflow_id = workflow_id.format(order_id=order_id)
-    handle = await temporal.start_workflow("CheckoutWorkflow", id=workflow_id, task_queue=TASK_QUEUE)
+    handle = await temporal.start_workflow(CHECKOUT_WORKFLOW, id=workflow_id, task_queue=TASK_QUEUE)
     try:
         assert await whole_verdict(prepared, temporal) == {}
     finally:
@@ -128,7 +128,7 @@ async def test_a_live_order_with_its_workflow_or_settlement_is_looked_after(
 
 async def test_an_ended_order_whose_workflow_runs_on_trips_it(prepared: AsyncEngine, temporal: Client) -> None:
     await run(prepared, "UPDATE shop.orders SET updated_at = now() - interval '1 hour' WHERE checkout_key = 'gone'")
-    start = partial(temporal.start_workflow, "CheckoutWorkflow", task_queue=TASK_QUEUE)
+    start = partial(temporal.start_workflow, CHECKOUT_WORKFLOW, task_queue=TASK_QUEUE)
     handles = [await start(id=key) for key in ("live", "gone")]
     try:
         found: dict[int, list[str]] = {}

@@ -15,7 +15,7 @@ from temporalio.client import Client
 
 from api.audit import Auditor, AuditOut, AuditProgress
 from api.problems import Problem
-from checkout.ids import TASK_QUEUE
+from checkout.ids import CHECKOUT_WORKFLOW, TASK_QUEUE
 from checkout.money import MoneyState, PaymentState
 from checkout.orders import Reason
 from db import audit, ledger
@@ -47,7 +47,7 @@ async def template(database_server: DatabaseServer, temporal: Client) -> AsyncIt
 async def temporal() -> AsyncIterator[Client]:
     async with running_stack("temporal") as stack:
         client = await Client.connect(stack.urls["temporal"])
-        await client.start_workflow("CheckoutWorkflow", id="live", task_queue=TASK_QUEUE)
+        await client.start_workflow(CHECKOUT_WORKFLOW, id="live", task_queue=TASK_QUEUE)
         yield client
 
 

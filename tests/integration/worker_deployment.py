@@ -13,6 +13,7 @@ from temporalio.common import WorkerDeploymentVersion
 from temporalio.worker import Worker
 
 from checkout.contracts import CheckoutInput, CheckoutResult
+from checkout.ids import CHECKOUT_WORKFLOW
 from checkout.orders import Order, OrderStatus, cart_fingerprint
 from db.order_queries import find_by_key
 from stack.temporal import program
@@ -26,7 +27,7 @@ from worker.workflows.checkout import CheckoutWorkflow
 Handle = WorkflowHandle[CheckoutWorkflow, CheckoutResult]
 
 
-@workflow.defn(name="CheckoutWorkflow")
+@workflow.defn(name=CHECKOUT_WORKFLOW)
 class Broken:
     """A release that opens no order: each of its workflow tasks fails, and is tried again."""
 

@@ -11,6 +11,7 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from checkout.contracts import CheckoutInput, CheckoutResult
+from checkout.ids import CHECKOUT_WORKFLOW
 from runtime.connection import data_converter
 from tests.replay.record import HISTORIES, path_of
 from tests.replay.scenarios import SCENARIOS
@@ -53,7 +54,7 @@ def test_no_history_names_a_machine_or_a_person() -> None:
         assert "stackTrace" not in path.read_text(), path.name
 
 
-@workflow.defn(name="CheckoutWorkflow", sandboxed=False)
+@workflow.defn(name=CHECKOUT_WORKFLOW, sandboxed=False)
 class WithOneStepMore(CheckoutWorkflow):
     """A planted change: a timer that no recorded checkout has."""
 

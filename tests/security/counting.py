@@ -5,6 +5,7 @@ import asyncio
 import asyncpg
 from temporalio.client import Client
 
+from checkout.ids import CHECKOUT_WORKFLOW, SETTLEMENT_WORKFLOW
 from runtime.connection import connect
 from runtime.settings import load_settings
 from stack.stack import Stack
@@ -28,7 +29,7 @@ async def _started(client: Client) -> int:
     """Temporal's listing lags: asked until it has said the same for a while."""
     last, said = -1, 0
     while said < 4:
-        found = await client.count_workflows("WorkflowType IN ('CheckoutWorkflow', 'SettlementWorkflow')")
+        found = await client.count_workflows(f"WorkflowType IN ('{CHECKOUT_WORKFLOW}', '{SETTLEMENT_WORKFLOW}')")
         said = said + 1 if found.count == last else 0
         last = found.count
         await asyncio.sleep(0.25)

@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError
 
 from checkout.contracts import CheckoutInput
 from checkout.errors import PayloadKeyMissing, SettingsError
+from checkout.ids import CHECKOUT_WORKFLOW
 from checkout.orders import CartLine
 from runtime.checks import PayloadKey, parse_payload_keys
 from runtime.codec import UNREADABLE, EncryptingCodec
@@ -134,7 +135,7 @@ async def test_a_payload_cannot_be_moved_into_another_workflow() -> None:
 
 async def test_an_activity_reads_what_its_workflow_wrote() -> None:
     codec = EncryptingCodec([NEW])
-    activity = ActivitySerializationContext("default", "1", "open_order", "checkout", "k-1", "CheckoutWorkflow", True)
+    activity = ActivitySerializationContext("default", "1", "open_order", "checkout", "k-1", CHECKOUT_WORKFLOW, True)
     assert codec.with_context(activity).decrypt(in_workflow(codec, "k-1").encrypt(PLAIN)) == PLAIN
 
 

@@ -1,7 +1,14 @@
+import ast
+from pathlib import Path
+
 import pytest
 
 from checkout.errors import InvalidKey
 from checkout.ids import (
+    CHECKOUT_WORKFLOW,
+    REFUND_WORKFLOW,
+    SETTLEMENT_WORKFLOW,
+    SWEEP_WORKFLOW,
     new_checkout_key,
     new_order_id,
     parse_checkout_key,
@@ -10,6 +17,8 @@ from checkout.ids import (
 )
 from checkout.orders import CartLine, cart_fingerprint
 
+WORKFLOW_TYPES = (CHECKOUT_WORKFLOW, REFUND_WORKFLOW, SETTLEMENT_WORKFLOW, SWEEP_WORKFLOW)
+PACKAGES = ("checkout", "runtime", "db", "worker", "api", "payment_mock", "stack", "cli", "bench", "tests")
 PEN, NOTEBOOK = CartLine("pen", 2), CartLine("notebook", 1)
 
 
@@ -56,3 +65,18 @@ def test_keys_and_order_ids_cannot_be_guessed() -> None:
     assert len({new_order_id() for _ in range(1000)}) == 1000
     assert len(new_order_id().removeprefix("ord_")) * 4 >= 128
     assert len(new_checkout_key()) * 6 >= 128
+
+
+def test_no_string_names_a_workflow_but_the_constants_that_do() -> None:
+    root = Path(__file__).parents[2]
+    files = {path for name in PACKAGES for path in (root / name).rglob("*.py")}
+    table = root / "tests" / "campaigns" / "mutants" / "table"  # names classes, to plant bugs in
+    for path in sorted(files - {root / "checkout" / "ids.py", *table.iterdir()}):
+        source = path.read_text()
+        if not any(name in source for name in WORKFLOW_TYPES):
+            continue
+        nodes = list(ast.walk(ast.parse(source)))
+        docstrings = {node.value for node in nodes if isinstance(node, ast.Expr)}
+        strings = {node for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        naming = [one.lineno for one in strings - docstrings if any(name in str(one.value) for name in WORKFLOW_TYPES)]
+        assert naming == [], path

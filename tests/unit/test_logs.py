@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from api.middleware import LastWords
 from api.waiting import Stopping
+from checkout.ids import CHECKOUT_WORKFLOW, SETTLEMENT_WORKFLOW
 from runtime.logs import JsonFormatter, configure_logging
 
 ORDER = "ord_" + "0" * 32
@@ -72,7 +73,7 @@ def test_what_a_line_is_given_besides_is_a_field_and_has_the_last_word(lines: li
 
 @pytest.mark.parametrize(
     ("kind", "workflow", "key"),
-    [("CheckoutWorkflow", "abcde-12345", "abcde-12345"), ("SettlementWorkflow", "settle:cs_test_1", None)],
+    [(CHECKOUT_WORKFLOW, "abcde-12345", "abcde-12345"), (SETTLEMENT_WORKFLOW, "settle:cs_test_1", None)],
 )
 def test_lines_of_workflows_and_steps_name_them(lines: list[dict[str, Any]], kind: str, workflow: str, key: str | None):
     """The shape is that of `temporalio.workflow.logger` and `temporalio.activity.logger`."""

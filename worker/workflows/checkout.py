@@ -3,6 +3,7 @@
 from temporalio import workflow
 
 from checkout.contracts import CheckoutInput, CheckoutResult, PaymentSessionView
+from checkout.ids import CHECKOUT_WORKFLOW
 from checkout.orders import Order, OrderStatus, Reason
 from checkout.settling import Close, Fulfil, Process, Refund, Release, Wait, decide
 from worker.shield import shielded
@@ -10,7 +11,7 @@ from worker.workflows import actions
 from worker.workflows.inbox import Inbox
 
 
-@workflow.defn
+@workflow.defn(name=CHECKOUT_WORKFLOW)
 class CheckoutWorkflow:
     @workflow.init
     def __init__(self, checkout: CheckoutInput) -> None:

@@ -4,13 +4,14 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from checkout.contracts import GiveUpInput, RefundOrderInput
+from checkout.ids import REFUND_WORKFLOW
 from checkout.money import Refund
 from worker import policies
 from worker.activities.money import MoneyActivities
 from worker.steps import StepFailed, run_step
 
 
-@workflow.defn
+@workflow.defn(name=REFUND_WORKFLOW)
 class RefundWorkflow:
     @workflow.run
     async def run(self, wanted: RefundOrderInput) -> Refund:

@@ -4,6 +4,7 @@ money of a sale that is over."""
 from temporalio import workflow
 
 from checkout.contracts import CheckoutResult, SettlementInput
+from checkout.ids import SETTLEMENT_WORKFLOW
 from checkout.orders import Order, OrderStatus, Reason
 from checkout.payments import SessionState
 from checkout.settling import Close, Fulfil, Process, Refund, Release, decide
@@ -13,7 +14,7 @@ from worker.workflows import actions
 from worker.workflows.inbox import Inbox
 
 
-@workflow.defn
+@workflow.defn(name=SETTLEMENT_WORKFLOW)
 class SettlementWorkflow:
     @workflow.init
     def __init__(self, settlement: SettlementInput) -> None:

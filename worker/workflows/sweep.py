@@ -3,11 +3,12 @@
 from temporalio import workflow
 
 from checkout.contracts import SweepResult
+from checkout.ids import SWEEP_WORKFLOW
 from worker import policies
 from worker.activities.sweep import SettlementActivities
 
 
-@workflow.defn
+@workflow.defn(name=SWEEP_WORKFLOW)
 class SweepWorkflow:
     @workflow.run
     async def run(self) -> SweepResult:

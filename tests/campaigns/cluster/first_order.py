@@ -10,6 +10,7 @@ from functools import partial
 import httpx
 
 from bench.customer import new_key
+from checkout.ids import SWEEP_WORKFLOW
 from tests.campaigns.chaos.verdicts import expect, in_time
 from tests.campaigns.cluster.world import ClusterWorld
 
@@ -38,7 +39,7 @@ async def first_order(world: ClusterWorld, say: Callable[[str], None]) -> list[s
     saw("temporal workflow list finds it by OrderId and CheckoutStatus")
 
     schedule = await world.temporal_cli("schedule describe", "--schedule-id", "sweep/schedule", "-o", "json")
-    expect("SweepWorkflow" in schedule, "the sweep's schedule")
+    expect(SWEEP_WORKFLOW in schedule, "the sweep's schedule")
     await in_time(lambda: _has_swept(world), 30, "the schedule never ran")
     saw("the sweep's schedule is there, and runs")
 
@@ -67,7 +68,7 @@ async def _finds(world: ClusterWorld, query: str, key: str) -> bool | None:
 
 
 async def _has_swept(world: ClusterWorld) -> bool | None:
-    query = 'WorkflowType = "SweepWorkflow" AND ExecutionStatus = "Completed"'
+    query = f'WorkflowType = "{SWEEP_WORKFLOW}" AND ExecutionStatus = "Completed"'
     return True if "sweep/run" in await world.temporal_cli("workflow list", "--query", query, "-o", "json") else None
 
 

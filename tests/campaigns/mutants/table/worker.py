@@ -1,6 +1,6 @@
 """Bugs planted in the worker around them: how workflows start, are kept, retried and run in the sandbox."""
 
-from tests.campaigns.mutants.anchors import Code, Text, Words
+from tests.campaigns.mutants.anchors import Code, Words
 from tests.campaigns.mutants.mutant import Mutant, bug
 
 BUGS: tuple[Mutant, ...] = (
@@ -24,7 +24,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     bug(
         "sweep-lists-settlements",
-        Text("keepers._RUNNING", "('CheckoutWorkflow', 'SettlementWorkflow')", "('CheckoutWorkflow')"),
+        Code("keepers._RUNNING", "SETTLEMENT_WORKFLOW", "CHECKOUT_WORKFLOW"),
         breaks="after a loss of Temporal's data no sweep would come to an end",
         tests="test_the_listing_shows_settlements_too",
     ),
