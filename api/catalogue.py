@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError
 from api.problems import Problem, invalid
 from checkout.contracts import CheckoutInput
 from checkout.currencies import product_faults
-from checkout.errors import BeyondPaymentLimits, MixedCurrencies, PriceChanged, ProductNotFound, UnstorableData
+from checkout.errors import PriceChanged, UnstorableData, WrongCart
 from checkout.orders import CartLine
 from db import catalogue
 from db.catalogue import Product, Selection, Shelf
@@ -20,9 +20,8 @@ from runtime.failpoints import Step
 
 READERS = 2  # connections, whoever looks: `engine` has no more
 _IMAGE = r"^(|/[!-.0-~][!-~]*|https://[a-z0-9.-]+(:[0-9]{1,5})?(/[!-~]*)?)$"  # as `shop.guard_picture` has it
-_WRONG_CARTS = {
-    error.__name__ for error in (ProductNotFound, PriceChanged, MixedCurrencies, BeyondPaymentLimits, UnstorableData)
-}
+# For which a checkout fails before it has an order.
+REFUSALS = {error.__name__ for error in (*WrongCart.__subclasses__(), UnstorableData)}
 
 Sku = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Currency = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z]{3}$")]
@@ -138,7 +137,7 @@ class CartCheck:
         know: the catalogue has changed since the cart was filled, or PostgreSQL cannot hold what was sent. All that a
         customer writes freely is the email."""
         refusal = failure.cause
-        if not isinstance(refusal, ApplicationError) or refusal.type not in _WRONG_CARTS:
+        if not isinstance(refusal, ApplicationError) or refusal.type not in REFUSALS:
             return None
         self._last_currency.clear()
         told = refusal.message.removeprefix(f"{refusal.type}: ")

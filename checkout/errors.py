@@ -1,28 +1,34 @@
-"""The error tree. A domain error carries a code; the HTTP status that goes with it belongs to `api`.
+"""The error tree: all errors of ours that one room raises and another reads. A domain error carries a code; the HTTP
+status that goes with it belongs to `api`.
 
     CheckoutError
-    ├── SettingsError            the environment is wrong: names the variable
-    ├── InvalidKey               not an idempotency key
+    ├── SettingsError               the environment is wrong: names the variable
+    ├── InvalidKey                  not an idempotency key
     ├── PaymentError
-    │   ├── PaymentRefused       the provider says no, and will say no again (4xx): a bad request, a bad key
-    │   │   └── PaymentUnknown   it has no such session or payment (404)
-    │   ├── PaymentStuck         the provider repeats a stored error for our idempotency key
-    │   └── PaymentUnreachable   no answer, or "try again" (timeout, 409 in flight, 429, 5xx): ask with the same key
-    ├── ProductNotFound          a SKU that the catalogue does not know
-    ├── NotEnoughStock           more to be written off than can be sold: what orders have reserved is theirs
-    ├── MixedCurrencies          a cart whose products are sold in more than one currency
-    ├── PriceChanged             a product does not cost what its buyer saw; names it and what it costs now
-    ├── BeyondPaymentLimits      a cart that the payment service would not take: too little, too much, a name too long
-    ├── UnstorableData           text or a number that PostgreSQL cannot hold (SQLSTATE class 22), now or later
-    ├── KeyReused                a key that stands for another cart, or another refund: the first one is untouched
-    ├── WritesRefused            PostgreSQL answers, and can store nothing for now: read-only, or its disk is full
+    │   ├── PaymentRefused          the provider says no, and will say no again (4xx): a bad request, a bad key
+    │   │   └── PaymentUnknown      it has no such session or payment (404)
+    │   ├── PaymentStuck            the provider repeats a stored error for our idempotency key
+    │   └── PaymentUnreachable      no answer, or "try again" (timeout, 409 in flight, 429, 5xx): ask with the same key
+    ├── WrongCart                   no order can be opened for it as it is
+    │   ├── ProductNotFound         a SKU that the catalogue does not know (an operator's, too)
+    │   ├── MixedCurrencies         its products are sold in more than one currency
+    │   ├── PriceChanged            a product does not cost what its buyer saw; names it and what it costs now
+    │   └── BeyondPaymentLimits     the payment service would not take it: too little, too much, a name too long
+    ├── UnstorableData              text or a number that PostgreSQL cannot hold (SQLSTATE class 22), now or later
+    ├── NotEnoughStock              more to be written off than can be sold: what orders have reserved is theirs
+    ├── KeyReused                   a key that stands for another cart, or another refund: the first one is untouched
+    ├── WritesRefused               PostgreSQL answers, and can store nothing for now: read-only, or its disk is full
     ├── OrderNotFound
-    ├── NotRefundable            an order that was not paid, whose money has been given back, or which is disputed
-    │   ├── RefundExceedsPayment     more than is left of the payment
-    │   └── RefundLinesExceedOrder   more goods than were bought and not refunded yet
-    ├── CannotFulfil             a paid order whose goods are not there: roll back, and give the money back
-    ├── PayloadKeyMissing        a payload of Temporal's that is encrypted with a key we do not have
-    └── StackError               `checkout up` cannot go on; its kinds are `stack.errors`
+    ├── NotRefundable               an order that was not paid, whose money has been given back, or which is disputed
+    │   ├── RefundExceedsPayment    more than is left of the payment
+    │   └── RefundLinesExceedOrder  more goods than were bought and not refunded yet
+    ├── CannotFulfil                a paid order whose goods are not there: roll back, and give the money back
+    ├── PayloadKeyMissing           a payload of Temporal's that is encrypted with a key we do not have
+    └── StackError                  `checkout up` cannot start, or cannot go on (`stack.errors`): one sentence, exit 1
+        ├── DataDirInUse            another stack runs on this data directory
+        ├── PortTaken               somebody listens where a part wants to
+        ├── ProgramMissing          a server's binary is not in this environment
+        └── PartFailed              a part died, or did not answer in time, before it ever worked
 
 Temporal matches retries on the class name, so a name here is part of the recorded histories.
 """
@@ -73,29 +79,32 @@ class WritesRefused(CheckoutError): ...
 class OrderNotFound(CheckoutError): ...
 
 
-class ProductNotFound(CheckoutError):
+class WrongCart(CheckoutError): ...
+
+
+class ProductNotFound(WrongCart):
     code = "unknown-product"
 
     def __init__(self, skus: Sequence[str]) -> None:
         super().__init__(f"No such product: {', '.join(skus)}")
 
 
+class MixedCurrencies(WrongCart): ...
+
+
+class PriceChanged(WrongCart): ...
+
+
+class BeyondPaymentLimits(WrongCart): ...
+
+
+class UnstorableData(CheckoutError): ...
+
+
 class NotEnoughStock(CheckoutError):
     def __init__(self, sku: str, available: int) -> None:
         super().__init__(f"{available} of {sku} can be written off")
         self.available = available
-
-
-class MixedCurrencies(CheckoutError): ...
-
-
-class PriceChanged(CheckoutError): ...
-
-
-class BeyondPaymentLimits(CheckoutError): ...
-
-
-class UnstorableData(CheckoutError): ...
 
 
 class CannotFulfil(CheckoutError): ...

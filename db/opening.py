@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checkout.contracts import OpenOrderInput
 from checkout.currencies import cart_fault, money, product_faults
-from checkout.errors import BeyondPaymentLimits, CheckoutError, MixedCurrencies, OrderNotFound, PriceChanged
+from checkout.errors import BeyondPaymentLimits, MixedCurrencies, PriceChanged, WrongCart
 from checkout.ids import new_order_id
 from checkout.orders import CartLine, Order, OrderStatus, Reason
 from db.catalogue import Product, lock_products
@@ -54,8 +54,7 @@ async def open_order(connection: AsyncConnection, request: OpenOrderInput) -> Or
     """Insert the order under its unique key and reserve every line, or reject it whole.
 
     A second call with the key, from a retry, a second run or a zombie, gets the order that is there, whatever has
-    become of it: the row under the key is the tombstone. Raises `ProductNotFound` for a SKU that does not exist,
-    `PriceChanged`, `MixedCurrencies` and `BeyondPaymentLimits`.
+    become of it: the row under the key is the tombstone. Raises the kinds of `WrongCart`.
     """
     quantities = {line.sku: line.quantity for line in request.lines}
     stock = await lock_products(connection, list(quantities))
@@ -63,7 +62,7 @@ async def open_order(connection: AsyncConnection, request: OpenOrderInput) -> Or
     try:
         _check_expected(stock, request.lines)
         _check_payable(stock, amount_total)
-    except CheckoutError:
+    except WrongCart:
         existing = await find_by_key(connection, request.checkout_key)
         if existing is None:
             raise
@@ -86,7 +85,7 @@ async def open_order(connection: AsyncConnection, request: OpenOrderInput) -> Or
         return order_of(inserted)
     existing = await find_by_key(connection, request.checkout_key)
     if existing is None:
-        raise OrderNotFound(f"The order of key {request.checkout_key} vanished")
+        raise RuntimeError(f"The order of key {request.checkout_key} vanished")  # asked again, it is opened
     return existing
 
 

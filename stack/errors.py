@@ -1,12 +1,4 @@
-"""What can go wrong with a stack: one sentence each, with what to do. `checkout up` prints it and exits 1.
-
-CheckoutError
-└── StackError              the stack cannot start, or cannot go on
-    ├── DataDirInUse        another stack runs on this data directory
-    ├── PortTaken           somebody listens where a part wants to
-    ├── ProgramMissing      a server's binary is not in this environment
-    └── PartFailed          a part died, or did not answer in time, before it ever worked
-"""
+"""What can go wrong with a stack: one sentence each, with what to do. The tree is drawn in `checkout.errors`."""
 
 from checkout.errors import CheckoutError
 

@@ -4,6 +4,7 @@ A step is tried first as a *local* activity, inside the workflow task; if that o
 regular one, retried by the server with backoff (docs/decisions/0004). All times are seconds.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -21,23 +22,20 @@ MAX_EVENTS_PER_RUN = 500
 MAX_SIGNALS_PER_RUN = 2_000
 
 # No answer can change these; everything else is asked again.
-FINAL_ERRORS = [
-    errors.PaymentRefused.__name__,
-    errors.PaymentUnknown.__name__,
-    errors.PaymentStuck.__name__,
-    errors.ProductNotFound.__name__,
-    errors.MixedCurrencies.__name__,
-    errors.PriceChanged.__name__,
-    errors.BeyondPaymentLimits.__name__,
-    errors.UnstorableData.__name__,
-    errors.OrderNotFound.__name__,
-    errors.CannotFulfil.__name__,
-    errors.KeyReused.__name__,
-    errors.NotRefundable.__name__,
-    errors.RefundExceedsPayment.__name__,
-    errors.RefundLinesExceedOrder.__name__,
-]
-
+_FINAL: Sequence[type[errors.CheckoutError]] = (
+    errors.PaymentRefused,
+    errors.PaymentUnknown,
+    errors.PaymentStuck,
+    *errors.WrongCart.__subclasses__(),
+    errors.UnstorableData,
+    errors.OrderNotFound,
+    errors.CannotFulfil,
+    errors.KeyReused,
+    errors.NotRefundable,
+    errors.RefundExceedsPayment,
+    errors.RefundLinesExceedOrder,
+)
+FINAL_ERRORS = [error.__name__ for error in _FINAL]
 
 # A step's local try. Above db.engine's ladder of limits (the client gives up on an answer after 3 s).
 QUICK = timedelta(seconds=4)

@@ -12,13 +12,13 @@ BUGS: tuple[Mutant, ...] = (
     ),
     bug(
         "a-refusal-reaches-the-buyer",
-        Code("CartCheck.after", "refusal.type not in _WRONG_CARTS", "True"),
+        Code("CartCheck.after", "refusal.type not in REFUSALS", "True"),
         breaks="whoever has a cart that only the database can refuse would be told to wait, for ever",
         tests="test_a_buyer_is_told_of_a_currency_that_changed_after_the_gateway_had_seen_the_product",
     ),
     bug(
         "what-cannot-be-paid-is-told-to-its-buyer",
-        Code("catalogue._WRONG_CARTS", "BeyondPaymentLimits", "MixedCurrencies"),
+        Code("catalogue.REFUSALS", "(*WrongCart.__subclasses__(), UnstorableData)", "(UnstorableData,)"),
         breaks="a buyer whose cart is too small would be told to wait",
         tests="test_a_buyer_is_told_for_good_which_limit_the_cart_is_beyond",
     ),

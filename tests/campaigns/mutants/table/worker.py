@@ -43,8 +43,14 @@ BUGS: tuple[Mutant, ...] = (
         tests="test_a_worker_that_died_with_a_task_is_not_waited_for_long",
     ),
     bug(
+        "every-error-is-sorted",
+        Code("policies._FINAL", "*errors.WrongCart.__subclasses__()", "errors.ProductNotFound"),
+        breaks="a cart that cannot be paid would be opened for ever, and its buyer told to wait",
+        tests="test_every_error_is_final_or_asked_again",
+    ),
+    bug(
         "stuck-is-final",
-        Code("FINAL_ERRORS", "errors.PaymentStuck.__name__", ""),
+        Code("policies._FINAL", "errors.PaymentStuck", ""),
         breaks="a stored 500 would be asked for ever",
         tests="test_a_provider_that_refuses_for_good_ends_the_checkout_and_returns_the_stock",
     ),
