@@ -1,8 +1,7 @@
-"""The composition root: builds the service and its application from settings, and keeps its work going."""
+"""The composition root: builds the service and its application from settings."""
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from payment_mock import housekeeping
 from payment_mock.database import UNREACHABLE, Database, brief
 from payment_mock.domain import errors, wire
 from payment_mock.idempotency import Reply
@@ -20,8 +20,6 @@ from payment_mock.routes import faults, guide, hosted, stripe
 from payment_mock.routes.edge import rendered
 from payment_mock.service import Service
 from payment_mock.settings import Settings
-
-log = logging.getLogger(__name__)
 
 _SWAGGER_UI = Path(__file__).parent / "static" / "swagger-ui"
 
@@ -36,7 +34,7 @@ def create_app(settings: Settings, on_death: Callable[[], None] = lambda: None) 
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with Database.open(settings) as database:
             app.state.service = service = Service(settings, database)
-            background = asyncio.create_task(_background(service, on_death))
+            background = asyncio.create_task(housekeeping.work(service, on_death))
             try:
                 yield
             finally:
@@ -97,17 +95,3 @@ async def docs(request: Request) -> Response:
 async def _fail(_: Request, __: Exception) -> Response:
     """A bug: uvicorn logs the traceback, the client learns nothing of it."""
     return wire.response(errors.api_error(500).body, 500)
-
-
-async def _background(service: Service, on_death: Callable[[], None]) -> None:
-    """Become ready, then work. Meanwhile the port answers: `/livez` 200, the rest 503 until the database is there."""
-    try:
-        await service.prepare()
-        log.info("Payment service ready on %s", service.settings.public_url)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(service.outbox.run())
-            tasks.create_task(service.keep_house())
-    except Exception:  # of any kind: it is told, raised again and not survived, for without this work nothing is sent
-        log.exception("The payment service's background work died; leaving, so that the supervisor restarts it")
-        on_death()
-        raise

@@ -1,9 +1,8 @@
 """The control plane: planted faults. Where none is set, they cost a request one look at an empty dict.
 
-A rule names a point and an action there. The points of an operation are `<operation>.before` (nothing of it is
-committed yet) and `<operation>.after` (it is committed, the reply is not sent yet). Operations: create, retrieve,
-expire, refund, list, pay. Further points: `webhook` (an attempt to deliver an event) and `report` (a session as
-retrieve and list show it).
+A rule names a point and an action there. The points of an operation (`Service.perform`) are `<operation>.before`:
+nothing of it is committed yet; and `<operation>.after`: it is committed, the reply is not sent yet. Further points:
+`webhook` (an attempt to deliver an event) and `report` (a session as retrieve and list show it).
 """
 
 import asyncio
@@ -20,22 +19,24 @@ from starlette.types import Receive, Scope, Send
 from payment_mock.database import SQL, Database
 from payment_mock.domain import wire
 from payment_mock.domain.errors import api_error
+from payment_mock.domain.methods import DECLINED, UNDER_WAY
 from payment_mock.domain.money import MOST_OF_ALL
 from payment_mock.domain.objects import Session
 from payment_mock.idempotency import Reply
 
 _REPLIES = ("error", "sticky_error", "drop", "redirect", "huge_body", "broken_body")
 _ANYWHERE = ("delay", "hold", *_REPLIES)
+# And who carries them out: `_ANYWHERE` and `until_deadline` here (`Faults.pass_through`).
 ACTIONS: Mapping[str, tuple[str, ...]] = {
-    "create.before": (*_ANYWHERE, "alter"),
-    "create.after": (*_ANYWHERE, "pay"),
-    "pay.before": (*_ANYWHERE, "decline", "complete_unpaid", "until_deadline"),
+    "create.before": (*_ANYWHERE, "alter"),  # `Rule.instead_of`
+    "create.after": (*_ANYWHERE, "pay"),  # `Service.perform`
+    "pay.before": (*_ANYWHERE, "decline", "complete_unpaid", "until_deadline"),  # `Rule.instead_of`
     "pay.after": _ANYWHERE,
     "expire.before": (*_ANYWHERE, "until_deadline"),
     "expire.after": _ANYWHERE,
     **{f"{point}.{when}": _ANYWHERE for point in ("retrieve", "list", "refund") for when in ("before", "after")},
-    "webhook": ("lose", "delay", "duplicate", "reorder", "forge"),
-    "report": ("override",),
+    "webhook": ("lose", "delay", "duplicate", "reorder", "forge"),  # `Outbox`
+    "report": ("override",),  # `Service.reported`
 }
 # What `alter` and `override` may set: what a shop compares.
 _ALTERABLE = ("amount_total", "currency", "client_reference_id", "metadata")
@@ -111,6 +112,17 @@ class Rule(RuleInput, frozen=False):
         fields = {name: value for name, value in self.set.items() if "." not in name}
         metadata = {name.partition(".")[2]: value for name, value in self.set.items() if "." in name}
         return replace(session, **fields, metadata={**session.metadata, **metadata})
+
+    def instead_of(self, given: Any) -> Any:
+        """What the operation is given in the place of what was asked for."""
+        match self.action:
+            case "alter":
+                return replace(given, session=self.changed(given.session))
+            case "decline":
+                return DECLINED
+            case "complete_unpaid":
+                return UNDER_WAY
+        return given
 
     async def wait(self, subject: Session | None) -> None:
         """As the rule says: a while, until somebody releases it, or until the session's deadline."""
@@ -191,7 +203,7 @@ class Faults:
     async def pass_through(self, point: str, subject: Session | None) -> list[Rule]:
         """Live through an operation's point: wait, be held, or have the reply replaced (raises `Reply`).
 
-        Returns the rules whose action is the caller's to carry out (decline, pay, alter, …).
+        Returns the rules whose action is the caller's to carry out.
         """
         fired = await self.fire(point, subject.names if subject else {})
         for rule in fired:

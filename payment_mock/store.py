@@ -1,20 +1,14 @@
-"""What is stored: objects and pages of them, newest first, as Stripe lists them; and what happens to them.
-
-A change is one statement: stored with its events, their deliveries, its lines in the ledger and its refund, or nothing
-of it is. Its guard is the version that was read: of all that race for a session one gets through, the rest look again.
-"""
+"""What is stored, as it is read: objects and pages of them, newest first, as Stripe lists them."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any, Generic, TypeVar
 
 from payment_mock.database import SQL, Database
 from payment_mock.domain import errors
-from payment_mock.domain.objects import Change, Dispute, Json, Refund, Session
+from payment_mock.domain.objects import Dispute, Json, Refund, Session
 from payment_mock.domain.params import Listed
-from payment_mock.domain.payments import Step
-from payment_mock.faults import Rule
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
@@ -69,53 +63,3 @@ REFUNDS: Kind[Refund] = Kind("refund", _made(Refund), SQL["refunds"])
 DISPUTES: Kind[Dispute] = Kind("dispute", _made(Dispute), SQL["disputes"])
 DISPUTE_OF = replace(DISPUTES, key="session_id")
 EVENTS: Kind[Json] = Kind("event", _event, SQL["events"])
-
-
-@dataclass
-class Work:
-    """One try at an operation. `patience`: seconds until what comes by itself comes. `rules`: the faults that it must
-    carry out itself. `answers`: what its key is to remember. `has_news`: it makes events."""
-
-    database: Database
-    patience: float
-    rules: Sequence[Rule] = ()
-    answers: Sequence[Json] = ()
-    has_news: bool = False
-    _effect: tuple[str, dict[str, Any]] | None = None
-
-    async def create(self, session: Session) -> Session:
-        """A new session, as the rules alter it."""
-        for rule in self.rules:
-            session = rule.changed(session)
-        self._effect = SQL["create"], asdict(session)
-        return session
-
-    async def change(self, identifier: str, step: Step, kind: Kind[Any] = SESSIONS) -> Change:
-        """Take the step from what the session, or the refund or dispute and its session, are. Raises what the step
-        raises, and `StripeError` (404)."""
-        is_session = kind is SESSIONS
-        session_id = identifier if is_session else (await kind.get(self.database, identifier)).session_id
-        session = await SESSIONS.get(self.database, session_id)
-        # Read after the session: whoever changes one changes the session's version.
-        made = step(session) if is_session else step(session, await kind.get(self.database, identifier))
-        if made.events:
-            reversals = [made.reversal] if made.reversal else []
-            effect = {
-                "version": session.version,
-                "in_time": made.in_time,
-                "entries": [asdict(entry) for entry in made.entries],
-                "refunds": [asdict(each) for each in reversals if isinstance(each, Refund)],
-                "disputes": [asdict(each) for each in reversals if isinstance(each, Dispute)],
-                "later": made.later,
-                "patience": self.patience,
-                "events": made.events,
-            }
-            self._effect, self.has_news = (SQL["change"], asdict(made.session) | effect), True
-        return made
-
-    async def stored(self) -> bool:
-        """Store what comes of it, in one statement. False: the session has changed since it was read."""
-        if self._effect is None and not self.answers:
-            return True
-        statement, values = self._effect or (SQL["answer"], {})
-        return bool(await self.database.run(statement, **values, answers=self.answers))

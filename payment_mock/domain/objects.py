@@ -110,6 +110,14 @@ class Session:
         return isinstance(token, str) and token in METHODS and METHODS[token].type in self.payment_method_types
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A session that is to be opened, and what of it the answer is to show whole."""
+
+    session: Session
+    expand: Sequence[str] = ()
+
+
 def session_of(new: NewSession, now: float | None = None) -> Session:
     """The session that Stripe's parameters describe. Raises `StripeError` (400) that names the parameter."""
     currencies = {item.price_data.currency for item in new.line_items}
@@ -174,7 +182,6 @@ class Dispute(Reversal):
 
     reason: str
     due_by: int
-    has_evidence: bool = False
 
 
 @dataclass(frozen=True, slots=True)

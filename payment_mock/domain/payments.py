@@ -14,7 +14,7 @@ from payment_mock.domain.methods import CARD, METHODS, method
 from payment_mock.domain.objects import Change, Entry, Json, Session, id_of_its
 from payment_mock.domain.wire import event
 
-Step = Callable[..., Change]
+Transition = Callable[..., Change]
 
 
 class NotPayable(StripeError):

@@ -31,8 +31,6 @@ _TOLD = {
     "won": ("closed", "funds_reinstated"),
     "lost": ("closed",),
 }
-_DISPUTE_ENDS = {"winning_evidence": "won", "losing_evidence": "lost"}
-_INQUIRY_ENDS = dict.fromkeys(_DISPUTE_ENDS, "warning_closed") | {"escalate_inquiry_evidence": "needs_response"}
 
 
 def refund(
@@ -86,13 +84,6 @@ def refund_becomes(session: Session, was: Refund, status: str) -> Change:
     )
 
 
-def cancel_refund(session: Session, was: Refund) -> Change:
-    """By the shop, which can only cancel what waits for its customer. Raises `StripeError` (400)."""
-    if was.status != "requires_action":
-        raise errors.invalid_request(f"This refund cannot be canceled: its status is {was.status}.")
-    return refund_becomes(session, was, "canceled")
-
-
 def dispute(
     session: Session, amount: int | None = None, reason: str | None = None, status: str | None = None
 ) -> Change:
@@ -115,34 +106,11 @@ def dispute(
     return _disputed(session, made, ("created", *takes, *(("closed",) if status == "lost" else ())))
 
 
-def dispute_becomes(session: Session, was: Dispute, status: str, *, has_evidence: bool = False) -> Change:
-    """A response, a decision of the bank, or an inquiry that becomes a dispute."""
+def dispute_becomes(session: Session, was: Dispute, status: str) -> Change:
+    """Evidence was given, the bank has decided, or an inquiry becomes a dispute."""
     if status not in _DISPUTES.get(was.status, ()):
         return Change(session)
-    now = replace(was, status=status, has_evidence=was.has_evidence or has_evidence)
-    return _disputed(session, now, _TOLD.get(status, ("updated",)))
-
-
-def respond(session: Session, was: Dispute, text: str, submit: bool) -> Change:
-    """Evidence. Its text decides in test mode: `winning_evidence`, `losing_evidence`, `escalate_inquiry_evidence`.
-
-    Raises `StripeError` (400) for a dispute that is over.
-    """
-    if was.status not in ("needs_response", "warning_needs_response"):
-        raise errors.invalid_request(f"This dispute is already closed or under review: its status is {was.status}.")
-    if not submit:
-        return _disputed(session, was, ("updated",))
-    is_inquiry = was.status.startswith("warning_")
-    made = dispute_becomes(session, was, "warning_under_review" if is_inquiry else "under_review", has_evidence=True)
-    outcome = (_INQUIRY_ENDS if is_inquiry else _DISPUTE_ENDS).get(text)
-    return replace(made, later={was.id: outcome}) if outcome else made
-
-
-def close(session: Session, was: Dispute) -> Change:
-    """The shop accepts that it is lost. Raises `StripeError` (400)."""
-    if "lost" not in _DISPUTES.get(was.status, ()):
-        raise errors.invalid_request("This dispute is already closed.")
-    return dispute_becomes(session, was, "lost")
+    return _disputed(session, replace(was, status=status), _TOLD.get(status, ("updated",)))
 
 
 def _disputed(session: Session, now: Dispute, told: Collection[str]) -> Change:

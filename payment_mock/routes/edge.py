@@ -4,7 +4,7 @@ import base64
 import hmac
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Generic, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -21,7 +21,7 @@ from payment_mock.domain.objects import Json, new_id
 from payment_mock.domain.params import is_address
 from payment_mock.idempotency import Key, Reply
 from payment_mock.service import About, Service
-from payment_mock.store import Work
+from payment_mock.work import Work
 
 _FORM = "application/x-www-form-urlencoded"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -76,17 +76,18 @@ def stripe_route(
             await idempotency.recall(service.database, key)
         call: Call[Any] = Call(service, request, parse(given) if parse else None)
 
-        async def steps(run: Work) -> Response:
+        async def steps(work: Work, params: Any) -> Response:
+            told = replace(call, params=params)
             if key is None:
-                return wire.response(await handler(call, run))
+                return wire.response(await handler(told, work))
             try:
-                answer = wire.response(await handler(call, run))
+                answer = wire.response(await handler(told, work))
             except errors.StripeError as error:  # remembered as well: execution had begun
                 answer = wire.response(error.body, error.status)
-            run.answers = idempotency.remembered(key, answer)
+            work.answers = idempotency.remembered(key, answer)
             return answer
 
-        return await service.perform(steps, operation, about(call), key)
+        return await service.perform(steps, call.params, operation, about(call), key)
 
     async def endpoint(request: Request) -> Response:
         request.state.request_id = new_id("req_", 14)

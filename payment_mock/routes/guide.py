@@ -10,7 +10,7 @@ from pydantic import Field
 from payment_mock.domain import errors, form, payments
 from payment_mock.domain.methods import CARD
 from payment_mock.domain.money import MOST_OF_ALL
-from payment_mock.domain.objects import Session, session_of
+from payment_mock.domain.objects import Opening, Session, session_of
 from payment_mock.domain.params import NewSession
 from payment_mock.routes.edge import Body, TheService, check_webhook_url, read_body
 from payment_mock.service import Service
@@ -55,7 +55,7 @@ class NewPaymentSession(Body):
 async def create_payment_session(service: TheService, new: NewPaymentSession) -> dict[str, Any]:
     webhook_url = check_webhook_url(new.webhook, service.settings.webhook_url) if new.webhook else None
     session = replace(session_of(NewSession.of(new.as_form())), webhook_url=webhook_url)
-    await service.perform(lambda run: run.create(session), "create", session)
+    await service.perform(lambda work, given: work.create(given.session), Opening(session), "create", session)
     return _shown(service, await service.find(session.id))
 
 
