@@ -14,6 +14,7 @@ import struct
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal, Self
+from urllib.parse import urlsplit, urlunsplit
 
 Side = Literal["client", "server"]
 _CHUNK = 65_536
@@ -78,6 +79,12 @@ class TcpProxy:
     def links(self) -> int:
         """How many connections go through it now."""
         return len(self._links)
+
+    def in_place_of(self, url: str) -> str:
+        """The same URL with the proxy's address; who logs in, path and query stay."""
+        parts = urlsplit(url)
+        user, at, _ = parts.netloc.rpartition("@")
+        return urlunsplit(parts._replace(netloc=f"{user}{at}127.0.0.1:{self.port}"))
 
     def lead_to(self, port: int) -> None:
         """From the next connection on, to another server of this machine."""

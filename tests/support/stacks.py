@@ -1,10 +1,11 @@
 """For tests, campaigns and benchmarks: real stacks in throw-away directories, several side by side if need be."""
 
+import asyncio
 import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import psutil
 
 from stack.config import StackConfig
 from stack.environment import python_environment
-from stack.parts import PARTS, Part
+from stack.errors import NotReady
+from stack.parts import PARTS, Part, Probe
 from stack.stack import Stack
 
 
@@ -85,6 +87,15 @@ async def shared_stack() -> AsyncIterator[Stack]:
     }
     async with running_stack(extra_env=settings) as stack:
         yield stack
+
+
+async def ready(probe: Probe) -> None:
+    """Once the part answers."""
+    while True:
+        with suppress(NotReady):
+            await probe()
+            return
+        await asyncio.sleep(0.05)
 
 
 def listening_addresses(port: int) -> set[str]:

@@ -5,19 +5,18 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import httpx
 from temporalio.client import Client
 
 from stack.config import StackConfig
-from stack.errors import NotReady, PartFailed
+from stack.errors import PartFailed
 from stack.parts import Part, Probe
 from stack.probes import free_ports, http_ok
 from stack.stack import Stack
@@ -26,7 +25,7 @@ from tests.campaigns import firing
 from tests.campaigns.chaos.armory import Armory
 from tests.campaigns.chaos.verdicts import Violated, Void, in_time
 from tests.support.proxy import TcpProxy
-from tests.support.stacks import brisk
+from tests.support.stacks import brisk, ready
 
 # The campaign waits for what it causes, so everything that is only patience is short.
 SETTINGS = {
@@ -106,7 +105,7 @@ class World:
         env = dict(part.env)
         if part.name in ("worker", "gateway"):
             env |= {
-                "DATABASE_URL": _through(env["DATABASE_URL"], self.proxies["postgres"]),
+                "DATABASE_URL": self.proxies["postgres"].in_place_of(env["DATABASE_URL"]),
                 "TEMPORAL_ADDRESS": f"127.0.0.1:{self.proxies['temporal'].port}",
                 "STRIPE_API_BASE": f"http://127.0.0.1:{self.proxies['payment'].port}",
                 "CHECKOUT_FAILPOINTS": firing.SETTING,
@@ -245,18 +244,3 @@ class World:
             if time.monotonic() > deadline or wrong.keys() & {1, 4}:
                 raise Violated(f"the audit says: {wrong}")
             await asyncio.sleep(0.1)
-
-
-async def ready(probe: Probe) -> None:
-    """Once it is."""
-    while True:
-        with suppress(NotReady):
-            await probe()
-            return
-        await asyncio.sleep(_LOOK)
-
-
-def _through(url: str, proxy: TcpProxy) -> str:
-    address = urlsplit(url)
-    user = address.netloc.rpartition("@")[0]
-    return urlunsplit((address.scheme, f"{user}@127.0.0.1:{proxy.port}", address.path, address.query, ""))

@@ -20,11 +20,12 @@ from stack.errors import NotReady, PartFailed
 from stack.parts import Part, Probe
 from stack.probes import free_ports, http_ok, tcp_open
 from stack.supervisor import Keeper
-from tests.campaigns.chaos.world import PARTS, World, ready
+from tests.campaigns.chaos.world import PARTS, World
 from tests.campaigns.cluster.balance import HttpBalancer, gateway
 from tests.campaigns.cluster.binaries import Binaries
 from tests.campaigns.cluster.layout import SERVICES, Plan, roles
 from tests.campaigns.cluster.postgres import InstalledPostgres
+from tests.support.stacks import ready
 
 HISTORIES = "histories"  # Temporal's PostgreSQL
 WORKERS = ("worker", "worker-2", "worker-3")
