@@ -20,6 +20,7 @@ from api.orders import Orders
 from api.waiting import Shared, Stopping
 from db.engine import autocommit, create_engine
 from db.writing import WriteWatch
+from runtime.background import beside
 from runtime.settings import Settings
 
 
@@ -52,7 +53,7 @@ class Gateway:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         try:
-            async with self.writing, self.events:
+            async with beside(self.writing.watch()), self.events:
                 yield
         finally:
             for engine in self._engines:

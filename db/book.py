@@ -1,7 +1,5 @@
 """One payment with its refunds and disputes, locked for a transaction: what they add up to, and what may be entered.
-
-Locks are taken in one order: the order's products (by SKU), the order, the payment.
-"""
+Locks are taken in one order: the order's products (by SKU), the order, the payment."""
 
 import logging
 from dataclasses import dataclass, field, replace

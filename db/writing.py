@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import time
-from typing import Self
 
 from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
@@ -42,7 +41,7 @@ _TRY = """
 
 
 class WriteWatch:
-    """`async with` looks every `INTERVAL` seconds. `refusal` says in a sentence why no write can succeed, as far as is
+    """`watch` looks every `INTERVAL` seconds. `refusal` says in a sentence why no write can succeed, as far as is
     known; `trouble` is the same, or that PostgreSQL does not answer.
 
     A write that somebody else failed to make counts for `remembered` seconds, whatever a look says meanwhile: there may
@@ -52,19 +51,9 @@ class WriteWatch:
     def __init__(self, engine: AsyncEngine, remembered: float = REMEMBERED) -> None:
         self._engine, self._remembered = autocommit(engine), remembered
         self._failed_at = -remembered
-        self._watching: asyncio.Task[None] | None = None
         self.refusal: str | None = None
         self.trouble: str | None = None
         event.listen(engine.sync_engine, "handle_error", self._hear)
-
-    async def __aenter__(self) -> Self:
-        self._watching = asyncio.create_task(self._watch())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait([self._watching])
 
     async def look(self) -> None:
         """Try to write now. Raises `WritesRefused`, or what SQLAlchemy and the driver raise when there is no answer."""
@@ -99,7 +88,7 @@ class WriteWatch:
         if self.refusal is not None:
             raise WritesRefused(self.refusal)
 
-    async def _watch(self) -> None:
+    async def watch(self) -> None:
         while True:
             with contextlib.suppress(Exception):  # it is in `trouble`, for whoever asks
                 await self.look()

@@ -1,1 +1,1 @@
-"""What processes need and no customer knows: settings, the Temporal connection, payload codec, logs, failpoints."""
+"""What processes need and no customer knows: settings, Temporal, codec, logs, failpoints, background work."""

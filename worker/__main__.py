@@ -21,6 +21,7 @@ from checkout.ids import TASK_QUEUE
 from db.engine import check_sessions, create_engine
 from db.writing import WriteWatch
 from runtime import failpoints
+from runtime.background import beside
 from runtime.connection import connect, connection_settings, prometheus_runtime
 from runtime.logs import configure_logging
 from runtime.settings import Settings, load_settings
@@ -59,7 +60,8 @@ async def _run(settings: Settings) -> None:
         with contextlib.suppress(Exception):
             async with engine.connect():
                 pass
-        writing = await parts.enter_async_context(WriteWatch(engine))
+        writing = WriteWatch(engine)
+        await parts.enter_async_context(beside(writing.watch()))
         client = await _connected(settings, stop, runtime)
         if client is None:
             return
@@ -73,18 +75,14 @@ async def _run(settings: Settings) -> None:
         )
         version = settings.build_id and WorkerDeploymentVersion(settings.deployment_name, settings.build_id)
         await parts.enter_async_context(create_worker(dependencies, version=version or None))
-        pollers = await parts.enter_async_context(PollerWatch(client))
+        pollers = PollerWatch(client)
         health.trouble = lambda: writing.trouble or pollers.trouble
         logger.info("Worker polls task queue %r", TASK_QUEUE)
-        tasks = [
-            asyncio.create_task(keep_sweeping(client, settings.sweep_interval)),
-            asyncio.create_task(warehouse.keep_dispatching(engine)),
-        ]
-        await stop.wait()
-        logger.info("Worker stops: it takes no more work, and ends what it is at")
-        health.trouble = lambda: "The worker is stopping"
-        for task in tasks:
-            task.cancel()
+        sweeping = keep_sweeping(client, settings.sweep_interval)
+        async with beside(pollers.watch(), sweeping, warehouse.keep_dispatching(engine)):
+            await stop.wait()
+            logger.info("Worker stops: it takes no more work, and ends what it is at")
+            health.trouble = lambda: "The worker is stopping"
     logger.info("Worker stopped")
 
 

@@ -24,7 +24,7 @@ _READ_LIMIT = 4096
 
 
 class PollerWatch:
-    """`async with` looks every `INTERVAL` seconds whether Temporal hears this worker ask for work.
+    """`watch` looks every `INTERVAL` seconds whether Temporal hears this worker ask for work.
 
     `trouble` says in a sentence why not. That Temporal is healthy is not enough: the namespace may be gone, or the
     worker's polls refused.
@@ -34,14 +34,6 @@ class PollerWatch:
         self._client, self._task_queue, self._silence = client, task_queue, silence
         self._heard, self._heard_at = 0, 0.0
         self.trouble: str | None = "The worker has not asked Temporal for work yet"
-
-    async def __aenter__(self) -> Self:
-        self._watching = asyncio.create_task(self._watch())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._watching.cancel()
-        await asyncio.wait([self._watching])
 
     async def look(self) -> None:
         request = DescribeTaskQueueRequest(
@@ -62,7 +54,7 @@ class PollerWatch:
         is_heard = heard != 0 and time.monotonic() - self._heard_at < self._silence
         self.trouble = None if is_heard else "Temporal does not hear this worker ask for work"
 
-    async def _watch(self) -> None:
+    async def watch(self) -> None:
         pause = _FIRST_PAUSE
         while True:
             with contextlib.suppress(Exception):

@@ -17,6 +17,7 @@ from checkout.ids import SWEEP_SCHEDULE_ID
 from checkout.orders import OrderStatus, cart_fingerprint
 from checkout.payments import PaymentSession, SessionRequest
 from db.order_queries import find_by_key
+from runtime.background import beside
 from runtime.connection import connect
 from stack.stack import Stack
 from tests.support.eventually import eventually
@@ -80,7 +81,7 @@ async def test_temporal_is_asked_whether_it_hears_this_worker(temporal: Client, 
     await watch.look()
     assert "does not hear" in (watch.trouble or "")
     dependencies = Dependencies(engine, FakeProvider(), temporal, dispatch_duration=0.2)
-    async with create_worker(dependencies, task_queue="heard"), watch:
+    async with create_worker(dependencies, task_queue="heard"), beside(watch.watch()):
         await eventually(lambda: watch.trouble is None)
 
 

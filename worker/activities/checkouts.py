@@ -6,8 +6,7 @@ whatever reason, the first is answered alone: the next step of the story is the 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -20,6 +19,7 @@ from checkout.payments import PaymentSession, SessionRequest, SessionState
 from checkout.settling import Fulfil, decide
 from db import opening, order_queries, orders
 from db.engine import autocommit, transaction
+from runtime.background import beside
 from runtime.failpoints import Step, around
 from worker.payments.port import PaymentProvider
 from worker.policies import SESSION_AT_ONCE
@@ -128,7 +128,9 @@ class CheckoutActivities:
         """
         async with self._reads.connect() as connection:
             request = await order_queries.session_request(connection, order)
-        async with _beating():
+        # None of a local activity: of that, Temporal waits for no beats.
+        limit = activity.info().heartbeat_timeout if activity.in_activity() else None
+        async with beside(_beat(limit / 5)) if limit else nullcontext():
             session = await self._obtain_session(request)
         async with transaction(self._engine, Step.RECORD_SESSION) as connection:
             return await orders.record_session(connection, order.order_id, session)
@@ -159,24 +161,12 @@ class CheckoutActivities:
             number += 1
 
 
-@asynccontextmanager
-async def _beating() -> AsyncIterator[None]:
+async def _beat(pause: timedelta) -> None:
     """Tell Temporal now and then that this goes on. A look-up reads as many pages as the shop had sessions meanwhile,
     and each call has its own limit: what must be bounded is only how long a dead worker is waited for."""
-
-    async def beat(pause: timedelta) -> None:
-        while True:
-            await asyncio.sleep(pause.total_seconds())
-            activity.heartbeat()
-
-    # None of a local activity: of that, Temporal waits for no beats.
-    limit = activity.info().heartbeat_timeout if activity.in_activity() else None
-    beating = asyncio.create_task(beat(limit / 5)) if limit else None
-    try:
-        yield
-    finally:
-        if beating is not None:
-            beating.cancel()
+    while True:
+        await asyncio.sleep(pause.total_seconds())
+        activity.heartbeat()
 
 
 def _told(session: SessionState) -> SessionState:

@@ -6,7 +6,7 @@ from tests.campaigns.mutants.mutant import Mutant, bug
 BUGS: tuple[Mutant, ...] = (
     bug(
         "beats-come-before-they-are-missed",
-        Code("checkouts._beating", "limit / 5", "limit * 3"),
+        Code("CheckoutActivities.create_payment_session", "limit / 5", "limit * 3"),
         breaks="a long look for a session would be cut short and begun anew for ever",
         tests="test_a_long_look_for_the_session_tells_in_time_that_it_lives",
     ),
