@@ -21,6 +21,9 @@ CHART_AGE = 5.0  # seconds a chart may be old
 VERDICT_AGE = 60.0  # seconds the audit's verdict may be old
 AUDIT_GRACE = timedelta(seconds=30)
 
+_PAY_BOUNDS = [5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0]  # seconds
+_PAY_LABELS = ["< 5 s", "15 s", "30 s", "1 min", "2 min", "5 min", "15 min", "more"]
+
 
 @dataclass(frozen=True)
 class Span:
@@ -72,6 +75,8 @@ class Chart:
 class Charts:
     takings: dict[str, int]
     outcomes: Chart
+    time_to_pay: Chart
+    pay_times: list[insights.PayTimes]
     stock: list[insights.StockLevel]
     read_at: float = field(default_factory=time.monotonic)
 
@@ -85,6 +90,11 @@ def outcomes(rows: Iterable[insights.OutcomeCount], span: Span, until: datetime)
         outcome = "kept" if status.is_kept else "live" if status.is_live else status.value
         columns[-int((until - row.bucket) / span.step)][outcome] += row.orders
     return Chart(labels, columns)
+
+
+def time_to_pay(rows: Iterable[insights.PayTimes]) -> Chart:
+    counted = Counter({row.bucket: row.orders for row in rows})
+    return Chart(_PAY_LABELS, [Counter(kept=counted[bucket]) for bucket in range(len(_PAY_LABELS))])
 
 
 class Board:
@@ -113,8 +123,9 @@ class Board:
         async with self._engine.connect() as connection:
             takings = await insights.takings(connection, since)
             counts = await insights.outcomes_over_time(connection, since, until, span.step)
+            pay_times = await insights.time_to_pay(connection, since, _PAY_BOUNDS)
             stock = await insights.stock_levels(connection, await insights.scarcest(connection, CHARTED))
-        return Charts(takings, outcomes(counts, span, until), stock)
+        return Charts(takings, outcomes(counts, span, until), time_to_pay(pay_times), pay_times, stock)
 
     def audit_now_and_then(self) -> None:
         """In the background: a page does not wait for it, the next refresh shows it."""

@@ -1,4 +1,4 @@
-"""What an operator wants to know at a glance: what is stuck, how orders end, what is left."""
+"""What an operator wants to know at a glance: what is stuck, how orders end, what is left, how long paying takes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,6 +69,16 @@ _STOCK = text(f"""
      WHERE p.sku = ANY(CAST(:skus AS text[])) ORDER BY p.position, p.sku
 """)
 _SCARCE = text("SELECT sku FROM shop.products ORDER BY on_hand, position, sku LIMIT :limit")
+_TIME_TO_PAY = text("""
+    WITH paid AS (
+        SELECT extract(epoch FROM fulfilled_at - created_at) AS seconds FROM shop.orders
+         WHERE created_at >= :since AND fulfilled_at IS NOT NULL
+    )
+    SELECT width_bucket(seconds, CAST(:bounds AS numeric[])) AS bucket, count(*) AS orders,
+           (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) FROM paid) AS median,
+           (SELECT percentile_cont(0.9) WITHIN GROUP (ORDER BY seconds) FROM paid) AS ninth
+      FROM paid GROUP BY 1
+""")
 _TAKINGS = text(f"""
     WITH gone AS (
         SELECT order_id, sum(amount) AS amount
@@ -117,6 +127,16 @@ class StockLevel:
     sold: int
 
 
+@dataclass(frozen=True)
+class PayTimes:
+    """`orders` took as long as `bucket` says; `median` and `ninth` (of ten), in seconds, are of all of them."""
+
+    bucket: int
+    orders: int
+    median: float
+    ninth: float
+
+
 async def stuck_orders(connection: AsyncConnection, grace: timedelta, limit: int = 20) -> list[StuckOrder]:
     """Orders that should have moved on for `grace`, longest first."""
     late = datetime.now(UTC) - grace
@@ -138,6 +158,11 @@ async def stock_levels(connection: AsyncConnection, skus: Sequence[str]) -> list
 async def scarcest(connection: AsyncConnection, limit: int) -> list[str]:
     """The products of which least is on hand."""
     return list((await connection.scalars(_SCARCE, {"limit": limit})).all())
+
+
+async def time_to_pay(connection: AsyncConnection, since: datetime, bounds: list[float]) -> list[PayTimes]:
+    """How many orders took how long from Buy to paid: `bucket` counts the bounds (seconds) that are not above."""
+    return [PayTimes(*row) for row in await connection.execute(_TIME_TO_PAY, {"since": since, "bounds": bounds})]
 
 
 async def takings(connection: AsyncConnection, since: datetime) -> dict[str, int]:

@@ -220,6 +220,6 @@ def test_the_height_of_a_chart_is_a_number_people_can_read(highest: int, top: in
 
 def test_an_empty_shop_has_charts_too() -> None:
     span = board.SPANS["week"]
-    assert board.outcomes([], span, NOW).top == 1
+    assert board.outcomes([], span, NOW).top == board.time_to_pay([]).top == 1
     assert len(re.findall("<span>", _drawn("columns", board.outcomes([], span, NOW), ["kept"], "Orders"))) == 3
     assert timedelta(days=6) < span.length <= timedelta(days=7)
