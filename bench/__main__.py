@@ -14,7 +14,7 @@ from bench.contestants import CONTESTANTS
 from bench.progress import showing
 from bench.workloads import WORKLOADS
 from runtime.settings import load_settings
-from stack.location import Location, locate
+from stack.data_dir import Location, locate
 
 _RESULTS = Path(__file__).parent / "results"
 _EXAMPLES = """

@@ -16,7 +16,7 @@ from typing import Any
 import asyncpg
 
 from bench.http import Answer, Connection, HTTPFailed
-from stack.location import Location
+from stack.data_dir import Location
 
 NOT_YET = frozenset({202, 429, 503})
 CHANNEL = "order_events"

@@ -67,10 +67,10 @@ async def postgresql(patient: Patient) -> str:
     await check_sessions(url)
     session = await open_session(url, timeout=_PATIENCE)
     try:
-        version = session.get_server_version()
+        version = session.get_settings().server_version
     finally:
         await session.close()
-    return f"PostgreSQL {version.major}.{version.minor} answers and keeps our limits, and a session is ours alone."
+    return f"PostgreSQL {version} answers and keeps our limits, and a session is ours alone."
 
 
 async def encoding(patient: Patient) -> str:

@@ -13,8 +13,8 @@ import httpx
 from cli.options import read
 from cli.output import NO, UNREACHABLE, CommandFailed, Json
 from runtime import checks
-from stack import location
-from stack.location import Location
+from stack import data_dir
+from stack.data_dir import Location
 
 Tell = Callable[[str], None]
 _NOT_YET = {
@@ -35,10 +35,7 @@ def locate(url: str | None = None, token: str | None = None) -> Location:
         read("--url", url, checks.http_url, "It ")
     if token:
         read("--token", token, checks.secret(), "It ")
-    return location.locate(url, token)
-
-
-def _nobody_listens(_: str) -> None: ...
+    return data_dir.locate(url, token)
 
 
 class Shop(AbstractContextManager["Shop"]):
@@ -52,7 +49,7 @@ class Shop(AbstractContextManager["Shop"]):
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def buy(self, body: Json, key: str, patience: float, tell: Tell = _nobody_listens) -> httpx.Response:
+    def buy(self, body: Json, key: str, patience: float, tell: Tell | None = None) -> httpx.Response:
         """`POST /checkout` under `key` until it is answered, with `Idempotent-Replayed` if the key had been before.
         `tell` hears why it is not, each time."""
         late = CommandFailed(NO, "The checkout is not ready yet", "It goes on by itself", {"checkout_key": key})
@@ -64,7 +61,7 @@ class Shop(AbstractContextManager["Shop"]):
         return _document(self._insist(f"/admin/orders/{_segment(order_id)}/refund", body, key, patience, late))
 
     def _insist(
-        self, path: str, body: Json, key: str | None, patience: float, late: CommandFailed, tell: Tell = _nobody_listens
+        self, path: str, body: Json, key: str | None, patience: float, late: CommandFailed, tell: Tell | None = None
     ) -> httpx.Response:
         """Post what is safe to repeat, until it is answered. After `patience` seconds, raises `late`, with why."""
         deadline, heard = time.monotonic() + patience, False
@@ -87,7 +84,8 @@ class Shop(AbstractContextManager["Shop"]):
                 again = f" with --key {key}" if key else ""
                 late.detail += f" ({reason}). Ask again, safely: the same command{again}"
                 raise late
-            tell(f"Waiting: {reason}…")
+            if tell is not None:
+                tell(f"Waiting: {reason}…")
             time.sleep(delay)
 
     def order(self, order_id: str) -> Json:

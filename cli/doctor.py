@@ -18,8 +18,8 @@ from cli.client import locate
 from cli.output import BROKEN, CommandFailed, Json, Output
 from runtime.settings import Settings, load_settings
 from stack.config import StackConfig
+from stack.data_dir import Location
 from stack.environment import Credentials, forget_libpq, python_environment
-from stack.location import Location
 
 _PATIENCE = 30.0  # seconds for a check
 Check = Callable[[Patient], Awaitable[str]]
