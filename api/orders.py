@@ -213,7 +213,8 @@ class Orders:
         try:
             await deliver(event, self._client, self._engine)
         except RPCError as error:
-            logger.warning("Order %s: cannot be looked at now: %s", order.order_id, error.status)
+            about = {"checkout_key": order.checkout_key}
+            logger.warning("Order %s: cannot be looked at now: %s", order.order_id, error.status, extra=about)
         return await self._once_ended(order, RETURN_WAIT)
 
     async def _once_ended(self, order: Order, seconds: float) -> Order:

@@ -190,7 +190,10 @@ async def deliver(event: SessionEvent | MoneyEvent, client: Client, engine: Asyn
             settlement = SettlementInput(payment_intent_id=event.payment_intent_id)
             because = f"{event.type} of payment {event.payment_intent_id}"
     await start_settlement(client, StartSettlementInput(settlement, event.event_id, because))
-    logger.info("Settlement of %s started by event %s", settlement.subject, event.event_id)
+    about = {"workflow_id": settlement_workflow_id(settlement.subject)}
+    if settlement.order_id is not None:
+        about["order_id"] = settlement.order_id
+    logger.info("Settlement of %s started by event %s", settlement.subject, event.event_id, extra=about)
 
 
 @around(Step.SIGNAL_PAYMENT)

@@ -157,7 +157,8 @@ class Book:
             await self._tell_of(new)
             return new
         if not was.may_become(word.state):
-            logger.error("Refund %s is %s, and the payment service says %s", was.id, was.state, word.state)
+            told = "Refund %s of payment %s, order %s, is %s, and the payment service says %s"
+            logger.error(told, was.id, self.payment_intent_id, self.order_id, was.state, word.state)
             return None
         if replace(was, **said | {"failure_reason": was.failure_reason}) == was:
             return was
@@ -182,7 +183,8 @@ class Book:
         """Enter what the provider says of a dispute."""
         _, was = self.disputes.get(word.dispute_id, (0, ""))
         if was in CLOSED_DISPUTES and word.state not in CLOSED_DISPUTES:
-            logger.error("Dispute %s is %s, and the payment service says %s", word.dispute_id, was, word.state)
+            told = "Dispute %s of payment %s, order %s, is %s, and the payment service says %s"
+            logger.error(told, word.dispute_id, self.payment_intent_id, self.order_id, was, word.state)
             return
         given = vars(word) | {"id": word.dispute_id, "reason": word.reason[:200]}
         given |= {"payment_intent_id": self.payment_intent_id, "order_id": self.order_id}

@@ -15,8 +15,16 @@ from pythonjsonlogger.json import JsonFormatter as BaseFormatter
 
 from checkout.ids import CHECKOUT_WORKFLOW
 
-_ID = re.compile(r"(ord|cs|pi|evt|re)_[A-Za-z0-9_]{8,}", re.ASCII)
-_FIELDS = {"ord": "order_id", "cs": "session_id", "pi": "payment_intent_id", "evt": "event_id", "re": "refund_id"}
+_FIELDS = {
+    "ord": "order_id",
+    "cs": "session_id",
+    "pi": "payment_intent_id",
+    "evt": "event_id",
+    "rfd": "refund_id",
+    "re": "provider_refund_id",
+    "du": "dispute_id",
+}
+_ID = re.compile(rf"({'|'.join(_FIELDS)})_[A-Za-z0-9_]{{8,}}", re.ASCII)
 # What Temporal's loggers know of the workflow or step that a line comes from.
 _OF_TEMPORAL = ("workflow_id", "workflow_type", "run_id", "workflow_run_id", "activity_type", "attempt")
 

@@ -7,10 +7,12 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
+from checkout.contracts import RefundInput
 from worker.policies import FINAL_ERRORS, LONGEST_REFUSED_PAUSE, PROVIDER, QUICK, REFUSED_PAUSE, StepPolicy
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
+Subject = TypeVar("Subject", str, RefundInput)  # a session's or payment's id, or what is given back
 
 _ONCE = RetryPolicy(maximum_attempts=1)
 
@@ -58,8 +60,8 @@ async def run_step(
 
 
 async def retry_until_done(
-    activity: Callable[[Any, Argument], Awaitable[Result]],
-    argument: Argument,
+    activity: Callable[[Any, Subject], Awaitable[Result]],
+    argument: Subject,
     summary: str,
     *,
     unless: str | None = None,
@@ -73,10 +75,11 @@ async def retry_until_done(
         except StepFailed as error:
             if error.kind == unless:
                 raise
-            about = {"order_id": getattr(argument, "order_id", None)}
             if isinstance(argument, str):
-                about = {"payment_intent_id" if argument.startswith("pi_") else "session_id": argument}
-            workflow.logger.error("%s: needs attention: %s", summary, error, extra=about)
+                workflow.logger.error("%s: needs attention: %s: %s", summary, argument, error)
+            else:
+                told = "%s: needs attention: payment %s of order %s: %s"
+                workflow.logger.error(told, summary, argument.payment_intent_id, argument.order_id, error)
         await workflow.sleep(pause, summary="Refused; waiting for somebody to mend it")
         pause = min(pause * 2, LONGEST_REFUSED_PAUSE)
 

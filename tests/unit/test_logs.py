@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from api.middleware import LastWords
 from api.waiting import Stopping
-from checkout.ids import CHECKOUT_WORKFLOW, SETTLEMENT_WORKFLOW
+from checkout.ids import CHECKOUT_WORKFLOW, SETTLEMENT_WORKFLOW, new_refund_id
 from runtime.logs import JsonFormatter, configure_logging
 
 ORDER = "ord_" + "0" * 32
@@ -62,6 +62,12 @@ def test_an_error_is_in_its_line_with_the_way_to_it(lines: list[dict[str, Any]])
 def test_ids_that_the_words_name_are_fields(lines: list[dict[str, Any]]) -> None:
     about = {"event_id": "evt_12345678", "order_id": ORDER, "session_id": "cs_test_12345678"}
     logging.getLogger("api").info("Event %s of order %s: session %s, %s", *about.values(), "as text")
+    assert about.items() <= lines[0].items()
+
+
+def test_a_refund_of_ours_and_what_the_provider_calls_it_are_two_fields(lines: list[dict[str, Any]]) -> None:
+    about = {"refund_id": new_refund_id(), "provider_refund_id": "re_12345678", "dispute_id": "du_12345678"}
+    logging.getLogger("worker").info("Refund %s is %s there, dispute %s", *about.values())
     assert about.items() <= lines[0].items()
 
 

@@ -11,7 +11,7 @@ from checkout.errors import PaymentRefused
 from runtime.logs import JsonFormatter
 from tests.support.eventually import eventually
 from tests.support.lab import Lab
-from tests.support.provider import always
+from tests.support.provider import always, times
 
 
 @pytest.fixture(autouse=True)
@@ -58,3 +58,15 @@ async def test_a_settlements_lines_name_the_session_until_they_can_name_the_orde
     assert before["session_id"] == session_id
     assert (after["order_id"], after["checkout_key"]) == (order.order_id, order.checkout_key)
     assert before["workflow_id"] == after["workflow_id"] == f"settle:{session_id}"
+
+
+async def test_a_refund_that_is_refused_is_told_with_its_payment_and_order(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    order_id, session_id = await lab.cancelled()
+    lab.provider.force_pay(session_id)
+    lab.provider.fail["refund"] = times(1, PaymentRefused("401"))
+    await lab.settle(session_id)
+    (line,) = lines(caplog, "Give the money back: needs attention")
+    assert (line["payment_intent_id"], line["order_id"]) == (f"pi_{session_id}", order_id)
+    assert f"pi_{session_id} of order {order_id}" in line["message"]

@@ -172,7 +172,8 @@ async def _beat(pause: timedelta) -> None:
 def _told(session: SessionState) -> SessionState:
     """An alarm for what nobody can give back through us: money whose payment the provider does not name."""
     if session.paid and session.payment_intent_id is None:
-        activity.logger.error("Session %s is paid and names no payment: look at the provider", session.session_id)
+        told = "Session %s of order %s is paid and names no payment: look at the provider"
+        activity.logger.error(told, session.session_id, session.order_id)
     return session
 
 

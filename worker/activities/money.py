@@ -94,6 +94,7 @@ class MoneyActivities:
 
 def _tell_of_disputes(book: Book) -> None:
     for alarm in book.alarms:
-        activity.logger.error("Order %s needs attention: %s", book.order.order_id if book.order else None, alarm)
+        told = "Order %s needs attention: payment %s: %s"
+        activity.logger.error(told, book.order_id, book.payment_intent_id, alarm)
         if activity.in_activity():
             activity.metric_meter().create_counter("checkout_disputes", "Opened, changed, closed").add(1)

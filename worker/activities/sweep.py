@@ -62,7 +62,7 @@ class SettlementActivities:
         running = await self._listing(self._client)
         settlements = 0
         for payment in payments:
-            async with self._apart(payment.order_id or payment.payment_intent_id):
+            async with self._apart(payment.order_id, payment.payment_intent_id):
                 await self._have_looked_at(payment, running)
         for orphan in live:
             async with self._apart(orphan.order_id):
@@ -103,13 +103,14 @@ class SettlementActivities:
                 await self._client.get_workflow_handle(key).signal("payment_event", f"sweep/{key}")
 
     @contextlib.asynccontextmanager
-    async def _apart(self, order_id: str) -> AsyncIterator[None]:
+    async def _apart(self, order_id: str | None, payment_intent_id: str | None = None) -> AsyncIterator[None]:
         """Whatever is wrong with one order, the others get their turn. Raises only when Temporal itself is away."""
         try:
             yield
         except Exception as error:
             await self._client.service_client.check_health(timeout=_HEALTH_TIMEOUT)
-            logger.error("Order %s needs attention: the sweep cannot look after it: %r", order_id, error)
+            told = "Order %s, payment %s: needs attention: the sweep cannot look after it: %r"
+            logger.error(told, order_id, payment_intent_id, error)
 
     @around(Step.HAND_TO_SETTLEMENT)
     async def _settle(self, order: UnsettledOrder) -> None:

@@ -187,8 +187,8 @@ async def make_refund(refund: Refund) -> None:
     try:
         await run_step(MoneyActivities.make_refund, refund, policies.PROVIDER, "Give the money back")
     except StepFailed as error:
-        told = "Order %s needs attention: refund %s is refused: %s"
-        workflow.logger.error(told, refund.order_id, refund.id, error)
+        told = "Order %s needs attention: refund %s of payment %s is refused: %s"
+        workflow.logger.error(told, refund.order_id, refund.id, refund.payment_intent_id, error)
 
 
 def hand_over(order: Order) -> None:

@@ -46,7 +46,9 @@ async def refund(order_id: OrderId, form: FormDependency, gateway: GatewayDepend
     order = await gateway.orders.find(order_id)
     wanted = _refund_of(form, order.currency)
     answer = await gateway.orders.refund(order_id, wanted, parse_checkout_key(form.get("key", "")))
-    logger.info("An operator refunded order %s: %s", order_id, answer.refund.id if answer.refund else "all of it")
+    about = {"checkout_key": order.checkout_key}
+    what = answer.refund.id if answer.refund else "all of it"
+    logger.info("An operator refunded order %s: %s", order_id, what, extra=about)
     is_waiting = answer.refund is not None and answer.refund.state is RefundState.PENDING
     return _done(f"orders/{order_id}", "refunding" if is_waiting else "refunded")
 
@@ -66,7 +68,8 @@ async def resend(order_id: OrderId, gateway: GatewayDependency) -> Response:
     if event is None:
         return _done(f"orders/{order_id}", "no-event")
     await deliver(event, gateway.temporal, gateway.engine)
-    logger.info("An operator had event %s of order %s taken again", event.event_id, order_id)
+    about = {"checkout_key": order.checkout_key}
+    logger.info("An operator had event %s of order %s taken again", event.event_id, order_id, extra=about)
     return _done(f"orders/{order_id}", "resent")
 
 

@@ -10,12 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.contracts import RefundOrderInput
 from checkout.errors import NotRefundable
-from checkout.money import (
-    ProviderDispute,
-)
+from checkout.money import ProviderDispute, ProviderRefund
 from checkout.orders import Order
 from db import ledger, orders, refunds
-from tests.integration.ledger.steps import TOTAL, ask, hear, status
+from tests.integration.ledger.steps import PENDING, TOTAL, ask, hear, intent_of, status, take
 from tests.support.orders import on_hand, scalar, violations
 
 
@@ -83,6 +81,21 @@ async def test_nothing_is_refunded_on_top_of_a_dispute_and_the_order_is_held_unt
     await hear(engine, order, disputes=[dispute("needs_response")])
     assert await scalar(engine, "SELECT state FROM shop.disputes") == "won", "what is closed does not open again"
     assert await on_hand(engine, "limited-print") == 7
+
+
+async def test_what_cannot_be_is_told_with_its_order(
+    engine: AsyncEngine, order: Order, caplog: pytest.LogCaptureFixture
+) -> None:
+    refund = await take(engine, await ask(engine, order))
+    told = ProviderRefund("re_1", refund.amount, PENDING, refund_id=refund.id)
+    await hear(engine, order, [told], [dispute("won")])
+    await hear(engine, order, [told], [dispute("needs_response")])
+    lines = {record.getMessage() for record in caplog.records if "the payment service says" in record.getMessage()}
+    of = f"of payment {intent_of(order)}, order {order.order_id}, is"
+    assert lines == {
+        f"Refund {refund.id} {of} succeeded, and the payment service says pending",
+        f"Dispute du_1 {of} won, and the payment service says needs_response",
+    }
 
 
 async def test_money_that_a_bank_has_taken_for_good_is_not_given_back_as_well(
