@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
-from typing import Any, Self, cast
+from typing import Any, cast
 
 from fastapi.sse import ServerSentEvent
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -41,7 +41,7 @@ class Notice:
 
 
 class OrderEventHub:
-    """`async with` listens; `stream` yields an order's events from a sequence number on, `follow` all orders' news."""
+    """`listen` hears it all. `stream` yields an order's events from a sequence number on, `follow` all orders' news."""
 
     def __init__(self, engine: AsyncEngine, *, probe_interval: float = PROBE_INTERVAL) -> None:
         self._engine, self._probe_interval = engine, probe_interval
@@ -49,15 +49,6 @@ class OrderEventHub:
         self._followers: set[asyncio.Queue[Notice | None]] = set()
         self._reading = asyncio.Semaphore(READERS)
         self._is_closing = False
-
-    async def __aenter__(self) -> Self:
-        self._listener = asyncio.create_task(self._listen())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.close()
-        self._listener.cancel()
-        await asyncio.wait([self._listener])
 
     def close(self) -> None:
         """End every stream, so that a stopping process need not wait for them; their clients connect anew."""
@@ -103,15 +94,17 @@ class OrderEventHub:
         finally:
             self._followers.discard(queue)
 
-    async def _listen(self) -> None:
-        while True:
-            try:
-                await self._listen_once()
-            except POSTGRES_AWAY as error:
-                logger.warning("Order events are delayed, PostgreSQL is away: %s", type(error).__name__)
-            except Exception:  # a listener that dies in silence leaves every stream waiting
-                logger.exception("Order events are delayed")
-            await asyncio.sleep(RECONNECT_PAUSE)
+    async def listen(self) -> None:
+        """Until it is cancelled, and with it every stream."""
+        with contextlib.closing(self):
+            while True:
+                try:
+                    await self._listen_once()
+                except POSTGRES_AWAY as error:
+                    logger.warning("Order events are delayed, PostgreSQL is away: %s", type(error).__name__)
+                except Exception:  # a listener that dies in silence leaves every stream waiting
+                    logger.exception("Order events are delayed")
+                await asyncio.sleep(RECONNECT_PAUSE)
 
     async def _listen_once(self) -> None:
         closed = asyncio.Event()

@@ -53,7 +53,7 @@ class Gateway:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         try:
-            async with beside(self.writing.watch()), self.events:
+            async with beside(self.writing.watch(), self.events.listen()):
                 yield
         finally:
             for engine in self._engines:

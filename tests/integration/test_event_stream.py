@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.events import BACKLOG, CHANNEL, Notice, OrderEventHub
 from checkout.orders import CartLine, OrderStatus, Reason
 from db import orders
+from runtime.background import beside
 from tests.support.databases import connected
 from tests.support.eventually import eventually
 from tests.support.orders import awaiting, open_order
@@ -34,7 +35,8 @@ async def test_who_follows_hears_of_each_order_and_begins_anew_after_a_gap(engin
         async for notice in hub.follow():
             heard.append(notice)  # noqa: PERF401 - it is read while the stream goes on
 
-    async with OrderEventHub(engine) as hub:
+    hub = OrderEventHub(engine)
+    async with beside(hub.listen()):
         await eventually(lambda: listener(engine), what="the listener")
         following = asyncio.create_task(follow(hub))
         await asyncio.sleep(0)
@@ -62,7 +64,8 @@ async def test_who_lags_too_far_behind_hears_nothing_after_the_gap(engine: Async
             slow_has.append(notice.seq)
             await go_on.wait()
 
-    async with OrderEventHub(engine) as hub:
+    hub = OrderEventHub(engine)
+    async with beside(hub.listen()):
         await eventually(lambda: listener(engine), what="the listener")
         following, dawdling = asyncio.create_task(follow(hub)), asyncio.create_task(dawdle(hub))
         await asyncio.sleep(0)
@@ -82,7 +85,8 @@ async def test_an_open_stream_tells_what_happened_while_nobody_listened(database
     """Nothing more happens to the order afterwards: only the hub can know that there is something to read."""
     name = database_url.rpartition("/")[2]
     order = await awaiting(engine, "k")
-    async with OrderEventHub(engine) as hub, connected(database_url.rpartition("/")[0] + "/postgres") as owner:
+    hub = OrderEventHub(engine)
+    async with beside(hub.listen()), connected(database_url.rpartition("/")[0] + "/postgres") as owner:
         heard: list[str] = []
 
         async def read() -> None:
@@ -112,7 +116,7 @@ async def test_a_server_that_was_demoted_is_not_listened_to(database_url: str, e
     name = database_url.rpartition("/")[2]
     async with connected(database_url) as owner:
         await owner.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-        async with OrderEventHub(engine, probe_interval=0.2):
+        async with beside(OrderEventHub(engine, probe_interval=0.2).listen()):
             demoted = await eventually(lambda: listener(engine), what="the listener")
             await owner.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
 
