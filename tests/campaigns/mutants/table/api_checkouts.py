@@ -125,4 +125,22 @@ BUGS: tuple[Mutant, ...] = (
         breaks="a customer whose money came late would read that nothing was charged",
         tests="test_money_that_is_owed_is_told_to_customer_and_operator",
     ),
+    bug(
+        "a-refusal-reaches-the-buyer",
+        Code("CartCheck.after", "refusal.type not in REFUSALS", "True"),
+        breaks="whoever has a cart that only the database can refuse would be told to wait, for ever",
+        tests="test_a_buyer_is_told_of_a_currency_that_changed_after_the_gateway_had_seen_the_product",
+    ),
+    bug(
+        "what-cannot-be-paid-is-told-to-its-buyer",
+        Code("catalogue.REFUSALS", "(*WrongCart.__subclasses__(), UnstorableData)", "(UnstorableData,)"),
+        breaks="a buyer whose cart is too small would be told to wait",
+        tests="test_a_buyer_is_told_for_good_which_limit_the_cart_is_beyond",
+    ),
+    bug(
+        "products-exist",
+        Code("CartCheck.before", "if unknown: ...", ""),
+        breaks="a cart of nonsense would start a workflow",
+        tests="test_a_product_that_does_not_exist_is_refused_before_a_workflow_starts",
+    ),
 )

@@ -44,6 +44,12 @@ BUGS: tuple[Mutant, ...] = (
         tests="test_another_quantity_product_or_email_makes_another_cart",
     ),
     bug(
+        "no-clock-in-a-value",
+        Code("Order.deadline", "self.processing_until or self.expires_at", "self.processing_until or datetime.now()"),
+        breaks="a checkout that moves to another worker would have another deadline",
+        tests="test_values_that_pass_through_are_values",
+    ),
+    bug(
         "settlement-gives-late-money-back",
         Code("settling._unwanted", "session.paid and session.payment_intent_id is not None", "False"),
         breaks="money after the cancel would be kept",

@@ -3,7 +3,6 @@
 from tests.campaigns.mutants.anchors import Code, Words, schema
 from tests.campaigns.mutants.mutant import Mutant, bug
 
-STATEMENTS = "payment_mock/statements.sql"
 BUGS: tuple[Mutant, ...] = (
     bug(
         "useless-sessions-of-the-payment-service-too",
@@ -101,13 +100,13 @@ BUGS: tuple[Mutant, ...] = (
     ),
     bug(
         "pay-only-in-time",
-        Words(STATEMENTS, "AND (NOT :in_time OR expires_at > clock_timestamp())", ""),
+        Words("payment_mock/statements.sql", "AND (NOT :in_time OR expires_at > clock_timestamp())", ""),
         breaks="a session past its time could be charged",
         tests="test_a_session_past_its_time_cannot_be_paid_even_before_the_clock_swept_it",
     ),
     bug(
         "one-charge-a-session",
-        Words(STATEMENTS, "id = :id AND version = :version", "id = :id"),
+        Words("payment_mock/statements.sql", "id = :id AND version = :version", "id = :id"),
         schema(
             "CREATE UNIQUE INDEX one_charge_per_session ON payments.ledger (session_id) WHERE kind = 'charge'",
             "CREATE INDEX one_charge_per_session ON payments.ledger (session_id) WHERE kind = 'charge'",
@@ -117,7 +116,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     bug(
         "refunds-count-each-other",
-        Words(STATEMENTS, "id = :id AND version = :version", "id = :id"),
+        Words("payment_mock/statements.sql", "id = :id AND version = :version", "id = :id"),
         breaks="refunds at once would not see each other",
         tests="test_of_two_refunds_that_saw_the_same_charge_one_is_made_and_the_other_is_told_so",
     ),

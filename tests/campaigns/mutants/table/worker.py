@@ -108,32 +108,4 @@ BUGS: tuple[Mutant, ...] = (
         breaks="a clock in a helper of the workflows would be seen by no test, and by customers after a restart",
         tests="test_what_no_workflow_may_do_is_caught_in_every_module_of_their_code",
     ),
-    bug(
-        "nothing-gets-around-the-sandbox",
-        Code(
-            "worker.workflows.actions",
-            "from worker import policies",
-            "with workflow.unsafe.imports_passed_through():\n    from worker import policies",
-        ),
-        breaks="a clock in a helper that one workflow lets through would be seen by no test",
-        tests="test_nothing_gets_around_the_sandbox",
-    ),
-    bug(
-        "no-clock-in-a-value",
-        Code("Order.deadline", "self.processing_until or self.expires_at", "self.processing_until or datetime.now()"),
-        breaks="a checkout that moves to another worker would have another deadline",
-        tests="test_values_that_pass_through_are_values",
-    ),
-    bug(
-        "no-chance-in-a-helper",
-        Code("Inbox.hear", "is_provider_id(session_id)", "is_provider_id(__import__('secrets').token_hex())"),
-        breaks="a checkout that moves to another worker would hand on another session",
-        tests="test_todays_workflows_replay_the_history",
-    ),
-    bug(
-        "steps-are-named-only",
-        Code("actions.find_order", "FindOrderInput(order_id)", "FindOrderInput(CheckoutActivities.__name__)"),
-        breaks="a clock in what the steps are made of would be used by workflows, and seen by no test",
-        tests="test_workflows_name_steps_and_use_nothing_else_that_passes_through_with_them",
-    ),
 )

@@ -5,6 +5,22 @@ from tests.campaigns.mutants.mutant import Mutant, bug
 
 BUGS: tuple[Mutant, ...] = (
     bug(
+        "nothing-gets-around-the-sandbox",
+        Code(
+            "worker.workflows.actions",
+            "from worker import policies",
+            "with workflow.unsafe.imports_passed_through():\n    from worker import policies",
+        ),
+        breaks="a clock in a helper that one workflow lets through would be seen by no test",
+        tests="test_nothing_gets_around_the_sandbox",
+    ),
+    bug(
+        "steps-are-named-only",
+        Code("actions.find_order", "FindOrderInput(order_id)", "FindOrderInput(CheckoutActivities.__name__)"),
+        breaks="a clock in what the steps are made of would be used by workflows, and seen by no test",
+        tests="test_workflows_name_steps_and_use_nothing_else_that_passes_through_with_them",
+    ),
+    bug(
         "refused-look-is-no-answer",
         Code("actions._if_known", "PaymentUnknown.__name__", "'PaymentRefused'"),
         breaks="money that came late, while our key was refused, would be forgotten",
@@ -43,6 +59,12 @@ BUGS: tuple[Mutant, ...] = (
         Code("CheckoutWorkflow.cancel", "self.inbox.give_up(Reason.CUSTOMER)", "self.inbox.expect_news()"),
         breaks="a customer who gives up would wait for the deadline",
         tests="test_a_customer_who_cancels_gets_the_session_closed_before_the_stock_returns",
+    ),
+    bug(
+        "no-chance-in-a-helper",
+        Code("Inbox.hear", "is_provider_id(session_id)", "is_provider_id(__import__('secrets').token_hex())"),
+        breaks="a checkout that moves to another worker would hand on another session",
+        tests="test_todays_workflows_replay_the_history",
     ),
     bug(
         "other-sessions-are-handed-on-to-the-end",
