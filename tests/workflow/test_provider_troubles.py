@@ -1,5 +1,7 @@
 """The checkout's story where the payment service is away, refuses, or says what was not agreed."""
 
+import itertools
+
 import pytest
 from sqlalchemy import text
 
@@ -58,11 +60,13 @@ async def test_a_lost_reply_to_the_session_request_leaves_one_session(lab: Lab) 
     assert (await handle.result()).status is OrderStatus.FULFILLED
 
 
+@pytest.mark.parametrize("unanswered", [0, 2], ids=["while_the_order_is_opened", "in_a_step_of_its_own"])
 @pytest.mark.parametrize("error", [PaymentRefused("400"), PaymentStuck("500, replayed")])
 async def test_a_provider_that_refuses_for_good_ends_the_checkout_and_returns_the_stock(
-    lab: Lab, error: Exception
+    lab: Lab, error: Exception, unanswered: int
 ) -> None:
-    lab.provider.fail["create"] = always(error)
+    words = itertools.chain([PaymentUnreachable("away")] * unanswered, itertools.repeat(error))
+    lab.provider.fail["create"] = lambda: always(next(words))()
     handle = await lab.start()
     order = await lab.ready(handle)
     assert (order.status, order.reason) == (OrderStatus.REJECTED, Reason.PAYMENT_UNAVAILABLE)
