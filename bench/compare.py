@@ -22,7 +22,7 @@ from bench.report import summarize
 from bench.workloads import CLIENTS, SPREAD, Turn, Workload
 from db.audit import audit_ledgers
 from db.catalogue import restock
-from db.engine import create_engine
+from db.engine import brief_engine
 from db.invariants import Finding
 from stack.config import StackConfig
 from stack.stack import Stack
@@ -116,12 +116,8 @@ def _failure(error: Exception) -> Json:
 
 @asynccontextmanager
 async def _connected(shop: Running) -> AsyncIterator[AsyncConnection]:
-    engine = create_engine(shop.stack.database_url, command_timeout=120)
-    try:
-        async with engine.begin() as connection:
-            yield connection
-    finally:
-        await engine.dispose()
+    async with brief_engine(shop.stack.database_url, command_timeout=120) as engine, engine.begin() as connection:
+        yield connection
 
 
 def _violations(findings: Sequence[Finding], has_warehouse: bool) -> dict[str, int]:

@@ -2,8 +2,7 @@
 
 import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
@@ -20,7 +19,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from checkout.ids import TASK_QUEUE
 from cli.client import document_of
-from db.engine import check_sessions, create_engine, open_session
+from db.engine import brief_engine, check_sessions, open_session
 from db.setup import refuse_other_encodings, schema_versions
 from db.writing import WriteWatch
 from runtime.connection import BRIEF_RETRIES, connect
@@ -94,13 +93,8 @@ async def writes(patient: Patient) -> str:
     return "It takes writes."
 
 
-@asynccontextmanager
-async def _engine(patient: Patient) -> AsyncIterator[AsyncEngine]:
-    engine = create_engine(patient.settings.database_url.get_secret_value(), pool_size=1, connect_timeout=_PATIENCE)
-    try:
-        yield engine
-    finally:
-        await engine.dispose()
+def _engine(patient: Patient) -> AbstractAsyncContextManager[AsyncEngine]:
+    return brief_engine(patient.settings.database_url.get_secret_value(), pool_size=1, connect_timeout=_PATIENCE)
 
 
 async def temporal(patient: Patient) -> str:

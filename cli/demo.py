@@ -21,7 +21,7 @@ from cli.client import Shop, locate
 from cli.orders import KEPT, UNDECIDED, outcome_of
 from cli.output import NO, UNREACHABLE, CommandFailed, Json, Output
 from db.audit import charges_of
-from db.engine import create_engine
+from db.engine import brief_engine
 from runtime.settings import load_settings
 from stack.config import StackConfig
 from stack.errors import StackError
@@ -158,12 +158,8 @@ def _successor(old: int) -> int:
 
 
 async def _charges(database_url: str, session_id: str) -> int:
-    engine = create_engine(database_url, pool_size=1)
-    try:
-        async with engine.connect() as connection:
-            return await charges_of(connection, session_id)
-    finally:
-        await engine.dispose()
+    async with brief_engine(database_url, pool_size=1) as engine, engine.connect() as connection:
+        return await charges_of(connection, session_id)
 
 
 def demo(output: Output, sku: Annotated[str, typer.Option(help="What is bought.")] = "pen") -> None:

@@ -134,6 +134,16 @@ def create_engine(
     return engine
 
 
+@asynccontextmanager
+async def brief_engine(database_url: str, **options: Any) -> AsyncIterator[AsyncEngine]:
+    """`create_engine` for one errand: it is closed at the end of the block."""
+    engine = create_engine(database_url, **options)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
 def _ask_for_life(connection: AdaptedConnection, *_: object) -> None:
     """One round trip. SQLAlchemy's own `pool_pre_ping` opens a transaction around the question, which takes three, for
     poolers that `check_sessions` refuses anyway."""

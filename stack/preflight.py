@@ -71,7 +71,7 @@ async def check_database(url: str) -> None:
     else:
         await connection.close()
         return
-    raise StackError(f"DATABASE_URL is {_without_password(url)}{what}")
+    raise StackError(f"DATABASE_URL is {without_password(url)}{what}")
 
 
 async def _check_temporal(address: str | None) -> None:
@@ -89,6 +89,6 @@ async def _check_temporal(address: str | None) -> None:
         ) from None
 
 
-def _without_password(url: str) -> str:
+def without_password(url: str) -> str:
     """The address with `***` for its password, also for that of `…?password=…`, which libpq reads as well."""
     return re.sub(r"(?<=password=)[^&]*", "***", re.sub(r"(?<=://)([^/@]*?):.*@", r"\1:***@", url))

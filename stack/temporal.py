@@ -60,7 +60,7 @@ def part(config: StackConfig) -> Part:
     async def ready() -> None:
         await http_ok(f"http://127.0.0.1:{http_port}{_NAMESPACE}")
         await tcp_open("127.0.0.1", port)
-        await asyncio.to_thread(_drop_spare_indexes, folder / "temporal.db", http_port)
+        await asyncio.to_thread(drop_spare_indexes, folder / "temporal.db", http_port)
 
     async def prepare() -> None:
         # Histories are about customers: nobody else's to read.
@@ -91,7 +91,7 @@ def program() -> Path:
     return Path(found)
 
 
-def _drop_spare_indexes(store: Path, http_port: int) -> None:
+def drop_spare_indexes(store: Path, http_port: int) -> None:
     """Drops the indexes of columns for search attributes that nobody has added: each of a checkout's three records was
     written into 58 indexes. An attribute that is added later is found all the same, more slowly. Errors are let go: the
     server works with all indexes, and the next start tries again."""

@@ -230,5 +230,5 @@ async def test_temporal_keeps_the_indexes_of_our_search_attributes_and_of_no_spa
 
 def test_a_store_whose_indexes_cannot_be_dropped_is_served_with_all_of_them(tmp_path: Path) -> None:
     """Nobody answers, and there is no store: it is only about speed."""
-    temporal._drop_spare_indexes(tmp_path / "temporal.db", free_ports(1)[0])
+    temporal.drop_spare_indexes(tmp_path / "temporal.db", free_ports(1)[0])
     assert not list(tmp_path.iterdir())

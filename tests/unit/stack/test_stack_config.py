@@ -8,7 +8,7 @@ from stack.config import StackConfig
 from stack.environment import Credentials, python_environment, server_environment
 from stack.errors import StackError
 from stack.parts import PARTS
-from stack.preflight import _without_password
+from stack.preflight import without_password
 from stack.stack import build
 
 KEYS = Credentials("postgresql://u:secret@127.0.0.1:1/d", "the-operator-token", "whsec_one")
@@ -176,6 +176,6 @@ def test_roles_and_keys_in_a_dotenv_file_count_as_well(from_environment, tmp_pat
     ["postgresql://u:hunter2@h/d", "postgresql://u:hun@ter2@h/d", "postgresql:///d?host=/run&password=hunter2&x=1"],
 )
 def test_no_password_is_shown_wherever_it_stands(url: str) -> None:
-    shown = _without_password(url)
+    shown = without_password(url)
     assert "ter2" not in shown
     assert "***" in shown
