@@ -3,11 +3,12 @@ one, at many, or at what happens to them."""
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 import httpx
 import typer
+from rich.console import RenderableType
 from rich.live import Live
 
 from checkout.ids import new_checkout_key, parse_checkout_key
@@ -20,7 +21,7 @@ KEPT = frozenset({"fulfilled", "dispatched"})
 _MOVES = UNDECIDED | {"payment_processing", "fulfilled"}
 _LAST_KINDS = frozenset({"dispatched", "rejected", "cancelled", "refunded"})
 _ITEM = re.compile(r"(?P<sku>[^:\s]+)(?::(?P<quantity>[0-9]{1,9}))?")
-_LOOK_EVERY, _FOLLOW_EVERY = 0.25, 0.4  # seconds between two looks
+_LOOK_EVERY, _FOLLOW_EVERY, _WATCH_EVERY = 0.25, 0.4, 1.0  # seconds between two looks
 _AGAIN = 1.0  # seconds until a lost stream is opened again
 
 
@@ -138,17 +139,7 @@ def status(
             seen = shop.order(str(seen["order_id"]))
             yield seen
 
-    if follow and not output.as_json and output.out.is_terminal:
-        with Live(console=output.out, auto_refresh=False) as display:
-            for seen in looks():
-                display.update(render.order(seen), refresh=True)
-        return
-    before: object = None
-    for seen in looks():
-        now = seen if output.as_json else seen.get("timeline")
-        if now != before:
-            output.result(seen, render.order)
-        before = now
+    _show_changes(output, looks(), render.order, lambda seen: seen.get("timeline"), live=follow)
 
 
 def orders(
@@ -159,18 +150,49 @@ def orders(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=500, help="At most so many, newest first.")] = 20,
     query: Annotated[str | None, typer.Option("--query", "-q", help="Part of an order id or of a key.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Stay, and show every change.")] = False,
 ) -> None:
-    """List orders, newest first. (checkout events shows what becomes of them, as it happens.)
+    """List orders, newest first.
 
         checkout orders --status awaiting_payment
-        checkout orders --query birthday --json
+        checkout orders --watch
 
-    Exit codes: 0 listed, 1 refused (the operator token).
+    Exit codes: 0 listed, 1 refused (the operator token). With --watch and --json: one document a change.
     """
-    page = shop.orders(status=status, limit=limit, q=query)
-    if page.get("next"):
-        output.note("There are more: raise --limit, or narrow with --status and --query.")
-    output.result(page, render.orders)
+
+    def looks() -> Iterator[Json]:
+        while True:
+            page = shop.orders(status=status, limit=limit, q=query)
+            if page.get("next") and not watch:
+                output.note("There are more: raise --limit, or narrow with --status and --query.")
+            yield page
+            if not watch:
+                return
+            time.sleep(_WATCH_EVERY)
+
+    _show_changes(output, looks(), render.orders, lambda page: page.get("orders"), live=watch)
+
+
+def _show_changes(
+    output: Output,
+    looks: Iterator[Json],
+    shown: Callable[[Json], RenderableType],
+    told: Callable[[Json], object],
+    *,
+    live: bool,
+) -> None:
+    """In place on a terminal; else each that differs from the one before, for people in what is `told` of it."""
+    if live and not output.as_json and output.out.is_terminal:
+        with Live(console=output.out, auto_refresh=False) as display:
+            for document in looks:
+                display.update(shown(document), refresh=True)
+        return
+    before: object = None
+    for document in looks:
+        now = document if output.as_json else told(document)
+        if now != before:
+            output.result(document, shown)
+        before = now
 
 
 def events(

@@ -114,6 +114,19 @@ def test_orders_are_listed_with_what_was_asked_for(checkout: Checkout, scripted:
     assert "There are more" in result.stderr
 
 
+def test_watched_orders_are_told_again_whenever_they_have_changed(checkout: Checkout, scripted: Scripted) -> None:
+    def page(status: str) -> dict[str, object]:
+        return {"orders": [{"order_id": ORDER_ID, "status": status}], "next": "more"}
+
+    for status in ("awaiting_payment", "awaiting_payment", "fulfilled"):
+        scripted.plan("GET", "/admin/orders", 200, page(status))
+    scripted.plan("GET", "/admin/orders", 401, {"title": "Not allowed", "code": "unauthorized"})
+    result = checkout("orders", "--watch", "--json")
+    documents = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [document["orders"][0]["status"] for document in documents[:2]] == ["awaiting_payment", "fulfilled"]
+    assert (result.exit_code, "There are more" in result.stderr) == (1, False)
+
+
 def test_a_wrong_operator_token_is_explained(checkout: Checkout, scripted: Scripted) -> None:
     scripted.plan("GET", "/admin/orders", 401, {"title": "Not allowed", "code": "unauthorized"})
     result = checkout("orders", "--token", "wrong")
