@@ -54,10 +54,10 @@ WITH changed AS (
     ON CONFLICT (id) DO UPDATE SET status = excluded.status, failure_reason = excluded.failure_reason
 ), disputed AS (
     INSERT INTO payments.disputes (id, session_id, amount, reason, status, created_at, due_by, has_evidence)
-    SELECT d.id, changed.id, d.amount, d.reason, d.status, to_timestamp(d.created), d.due_by, false
+    SELECT d.id, changed.id, d.amount, d.reason, d.status, to_timestamp(d.created), d.due_by, d.has_evidence
     FROM changed, jsonb_to_recordset(:disputes) AS d(id text, amount bigint, reason text, status text,
-        created bigint, due_by bigint)
-    ON CONFLICT (id) DO UPDATE SET status = excluded.status
+        created bigint, due_by bigint, has_evidence boolean)
+    ON CONFLICT (id) DO UPDATE SET status = excluded.status, has_evidence = excluded.has_evidence
 ), postponed AS (
     INSERT INTO payments.later (subject, status, due_at)
     SELECT l.key, l.value, now() + make_interval(secs => :patience) FROM changed, jsonb_each_text(:later) AS l

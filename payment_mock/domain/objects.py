@@ -182,6 +182,7 @@ class Dispute(Reversal):
 
     reason: str
     due_by: int
+    has_evidence: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,6 +177,15 @@ class NewRefund(Params):
         return new
 
 
+class Response(Params):
+    """To a dispute."""
+
+    evidence: dict[Text, Text] = {}
+    submit: Literal["true", "false"] = "true"
+    metadata: Metadata = {}
+    expand: Strings = []
+
+
 class _Span(Params):
     gt: Integer | None = Field(None, serialization_alias=">")
     gte: Integer | None = Field(None, serialization_alias=">=")

@@ -31,6 +31,9 @@ _TOLD = {
     "won": ("closed", "funds_reinstated"),
     "lost": ("closed",),
 }
+# What the text of evidence leads to (docs.stripe.com/testing#disputes).
+_DISPUTE_ENDS = {"winning_evidence": "won", "losing_evidence": "lost"}
+_INQUIRY_ENDS = dict.fromkeys(_DISPUTE_ENDS, "warning_closed") | {"escalate_inquiry_evidence": "needs_response"}
 
 
 def refund(
@@ -84,6 +87,13 @@ def refund_becomes(session: Session, was: Refund, status: str) -> Change:
     )
 
 
+def cancel_refund(session: Session, was: Refund) -> Change:
+    """By the shop, which can only cancel what waits for its customer. Raises `StripeError` (400)."""
+    if was.status != "requires_action":
+        raise errors.invalid_request(f"This refund cannot be canceled: its status is {was.status}.")
+    return refund_becomes(session, was, "canceled")
+
+
 def dispute(
     session: Session, amount: int | None = None, reason: str | None = None, status: str | None = None
 ) -> Change:
@@ -111,6 +121,26 @@ def dispute_becomes(session: Session, was: Dispute, status: str) -> Change:
     if status not in _DISPUTES.get(was.status, ()):
         return Change(session)
     return _disputed(session, replace(was, status=status), _TOLD.get(status, ("updated",)))
+
+
+def respond(session: Session, was: Dispute, text: str, submit: bool) -> Change:
+    """Evidence of the shop, whose text decides in test mode. Raises `StripeError` (400) when none is heard any more."""
+    is_inquiry = was.status == "warning_needs_response"
+    if not is_inquiry and was.status != "needs_response":
+        raise errors.invalid_request(f"This dispute is already closed or under review: its status is {was.status}.")
+    if not submit:
+        return _disputed(session, was, ("updated",))
+    given = replace(was, has_evidence=True)
+    made = dispute_becomes(session, given, "warning_under_review" if is_inquiry else "under_review")
+    outcome = (_INQUIRY_ENDS if is_inquiry else _DISPUTE_ENDS).get(text)
+    return replace(made, later={was.id: outcome}) if outcome else made
+
+
+def close(session: Session, was: Dispute) -> Change:
+    """The shop accepts that it is lost. Raises `StripeError` (400)."""
+    if "lost" not in _DISPUTES.get(was.status, ()):
+        raise errors.invalid_request("This dispute is already closed.")
+    return dispute_becomes(session, was, "lost")
 
 
 def _disputed(session: Session, now: Dispute, told: Collection[str]) -> Change:

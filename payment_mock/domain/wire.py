@@ -118,6 +118,7 @@ def reversal_object(reversal: Refund | Dispute) -> Json:
         "dispute",
         reversal,
         past_due=time() > reversal.due_by,
+        submissions=int(reversal.has_evidence),
         is_inquiry=reversal.status.startswith("warning_"),
     )
 

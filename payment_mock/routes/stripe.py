@@ -1,6 +1,7 @@
 """Stripe's API, as far as the simulator has it (docs.stripe.com/api): a handler has the service do what the parameters
 say, and shows the object."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -8,6 +9,7 @@ from payment_mock.database import Database
 from payment_mock.domain import errors, form, params, payments, reversals, wire
 from payment_mock.domain.objects import Json, Opening, Session, session_of
 from payment_mock.domain.params import Expand, ListedReversals
+from payment_mock.domain.payments import Transition
 from payment_mock.routes.edge import Call, Handler, stripe_route
 from payment_mock.service import About
 from payment_mock.store import CHARGES, DISPUTES, EVENTS, INTENTS, REFUNDS, SESSIONS, Kind
@@ -48,6 +50,20 @@ async def refunded(new: params.NewRefund, database: Database) -> Session:
     if new.charge not in (None, session.charge):
         raise errors.no_such("charge", str(new.charge), "charge")
     return session
+
+
+def evidence(given: params.Response) -> Json:
+    """`submit=false` keeps it back."""
+    return {"text": given.evidence.get("uncategorized_text", ""), "submit": given.submit == "true"}
+
+
+def changed(kind: Kind[Any], transition: Transition, how: Callable[[Any], Json] = lambda _: {}) -> Handler[Any]:
+    """Change the refund or dispute that the address names; `how`, say the parameters."""
+
+    async def handler(call: Call[Any], work: Work) -> Json:
+        return wire.reversal_of(await work.change(call.id, partial(transition, **how(call.params)), kind))
+
+    return handler
 
 
 def retrieved(kind: Kind[Any], param: str = "id") -> Handler[Any]:
@@ -103,8 +119,11 @@ routes = [
     stripe_route("POST", "/v1/refunds", params.NewRefund.of, create_refund, "refund", _its_payment),
     stripe_route("GET", "/v1/refunds", ListedReversals.of, listed(REFUNDS)),
     stripe_route("GET", "/v1/refunds/{id}", None, retrieved(REFUNDS)),
+    stripe_route("POST", "/v1/refunds/{id}/cancel", None, changed(REFUNDS, reversals.cancel_refund), "refund"),
     stripe_route("GET", "/v1/disputes", ListedReversals.of, listed(DISPUTES)),
     stripe_route("GET", "/v1/disputes/{id}", None, retrieved(DISPUTES)),
+    stripe_route("POST", "/v1/disputes/{id}", params.Response.of, changed(DISPUTES, reversals.respond, evidence)),
+    stripe_route("POST", "/v1/disputes/{id}/close", None, changed(DISPUTES, reversals.close)),
     stripe_route("GET", "/v1/events", params.ListedEvents.of, listed(EVENTS)),
     stripe_route("GET", "/v1/events/{id}", None, retrieved(EVENTS)),
     stripe_route("", "/v1/{rest:path}", None, unrecognized),

@@ -23,9 +23,10 @@ async def test_a_disputed_payment_is_withdrawn_cannot_be_refunded_and_is_reinsta
     assert refusal.value.code == "charge_disputed"
     assert sorted(await merchant.ledger(session.id)) == [("charge", 2450), ("dispute", 2450)]
 
-    for status in ("under_review", "won"):
-        assert await become(merchant, dispute["id"], status)
-        assert (await disputes(merchant).retrieve_async(dispute["id"])).status == status
+    answered = await disputes(merchant).update_async(
+        dispute["id"], {"evidence": {"uncategorized_text": "winning_evidence"}}
+    )
+    assert (answered.status, answered.evidence_details.has_evidence) == ("under_review", True)
     [closed] = await receiver.wait_for(dispute["id"], type_="charge.dispute.closed")
     await receiver.wait_for(dispute["id"], type_="charge.dispute.funds_reinstated")
     assert closed.event["data"]["object"]["status"] == "won"
@@ -37,13 +38,35 @@ async def test_a_disputed_payment_is_withdrawn_cannot_be_refunded_and_is_reinsta
     ]  # fmt: skip
 
 
-async def test_a_dispute_that_is_lost_keeps_what_it_took(merchant: Merchant, receiver: Receiver) -> None:
+@pytest.mark.parametrize("text", ["losing_evidence", None])
+async def test_a_dispute_is_lost_by_losing_evidence_or_by_giving_in(
+    merchant: Merchant, receiver: Receiver, text: str | None
+) -> None:
     session = await paid_with(merchant, "pm_card_visa")
     made = await merchant.http.post("/_faults/dispute", json={"session_id": session.id, "amount": 1000})
-    assert await become(merchant, made.json()["id"], "lost")
-    [closed] = await receiver.wait_for(made.json()["id"], type_="charge.dispute.closed")
+    dispute_id = made.json()["id"]
+    if text is None:
+        assert (await disputes(merchant).close_async(dispute_id)).status == "lost"
+    else:
+        await disputes(merchant).update_async(dispute_id, {"evidence": {"uncategorized_text": text}})
+    [closed] = await receiver.wait_for(dispute_id, type_="charge.dispute.closed")
     assert closed.event["data"]["object"]["status"] == "lost"
     assert sorted(await merchant.ledger(session.id)) == [("charge", 2450), ("dispute", 1000)]
+    with pytest.raises(stripe.InvalidRequestError):
+        await disputes(merchant).close_async(dispute_id)
+    assert not await become(merchant, dispute_id, "won")
+
+
+async def test_evidence_that_is_not_submitted_yet_decides_nothing(merchant: Merchant) -> None:
+    session = await paid_with(merchant, "pm_card_visa")
+    made = await merchant.http.post("/_faults/dispute", json={"session_id": session.id})
+    evidence = {"uncategorized_text": "winning_evidence"}
+    kept = await disputes(merchant).update_async(made.json()["id"], {"evidence": evidence, "submit": False})
+    assert (kept.status, kept.evidence_details.has_evidence) == ("needs_response", False)
+    given = await disputes(merchant).update_async(made.json()["id"], {"evidence": evidence})
+    assert (given.status, given.evidence_details.submission_count) == ("under_review", 1)
+    with pytest.raises(stripe.InvalidRequestError, match="under review"):
+        await disputes(merchant).update_async(made.json()["id"], {"evidence": evidence})
 
 
 async def test_an_inquiry_takes_no_money_until_it_becomes_a_dispute(merchant: Merchant, receiver: Receiver) -> None:
@@ -78,6 +101,16 @@ async def test_a_debit_that_was_paid_and_is_taken_back_is_a_dispute_that_is_lost
     assert await merchant.ledger(session.id) == [("charge", 2450), ("dispute", 2450)]
     kinds = [each for each in await told(merchant, session.id) if "dispute" in each]
     assert kinds == ["charge.dispute.created", "charge.dispute.funds_withdrawn", "charge.dispute.closed"]
+
+
+async def test_an_inquiry_is_escalated_by_evidence_that_says_so(merchant: Merchant, receiver: Receiver) -> None:
+    session = await paid_with(merchant, "pm_card_createDisputeInquiry")
+    [posted] = await receiver.wait_for(session.payment_intent, type_="charge.dispute.created")
+    evidence = {"uncategorized_text": "escalate_inquiry_evidence"}
+    answered = await disputes(merchant).update_async(posted.event["data"]["object"]["id"], {"evidence": evidence})
+    assert answered.status == "warning_under_review"
+    await receiver.wait_for(answered.id, type_="charge.dispute.funds_withdrawn")
+    assert (await disputes(merchant).retrieve_async(answered.id)).status == "needs_response"
 
 
 @pytest.mark.parametrize(("amount", "taken"), [(None, 1450), (2450, 2450), (2451, None)])

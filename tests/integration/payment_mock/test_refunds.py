@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import stripe
 
 from tests.integration.payment_mock.after_payment import become, charge_of, paid_with, refunds, told
 from tests.integration.payment_mock.conftest import Merchant
@@ -68,6 +69,15 @@ async def test_of_many_who_let_a_refund_fail_at_once_one_does(merchant: Merchant
     changed = await asyncio.gather(*(become(merchant, made.json()["id"], "failed") for _ in range(10)))
     assert changed.count(True) == 1
     assert sorted(await merchant.ledger(session.id)) == [("charge", 2450), ("refund", 2450), ("refund_failure", 2450)]
+
+
+async def test_only_a_refund_that_waits_for_its_customer_can_be_cancelled_by_the_shop(merchant: Merchant) -> None:
+    session = await paid_with(merchant, "pm_card_visa")
+    made = await merchant.http.post("/_faults/refund", json={"session_id": session.id, "status": "requires_action"})
+    assert (await refunds(merchant).cancel_async(made.json()["id"])).status == "canceled"
+    for _ in range(2):
+        with pytest.raises(stripe.InvalidRequestError):
+            await refunds(merchant).cancel_async(made.json()["id"])
 
 
 async def test_a_part_refunded_in_the_dashboard_is_an_event_that_says_so(
