@@ -9,12 +9,12 @@ from fastapi.sse import EventSourceResponse
 from starlette.exceptions import HTTPException
 
 from api import openapi
+from api.gateway import Gateway
 from api.middleware import Cors, Edge, Entrance, LastWords, answer, origin_of
 from api.routes import admin, checkout, machines, shop
-from api.state import Gateway
 from api.waiting import Stopping
 from api.web import assets
-from api.web.console import actions, processes, session
+from api.web.console import actions, processes, sign_in
 from api.web.console import pages as console_pages
 from api.web.shop import pages as shop_pages
 from runtime.connection import BRIEF_RETRIES, connect
@@ -53,7 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
     # Tried in this order: the shop's pages, for to `/checkout/success` and `/checkout/cancel` the payment service sends
     # customers back; what is asked for most; the rest.
     routers = [shop_pages.router, checkout.router, shop.router, machines.webhook, admin.router, machines.probes]
-    routers += [assets.router, openapi.router, console_pages.router, session.router, actions.router]
+    routers += [assets.router, openapi.router, console_pages.router, sign_in.router, actions.router]
     if settings.is_development:
         routers.append(processes.router)
     if settings.payload_keys:
@@ -64,7 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_api_route(
         "/admin/console/audit/progress",
         admin.audit_everything,
-        dependencies=[Depends(session.signed_in)],
+        dependencies=[Depends(sign_in.signed_in)],
         response_class=EventSourceResponse,
         include_in_schema=False,
     )

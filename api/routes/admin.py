@@ -11,11 +11,11 @@ from api import catalogue
 from api.audit import AuditOut, AuditSteps
 from api.carts import key_of
 from api.catalogue import Available, ProductIn, Restock, Sku, WriteOff
-from api.events import LIVE
+from api.gateway import GatewayDependency, operator
 from api.openapi import declared
+from api.order_events import LIVE
 from api.order_views import OperatorOrder, RefundAnswer, operator_order
 from api.orders import OrderPage, RefundIn
-from api.state import GatewayDependency, operator
 from checkout.orders import OrderStatus
 from db.catalogue import Product
 

@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from api.carts import FORM, is_form_of, key_of, parse_cart, parse_form
+from api.gateway import Gateway, GatewayDependency
 from api.openapi import declared
 from api.problems import Problem, echo
-from api.state import Gateway, GatewayDependency
 from api.web.rendering import problem_page, wants_page
 from checkout.errors import InvalidKey
 from checkout.ids import new_checkout_key, parse_checkout_key

@@ -12,8 +12,8 @@ from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.service import RPCError
 
 from api import webhooks
+from api.gateway import GatewayDependency, operator
 from api.problems import Problem, unavailable
-from api.state import GatewayDependency, operator
 from checkout.errors import PayloadKeyMissing, WritesRefused
 from db import catalogue
 from runtime.codec import EncryptingCodec

@@ -10,11 +10,11 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from api.catalogue import ProductList, ProductOut, Sku
-from api.events import LIVE
+from api.gateway import GatewayDependency
 from api.openapi import declared
+from api.order_events import LIVE
 from api.order_views import OrderOut, TimelineEvent, order_out
 from api.problems import invalid
-from api.state import GatewayDependency
 from checkout.errors import OrderNotFound
 from checkout.orders import OrderStatus, Reason
 from db.catalogue import Selection, known_products

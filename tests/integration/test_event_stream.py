@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.events import BACKLOG, CHANNEL, Notice, OrderEventHub
+from api.order_events import BACKLOG, CHANNEL, Notice, OrderEventHub
 from checkout.orders import CartLine, OrderStatus, Reason
 from db import orders
 from runtime.background import beside

@@ -9,7 +9,7 @@ from google.protobuf import json_format
 from temporalio.api.common.v1 import Payload, Payloads
 
 from api.middleware import MAX_CODEC_BYTES
-from api.operators import CODEC_COOKIE
+from api.operator_sessions import CODEC_COOKIE
 from runtime.checks import parse_payload_keys
 from runtime.codec import EncryptingCodec
 from stack.stack import Stack

@@ -12,7 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import Response
 
-from api.operators import ALL_GUESSES_PER_MINUTE, GUESSES_PER_MINUTE, LIFETIME, Operators, Sessions
+from api.operator_sessions import LIFETIME, Sessions
+from api.operators import ALL_GUESSES_PER_MINUTE, GUESSES_PER_MINUTE, Operators
 from api.problems import Problem
 from db.operator_sessions import end_session, has_ended
 from runtime.settings import load_settings

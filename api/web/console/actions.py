@@ -11,10 +11,10 @@ from starlette.responses import RedirectResponse, Response
 from api import catalogue
 from api.board import AUDIT_GRACE
 from api.catalogue import Restock, Sku, WriteOff
+from api.gateway import GatewayDependency
 from api.orders import RefundIn
 from api.problems import Problem, invalid, invalid_fields
-from api.state import GatewayDependency
-from api.web.console.session import FormDependency, FromOurPages
+from api.web.console.sign_in import FormDependency, FromOurPages
 from api.webhooks import SessionEvent, deliver, session_event
 from checkout.currencies import minor_units
 from checkout.ids import parse_checkout_key

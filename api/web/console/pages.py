@@ -13,11 +13,11 @@ from starlette.responses import Response
 from temporalio.service import RPCError
 
 from api.board import AUDIT_GRACE, SPANS
-from api.events import LIVE
+from api.gateway import Gateway
+from api.order_events import LIVE
 from api.order_views import OperatorOrder, operator_order
-from api.state import Gateway
 from api.web.console.processes import processes
-from api.web.console.session import ConsoleDependency
+from api.web.console.sign_in import ConsoleDependency
 from api.web.rendering import DEEPEST
 from checkout.ids import new_checkout_key, refund_workflow_id, settlement_workflow_id
 from checkout.money import RefundState, forbids_refund

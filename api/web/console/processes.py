@@ -13,9 +13,9 @@ import psutil
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
+from api.gateway import GatewayDependency
 from api.problems import Problem
-from api.state import GatewayDependency
-from api.web.console.session import FromOurPages
+from api.web.console.sign_in import FromOurPages
 
 logger = logging.getLogger("api")
 router = APIRouter(prefix="/admin/console/processes", include_in_schema=False, dependencies=[FromOurPages])

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from api.carts import MAX_QUANTITY
+from api.gateway import Gateway, GatewayDependency
 from api.order_views import OrderOut, order_out
 from api.problems import Problem
-from api.state import Gateway, GatewayDependency
 from api.web.assets import picture_origins
 from api.web.rendering import DEEPEST, page, payment_targets, posted_fields
 from checkout.errors import OrderNotFound

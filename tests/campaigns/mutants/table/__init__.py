@@ -54,7 +54,7 @@ ROOMS: dict[str, ModuleType] = {
     "api/catalogue.py": api_checkouts,
     "api/webhooks.py": api_webhooks,
     "api/web/": api_pages,
-    "api/events.py": api_pages,
+    "api/order_events.py": api_pages,
     "api/waiting.py": api_pages,
     "api/board.py": api_pages,
     "api/": api_edge,

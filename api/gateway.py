@@ -13,9 +13,10 @@ from api.audit import AUDIT_SECONDS, CONNECTIONS, Auditor
 from api.board import Board
 from api.catalogue import READERS, read_shelf
 from api.checkouts import Checkouts
-from api.events import OrderEventHub
 from api.limits import Limits
-from api.operators import Operators, Sessions
+from api.operator_sessions import Sessions
+from api.operators import Operators
+from api.order_events import OrderEventHub
 from api.orders import Orders
 from api.waiting import Shared, Stopping
 from db.engine import autocommit, create_engine

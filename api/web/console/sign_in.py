@@ -10,9 +10,9 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
-from api.operators import Session
+from api.gateway import Gateway, GatewayDependency
+from api.operator_sessions import Session
 from api.problems import Problem
-from api.state import Gateway, GatewayDependency
 from api.web.rendering import page, posted_fields
 
 router = APIRouter(prefix="/admin", include_in_schema=False)
