@@ -52,6 +52,14 @@ async def test_a_refund_that_succeeds_and_then_fails_is_owed_again_under_another
     assert await on_hand(engine, "limited-print") == 10
 
 
+async def test_an_order_ends_once_however_often_its_refund_is_told(engine: AsyncEngine, order: Order) -> None:
+    refund = await take(engine, await ask(engine, order))
+    for _ in range(2):
+        await hear(engine, order, [ProviderRefund("re_1", TOTAL, SUCCEEDED, refund_id=refund.id)])
+    assert await scalar(engine, "SELECT count(*) FROM shop.order_events WHERE kind = 'refunded'") == 1
+    assert await on_hand(engine, "limited-print") == 10
+
+
 async def test_what_was_given_back_in_the_dashboard_is_a_fact_and_what_no_longer_fits_ends(
     engine: AsyncEngine, order: Order
 ) -> None:

@@ -92,6 +92,6 @@ BUGS: tuple[Mutant, ...] = (
         Code("consequences.finish_order", "order.status is not OrderStatus.REFUNDED", "True"),
         Code("consequences.finish_order", "one not in (OrderStatus.PENDING, OrderStatus.REFUNDED)", "True"),
         breaks="a refund told twice would end the order twice",
-        tests="test_a_refund_told_again_returns_the_stock_of_a_fulfilled_order_once",
+        tests="test_an_order_ends_once_however_often_its_refund_is_told",
     ),
 )
