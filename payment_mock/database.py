@@ -1,9 +1,10 @@
 """PostgreSQL: the pool, the migrations at start, and what its errors mean."""
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -42,7 +43,7 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def open(cls, settings: Settings) -> AsyncIterator[Self]:
-        """Connects when a connection is needed."""
+        """Connects when a connection is needed. At the end nobody waits for a server that does not answer."""
         async with asyncpg.create_pool(
             settings.dsn,
             min_size=0,
@@ -54,11 +55,22 @@ class Database:
             command_timeout=30,
             server_settings={"application_name": "payment_mock"},
         ) as pool:
-            yield cls(pool)
+            try:
+                yield cls(pool)
+            finally:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(2):
+                        await pool.close()
 
-    def single(self) -> Any:
-        """A connection in autocommit, as an asynchronous context."""
-        return self._pool.acquire(timeout=10)
+    @asynccontextmanager
+    async def single(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection in autocommit. Whoever is interrupted gives it up: a server that is silent is told nothing."""
+        async with self._pool.acquire(timeout=10) as connection:
+            try:
+                yield connection
+            except (TimeoutError, asyncio.CancelledError):
+                connection.terminate()
+                raise
 
     async def run(self, statement: str, **values: Any) -> list[asyncpg.Record]:
         """One statement with `:names`, and its rows. Nothing holds a connection between two."""

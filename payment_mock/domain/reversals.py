@@ -1,5 +1,5 @@
-"""What happens to money after it was taken: refunds, which may fail days later, and disputes. Pure steps, too
-(docs.stripe.com/refunds, docs.stripe.com/disputes, docs.stripe.com/api/events/types)."""
+"""What happens to money after it was taken: refunds, which may fail days later, and disputes. Pure transitions,
+too (docs.stripe.com/refunds, docs.stripe.com/disputes, docs.stripe.com/api/events/types)."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace

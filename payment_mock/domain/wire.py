@@ -124,7 +124,7 @@ def reversal_object(reversal: Refund | Dispute) -> Json:
 
 
 def reversal_of(made: Change) -> Json:
-    """What a step that was not refused has made or changed."""
+    """What a transition that was not refused has made or changed."""
     assert made.reversal is not None
     return reversal_object(made.reversal)
 

@@ -1,1 +1,1 @@
-"""HTTP routes: Stripe's API (`stripe_*`), the guide's, the hosted page, the control plane, the probes."""
+"""HTTP routes: Stripe's API, the guide's, the hosted page, the control plane."""

@@ -113,14 +113,14 @@ async def become(service: TheService, becoming: Becoming) -> dict[str, bool]:
 
 @router.post("/refund")
 async def refund(service: TheService, wanted: Reversal) -> Json:
-    step = partial(reversals.refund, amount=wanted.amount, status=wanted.status)
-    return wire.reversal_of(await service.change(wanted.session_id, step))
+    transition = partial(reversals.refund, amount=wanted.amount, status=wanted.status)
+    return wire.reversal_of(await service.change(wanted.session_id, transition))
 
 
 @router.post("/dispute")
 async def dispute(service: TheService, wanted: Reversal) -> Json:
-    step = partial(reversals.dispute, amount=wanted.amount, reason=wanted.reason, status=wanted.status)
-    return wire.reversal_of(await service.change(wanted.session_id, step))
+    transition = partial(reversals.dispute, amount=wanted.amount, reason=wanted.reason, status=wanted.status)
+    return wire.reversal_of(await service.change(wanted.session_id, transition))
 
 
 @router.post("/webhooks")

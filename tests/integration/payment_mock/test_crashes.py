@@ -5,6 +5,7 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -24,6 +25,7 @@ from tests.integration.payment_mock.serving import (
     until_ready,
 )
 from tests.support.databases import START_THE_PAYMENT_SERVICES_DATABASE, DatabaseServer, migrate_payments
+from tests.support.proxy import TcpProxy
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +159,27 @@ async def test_without_its_database_it_lives_says_503_and_becomes_ready_when_it_
         finally:
             await process.kill()
             await database_server._execute(f"DROP DATABASE IF EXISTS {name}_later WITH (FORCE)")
+
+
+async def test_a_database_that_falls_silent_is_told_soon_and_keeps_nobody_from_stopping(
+    database_server: DatabaseServer,
+) -> None:
+    async with database_server.empty() as url:
+        address = urlsplit(url)
+        async with TcpProxy(str(address.hostname), int(address.port or 5432)) as proxy:
+            through = url.replace(f":{address.port}/", f":{proxy.port}/")
+            process = await start_process(through, free_port(), "http://127.0.0.1:9")
+            try:
+                await until_ready(process.url)
+                proxy.blackhole()
+                async with httpx.AsyncClient(base_url=process.url, timeout=8) as client:
+                    assert (await client.get("/readyz")).status_code == 503
+                process.process.terminate()
+                async with asyncio.timeout(12):
+                    await process.process.wait()
+            finally:
+                proxy.pass_through()
+                await process.kill()
 
 
 async def test_those_that_migrate_at_once_wait_for_each_other(database_server: DatabaseServer) -> None:
