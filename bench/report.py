@@ -1,7 +1,8 @@
 """What comes out of a comparison: its summary, and from its JSON document a table and pictures."""
 
+import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,15 @@ _FIGURES: dict[str, tuple[str, Callable[[Json], float | None]]] = {
     "answer_p99_half_peak": ("half", lambda found: found["buy_to_answer"]["p99"]),
     "hot_to_spread": ("hot", lambda found: found["ratio"]),
     "others_cpu_share": ("peak", lambda found: found["others_cpu_share"]),
+}
+
+# What is shown over the load; of two, the second line is dotted.
+_CURVES: dict[str, Sequence[Callable[[Json], float]]] = {
+    "checkouts a second": [lambda level: level["throughput"]],
+    "Buy to answer, ms: p50, p99 dotted": [
+        lambda level: level["buy_to_answer"]["p50"] * 1000,
+        lambda level: level["buy_to_answer"]["p99"] * 1000,
+    ],
 }
 
 
@@ -82,7 +92,8 @@ def _milliseconds(seconds: float | None) -> str:
 
 
 def draw(document: Json, folder: Path) -> None:
-    """SVG files: throughput, and CPU by process."""
+    """SVG files: throughput, CPU by process, and over the number of customers and over the rate how both the speed and
+    the latency go."""
     made = {CONTESTANTS[who].title: numbers for who, numbers in document["summary"].items() if numbers["throughput"]}
     throughput = {title: {"checkouts": numbers["throughput"]} for title, numbers in made.items()}
     spent: dict[str, dict[str, float]] = {}
@@ -94,9 +105,52 @@ def draw(document: Json, folder: Path) -> None:
     told = "paid and fulfilled checkouts a second, 30 customers; median, lowest and highest round"
     _bars(folder / "throughput.svg", told, throughput, ranges)
     _bars(folder / "cpu.svg", "CPU a checkout, ms, by process (last round)", spent, {})
+    for workload, over, told in (("closed", "clients", "customers at a time"), ("rates", "rate", "customers a second")):
+        levels = {
+            CONTESTANTS[each["who"]].title: each["levels"]
+            for each in document["results"]
+            if each["workload"] == workload and "levels" in each
+        }
+        _curves(folder / f"{workload}.svg", told, over, levels)
 
 
 def _bars(path: Path, told: str, rows: dict[str, dict[str, float]], ranges: dict[str, list[float]]) -> None:
     """A row for each title, with a part for each series. `ranges` are of those that have one."""
     if rows:
         path.write_text(_TEMPLATES.get_template("bars.svg.jinja").render(told=told, rows=rows, ranges=ranges) + "\n")
+
+
+class Axis:
+    """Logarithmic, and long enough for all `values`."""
+
+    def __init__(self, values: Iterable[float]) -> None:
+        logarithms = [math.log10(value) for value in values]
+        self._start, end = min(logarithms) - 0.1, max(logarithms) + 0.1
+        self._length = end - self._start
+        powers = range(math.floor(self._start), math.ceil(end))
+        steps = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
+        self.marks = [step for step in steps if 0 <= self.place(step) <= 1]
+
+    def place(self, value: float) -> float:
+        """Where it lies, from 0 to 1."""
+        return (math.log10(value) - self._start) / self._length
+
+
+def _curves(path: Path, told: str, over: str, levels: Mapping[str, Sequence[Json]]) -> None:
+    """Two pictures side by side. A level at which nobody was served has no point: the results tell of its errors."""
+    served = {
+        title: [one for one in each if one["throughput"] and one["buy_to_answer"]] for title, each in levels.items()
+    }
+    if not any(served.values()):
+        return
+    panels = []
+    for name, told_by in _CURVES.items():
+        points = {
+            (title, number): [(one["load"][over], tell(one)) for one in each]
+            for title, each in served.items()
+            for number, tell in enumerate(told_by)
+        }
+        x, y = (Axis(both[axis] for line in points.values() for both in line) for axis in (0, 1))
+        panels.append({"name": name, "lines": points, "x": x, "y": y})
+    drawn = _TEMPLATES.get_template("curves.svg.jinja").render(told=told, titles=list(served), panels=panels)
+    path.write_text(drawn + "\n")
