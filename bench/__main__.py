@@ -14,7 +14,7 @@ from bench.contestants import CONTESTANTS
 from bench.progress import showing
 from bench.workloads import WORKLOADS
 from runtime.settings import load_settings
-from stack.data_dir import Location, locate
+from stack.data_dir import locate
 
 _RESULTS = Path(__file__).parent / "results"
 _EXAMPLES = """
@@ -105,34 +105,44 @@ def run(
     raise typer.Exit(1 if wrong else 0)
 
 
-def _stack_that_runs() -> Location:
-    if not (place := locate()).is_local:
-        raise typer.BadParameter("no stack runs here: start one with `checkout up`", param_hint="CHECKOUT_DATA_DIR")
-    return place
-
-
 @app.command()
-def history(orders: Annotated[int, typer.Option(min=1, help="How many to add.")] = 1_000_000) -> None:
-    """Give the shop that runs a past: orders in its database, as if they had been sold in the last two years. For
-    development.
+def history(
+    orders: Annotated[int, typer.Option(min=1, help="How many to add.")] = 1_000_000,
+    database_url: Annotated[
+        str | None, typer.Option(help="The database; else DATABASE_URL, else that of the stack that runs.")
+    ] = None,
+) -> None:
+    """Give the shop a past: orders in the database, as if they had been sold in the last two years. For development.
 
     A million takes some minutes and 5 GB. They cannot be taken away again (`checkout reset` takes all). Have them
     audited before anything is timed: `checkout audit --all`.
     """
     from db.past import make_past
 
-    if not load_settings().is_development:
+    settings = load_settings()
+    if not settings.is_development:
         raise typer.BadParameter("orders that nobody made have no place in production", param_hint="CHECKOUT_ENV")
+    given = settings.database_url.get_secret_value() if "database_url" in settings.model_fields_set else None
+    address = database_url or given or locate().database_url
+    if address is None:
+        raise typer.BadParameter("no stack runs here: start one, or name its database", param_hint="--database-url")
     with showing() as phase:
-        asyncio.run(make_past(str(_stack_that_runs().database_url), orders, phase))
+        asyncio.run(make_past(address, orders, phase))
 
 
 @app.command()
-def growth() -> None:
-    """Time every page and list of the shop that runs, whatever it has sold. 1: one takes longer than it may."""
+def growth(
+    url: Annotated[str | None, typer.Option(help="The gateway; else that of the stack that runs.")] = None,
+    token: Annotated[
+        str | None, typer.Option(help="The operator token; else that of the stack, or CHECKOUT_ADMIN_TOKEN.")
+    ] = None,
+) -> None:
+    """Time every page and list of a shop that runs, whatever it has sold. 1: one takes longer than it may."""
     from bench.growth import time_pages
 
-    place = _stack_that_runs()
+    place = locate(url, token)
+    if url is None and not place.is_local:
+        raise typer.BadParameter("no stack runs here: start one, or say where it is and its token", param_hint="--url")
     with showing() as phase:
         try:
             timed = time_pages(place.gateway_url, str(place.admin_token), phase)
