@@ -134,13 +134,13 @@ async def warm_up(target: Target, load: Load, watch: Watch, phase: Phase) -> Non
         await run_load(target, replace(load, checkouts=load.warmup, warmup=0, rate=None), watch, phase, "warm-up")
 
 
-async def measure(target: Target, load: Load, phase: Phase = silent) -> Json:
+async def measure(target: Target, load: Load, phase: Phase = silent) -> tuple[Json, Tally]:
     """Warm up, run the load and report. Nothing is raised for a failed checkout: the report's `ok` says so."""
     async with Watch(target) as watch:
         await warm_up(target, load, watch, phase)
         tally = await run_load(target, load, watch, phase)
     is_ok = not tally.errors and len(tally.fulfilled) == load.checkouts
-    return {"ok": is_ok, **tally.report(load), "watched_by": watch.by}
+    return {"ok": is_ok, **tally.report(load), "watched_by": watch.by}, tally
 
 
 def latency(values: Collection[float]) -> Json | None:

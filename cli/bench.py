@@ -1,8 +1,10 @@
 """`checkout bench`: measure a running stack with whole paid checkouts."""
 
 import asyncio
+import json
 import time
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,7 +18,7 @@ from bench.machine import NOISY
 from bench.progress import showing, silent
 from cli import render
 from cli.client import Shop
-from cli.output import NO, UNREACHABLE, CommandFailed, Json, Output
+from cli.output import NO, UNREACHABLE, USAGE, CommandFailed, Json, Output
 
 _AUDIT_TRIES, _AUDIT_EVERY, _AUDIT_GRACE = 5, 2.0, 1
 
@@ -32,6 +34,9 @@ def bench(
         float | None, typer.Option(min=0.001, help="Begin at most so many a second; else as fast as it goes.")
     ] = None,
     patience: Annotated[float, typer.Option("--timeout", min=1, help="Seconds a checkout may take.")] = 60.0,
+    keep: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep every measurement: one JSON line a checkout.")
+    ] = None,
 ) -> None:
     """Measure whole checkouts: Buy, pay, wait until fulfilled. Ends with an audit.
 
@@ -50,11 +55,19 @@ def bench(
             raise CommandFailed(UNREACHABLE, "Plain http only", f"The benchmark cannot speak to {address}")
     target = Target(place.gateway_url, place.payment_url, place.admin_token, place.database_url, place.pids)
     load = Load(clients, checkouts, warmup, (sku,), rate, patience)
+    try:  # before the load: afterwards all would be lost
+        kept = keep.open("w") if keep is not None else None
+    except OSError as error:
+        raise CommandFailed(USAGE, "Wrong --keep", f"{keep} cannot be written: {error.strerror}") from None
     with showing() if output.err.is_terminal and not output.as_json else nullcontext(silent) as phase:
-        report = asyncio.run(measure(target, load, phase))
+        report, tally = asyncio.run(measure(target, load, phase))
         phase("auditing", 0, 1)
         report["audit"] = _audit(shop)
         phase("auditing", 1, 1)
+    if kept is not None:
+        with kept:
+            for order_id, seconds in tally.fulfilled.items():
+                kept.write(json.dumps({"order_id": order_id, "seconds": seconds}) + "\n")
     report["ok"] = report["ok"] and report["audit"]["ok"] is True
     output.result(report, "", shown, ok=report["ok"])
 

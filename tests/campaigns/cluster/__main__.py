@@ -73,8 +73,8 @@ async def bench(world: ClusterWorld, arguments: argparse.Namespace) -> Json:
         pids=world.pids(),
     )
     load = Load(arguments.clients, arguments.checkouts, warmup=max(30, arguments.clients))
-    result = await measure(target, load)
-    one = await measure(target, Load(1, 40, warmup=5))
+    result, _ = await measure(target, load)
+    one, _ = await measure(target, Load(1, 40, warmup=5))
     for each in (result, one):
         spent = of_the_parts(each["cpu_seconds_per_checkout"])
         answered, others = each["buy_to_answer"], each["others_cpu_share"]

@@ -1,7 +1,9 @@
 """Every command against the real stack."""
 
 import asyncio
+import json
 import secrets
+from pathlib import Path
 
 import pytest
 
@@ -127,8 +129,10 @@ async def test_resetting_a_running_stack_is_refused(checkout: Checkout) -> None:
     assert "already runs" in refused.stderr
 
 
-async def test_the_benchmark_pays_hears_and_audits(checkout_process: Checkout) -> None:
-    ended = await checkout_process("bench", "-c", "3", "-n", "6", "--warmup", "1", "--json")
+async def test_the_benchmark_pays_hears_and_audits(checkout_process: Checkout, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.jsonl"
+    ended = await checkout_process("bench", "-c", "3", "-n", "6", "--warmup", "1", "--json", "--keep", str(kept))
+    assert len([json.loads(line)["seconds"] for line in kept.read_text().splitlines()]) == 6
     report = ended.json
     assert (ended.code, report["fulfilled"], report["errors"], report["watched_by"]) == (0, 6, {}, "listen")
     assert {"postgres", "temporal", "payment", "worker", "gateway", "client"} <= report[

@@ -98,6 +98,16 @@ def test_a_key_that_can_be_none_is_a_wrong_option_and_sent_nowhere(
     assert scripted.requests == []
 
 
+def test_a_benchmark_says_before_it_begins_that_its_file_cannot_be_written(
+    checkout: Checkout, scripted: Scripted, tmp_path: Path
+) -> None:
+    scripted.plan("GET", "/admin/orders", 200, {"orders": [], "next": None})
+    scripted.plan("GET", "/products", 200, {"products": [{"sku": "pen"}]})
+    result = checkout("bench", "--keep", str(tmp_path / "no" / "such.jsonl"))
+    assert (result.exit_code, "Wrong --keep" in result.stderr) == (2, True)
+    assert scripted.sent("POST", "/checkout") == []
+
+
 def test_a_benchmark_without_the_operators_token_is_not_begun(checkout: Checkout, scripted: Scripted) -> None:
     scripted.plan("GET", "/admin/orders", 401, {"title": "Not allowed", "code": "unauthorized"})
     assert checkout("bench").exit_code == 1
