@@ -20,7 +20,7 @@ from checkout.ids import is_settlement
 from db import audit
 from db.invariants import Finding, Found, StockSums, audit_orders, audit_standing
 from db.order_queries import UnsettledOrder, ended_keys, live_orders
-from worker.keepers import is_looked_after, is_running, running_workflows
+from worker.looked_after import is_looked_after, is_running, running_workflows
 
 AUDIT_SECONDS = 20.0  # each of its statements; `engine` must be as patient
 CONNECTIONS = 3  # `engine` has: for who asks what is recent, for a piece of everything, to hold the lock of the whole

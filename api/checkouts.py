@@ -29,7 +29,7 @@ from db.engine import autocommit
 from db.writing import WriteWatch
 from runtime.failpoints import Step, around
 from runtime.settings import Settings
-from worker.keepers import describe, is_running
+from worker.looked_after import describe, is_running
 from worker.starting import FINGERPRINT, CheckoutHandle, Starter
 from worker.workflows.checkout import CheckoutWorkflow
 

@@ -59,7 +59,7 @@ def is_settlement(workflow_id: str) -> bool:
     return workflow_id.startswith(_SETTLEMENT_PREFIX)
 
 
-def keepers_of(checkout_key: str, order_id: str, session_id: str | None) -> list[str]:
+def workflow_ids_of_order(checkout_key: str, order_id: str, session_id: str | None) -> list[str]:
     """Ids of the workflows that may look after a live order: its checkout, or a settlement. One that began before there
     was a session goes on under the order's id."""
     subjects = [session_id, order_id] if session_id else [order_id]

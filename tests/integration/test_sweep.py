@@ -19,7 +19,7 @@ from tests.support.orders import awaiting, scalar
 from tests.support.provider import always
 from tests.support.rig import Rig
 from worker.activities.sweep import SettlementActivities
-from worker.keepers import running_workflows
+from worker.looked_after import running_workflows
 
 
 async def test_a_paid_order_whose_workflow_was_terminated_is_fulfilled(rig: Rig) -> None:

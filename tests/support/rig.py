@@ -32,7 +32,7 @@ from tests.support.patience import answered
 from tests.support.provider import FakeProvider
 from worker.activities.sweep import BATCH, SettlementActivities
 from worker.app import Dependencies, create_worker
-from worker.keepers import running_workflows
+from worker.looked_after import running_workflows
 from worker.starting import Starter
 
 SECRET = "whsec_of_the_rig"

@@ -25,14 +25,14 @@ async def test_sessions_are_handed_on_once_and_in_an_order_that_every_process_re
     others = [f"cs_{number}" for number in range(12)]
     for session_id in (OWN.session_id, *reversed(others)):
         inbox.hear(f"evt_{session_id}", session_id)
-    assert not inbox.is_done_with(ORDER)
+    assert not inbox.is_drained(ORDER)
     await inbox._hand_on_others(ORDER)
     assert handed_on == sorted(others)
     inbox.has_news = False
-    assert inbox.is_done_with(ORDER)
+    assert inbox.is_drained(ORDER)
 
 
-async def test_a_fulfilled_order_is_not_done_with_before_the_other_sessions_are_handed_on() -> None:
+async def test_a_fulfilled_order_is_not_drained_before_the_other_sessions_are_handed_on() -> None:
     """Of its own session no news matters any more; of another one, nobody else will hear."""
 
     async def hand_on(_: str) -> None:
@@ -41,8 +41,8 @@ async def test_a_fulfilled_order_is_not_done_with_before_the_other_sessions_are_
     fulfilled = replace(ORDER, status=OrderStatus.FULFILLED)
     inbox = Inbox(SettlementInput(order_id=ORDER.order_id), hand_on)
     inbox.hear("evt_own", OWN.session_id)
-    assert inbox.is_done_with(fulfilled)
+    assert inbox.is_drained(fulfilled)
     inbox.hear("evt_other", "cs_other")
-    assert not inbox.is_done_with(fulfilled)
+    assert not inbox.is_drained(fulfilled)
     await inbox._hand_on_others(fulfilled)
-    assert inbox.is_done_with(fulfilled)
+    assert inbox.is_drained(fulfilled)

@@ -17,7 +17,7 @@ from db.ledger import DuePayment
 from db.order_queries import UnsettledOrder
 from runtime.failpoints import Step, around
 from worker import warehouse
-from worker.keepers import is_looked_after, running_workflows
+from worker.looked_after import is_looked_after, running_workflows
 
 logger = logging.getLogger("worker")
 

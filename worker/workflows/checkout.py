@@ -6,9 +6,9 @@ from checkout.contracts import CheckoutInput, CheckoutResult, PaymentSessionView
 from checkout.ids import CHECKOUT_WORKFLOW
 from checkout.orders import Order, OrderStatus, Reason
 from checkout.settling import Close, Fulfil, Process, Refund, Release, Wait, decide
-from worker.shield import shielded
 from worker.workflows import actions
 from worker.workflows.inbox import Inbox
+from worker.workflows.shield import shielded
 
 
 @workflow.defn(name=CHECKOUT_WORKFLOW)
@@ -28,9 +28,9 @@ class CheckoutWorkflow:
         if order.status is OrderStatus.PENDING:
             order = self._order = await actions.open_session(order)
         if not opened.is_new:
-            self.inbox.expect_news()  # an earlier run opened it, or this one before it was reset: ask before waiting
+            self.inbox.ask_first()  # an earlier run opened it, or this one before it was reset: ask before waiting
 
-        while not self.inbox.is_done_with(order):
+        while not self.inbox.is_drained(order):
             closing = await self.inbox.wait(order)  # for the provider's news, a wish to give up, or the deadline
             order, session = await actions.ask_provider(order, closing)
             match decide(order, session, closing):

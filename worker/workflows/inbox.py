@@ -52,12 +52,12 @@ class Inbox:
         """The order does not end now, whoever wanted it to: its money is under way."""
         self.closing = None
 
-    def expect_news(self) -> None:
-        """Nobody listened for a while: have the provider asked before it speaks."""
+    def ask_first(self) -> None:
+        """Ask the provider before waiting: events may have been missed."""
         self.has_news = True
 
-    def is_done_with(self, order: Order) -> bool:
-        """Whether the order is decided, and every event that was taken has been acted upon: nobody else will."""
+    def is_drained(self, order: Order) -> bool:
+        """Whether the order is decided, and every event that was taken has been acted upon: no other workflow will."""
         if order.status.is_live or self._others(order):
             return False
         return order.status.is_kept or order.session is None or not self.has_news

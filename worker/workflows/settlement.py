@@ -9,9 +9,9 @@ from checkout.orders import Order, OrderStatus, Reason
 from checkout.payments import SessionState
 from checkout.settling import Close, Fulfil, Process, Refund, Release, decide
 from worker import policies
-from worker.shield import shielded
 from worker.workflows import actions
 from worker.workflows.inbox import Inbox
+from worker.workflows.shield import shielded
 
 
 @workflow.defn(name=SETTLEMENT_WORKFLOW)
@@ -57,8 +57,8 @@ class SettlementWorkflow:
 
     async def _see_through(self, order: Order) -> Order:
         """As its checkout would have done."""
-        self.inbox.expect_news()
-        while not self.inbox.is_done_with(order):
+        self.inbox.ask_first()
+        while not self.inbox.is_drained(order):
             closing = await self.inbox.wait(order)
             order, session = await actions.ask_provider(order, closing)
             if session is None:

@@ -24,7 +24,7 @@ from checkout.money import RefundState, forbids_refund
 from checkout.orders import OrderStatus
 from db import insights, views
 from db.catalogue import Selection
-from worker.keepers import describe, status_name
+from worker.looked_after import describe, status_name
 
 router = APIRouter(prefix="/admin", include_in_schema=False)
 

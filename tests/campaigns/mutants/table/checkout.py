@@ -12,7 +12,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     bug(
         "sweep-knows-settlements-by-order",
-        Code("ids.keepers_of", "[session_id, order_id]", "[session_id]"),
+        Code("ids.workflow_ids_of_order", "[session_id, order_id]", "[session_id]"),
         breaks="an order would get a second settlement once the first has recorded its session",
         tests="test_an_order_whose_settlement_began_before_it_had_a_session_gets_no_second_one",
     ),

@@ -24,14 +24,16 @@ BUGS: tuple[Mutant, ...] = (
     ),
     bug(
         "sweep-lists-settlements",
-        Code("keepers._RUNNING", "SETTLEMENT_WORKFLOW", "CHECKOUT_WORKFLOW"),
+        Code("looked_after._RUNNING", "SETTLEMENT_WORKFLOW", "CHECKOUT_WORKFLOW"),
         breaks="after a loss of Temporal's data no sweep would come to an end",
         tests="test_the_listing_shows_settlements_too",
     ),
     bug(
         "an-unknown-status-is-a-running-one",
         Code(
-            "keepers.is_running", "info.status not in _ENDED", "info.status == Status.WORKFLOW_EXECUTION_STATUS_RUNNING"
+            "looked_after.is_running",
+            "info.status not in _ENDED",
+            "info.status == Status.WORKFLOW_EXECUTION_STATUS_RUNNING",
         ),
         breaks="each paused order would get a second workflow",
         tests="test_a_workflow_in_a_state_that_our_sdk_does_not_know_is_one_that_runs",

@@ -56,7 +56,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     bug(
         "customer-cancel-heard",
-        Code("CheckoutWorkflow.cancel", "self.inbox.give_up(Reason.CUSTOMER)", "self.inbox.expect_news()"),
+        Code("CheckoutWorkflow.cancel", "self.inbox.give_up(Reason.CUSTOMER)", "self.inbox.ask_first()"),
         breaks="a customer who gives up would wait for the deadline",
         tests="test_a_customer_who_cancels_gets_the_session_closed_before_the_stock_returns",
     ),
@@ -68,9 +68,9 @@ BUGS: tuple[Mutant, ...] = (
     ),
     bug(
         "other-sessions-are-handed-on-to-the-end",
-        Code("Inbox.is_done_with", "order.status.is_live or self._others(order)", "order.status.is_live"),
+        Code("Inbox.is_drained", "order.status.is_live or self._others(order)", "order.status.is_live"),
         breaks="a payment of another session, told in a checkout's last moment, would be kept",
-        tests="test_a_fulfilled_order_is_not_done_with_before_the_other_sessions_are_handed_on",
+        tests="test_a_fulfilled_order_is_not_drained_before_the_other_sessions_are_handed_on",
     ),
     bug(
         "other-sessions-are-handed-on-again",
@@ -136,7 +136,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     bug(
         "late-news-is-looked-at",
-        Code("Inbox.is_done_with", "order.status.is_kept or order.session is None or not self.has_news", "True"),
+        Code("Inbox.is_drained", "order.status.is_kept or order.session is None or not self.has_news", "True"),
         breaks="money that comes while the order is being closed would be kept",
         tests="test_money_that_comes_while_the_order_is_being_closed_goes_back_too",
     ),
@@ -206,7 +206,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     bug(
         "orphan-is-looked-at-first",
-        Code("SettlementWorkflow._see_through", "self.inbox.expect_news()", "None"),
+        Code("SettlementWorkflow._see_through", "self.inbox.ask_first()", "None"),
         breaks="an orphaned order that was paid would wait for its deadline",
         tests="test_a_paid_order_whose_workflow_was_terminated_is_fulfilled",
     ),

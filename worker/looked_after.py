@@ -14,7 +14,7 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest, 
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from checkout.ids import CHECKOUT_WORKFLOW, SETTLEMENT_WORKFLOW, TASK_QUEUE, keepers_of
+from checkout.ids import CHECKOUT_WORKFLOW, SETTLEMENT_WORKFLOW, TASK_QUEUE, workflow_ids_of_order
 from db.order_queries import UnsettledOrder
 
 _RUNNING = (
@@ -77,10 +77,10 @@ async def is_running(client: Client, workflow_id: str) -> bool:
 
 async def is_looked_after(client: Client, order: UnsettledOrder, running: Set[str]) -> bool:
     """Whether a workflow looks after the order: one of `running`, else asked for by id. Raises `RPCError`."""
-    keepers = keepers_of(order.checkout_key, order.order_id, order.session_id)
-    if not running.isdisjoint(keepers):
+    workflow_ids = workflow_ids_of_order(order.checkout_key, order.order_id, order.session_id)
+    if not running.isdisjoint(workflow_ids):
         return True
-    for workflow_id in keepers:
+    for workflow_id in workflow_ids:
         if await is_running(client, workflow_id):
             return True
     return False

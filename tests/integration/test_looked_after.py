@@ -27,7 +27,7 @@ from stack.stack import Stack
 from tests.support.orders import awaiting, open_order
 from tests.support.rig import TOKEN, Rig, gateway, settings_for
 from worker.activities.sweep import SettlementActivities
-from worker.keepers import is_looked_after
+from worker.looked_after import is_looked_after
 from worker.starting import Starter
 
 OPERATOR = {"Authorization": f"Bearer {TOKEN}"}
