@@ -10,8 +10,8 @@ from temporalio.exceptions import ApplicationError
 
 from api.problems import Problem, invalid
 from checkout.contracts import CheckoutInput
-from checkout.currencies import product_faults
 from checkout.errors import PriceChanged, UnstorableData, WrongCart
+from checkout.money import product_faults
 from checkout.orders import CartLine
 from db import catalogue
 from db.catalogue import Product, Selection, Shelf

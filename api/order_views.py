@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from checkout.currencies import money
-from checkout.money import CLOSED_DISPUTES, RefundState, RequestedBy
+from checkout.money import money
 from checkout.orders import OrderStatus, Reason
+from checkout.payments import CLOSED_DISPUTES, RefundState, RequestedBy
 from db.views import OrderDetail
 
 _WORDS = {

@@ -21,8 +21,8 @@ from api.webhooks import SessionEvent, deliver, start_settlement, tell
 from checkout import errors
 from checkout.contracts import RefundOrderInput, SettlementInput, StartSettlementInput
 from checkout.ids import WHOLE_REFUND
-from checkout.money import Refund, RefundLine
 from checkout.orders import Order, OrderStatus, Reason
+from checkout.payments import Refund, RefundLine
 from db import order_queries, refunds, views
 from runtime.failpoints import Step, around
 from worker.starting import Starter

@@ -23,8 +23,8 @@ from api.problems import Problem
 from checkout.contracts import SettlementInput, StartSettlementInput
 from checkout.errors import InvalidKey
 from checkout.ids import is_provider_id, parse_checkout_key, settlement_workflow_id
-from checkout.money import CLOSED_DISPUTES
 from checkout.orders import Order, OrderStatus
+from checkout.payments import CLOSED_DISPUTES
 from db import ledger, order_queries
 from db.engine import autocommit
 from runtime.failpoints import Step, around

@@ -1,6 +1,6 @@
 """What crosses a process boundary: inputs and results of workflows and activities. Durations are seconds.
 
-These shapes are written into Temporal's histories, with `checkout.orders` and `checkout.payments`: fields may be added
+These shapes are written into Temporal's histories, with `checkout.orders` and `checkout.sessions`: fields may be added
 with a default, never renamed or removed, as long as a recorded history uses them (`tests/replay` holds that).
 """
 
@@ -9,9 +9,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from checkout.ids import WHOLE_REFUND
-from checkout.money import Refund, RefundLine
 from checkout.orders import CartLine, Order, OrderStatus, Reason
-from checkout.payments import SessionState
+from checkout.payments import Refund, RefundLine
+from checkout.sessions import SessionState
 
 
 @dataclass(frozen=True)

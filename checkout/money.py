@@ -1,138 +1,123 @@
-"""The money after the sale: payments, refunds and disputes, as the payment service tells of them and as the shop keeps
-them. Amounts are integer minor units, instants aware UTC.
+"""How the payment provider counts money, how people read it, and what can be charged: the shop's one table of
+currencies. Amounts are integer minor units *of the provider's API*, everywhere: usually hundredths.
 
-Sources: docs.stripe.com/refunds, docs.stripe.com/api/disputes/object, docs.stripe.com/api/payment_intents/object.
+Not so: currencies without minor units; those of thousandths, of which the last digit must be 0; and two that gave their
+minor units up, and which the API counts in hundredths all the same: 5 UGX are 500.
+Sources: Stripe, "Supported currencies" (docs.stripe.com/currencies), "Create a Checkout Session".
 """
 
+import re
 from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
-
-
-class MoneyState(StrEnum):
-    """Of a payment. A bank debit is `processing` for days."""
-
-    PROCESSING = "processing"
-    PAID = "paid"
-    FAILED = "failed"
-
-
-class RefundState(StrEnum):
-    """Of a refund: `succeeded` when the provider says so, and even then it may still fail."""
-
-    PENDING = "pending"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def is_undone(self) -> bool:
-        """The money is the shop's again, or has never left it."""
-        return self in (RefundState.FAILED, RefundState.CANCELLED)
-
-
-class RequestedBy(StrEnum):
-    """Who wants the money given back: the shop by its rule, an operator of it, or somebody at the provider."""
-
-    SHOP = "shop"
-    OPERATOR = "operator"
-    PROVIDER = "provider"
-
-
-# A dispute that is over, in Stripe's words; all others are open. Of these, only `lost` takes the money for good.
-CLOSED_DISPUTES = frozenset({"won", "lost", "warning_closed", "prevented"})
-
-
-def forbids_refund(dispute_state: str) -> bool:
-    """Nothing is refunded on top of a dispute that is open or lost. A bank that only inquires has taken nothing: giving
-    the money back is an answer (docs.stripe.com/disputes/how-disputes-work, "Inquiries")."""
-    is_open = dispute_state not in CLOSED_DISPUTES
-    return dispute_state == "lost" or (is_open and not dispute_state.startswith("warning_"))
 
 
 @dataclass(frozen=True)
-class PaymentState:
-    """The provider's word on a payment. `order_id` is what we gave it along."""
+class Currency:
+    """`exponent`: the API's minor unit is 10^-exponent. `shown`: decimals people write. What can be charged is a
+    multiple of `step`, from `minimum` to `maximum` (minor units)."""
 
-    payment_intent_id: str
-    state: MoneyState
-    amount: int
-    currency: str
-    order_id: str | None = None
-
-
-@dataclass(frozen=True)
-class ProviderRefund:
-    """The provider's word on a refund. `refund_id` is our row, if it is one that we asked for."""
-
-    provider_refund_id: str
-    amount: int
-    state: RefundState
-    requires_action: bool = False
-    refund_id: str | None = None
-    reason: str | None = None
-    failure_reason: str | None = None
+    exponent: int = 2
+    shown: int = 2
+    step: int = 1
+    minimum: int = 1
+    maximum: int = 99_999_999
 
 
-@dataclass(frozen=True)
-class ProviderDispute:
-    """The provider's word on a dispute: `state` is Stripe's `status`, as it says it."""
-
-    dispute_id: str
-    amount: int
-    state: str
-    reason: str
-    evidence_due_by: datetime | None = None
-
-
-@dataclass(frozen=True)
-class RefundLine:
-    """So many of a line of the order."""
-
-    sku: str
-    quantity: int
+MAX_PRODUCT_NAME = 250  # characters
+MAX_LINE_ITEMS = 100
+_ZERO = "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf"
+_THREE = "bhd jod kwd omr tnd"
+# Hundredths to the API for compatibility, always whole. (HUF and TWD are so for payouts only: charges have decimals.)
+_WHOLE_HUNDREDTHS = "isk ugx"
+# "Minimum charge amount by currency". It is the settlement currency's that counts: for an account that settles in
+# another one the provider converts, and may refuse a little more than this.
+_MINIMUM = {
+    "usd": 50, "aed": 200, "ars": 50, "aud": 50, "brl": 50, "cad": 50, "chf": 50, "cop": 50, "czk": 1500, "dkk": 250,
+    "eur": 50, "gbp": 30, "hkd": 400, "huf": 17500, "idr": 50, "ils": 50, "inr": 50, "jpy": 50, "krw": 50, "mxn": 1000,
+    "myr": 200, "nok": 300, "nzd": 50, "php": 50, "pln": 200, "ron": 200, "rub": 50, "sek": 300, "sgd": 50, "thb": 1000,
+    "zar": 50,
+}  # fmt: skip
+_MAXIMUM = {"idr": 999_999_999_999, "cop": 9_999_999_999, "inr": 999_999_999}  # all others: eight digits
 
 
-@dataclass(frozen=True)
-class Refund:
-    """A refund as the shop keeps it. Without `provider_refund_id` the provider has not taken it yet; `attempt` counts
-    those of one wish, for which `request_key` stands, and `request` (a digest of it). `order_id` is None for money that
-    belonged to no order of ours."""
+def _row(code: str, exponent: int, shown: int, step: int) -> Currency:
+    return Currency(exponent, shown, step, max(step, _MINIMUM.get(code, 1)), _MAXIMUM.get(code, 99_999_999))
 
-    id: str
-    payment_intent_id: str
-    order_id: str | None
-    amount: int
-    currency: str
-    state: RefundState
-    requested_by: RequestedBy
-    at: datetime
-    attempt: int = 1
-    reason: str | None = None
-    requires_action: bool = False
-    failure_reason: str | None = None
-    provider_refund_id: str | None = None
-    request_key: str | None = None
-    request: str | None = None
-    changed_at: datetime | None = None
 
-    @property
-    def is_to_be_made(self) -> bool:
-        return self.state is RefundState.PENDING and self.provider_refund_id is None
+CURRENCIES: dict[str, Currency] = (
+    {code: _row(code, 2, 2, 1) for code in (*_MINIMUM, *_MAXIMUM)}
+    | {code: _row(code, 0, 0, 1) for code in _ZERO.split()}
+    | {code: _row(code, 3, 3, 10) for code in _THREE.split()}
+    | {code: _row(code, 2, 0, 100) for code in _WHOLE_HUNDREDTHS.split()}
+)
+_USUAL = Currency()
 
-    @property
-    def was_never_taken(self) -> bool:
-        """It came to nothing before the provider had taken it."""
-        return self.state.is_undone and self.provider_refund_id is None
 
-    @property
-    def is_nameless(self) -> bool:
-        """From before there was a ledger: it succeeded, and nobody wrote down what the provider calls it."""
-        return self.state is RefundState.SUCCEEDED and self.provider_refund_id is None
+def currency(code: str) -> Currency:
+    """What is known of a currency (ISO 4217, either case); of the others, that they are like most."""
+    return CURRENCIES.get(code.lower(), _USUAL)
 
-    def may_become(self, state: RefundState) -> bool:
-        """As `shop.guard_refund` has it."""
-        if self.state is state or self.state is RefundState.PENDING:
-            return True
-        # Given up, and taken all the same: its answer was lost, say, and the next one was a refusal.
-        return self.was_never_taken or (self.state, state) == (RefundState.SUCCEEDED, RefundState.FAILED)
+
+def decimal(amount: int, code: str) -> str:
+    """`decimal(245000, "usd")` is `2,450.00`, `decimal(500000, "ugx")` is `5,000`: minor units as people write them."""
+    rules = currency(code)
+    whole, part = divmod(abs(amount), 10**rules.exponent)
+    digits = f"{part:0{rules.exponent}d}" if rules.exponent else ""
+    if not digits[rules.shown :].strip("0"):
+        digits = digits[: rules.shown]
+    number = f"{whole:,}.{digits}" if digits else f"{whole:,}"
+    return f"-{number}" if amount < 0 else number
+
+
+def minor_units(text: str, code: str) -> int:
+    """What people write as minor units: `minor_units("24.50", "usd")` is 2450, `minor_units("1,500", "jpy")` is 1500.
+
+    Raises `ValueError`, with a sentence, for what is no amount of the currency above nothing.
+    """
+    rules = currency(code)
+    exponent = rules.exponent
+    match = re.fullmatch(r"([0-9]{1,3}(?:,[0-9]{3}){0,4}|[0-9]{1,15})(?:\.([0-9]+))?", text.strip(), re.ASCII)
+    digits = (match[2] or "").rstrip("0") if match else ""
+    if match is None or len(digits) > exponent:
+        like = decimal(450 * 10 ** max(exponent - 2, 0) if rules.shown else 5 * 10**exponent, code)
+        raise ValueError(f"{text!r} is no amount in {code.upper()}: write it like {like}")
+    amount: int = int(match[1].replace(",", "")) * 10**exponent + int(digits.ljust(exponent, "0") or 0)
+    if amount == 0:
+        raise ValueError("the amount must be more than nothing")
+    if amount % rules.step:
+        raise ValueError(f"amounts in {code.upper()} are multiples of {decimal(rules.step, code)}")
+    return amount
+
+
+def money(amount: int, code: str) -> str:
+    """`money(2450, "usd")` is `24.50 USD`, `money(500, "jpy")` is `500 JPY`."""
+    return f"{decimal(amount, code)} {code.upper()}"
+
+
+def product_faults(name: str, unit_amount: int, code: str) -> dict[str, str]:
+    """What of a product could never be sold: sentences by field (`name`, `unit_amount`); empty when it can."""
+    faults: dict[str, str] = {}
+    rules = currency(code)
+    if not name.strip():
+        faults["name"] = "a product needs a name"
+    elif len(name) > MAX_PRODUCT_NAME:
+        faults["name"] = f"the payment service takes at most {MAX_PRODUCT_NAME} characters, not {len(name)}"
+    if unit_amount % rules.step:
+        faults["unit_amount"] = f"amounts in {code.upper()} are multiples of {rules.step}"
+    elif not 1 <= unit_amount <= rules.maximum:
+        faults["unit_amount"] = f"must be from 1 to {rules.maximum} minor units"
+    return faults
+
+
+def cart_fault(amount_total: int, code: str, line_items: int = 1) -> str | None:
+    """Why a cart cannot be paid, in a sentence for its buyer; None when it can. `amount_total` in minor units."""
+    rules = currency(code)
+    if line_items > MAX_LINE_ITEMS:
+        return f"a cart holds at most {MAX_LINE_ITEMS} different products, not {line_items}"
+    total = money(amount_total, code)
+    if amount_total < rules.minimum:
+        return f"the payment service takes payments from {money(rules.minimum, code)} on; this one is {total}"
+    if amount_total > rules.maximum:
+        return f"the payment service takes payments up to {money(rules.maximum, code)}; this one is {total}"
+    if amount_total % rules.step:
+        return f"amounts in {code.upper()} are multiples of {rules.step} minor units"
+    return None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from checkout.payments import PaymentSession
+from checkout.sessions import PaymentSession
 
 
 class OrderStatus(StrEnum):

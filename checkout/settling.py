@@ -7,7 +7,7 @@ back only once it has said that the session can no longer be paid.
 from dataclasses import dataclass
 
 from checkout.orders import Order, OrderStatus, Reason
-from checkout.payments import SessionState, SessionStatus
+from checkout.sessions import SessionState, SessionStatus
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from checkout.currencies import minor_units
 from checkout.ids import new_checkout_key, parse_checkout_key
+from checkout.money import minor_units
 from cli import options, render
 from cli.client import Shop
 from cli.output import USAGE, CommandFailed, Json, Output

@@ -7,7 +7,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from checkout.currencies import money as format_money
+from checkout.money import money as format_money
 from cli.output import Json
 
 _COLOURS = {

@@ -10,7 +10,8 @@ from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checkout.ids import new_refund_id
-from checkout.money import (
+from checkout.orders import Order
+from checkout.payments import (
     CLOSED_DISPUTES,
     MoneyState,
     ProviderDispute,
@@ -20,7 +21,6 @@ from checkout.money import (
     RequestedBy,
     forbids_refund,
 )
-from checkout.orders import Order
 from db.catalogue import lock_order_products
 from db.order_queries import lock_order
 from db.orders import return_goods, tell

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 
 from checkout.ids import OWED_REFUND
-from checkout.money import CLOSED_DISPUTES, MoneyState, Refund, RefundState, RequestedBy
 from checkout.orders import OrderStatus, Reason
+from checkout.payments import CLOSED_DISPUTES, MoneyState, Refund, RefundState, RequestedBy
 from db.book import Book
 from db.orders import close_order
 

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checkout.errors import PaymentUnknown
 from checkout.ids import OWED_REFUND
-from checkout.money import PaymentState, ProviderDispute, ProviderRefund, Refund, RefundState, RequestedBy
 from checkout.orders import Order, Reason
+from checkout.payments import PaymentState, ProviderDispute, ProviderRefund, Refund, RefundState, RequestedBy
 from db.book import Book, open_book
 from db.consequences import ask_again, drop_what_was_lost, finish_order, plan_next_look
 from db.orders import name_payment

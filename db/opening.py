@@ -9,9 +9,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checkout.contracts import OpenOrderInput
-from checkout.currencies import cart_fault, money, product_faults
 from checkout.errors import BeyondPaymentLimits, MixedCurrencies, PriceChanged, WrongCart
 from checkout.ids import new_order_id
+from checkout.money import cart_fault, money, product_faults
 from checkout.orders import CartLine, Order, OrderStatus, Reason
 from db.catalogue import Product, lock_products
 from db.order_queries import find_by_key, fold_email, order_of

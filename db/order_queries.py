@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checkout.errors import OrderNotFound
 from checkout.orders import Order, OrderStatus, Reason
-from checkout.payments import PaymentSession, SessionLine, SessionRequest
+from checkout.sessions import PaymentSession, SessionLine, SessionRequest
 
 # Those that are fields of `Order` under the same name.
 _SAME = (

@@ -14,9 +14,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checkout.errors import CannotFulfil
-from checkout.money import Refund
 from checkout.orders import Order, OrderStatus, Reason
-from checkout.payments import PaymentSession
+from checkout.payments import Refund
+from checkout.sessions import PaymentSession
 from db.catalogue import lock_order_products
 from db.order_queries import COLUMNS, COUNTED_LINES, get_order, order_of
 

@@ -9,11 +9,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checkout.contracts import RefundOrderInput
-from checkout.currencies import money
 from checkout.errors import KeyReused, NotRefundable, RefundExceedsPayment, RefundLinesExceedOrder
 from checkout.ids import WHOLE_REFUND
-from checkout.money import MoneyState, Refund, RefundState, RequestedBy
+from checkout.money import money
 from checkout.orders import OrderStatus
+from checkout.payments import MoneyState, Refund, RefundState, RequestedBy
 from db.book import Book, open_book
 from db.consequences import plan_next_look
 from db.order_queries import COUNTED_LINES, get_order

@@ -34,8 +34,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from checkout.contracts import CheckoutInput, CheckoutResult, RefundOrderInput, StartSettlementInput
 from checkout.ids import SWEEP_SCHEDULE_ID, SWEEP_WORKFLOW_ID, TASK_QUEUE, refund_workflow_id, settlement_workflow_id
-from checkout.money import Refund
 from checkout.orders import OrderStatus
+from checkout.payments import Refund
 from runtime.search_attributes import CHECKOUT_STATUS, ORDER_ID
 from worker.policies import SWEEP_LIMIT, WORKFLOW_TASK_TIMEOUT
 from worker.workflows.checkout import CheckoutWorkflow

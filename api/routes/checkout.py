@@ -16,7 +16,7 @@ from api.web.rendering import problem_page, wants_page
 from checkout.errors import InvalidKey
 from checkout.ids import new_checkout_key, parse_checkout_key
 from checkout.orders import Order, Reason
-from checkout.payments import PaymentSession
+from checkout.sessions import PaymentSession
 
 router = APIRouter(tags=["checkout"])
 

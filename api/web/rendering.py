@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 
 from api.problems import Problem
 from api.web.assets import asset_url, picture_url
-from checkout.currencies import CURRENCIES, decimal
+from checkout.money import CURRENCIES, decimal
 from runtime.settings import Settings
 
 # Amounts as `Intl.NumberFormat("en-US")` writes them: what the server renders and what a script adds up look alike.

@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from bench.peers.shop import Items, answer, gateway, opening_of
 from checkout.ids import session_idempotency_key
 from checkout.orders import Order, OrderStatus
-from checkout.payments import PaymentSession
+from checkout.sessions import PaymentSession
 from db import opening, order_queries, orders
 from runtime.egress import api_base
 from runtime.settings import load_settings

@@ -6,7 +6,7 @@ from playwright.async_api import expect
 
 from api.web.assets import asset_url
 from api.web.rendering import format_money
-from checkout.currencies import CURRENCIES
+from checkout.money import CURRENCIES
 from stack.stack import Stack
 from tests.browser.conftest import Visit
 from tests.browser.visitor import NETWORK, PAID, SENT, Site, Visitor

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import httpx
 
-from checkout.payments import SessionLine, SessionRequest, SessionState
+from checkout.sessions import SessionLine, SessionRequest, SessionState
 from runtime.settings import load_settings
 from tests.integration.payment_mock.serving import KEY, in_process
 from worker.payments.stripe_adapter import StripeProvider

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from checkout.errors import PaymentRefused
-from checkout.payments import SessionStatus
+from checkout.sessions import SessionStatus
 from db.engine import create_engine
 from stack.stack import Stack
 from tests.support.costs import Costs, Ledger

@@ -17,7 +17,7 @@ from api.limits import Limits
 from api.waiting import Stopping
 from checkout.contracts import OpenOrderInput
 from checkout.orders import CartLine, cart_fingerprint
-from checkout.payments import PaymentSession
+from checkout.sessions import PaymentSession
 from db import opening, orders
 from db.writing import WriteWatch
 from stack.stack import Stack

@@ -16,8 +16,8 @@ from temporalio.client import Client
 from api.audit import Auditor, AuditOut, AuditProgress
 from api.problems import Problem
 from checkout.ids import CHECKOUT_WORKFLOW, TASK_QUEUE
-from checkout.money import MoneyState, PaymentState
 from checkout.orders import Reason
+from checkout.payments import MoneyState, PaymentState
 from db import audit, ledger
 from db.engine import create_engine
 from tests.support.databases import DatabaseServer

@@ -19,7 +19,7 @@ from api.audit import Auditor
 from checkout.contracts import SweepResult
 from checkout.ids import settlement_workflow_id
 from checkout.orders import OrderStatus
-from checkout.payments import PaymentSession
+from checkout.sessions import PaymentSession
 from db import orders
 from db.order_queries import UnsettledOrder
 from runtime.connection import connect

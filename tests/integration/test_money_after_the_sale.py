@@ -6,8 +6,8 @@ import pytest
 
 from checkout.errors import PaymentRefused
 from checkout.ids import settlement_workflow_id
-from checkout.money import RefundState
 from checkout.orders import OrderStatus, Reason
+from checkout.payments import RefundState
 from tests.support.eventually import eventually
 from tests.support.orders import scalar
 from tests.support.provider import times

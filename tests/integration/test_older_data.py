@@ -8,8 +8,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.ids import OWED_REFUND
-from checkout.money import MoneyState, PaymentState, ProviderRefund, RefundState
 from checkout.orders import Reason
+from checkout.payments import MoneyState, PaymentState, ProviderRefund, RefundState
 from db import ledger
 from db.book import Book
 from db.engine import create_engine

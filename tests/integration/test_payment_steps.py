@@ -12,7 +12,7 @@ from temporalio.testing import ActivityEnvironment
 from checkout.contracts import RefundInput
 from checkout.errors import PaymentRefused
 from checkout.orders import CartLine, OrderStatus, Reason
-from checkout.payments import SessionState, SessionStatus
+from checkout.sessions import SessionState, SessionStatus
 from tests.support.orders import awaiting, events, fulfil, on_hand, open_order, violations
 from tests.support.provider import FakeProvider, always
 from worker import policies

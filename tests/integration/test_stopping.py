@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.orders import CartLine
-from checkout.payments import PaymentSession
+from checkout.sessions import PaymentSession
 from db import orders
 from stack.probes import free_ports
 from stack.stack import Stack

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from checkout.errors import PaymentRefused, PaymentUnknown, PaymentUnreachable
-from checkout.money import ProviderRefund, Refund, RefundState, RequestedBy
+from checkout.payments import ProviderRefund, Refund, RefundState, RequestedBy
 from runtime.settings import load_settings
 from tests.integration.payment_mock.serving import KEY, serve
 from tests.integration.simulator import Simulator, request

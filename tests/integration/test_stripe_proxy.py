@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from checkout.errors import PaymentUnreachable
-from checkout.payments import SessionStatus
+from checkout.sessions import SessionStatus
 from runtime.settings import load_settings
 from tests.integration.payment_mock.serving import KEY
 from tests.integration.simulator import Simulator, request

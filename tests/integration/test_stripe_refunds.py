@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from checkout.errors import PaymentError, PaymentRefused, PaymentUnknown, PaymentUnreachable
-from checkout.money import MoneyState, ProviderRefund, Refund, RefundState, RequestedBy
+from checkout.payments import MoneyState, ProviderRefund, Refund, RefundState, RequestedBy
 from tests.integration.simulator import Simulator
 from tests.support.eventually import eventually
 

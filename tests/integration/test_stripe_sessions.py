@@ -8,7 +8,7 @@ import pytest
 import stripe
 
 from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnknown, PaymentUnreachable
-from checkout.payments import SessionLine, SessionStatus
+from checkout.sessions import SessionLine, SessionStatus
 from tests.integration.payment_mock.serving import KEY
 from tests.integration.simulator import Simulator, request
 from worker.payments.answers import state_of

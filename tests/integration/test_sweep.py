@@ -11,7 +11,7 @@ from temporalio.testing import ActivityEnvironment
 from checkout.errors import PaymentUnreachable
 from checkout.ids import settlement_workflow_id
 from checkout.orders import OrderStatus, Reason
-from checkout.payments import SessionStatus
+from checkout.sessions import SessionStatus
 from db import orders
 from tests.support.eventually import eventually
 from tests.support.healthy_shop import run

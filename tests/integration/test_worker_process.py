@@ -15,7 +15,7 @@ from checkout.contracts import CheckoutInput
 from checkout.errors import PaymentUnreachable
 from checkout.ids import SWEEP_SCHEDULE_ID
 from checkout.orders import OrderStatus, cart_fingerprint
-from checkout.payments import PaymentSession, SessionRequest
+from checkout.sessions import PaymentSession, SessionRequest
 from db.order_queries import find_by_key
 from runtime.background import beside
 from runtime.connection import connect

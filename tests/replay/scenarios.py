@@ -10,7 +10,7 @@ from checkout.contracts import RefundOrderInput
 from checkout.errors import PaymentRefused
 from checkout.ids import SWEEP_WORKFLOW_ID, refund_workflow_id, settlement_workflow_id
 from checkout.orders import CartLine
-from checkout.payments import SessionState, SessionStatus
+from checkout.sessions import SessionState, SessionStatus
 from tests.replay.settlements import (
     own_session_unknown_at_first,
     refunded_at_the_provider,

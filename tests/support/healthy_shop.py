@@ -8,9 +8,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.contracts import OpenOrderInput, RefundOrderInput
-from checkout.money import ProviderRefund, RefundState
 from checkout.orders import CartLine, Order, OrderStatus, Reason
-from checkout.payments import PaymentSession
+from checkout.payments import ProviderRefund, RefundState
+from checkout.sessions import PaymentSession
 from db import ledger, opening, orders, refunds
 from tests.support.databases import migrate_payments
 

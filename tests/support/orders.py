@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.contracts import OpenOrderInput
 from checkout.orders import LIVE, CartLine, Order, OrderStatus, Reason
-from checkout.payments import PaymentSession
+from checkout.sessions import PaymentSession
 from db import opening, orders
 from db.audit import audit_ledgers
 

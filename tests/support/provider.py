@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from checkout.errors import PaymentRefused, PaymentUnknown, PaymentUnreachable
-from checkout.money import MoneyState, PaymentState, ProviderDispute, ProviderRefund, Refund, RefundState
-from checkout.payments import PaymentSession, SessionRequest, SessionState, SessionStatus
+from checkout.payments import MoneyState, PaymentState, ProviderDispute, ProviderRefund, Refund, RefundState
+from checkout.sessions import PaymentSession, SessionRequest, SessionState, SessionStatus
 
 
 @dataclass

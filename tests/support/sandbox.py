@@ -8,7 +8,7 @@ from temporalio.worker import WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 # What crosses to a step and back has to be the same class on both sides.
-VALUES = ("checkout.contracts", "checkout.money", "checkout.orders", "checkout.payments")
+VALUES = ("checkout.contracts", "checkout.orders", "checkout.payments", "checkout.sessions")
 # A step is named by its method, and runs outside.
 STEPS = "worker.activities"
 

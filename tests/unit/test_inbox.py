@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from checkout.contracts import SettlementInput
 from checkout.orders import Order, OrderStatus
-from checkout.payments import PaymentSession
+from checkout.sessions import PaymentSession
 from worker.workflows.inbox import Inbox
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)

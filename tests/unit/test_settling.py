@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from checkout.orders import Order, OrderStatus, Reason
-from checkout.payments import PaymentSession, SessionState, SessionStatus
+from checkout.sessions import PaymentSession, SessionState, SessionStatus
 from checkout.settling import Close, Decision, Fulfil, Nothing, Process, Refund, Release, Wait, decide
 from tests.unit.docs.markdown import document
 

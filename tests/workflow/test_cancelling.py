@@ -5,7 +5,7 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import CancelledError
 
 from checkout.orders import OrderStatus, Reason
-from checkout.payments import SessionStatus
+from checkout.sessions import SessionStatus
 from tests.support.eventually import eventually
 from tests.support.lab import Lab
 from tests.support.provider import times

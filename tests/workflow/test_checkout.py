@@ -5,7 +5,7 @@ from temporalio.client import WorkflowFailureError
 
 from checkout.contracts import SessionProgress
 from checkout.orders import CartLine, OrderStatus, Reason
-from checkout.payments import SessionStatus
+from checkout.sessions import SessionStatus
 from tests.support.eventually import eventually
 from tests.support.lab import Lab
 

@@ -10,7 +10,7 @@ from temporalio.service import RPCError
 
 from checkout.ids import settlement_workflow_id
 from checkout.orders import OrderStatus
-from checkout.payments import SessionState, SessionStatus
+from checkout.sessions import SessionState, SessionStatus
 from tests.support.eventually import eventually
 from tests.support.lab import Handle, Lab
 from tests.support.provider import always

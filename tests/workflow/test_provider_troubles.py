@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnreachable
 from checkout.orders import CartLine, OrderStatus, Reason
-from checkout.payments import PaymentSession, SessionState, SessionStatus
+from checkout.sessions import PaymentSession, SessionState, SessionStatus
 from db import orders
 from tests.support.eventually import eventually
 from tests.support.healthy_shop import mend_missing_reservations, run

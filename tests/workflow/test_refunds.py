@@ -7,7 +7,7 @@ from checkout.contracts import RefundOrderInput, SettlementInput
 from checkout.errors import PaymentRefused, PaymentUnknown
 from checkout.ids import refund_workflow_id, settlement_workflow_id
 from checkout.orders import CartLine, OrderStatus, Reason
-from checkout.payments import SessionState, SessionStatus
+from checkout.sessions import SessionState, SessionStatus
 from tests.support.eventually import eventually
 from tests.support.lab import Lab
 from tests.support.provider import times

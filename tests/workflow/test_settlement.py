@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from checkout.orders import OrderStatus, Reason
-from checkout.payments import SessionState, SessionStatus
+from checkout.sessions import SessionState, SessionStatus
 from tests.support.lab import Lab
 from tests.support.provider import times
 

@@ -15,7 +15,7 @@ from temporalio import activity
 from checkout.contracts import Answer, AskInput, FindOrderInput, Opened, OpenOrderInput, PaidInput, ReleaseInput
 from checkout.errors import CheckoutError, PaymentRefused, PaymentStuck
 from checkout.orders import LIVE, Order, OrderStatus
-from checkout.payments import PaymentSession, SessionRequest, SessionState
+from checkout.sessions import PaymentSession, SessionRequest, SessionState
 from checkout.settling import Fulfil, decide
 from db import opening, order_queries, orders
 from db.engine import autocommit, transaction

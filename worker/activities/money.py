@@ -9,8 +9,8 @@ from temporalio import activity
 
 from checkout.contracts import Followed, GiveUpInput, RefundInput, RefundOrderInput
 from checkout.errors import PaymentUnknown, PaymentUnreachable
-from checkout.money import Refund
 from checkout.orders import Order
+from checkout.payments import Refund
 from db import ledger, order_queries, refunds
 from db.book import Book, find_refund
 from db.engine import autocommit, transaction

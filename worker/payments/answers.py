@@ -13,8 +13,8 @@ import stripe
 from pydantic import Field, TypeAdapter
 
 from checkout.errors import PaymentError, PaymentRefused, PaymentStuck, PaymentUnknown, PaymentUnreachable
-from checkout.money import MoneyState, PaymentState, ProviderDispute, ProviderRefund, RefundState
-from checkout.payments import SessionState, SessionStatus
+from checkout.payments import MoneyState, PaymentState, ProviderDispute, ProviderRefund, RefundState
+from checkout.sessions import SessionState, SessionStatus
 
 REFUND_ID = "refund_id"  # in a refund's metadata: our row
 _LONGEST_REASON = 200

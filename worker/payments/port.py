@@ -7,8 +7,8 @@ All raise `PaymentRefused` (asking again cannot help; its kind `PaymentUnknown`:
 
 from typing import Protocol
 
-from checkout.money import PaymentState, ProviderDispute, ProviderRefund, Refund
-from checkout.payments import PaymentSession, SessionRequest, SessionState
+from checkout.payments import PaymentState, ProviderDispute, ProviderRefund, Refund
+from checkout.sessions import PaymentSession, SessionRequest, SessionState
 
 
 class PaymentProvider(Protocol):

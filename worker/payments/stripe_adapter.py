@@ -17,8 +17,8 @@ from stripe import StripeClient
 
 from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnreachable
 from checkout.ids import refund_idempotency_key, session_idempotency_key
-from checkout.money import MoneyState, PaymentState, ProviderDispute, ProviderRefund, Refund
-from checkout.payments import PaymentSession, SessionRequest, SessionState, SessionStatus
+from checkout.payments import MoneyState, PaymentState, ProviderDispute, ProviderRefund, Refund
+from checkout.sessions import PaymentSession, SessionRequest, SessionState, SessionStatus
 from runtime.egress import api_base, client_options
 from runtime.failpoints import Step, around
 from runtime.settings import Settings

@@ -26,9 +26,9 @@ from checkout.contracts import (
     StartSettlementInput,
 )
 from checkout.errors import KeyReused, PaymentUnknown
-from checkout.money import Refund
 from checkout.orders import Order, OrderStatus, Reason
-from checkout.payments import SessionState
+from checkout.payments import Refund
+from checkout.sessions import SessionState
 from runtime.search_attributes import CHECKOUT_STATUS, ORDER_ID
 from worker import policies
 from worker.activities.checkouts import CheckoutActivities

@@ -5,7 +5,7 @@ from temporalio.exceptions import ApplicationError
 
 from checkout.contracts import GiveUpInput, RefundOrderInput
 from checkout.ids import REFUND_WORKFLOW
-from checkout.money import Refund
+from checkout.payments import Refund
 from worker import policies
 from worker.activities.money import MoneyActivities
 from worker.steps import StepFailed, run_step

@@ -6,7 +6,7 @@ from temporalio import workflow
 from checkout.contracts import CheckoutResult, SettlementInput
 from checkout.ids import SETTLEMENT_WORKFLOW
 from checkout.orders import Order, OrderStatus, Reason
-from checkout.payments import SessionState
+from checkout.sessions import SessionState
 from checkout.settling import Close, Fulfil, Process, Refund, Release, decide
 from worker import policies
 from worker.workflows import actions

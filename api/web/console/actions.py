@@ -16,9 +16,9 @@ from api.orders import RefundIn
 from api.problems import Problem, invalid, invalid_fields
 from api.web.console.sign_in import FormDependency, FromOurPages
 from api.webhooks import SessionEvent, deliver, session_event
-from checkout.currencies import minor_units
 from checkout.ids import parse_checkout_key
-from checkout.money import RefundState
+from checkout.money import minor_units
+from checkout.payments import RefundState
 from runtime.egress import api_base, client_options
 from runtime.settings import Settings
 

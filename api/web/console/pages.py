@@ -20,8 +20,8 @@ from api.web.console.processes import processes
 from api.web.console.sign_in import ConsoleDependency
 from api.web.rendering import DEEPEST
 from checkout.ids import new_checkout_key, refund_workflow_id, settlement_workflow_id
-from checkout.money import RefundState, forbids_refund
 from checkout.orders import OrderStatus
+from checkout.payments import RefundState, forbids_refund
 from db import insights, views
 from db.catalogue import Selection
 from worker.looked_after import describe, status_name

@@ -6,7 +6,7 @@ CREATE TABLE shop.products (
     name          text NOT NULL CHECK (name <> ''),
     description   text NOT NULL DEFAULT '',
     image         text NOT NULL DEFAULT '',
-    -- As large as the payment provider takes them in some currency (checkout.currencies).
+    -- As large as the payment provider takes them in some currency (checkout.money).
     unit_amount   bigint NOT NULL CHECK (unit_amount BETWEEN 1 AND 999999999999),
     currency      text NOT NULL CHECK (currency ~ '^[a-z]{3}$'),
     on_hand       bigint NOT NULL CHECK (on_hand >= 0),

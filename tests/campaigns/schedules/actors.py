@@ -8,7 +8,7 @@ from api.problems import Problem
 from api.routes.checkout import checkout_body
 from api.webhooks import MoneyEvent, SessionEvent, deliver
 from checkout.orders import CartLine, Order
-from checkout.payments import SessionStatus
+from checkout.sessions import SessionStatus
 from tests.campaigns.schedules.banks import Banks
 from tests.campaigns.schedules.steps import Step
 from tests.campaigns.schedules.surroundings import Customer

@@ -1,7 +1,7 @@
 """What banks make of money that was paid, or is on its way: debits, refunds, disputes."""
 
-from checkout.money import CLOSED_DISPUTES, ProviderRefund, RefundState
-from checkout.payments import SessionState, SessionStatus
+from checkout.payments import CLOSED_DISPUTES, ProviderRefund, RefundState
+from checkout.sessions import SessionState, SessionStatus
 from tests.campaigns.schedules.steps import Step
 from tests.campaigns.schedules.surroundings import Surroundings
 

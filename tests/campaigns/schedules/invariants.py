@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 from checkout.ids import WHOLE_REFUND, refund_workflow_id, settlement_workflow_id
-from checkout.money import RefundState
 from checkout.orders import Order
-from checkout.payments import SessionStatus
+from checkout.payments import RefundState
+from checkout.sessions import SessionStatus
 from db.audit import audit_ledgers
 from tests.campaigns.schedules.actors import Actors, Violated
 from tests.campaigns.schedules.world import PAYMENT_TIMEOUT, World

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from checkout.errors import PaymentStuck, PaymentUnreachable
-from checkout.money import CLOSED_DISPUTES, ProviderDispute, ProviderRefund, RefundState
-from checkout.payments import PaymentSession, SessionRequest, SessionState, SessionStatus
+from checkout.payments import CLOSED_DISPUTES, ProviderDispute, ProviderRefund, RefundState
+from checkout.sessions import PaymentSession, SessionRequest, SessionState, SessionStatus
 from tests.support.provider import FakeProvider
 
 OPERATIONS = (

@@ -10,9 +10,9 @@ from api.webhooks import MoneyEvent, SessionEvent
 from checkout.contracts import RefundOrderInput
 from checkout.errors import PaymentRefused, PaymentUnreachable
 from checkout.ids import TASK_QUEUE, refund_workflow_id
-from checkout.money import RefundLine
 from checkout.orders import CartLine, Order, OrderStatus
-from checkout.payments import SessionStatus
+from checkout.payments import RefundLine
+from checkout.sessions import SessionStatus
 from db import catalogue
 from tests.campaigns.schedules.provider import OPERATIONS
 from tests.campaigns.schedules.steps import CUSTOMERS, Step

@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 
-from checkout.money import ProviderRefund, Refund, RefundState
-from checkout.payments import SessionState
+from checkout.payments import ProviderRefund, Refund, RefundState
+from checkout.sessions import SessionState
 from tests.campaigns.schedules.actors import Actors, Violated
 from tests.campaigns.schedules.campaign import REQUIRED, Failed, Stage, missing, run
 from tests.campaigns.schedules.provider import LedgerProvider

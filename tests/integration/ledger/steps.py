@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.contracts import RefundOrderInput
-from checkout.money import (
+from checkout.orders import CartLine, Order
+from checkout.payments import (
     MoneyState,
     PaymentState,
     ProviderDispute,
@@ -13,7 +14,6 @@ from checkout.money import (
     Refund,
     RefundState,
 )
-from checkout.orders import CartLine, Order
 from db import ledger, refunds
 from db.book import Book
 from tests.support.orders import scalar

@@ -7,12 +7,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.errors import PaymentUnknown
-from checkout.money import (
+from checkout.orders import Order, OrderStatus, Reason
+from checkout.payments import (
     MoneyState,
     PaymentState,
     ProviderRefund,
 )
-from checkout.orders import Order, OrderStatus, Reason
 from db import ledger, orders
 from tests.integration.ledger.steps import CART, FAILED, SUCCEEDED, ask, hear, intent_of, status, take
 from tests.support.orders import awaiting, scalar

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.contracts import RefundOrderInput
 from checkout.errors import NotRefundable
-from checkout.money import ProviderDispute, ProviderRefund
 from checkout.orders import Order
+from checkout.payments import ProviderDispute, ProviderRefund
 from db import ledger, orders, refunds
 from tests.integration.ledger.steps import PENDING, TOTAL, ask, hear, intent_of, status, take
 from tests.support.orders import on_hand, scalar, violations

@@ -5,12 +5,12 @@ import itertools
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from checkout.money import (
+from checkout.orders import CartLine, Order
+from checkout.payments import (
     MoneyState,
     PaymentState,
     ProviderRefund,
 )
-from checkout.orders import CartLine, Order
 from db import ledger
 from tests.integration.ledger.steps import CART, FAILED, PENDING, SUCCEEDED, TOTAL, ask, hear, intent_of, status, take
 from tests.support.orders import awaiting, fulfil, on_hand, scalar, violations

@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from checkout.contracts import RefundOrderInput
 from checkout.errors import KeyReused, NotRefundable, RefundExceedsPayment, RefundLinesExceedOrder
 from checkout.ids import WHOLE_REFUND
-from checkout.money import (
+from checkout.orders import Order
+from checkout.payments import (
     ProviderRefund,
     RefundLine,
 )
-from checkout.orders import Order
 from db import ledger, refunds
 from tests.integration.ledger.steps import FAILED, PENDING, SUCCEEDED, TOTAL, ask, hear, intent_of, status, take
 from tests.support.orders import on_hand, scalar, violations

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from api.orders import RefundIn, refund_wish
 from api.problems import Problem
 from checkout.ids import WHOLE_REFUND
-from checkout.money import RefundLine
+from checkout.payments import RefundLine
 
 PEN = {"sku": "pen", "quantity": 1}
 

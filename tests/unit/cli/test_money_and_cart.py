@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from checkout.currencies import money
+from checkout.money import money
 
 from .conftest import BOUGHT, Scripted
 

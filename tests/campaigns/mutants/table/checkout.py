@@ -6,7 +6,7 @@ from tests.campaigns.mutants.mutant import Mutant, bug
 BUGS: tuple[Mutant, ...] = (
     bug(
         "charged-in-whole-units",
-        Code("currencies", "_row(code, 2, 0, 100)", "_row(code, 0, 0, 1)"),
+        Code("checkout.money", "_row(code, 2, 0, 100)", "_row(code, 0, 0, 1)"),
         breaks="5,000 Uganda shillings would be shown as 500,000",
         tests="test_money_is_shown_as_it_is_charged",
     ),

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from api.web.rendering import UNUSUAL, format_money
-from checkout.currencies import CURRENCIES, cart_fault, currency, decimal, minor_units, money, product_faults
+from checkout.money import CURRENCIES, cart_fault, currency, decimal, minor_units, money, product_faults
 from payment_mock.domain import money as theirs
 from payment_mock.domain.errors import StripeError
 
