@@ -11,7 +11,7 @@ from enum import StrEnum
 from checkout.ids import WHOLE_REFUND
 from checkout.orders import CartLine, Order, OrderStatus, Reason
 from checkout.payments import Refund, RefundLine
-from checkout.sessions import SessionState
+from checkout.sessions import ProviderSession
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class AskInput:
 class Answer:
     """What the provider said, and the order as it is since: fulfilled, if that is what follows."""
 
-    session: SessionState
+    session: ProviderSession
     order: Order
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 
 
-class MoneyState(StrEnum):
+class PaymentState(StrEnum):
     """Of a payment. A bank debit is `processing` for days."""
 
     PROCESSING = "processing"
@@ -51,11 +51,11 @@ def forbids_refund(dispute_state: str) -> bool:
 
 
 @dataclass(frozen=True)
-class PaymentState:
+class ProviderPayment:
     """The provider's word on a payment. `order_id` is what we gave it along."""
 
     payment_intent_id: str
-    state: MoneyState
+    state: PaymentState
     amount: int
     currency: str
     order_id: str | None = None

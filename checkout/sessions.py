@@ -46,7 +46,7 @@ class SessionStatus(StrEnum):
 
 
 @dataclass(frozen=True)
-class SessionState:
+class ProviderSession:
     """The provider's word on a session, the only authority on whether money moved.
 
     One that is complete and not paid waits for a payment that takes days, until `has_failed`. A free one

@@ -7,7 +7,7 @@ back only once it has said that the session can no longer be paid.
 from dataclasses import dataclass
 
 from checkout.orders import Order, OrderStatus, Reason
-from checkout.sessions import SessionState, SessionStatus
+from checkout.sessions import ProviderSession, SessionStatus
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Nothing:
 Decision = Fulfil | Process | Release | Refund | Close | Wait | Nothing
 
 
-def decide(order: Order | None, session: SessionState | None, closing: Reason | None = None) -> Decision:
+def decide(order: Order | None, session: ProviderSession | None, closing: Reason | None = None) -> Decision:
     """What to do about `order`, now that the provider has said `session`.
 
     `order` is None when the session belongs to none of ours, `session` when the provider did not answer or refused to.
@@ -88,7 +88,7 @@ def decide(order: Order | None, session: SessionState | None, closing: Reason | 
             return Close(session.session_id) if closing else Wait()
 
 
-def _under_way(order: Order, session: SessionState, closing: Reason | None) -> Decision:
+def _under_way(order: Order, session: ProviderSession, closing: Reason | None) -> Decision:
     """The money is on its way, for days perhaps, and nobody can call it back. It comes to nothing when the bank says
     so, or when it has had all the time it may take; money that comes all the same is given back."""
     if session.has_failed:
@@ -99,7 +99,7 @@ def _under_way(order: Order, session: SessionState, closing: Reason | None) -> D
     return Release(closing) if closing else Wait()
 
 
-def _paid(order: Order, session: SessionState) -> Decision:
+def _paid(order: Order, session: ProviderSession) -> Decision:
     if _is_as_agreed(order, session):
         return Fulfil(session.payment_intent_id)
     # Something else was paid than was agreed. What names no payment cannot be given back by us (the step told of it).
@@ -108,13 +108,13 @@ def _paid(order: Order, session: SessionState) -> Decision:
     return Refund(session.payment_intent_id, Reason.PAYMENT_MISMATCH)
 
 
-def _is_as_agreed(order: Order, session: SessionState) -> bool:
+def _is_as_agreed(order: Order, session: ProviderSession) -> bool:
     """Whether the payment is for this order, of this amount, in this currency."""
     agreed = (order.order_id, order.amount_total, order.currency)
     return (session.order_id, session.amount_total, session.currency) == agreed
 
 
-def _unwanted(session: SessionState) -> Decision:
+def _unwanted(session: ProviderSession) -> Decision:
     """The order has ended without this payment, or there never was an order for it."""
     if session.paid and session.payment_intent_id is not None:
         return Refund(session.payment_intent_id, Reason.LATE_PAYMENT)

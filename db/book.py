@@ -13,7 +13,7 @@ from checkout.ids import new_refund_id
 from checkout.orders import Order
 from checkout.payments import (
     CLOSED_DISPUTES,
-    MoneyState,
+    PaymentState,
     ProviderDispute,
     ProviderRefund,
     Refund,
@@ -72,7 +72,7 @@ class Book:
     order_id: str | None
     amount: int
     currency: str
-    state: MoneyState
+    state: PaymentState
     version: int
     looks: int
     now: datetime
@@ -135,9 +135,9 @@ class Book:
         await self._tell_of(refund, "requested")
         return refund
 
-    async def hear_of_payment(self, state: MoneyState) -> None:
+    async def hear_of_payment(self, state: PaymentState) -> None:
         """What is paid stays paid; what failed may still be paid, and until then it has failed."""
-        if self.state in (state, MoneyState.PAID) or state is MoneyState.PROCESSING:
+        if self.state in (state, PaymentState.PAID) or state is PaymentState.PROCESSING:
             return
         self.state, self.is_changed = state, True
         await self.connection.execute(_BECOMES, {"payment_intent_id": self.payment_intent_id, "state": state})
@@ -236,7 +236,7 @@ async def open_book(connection: AsyncConnection, payment_intent_id: str) -> Book
         await lock_order_products(connection, found.order_id)
         order = await lock_order(connection, found.order_id)
     payment = (await connection.execute(_LOCK_PAYMENT, given)).one()
-    known = payment._asdict() | {"state": MoneyState(payment.state)}
+    known = payment._asdict() | {"state": PaymentState(payment.state)}
     refunds = {row.id: _refund_of(row, payment.currency) for row in await connection.execute(_REFUNDS, given)}
     disputes = {row.id: (row.amount, row.state) for row in await connection.execute(_DISPUTES, given)}
     return Book(connection, **known, order=order, refunds=refunds, disputes=disputes)

@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from checkout.ids import OWED_REFUND
 from checkout.orders import OrderStatus, Reason
-from checkout.payments import CLOSED_DISPUTES, MoneyState, Refund, RefundState, RequestedBy
+from checkout.payments import CLOSED_DISPUTES, PaymentState, Refund, RefundState, RequestedBy
 from db.book import Book
 from db.orders import close_order
 
@@ -29,7 +29,7 @@ async def drop_what_was_lost(book: Book) -> None:
 async def ask_again(book: Book) -> None:
     """Enter anew what is owed: what failed or was cancelled after the provider had taken it, and whatever is left
     of a payment that is none of ours to keep. What failed before has to wait for its turn (`plan_next_look`)."""
-    if book.state is not MoneyState.PAID or book.is_disputed:
+    if book.state is not PaymentState.PAID or book.is_disputed:
         return
     is_waiting = False
     for head in _to_be_made_again(book):
@@ -48,7 +48,7 @@ async def finish_order(book: Book) -> None:
     """All of the money has been given back: the order ends as refunded. All of it is on its way back, and the order
     was never fulfilled: it ends as cancelled for now."""
     order = book.order
-    if order is None or book.state is not MoneyState.PAID:
+    if order is None or book.state is not PaymentState.PAID:
         return
     if book.succeeded == book.amount and order.status is not OrderStatus.REFUNDED:
         closes = [one for one in OrderStatus if one not in (OrderStatus.PENDING, OrderStatus.REFUNDED)]
@@ -71,10 +71,10 @@ async def plan_next_look(book: Book) -> None:
     is owed again has its turn; else only at the checks of the payment's first months (`shop.next_check`), of which
     this look stands for those that are past."""
     looks = 0 if book.is_changed else book.looks + 1
-    is_ours_to_make = book.state is MoneyState.PAID and book.left > 0 and not book.is_disputed
+    is_ours_to_make = book.state is PaymentState.PAID and book.left > 0 and not book.is_disputed
     times = [_turn_of(head) for head in _to_be_made_again(book)] if is_ours_to_make else []
     if (
-        book.state is MoneyState.PROCESSING
+        book.state is PaymentState.PROCESSING
         or any(one.state is RefundState.PENDING for one in book.refunds.values())
         or any(state not in CLOSED_DISPUTES for _, state in book.disputes.values())
         or (is_ours_to_make and not book.may_keep)

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from checkout.errors import PaymentUnknown
 from checkout.ids import OWED_REFUND
 from checkout.orders import Order, Reason
-from checkout.payments import PaymentState, ProviderDispute, ProviderRefund, Refund, RefundState, RequestedBy
+from checkout.payments import ProviderDispute, ProviderPayment, ProviderRefund, Refund, RefundState, RequestedBy
 from db.book import Book, open_book
 from db.consequences import ask_again, drop_what_was_lost, finish_order, plan_next_look
 from db.orders import name_payment
@@ -69,12 +69,12 @@ async def version_of(connection: AsyncConnection, payment_intent_id: str) -> int
     return None if version is None else int(version)
 
 
-async def enter_payment(connection: AsyncConnection, payment: PaymentState, order_id: str | None) -> None:
+async def enter_payment(connection: AsyncConnection, payment: ProviderPayment, order_id: str | None) -> None:
     """Unless it is here. `order_id` is None for money that belongs to no order."""
     await connection.execute(_ENTER, vars(payment) | {"order_id": order_id})
 
 
-async def owe(connection: AsyncConnection, payment: PaymentState, order_id: str | None, reason: Reason) -> Book:
+async def owe(connection: AsyncConnection, payment: ProviderPayment, order_id: str | None, reason: Reason) -> Book:
     """Enter a payment that is none of ours to keep, and that all of it is to be given back: once, however often it is
     told. Until the provider says that it has been, the sweep looks after it."""
     await enter_payment(connection, payment, order_id)
@@ -94,7 +94,7 @@ async def owe(connection: AsyncConnection, payment: PaymentState, order_id: str 
 async def record(
     connection: AsyncConnection,
     version: int,
-    payment: PaymentState,
+    payment: ProviderPayment,
     refunds: Sequence[ProviderRefund],
     disputes: Sequence[ProviderDispute],
 ) -> Book | None:

@@ -13,7 +13,7 @@ from checkout.errors import KeyReused, NotRefundable, RefundExceedsPayment, Refu
 from checkout.ids import WHOLE_REFUND
 from checkout.money import money
 from checkout.orders import OrderStatus
-from checkout.payments import MoneyState, Refund, RefundState, RequestedBy
+from checkout.payments import PaymentState, Refund, RefundState, RequestedBy
 from db.book import Book, open_book
 from db.consequences import plan_next_look
 from db.order_queries import COUNTED_LINES, get_order
@@ -88,7 +88,7 @@ def _check_refundable(book: Book) -> None:
     assert book.order is not None, "of an order's own payment"
     if not book.order.status.is_kept and book.order.status is not OrderStatus.REFUNDED:
         raise NotRefundable(f"There is no payment to give back: the order is {book.order.status}")
-    if book.state is not MoneyState.PAID:
+    if book.state is not PaymentState.PAID:
         raise NotRefundable("There is no payment to give back: it has not arrived")
     if book.is_disputed:
         raise NotRefundable("The payment is disputed, or was lost to a dispute: the bank decides about it")

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import httpx
 
-from checkout.sessions import SessionLine, SessionRequest, SessionState
+from checkout.sessions import ProviderSession, SessionLine, SessionRequest
 from runtime.settings import load_settings
 from tests.integration.payment_mock.serving import KEY, in_process
 from worker.payments.stripe_adapter import StripeProvider
@@ -47,7 +47,7 @@ class Simulator:
         body = {"id": identifier, "status": status}
         (await self.http.post("/_faults/become", json=body)).raise_for_status()
 
-    async def paid(self) -> SessionState:
+    async def paid(self) -> ProviderSession:
         """A session of 20.00 USD that its customer has paid."""
         session = await self.provider.create_session(request())
         await self.pay(session.session_id)

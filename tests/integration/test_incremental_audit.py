@@ -17,7 +17,7 @@ from api.audit import Auditor, AuditOut, AuditProgress
 from api.problems import Problem
 from checkout.ids import CHECKOUT_WORKFLOW, TASK_QUEUE
 from checkout.orders import Reason
-from checkout.payments import MoneyState, PaymentState
+from checkout.payments import PaymentState, ProviderPayment
 from db import audit, ledger
 from db.engine import create_engine
 from tests.support.databases import DatabaseServer
@@ -192,7 +192,7 @@ async def test_an_order_is_due_until_it_has_ended_been_left_alone_and_has_nothin
     await auditor.recent(hour)
     assert await due(prepared) == set(KEYS)
     async with prepared.begin() as connection:
-        payment = PaymentState("pi_late", MoneyState.PAID, TOTAL, "usd")
+        payment = ProviderPayment("pi_late", PaymentState.PAID, TOTAL, "usd")
         await ledger.owe(connection, payment, await order_id(prepared, "gone"), Reason.LATE_PAYMENT)
     await auditor.recent(NO_GRACE)
     assert await due(prepared) == {"live", "gone"}

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.ids import OWED_REFUND
 from checkout.orders import Reason
-from checkout.payments import MoneyState, PaymentState, ProviderRefund, RefundState
+from checkout.payments import PaymentState, ProviderPayment, ProviderRefund, RefundState
 from db import ledger
 from db.book import Book
 from db.engine import create_engine
@@ -57,7 +57,7 @@ async def only_owing_is_told_of(engine: AsyncEngine) -> bool:
 
 
 async def hear(engine: AsyncEngine, order_id: str, *told: ProviderRefund) -> Book:
-    payment = PaymentState(f"pi_{order_id}", MoneyState.PAID, TOTAL, "usd", order_id)
+    payment = ProviderPayment(f"pi_{order_id}", PaymentState.PAID, TOTAL, "usd", order_id)
     async with engine.begin() as connection:
         version = await ledger.version_of(connection, payment.payment_intent_id)
         assert version is not None

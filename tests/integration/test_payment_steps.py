@@ -12,7 +12,7 @@ from temporalio.testing import ActivityEnvironment
 from checkout.contracts import RefundInput
 from checkout.errors import PaymentRefused
 from checkout.orders import CartLine, OrderStatus, Reason
-from checkout.sessions import SessionState, SessionStatus
+from checkout.sessions import ProviderSession, SessionStatus
 from tests.support.orders import awaiting, events, fulfil, on_hand, open_order, violations
 from tests.support.provider import FakeProvider, always
 from worker import policies
@@ -44,7 +44,7 @@ async def test_a_refund_told_again_returns_the_stock_of_a_fulfilled_order_once(e
     order = await awaiting(engine, "k", CartLine("limited-print", 4))
     await fulfil(engine, order)
     intent, provider = f"pi_{order.order_id}", FakeProvider()
-    provider.sessions["cs_k"] = SessionState(
+    provider.sessions["cs_k"] = ProviderSession(
         "cs_k", SessionStatus.COMPLETE, True, order.amount_total, order.currency, order.order_id, intent
     )
     money = MoneyActivities(engine, provider)

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from checkout.errors import PaymentError, PaymentRefused, PaymentUnknown, PaymentUnreachable
-from checkout.payments import MoneyState, ProviderRefund, Refund, RefundState, RequestedBy
+from checkout.payments import PaymentState, ProviderRefund, Refund, RefundState, RequestedBy
 from tests.integration.simulator import Simulator
 from tests.support.eventually import eventually
 
@@ -170,7 +170,7 @@ async def test_a_payment_that_the_provider_does_not_know_is_told_so(simulator: S
 async def test_a_payment_is_seen_with_the_order_that_it_is_for(simulator: Simulator) -> None:
     paid = await simulator.paid()
     seen = await simulator.provider.payment(str(paid.payment_intent_id))
-    assert (seen.state, seen.amount, seen.currency, seen.order_id) == (MoneyState.PAID, 2000, "usd", paid.order_id)
+    assert (seen.state, seen.amount, seen.currency, seen.order_id) == (PaymentState.PAID, 2000, "usd", paid.order_id)
 
 
 async def test_of_two_refunds_that_saw_the_same_charge_one_is_made_and_the_other_is_told_so(

@@ -10,7 +10,7 @@ from checkout.contracts import RefundOrderInput
 from checkout.errors import PaymentRefused
 from checkout.ids import SWEEP_WORKFLOW_ID, refund_workflow_id, settlement_workflow_id
 from checkout.orders import CartLine
-from checkout.sessions import SessionState, SessionStatus
+from checkout.sessions import ProviderSession, SessionStatus
 from tests.replay.settlements import (
     own_session_unknown_at_first,
     refunded_at_the_provider,
@@ -129,7 +129,7 @@ async def sweep(lab: Lab) -> str:
 async def other_session_told_twice(lab: Lab) -> str:
     """A session under the checkout's key that is not its own: first complete but unpaid, then paid."""
     handle, _, _ = await lab.opened()
-    lab.provider.sessions["cs_other"] = SessionState("cs_other", SessionStatus.COMPLETE, False, 700, "usd", None)
+    lab.provider.sessions["cs_other"] = ProviderSession("cs_other", SessionStatus.COMPLETE, False, 700, "usd", None)
     settlement = lab.client.get_workflow_handle(settlement_workflow_id("cs_other"))
 
     async def has_ended() -> bool:

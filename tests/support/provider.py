@@ -12,15 +12,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from checkout.errors import PaymentRefused, PaymentUnknown, PaymentUnreachable
-from checkout.payments import MoneyState, PaymentState, ProviderDispute, ProviderRefund, Refund, RefundState
-from checkout.sessions import PaymentSession, SessionRequest, SessionState, SessionStatus
+from checkout.payments import PaymentState, ProviderDispute, ProviderPayment, ProviderRefund, Refund, RefundState
+from checkout.sessions import PaymentSession, ProviderSession, SessionRequest, SessionStatus
 
 
 @dataclass
 class FakeProvider:
     """`fail[operation]` is called before, `lose_reply[operation]` after the effect; both may raise."""
 
-    sessions: dict[str, SessionState] = field(default_factory=dict)
+    sessions: dict[str, ProviderSession] = field(default_factory=dict)
     by_order: dict[str, str] = field(default_factory=dict)
     by_key: dict[tuple[str, int], str] = field(default_factory=dict)
     given_back: dict[str, list[ProviderRefund]] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class FakeProvider:
             session_id = f"cs_fake_{next(self._numbers)}_{request.order_id[-6:]}"
             self.by_key[key] = session_id
             self.by_order.setdefault(request.order_id, session_id)
-            self.sessions[session_id] = SessionState(
+            self.sessions[session_id] = ProviderSession(
                 session_id=session_id,
                 status=SessionStatus.OPEN,
                 paid=False,
@@ -61,11 +61,11 @@ class FakeProvider:
         session_id = self.by_order.get(request.order_id)
         return self._session(session_id) if session_id else None
 
-    async def retrieve_session(self, session_id: str) -> SessionState:
+    async def retrieve_session(self, session_id: str) -> ProviderSession:
         self._begin("retrieve")
         return self._state(session_id)
 
-    async def expire_session(self, session_id: str) -> SessionState:
+    async def expire_session(self, session_id: str) -> ProviderSession:
         self._begin("expire")
         if self.on_expire is not None:
             self.on_expire(session_id)
@@ -75,11 +75,13 @@ class FakeProvider:
         self._end("expire")
         return self.sessions[session_id]
 
-    async def payment(self, payment_intent_id: str) -> PaymentState:
+    async def payment(self, payment_intent_id: str) -> ProviderPayment:
         self._begin("look at payment")
         state = self._payer(payment_intent_id)
-        is_paid = MoneyState.PAID if state.paid else MoneyState.FAILED if state.has_failed else MoneyState.PROCESSING
-        return PaymentState(payment_intent_id, is_paid, state.amount_total, state.currency, state.order_id)
+        is_paid = (
+            PaymentState.PAID if state.paid else PaymentState.FAILED if state.has_failed else PaymentState.PROCESSING
+        )
+        return ProviderPayment(payment_intent_id, is_paid, state.amount_total, state.currency, state.order_id)
 
     async def refunds_of(self, payment_intent_id: str) -> list[ProviderRefund]:
         self._begin("list refunds")
@@ -148,19 +150,19 @@ class FakeProvider:
         self.given_back.setdefault(payment_intent_id, []).append(made)
         return made
 
-    def _payer(self, payment_intent_id: str) -> SessionState:
+    def _payer(self, payment_intent_id: str) -> ProviderSession:
         for state in self.sessions.values():
             if state.payment_intent_id == payment_intent_id:
                 return state
         raise PaymentUnknown("no such payment")
 
-    def pay(self, session_id: str, **changes: object) -> SessionState:
+    def pay(self, session_id: str, **changes: object) -> ProviderSession:
         """The customer pays an open session. `changes` make the payment differ from what was agreed."""
         state = self._state(session_id)
         assert state.status is SessionStatus.OPEN, "only an open session can be paid"
         return self.force_pay(session_id, **changes)
 
-    def force_pay(self, session_id: str, **changes: object) -> SessionState:
+    def force_pay(self, session_id: str, **changes: object) -> ProviderSession:
         """Money arrives whatever the session's state, as a provider's error would have it."""
         paid: dict[str, Any] = {
             "status": SessionStatus.COMPLETE,
@@ -182,7 +184,7 @@ class FakeProvider:
     def _session(self, session_id: str) -> PaymentSession:
         return PaymentSession(session_id, f"https://pay.example/{session_id}")
 
-    def _state(self, session_id: str) -> SessionState:
+    def _state(self, session_id: str) -> ProviderSession:
         if session_id not in self.sessions:
             raise PaymentUnknown("no such session")
         return self.sessions[session_id]

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from checkout.orders import Order, OrderStatus, Reason
-from checkout.sessions import PaymentSession, SessionState, SessionStatus
+from checkout.sessions import PaymentSession, ProviderSession, SessionStatus
 from checkout.settling import Close, Decision, Fulfil, Nothing, Process, Refund, Release, Wait, decide
 from tests.unit.docs.markdown import document
 
@@ -23,7 +23,7 @@ ORDER = Order(
     AT,
     session=PaymentSession("cs_1", "https://p"),
 )
-OPEN = SessionState("cs_1", SessionStatus.OPEN, False, 1000, "usd", "ord_1")
+OPEN = ProviderSession("cs_1", SessionStatus.OPEN, False, 1000, "usd", "ord_1")
 PAID = replace(OPEN, status=SessionStatus.COMPLETE, paid=True, payment_intent_id="pi_1")
 
 LIVE = {"pending": OrderStatus.PENDING, "awaiting payment": OrderStatus.AWAITING_PAYMENT}
@@ -55,7 +55,7 @@ NO_MONEY = {
     "paid otherwise, no money moved": replace(PAID, amount_total=0, payment_intent_id=None),
     "paid as agreed, no money moved": replace(PAID, payment_intent_id=None),
 }
-SESSIONS: dict[str, SessionState | None] = {
+SESSIONS: dict[str, ProviderSession | None] = {
     "paid": PAID,
     **PAID_OTHERWISE,
     **NO_MONEY,

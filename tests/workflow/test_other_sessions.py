@@ -10,7 +10,7 @@ from temporalio.service import RPCError
 
 from checkout.ids import settlement_workflow_id
 from checkout.orders import OrderStatus
-from checkout.sessions import SessionState, SessionStatus
+from checkout.sessions import ProviderSession, SessionStatus
 from tests.support.eventually import eventually
 from tests.support.lab import Handle, Lab
 from tests.support.provider import always
@@ -25,7 +25,7 @@ async def hear_of_other(lab: Lab, handle: Handle, event_id: str) -> None:
 
 
 def pay_other(lab: Lab, **changes: object) -> None:
-    lab.provider.sessions[OTHER] = SessionState(OTHER, SessionStatus.OPEN, False, 700, "usd", None)
+    lab.provider.sessions[OTHER] = ProviderSession(OTHER, SessionStatus.OPEN, False, 700, "usd", None)
     lab.provider.force_pay(OTHER, **changes)
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnreachable
 from checkout.orders import CartLine, OrderStatus, Reason
-from checkout.sessions import PaymentSession, SessionState, SessionStatus
+from checkout.sessions import PaymentSession, ProviderSession, SessionStatus
 from db import orders
 from tests.support.eventually import eventually
 from tests.support.healthy_shop import mend_missing_reservations, run
@@ -165,7 +165,7 @@ async def test_a_refusal_after_the_session_was_recorded_changes_nothing(lab: Lab
     handle = await lab.start()
     await eventually(lambda: "create" in lab.provider.calls)
     order = await lab.view_order(handle.id)
-    lab.provider.sessions["cs_first"] = SessionState(
+    lab.provider.sessions["cs_first"] = ProviderSession(
         "cs_first", SessionStatus.OPEN, False, order.amount_total, order.currency, order.order_id
     )
     async with lab.engine.begin() as connection:

@@ -7,7 +7,7 @@ from checkout.contracts import RefundOrderInput, SettlementInput
 from checkout.errors import PaymentRefused, PaymentUnknown
 from checkout.ids import refund_workflow_id, settlement_workflow_id
 from checkout.orders import CartLine, OrderStatus, Reason
-from checkout.sessions import SessionState, SessionStatus
+from checkout.sessions import ProviderSession, SessionStatus
 from tests.support.eventually import eventually
 from tests.support.lab import Lab
 from tests.support.provider import times
@@ -101,7 +101,7 @@ async def test_a_refund_that_the_provider_refuses_is_asked_for_until_it_is_made(
 
 
 async def test_the_refund_of_a_foreign_session_is_not_forgotten_either(lab: Lab) -> None:
-    lab.provider.sessions["cs_foreign"] = SessionState("cs_foreign", SessionStatus.OPEN, False, 500, "usd")
+    lab.provider.sessions["cs_foreign"] = ProviderSession("cs_foreign", SessionStatus.OPEN, False, 500, "usd")
     lab.provider.pay("cs_foreign")
     lab.provider.fail["refund"] = times(2, PaymentRefused("401"))
     assert await lab.settle("cs_foreign") is None

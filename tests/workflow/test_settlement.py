@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from checkout.orders import OrderStatus, Reason
-from checkout.sessions import SessionState, SessionStatus
+from checkout.sessions import ProviderSession, SessionStatus
 from tests.support.lab import Lab
 from tests.support.provider import times
 
@@ -70,7 +70,7 @@ async def test_an_order_orphaned_before_its_session_was_recorded_leaves_none_pay
 
 @pytest.mark.parametrize("paid", [True, False])
 async def test_a_session_of_no_order_is_closed_and_its_money_given_back(lab: Lab, paid: bool) -> None:
-    foreign = SessionState("cs_foreign", SessionStatus.OPEN, False, 500, "usd", order_id="ord_unknown")
+    foreign = ProviderSession("cs_foreign", SessionStatus.OPEN, False, 500, "usd", order_id="ord_unknown")
     lab.provider.sessions["cs_foreign"] = foreign
     if paid:
         lab.provider.pay("cs_foreign")

@@ -15,7 +15,7 @@ from temporalio import activity
 from checkout.contracts import Answer, AskInput, FindOrderInput, Opened, OpenOrderInput, PaidInput, ReleaseInput
 from checkout.errors import CheckoutError, PaymentRefused, PaymentStuck
 from checkout.orders import LIVE, Order, OrderStatus
-from checkout.sessions import PaymentSession, SessionRequest, SessionState
+from checkout.sessions import PaymentSession, ProviderSession, SessionRequest
 from checkout.settling import Fulfil, decide
 from db import opening, order_queries, orders
 from db.engine import autocommit, transaction
@@ -136,11 +136,11 @@ class CheckoutActivities:
             return await orders.record_session(connection, order.order_id, session)
 
     @activity.defn
-    async def retrieve_session(self, session_id: str) -> SessionState:
+    async def retrieve_session(self, session_id: str) -> ProviderSession:
         return _told(await self._provider.retrieve_session(session_id))
 
     @activity.defn
-    async def expire_session(self, session_id: str) -> SessionState:
+    async def expire_session(self, session_id: str) -> ProviderSession:
         """Close the session, unless it is complete: the answer says which, and only the answer decides."""
         return _told(await self._provider.expire_session(session_id))
 
@@ -169,7 +169,7 @@ async def _beat(pause: timedelta) -> None:
         activity.heartbeat()
 
 
-def _told(session: SessionState) -> SessionState:
+def _told(session: ProviderSession) -> ProviderSession:
     """An alarm for what nobody can give back through us: money whose payment the provider does not name."""
     if session.paid and session.payment_intent_id is None:
         told = "Session %s of order %s is paid and names no payment: look at the provider"

@@ -13,8 +13,8 @@ import stripe
 from pydantic import Field, TypeAdapter
 
 from checkout.errors import PaymentError, PaymentRefused, PaymentStuck, PaymentUnknown, PaymentUnreachable
-from checkout.payments import MoneyState, PaymentState, ProviderDispute, ProviderRefund, RefundState
-from checkout.sessions import SessionState, SessionStatus
+from checkout.payments import PaymentState, ProviderDispute, ProviderPayment, ProviderRefund, RefundState
+from checkout.sessions import ProviderSession, SessionStatus
 
 REFUND_ID = "refund_id"  # in a refund's metadata: our row
 _LONGEST_REASON = 200
@@ -28,9 +28,9 @@ _REFUND_STATES = {
 }
 # Of a payment that its customer has ordered; in any other state it is under way.
 _PAYMENT_STATES = {
-    "succeeded": MoneyState.PAID,
-    "requires_payment_method": MoneyState.FAILED,
-    "canceled": MoneyState.FAILED,
+    "succeeded": PaymentState.PAID,
+    "requires_payment_method": PaymentState.FAILED,
+    "canceled": PaymentState.FAILED,
 }
 # Each raises `ValueError` for what is not just that.
 _word: Callable[[object], str] = TypeAdapter(Annotated[str, Field(pattern="^[a-z_]{1,40}$")]).validate_python
@@ -76,14 +76,14 @@ def _reading(what: str) -> Iterator[None]:
         raise PaymentUnreachable(f"The payment service answered something that is not a {what}") from error
 
 
-def state_of(session: Any) -> SessionState:
+def state_of(session: Any) -> ProviderSession:
     """Raises `PaymentUnknown` for a session that is not for a payment: nothing of it is for us to settle."""
     with _reading("session"):
         if session.mode != "payment":
             # Of a subscription, say, that somebody else sells with the same account.
             raise PaymentUnknown("The session is not for a payment")
         intent = getattr(session, "payment_intent", None)  # expandable: an id or the object itself
-        return SessionState(
+        return ProviderSession(
             session_id=session.id,
             status=SessionStatus(session.status),
             paid=session.payment_status == "paid",
@@ -95,11 +95,11 @@ def state_of(session: Any) -> SessionState:
         )
 
 
-def payment_of(intent: Any) -> PaymentState:
+def payment_of(intent: Any) -> ProviderPayment:
     with _reading("payment"):
-        return PaymentState(
+        return ProviderPayment(
             payment_intent_id=_text(intent.id),
-            state=_PAYMENT_STATES.get(intent.status, MoneyState.PROCESSING),
+            state=_PAYMENT_STATES.get(intent.status, PaymentState.PROCESSING),
             amount=_amount(getattr(intent, "amount_received", None) or intent.amount),
             currency=_text(intent.currency),
             order_id=metadata_of(intent).get("order_id"),

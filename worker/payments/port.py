@@ -7,8 +7,8 @@ All raise `PaymentRefused` (asking again cannot help; its kind `PaymentUnknown`:
 
 from typing import Protocol
 
-from checkout.payments import PaymentState, ProviderDispute, ProviderRefund, Refund
-from checkout.sessions import PaymentSession, SessionRequest, SessionState
+from checkout.payments import ProviderDispute, ProviderPayment, ProviderRefund, Refund
+from checkout.sessions import PaymentSession, ProviderSession, SessionRequest
 
 
 class PaymentProvider(Protocol):
@@ -19,14 +19,14 @@ class PaymentProvider(Protocol):
     async def find_session(self, request: SessionRequest) -> PaymentSession | None:
         """Look the order's session up without the idempotency key: for when the key's answer is unusable."""
 
-    async def retrieve_session(self, session_id: str) -> SessionState:
+    async def retrieve_session(self, session_id: str) -> ProviderSession:
         """The provider's word on a session, now. Of one that is not for a payment: `PaymentUnknown`."""
 
-    async def expire_session(self, session_id: str) -> SessionState:
+    async def expire_session(self, session_id: str) -> ProviderSession:
         """Close an open session. One that is complete or expired already is answered as it is, not an error. Never
         answers an open one: that it could not be closed is `PaymentUnreachable`."""
 
-    async def payment(self, payment_intent_id: str) -> PaymentState:
+    async def payment(self, payment_intent_id: str) -> ProviderPayment:
         """The provider's word on a payment, now."""
 
     async def refunds_of(self, payment_intent_id: str) -> list[ProviderRefund]:

@@ -17,8 +17,8 @@ from stripe import StripeClient
 
 from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnreachable
 from checkout.ids import refund_idempotency_key, session_idempotency_key
-from checkout.payments import MoneyState, PaymentState, ProviderDispute, ProviderRefund, Refund
-from checkout.sessions import PaymentSession, SessionRequest, SessionState, SessionStatus
+from checkout.payments import PaymentState, ProviderDispute, ProviderPayment, ProviderRefund, Refund
+from checkout.sessions import PaymentSession, ProviderSession, SessionRequest, SessionStatus
 from runtime.egress import api_base, client_options
 from runtime.failpoints import Step, around
 from runtime.settings import Settings
@@ -70,17 +70,19 @@ class StripeProvider:
         return None
 
     @around(Step.RETRIEVE_AT_PROVIDER)
-    async def retrieve_session(self, session_id: str) -> SessionState:
+    async def retrieve_session(self, session_id: str) -> ProviderSession:
         session = state_of(await self._call(self._stripe.v1.checkout.sessions.retrieve_async(session_id)))
         waits = session.status is SessionStatus.COMPLETE and not session.paid and not session.is_free
         if not waits or session.payment_intent_id is None:
             return session
         # Only the payment tells whether the money is still on its way.
         payment = await self.payment(session.payment_intent_id)
-        return replace(session, paid=payment.state is MoneyState.PAID, has_failed=payment.state is MoneyState.FAILED)
+        return replace(
+            session, paid=payment.state is PaymentState.PAID, has_failed=payment.state is PaymentState.FAILED
+        )
 
     @around(Step.EXPIRE_AT_PROVIDER)
-    async def expire_session(self, session_id: str) -> SessionState:
+    async def expire_session(self, session_id: str) -> ProviderSession:
         try:
             return state_of(await self._call(self._stripe.v1.checkout.sessions.expire_async(session_id)))
         except PaymentRefused as refusal:
@@ -92,7 +94,7 @@ class StripeProvider:
             return state
 
     @around(Step.LOOK_AT_PAYMENT)
-    async def payment(self, payment_intent_id: str) -> PaymentState:
+    async def payment(self, payment_intent_id: str) -> ProviderPayment:
         return payment_of(await self._call(self._stripe.v1.payment_intents.retrieve_async(payment_intent_id)))
 
     async def refunds_of(self, payment_intent_id: str) -> list[ProviderRefund]:

@@ -28,7 +28,7 @@ from checkout.contracts import (
 from checkout.errors import KeyReused, PaymentUnknown
 from checkout.orders import Order, OrderStatus, Reason
 from checkout.payments import Refund
-from checkout.sessions import SessionState
+from checkout.sessions import ProviderSession
 from runtime.search_attributes import CHECKOUT_STATUS, ORDER_ID
 from worker import policies
 from worker.activities.checkouts import CheckoutActivities
@@ -91,22 +91,22 @@ async def _give_up_session(order: Order, refusal: str) -> Order:
     return await release(order, Reason.PAYMENT_UNAVAILABLE, OrderStatus.REJECTED)
 
 
-async def look_at(session_id: str) -> SessionState:
+async def look_at(session_id: str) -> ProviderSession:
     """What the provider says of a session, asked until it says something."""
     return await retry_until_done(CheckoutActivities.retrieve_session, session_id, "Look at the payment session")
 
 
-async def look_up(session_id: str) -> SessionState | None:
+async def look_up(session_id: str) -> ProviderSession | None:
     """The same of a session that the provider may not know."""
     return await _if_known(CheckoutActivities.retrieve_session, "session", session_id, "Look at the payment session")
 
 
-async def close_session(session_id: str) -> SessionState:
+async def close_session(session_id: str) -> ProviderSession:
     """Expire the session at the provider; one that is complete or expired already is answered as it is."""
     return await retry_until_done(CheckoutActivities.expire_session, session_id, "Close the payment session")
 
 
-async def ask_provider(order: Order, closing: Reason | None) -> tuple[Order, SessionState | None]:
+async def ask_provider(order: Order, closing: Reason | None) -> tuple[Order, ProviderSession | None]:
     """The provider's word on the order's session, which is closed first if the order is to end; and the order as it is
     since: what is paid as agreed is fulfilled at once.
 

@@ -6,7 +6,7 @@ from temporalio import workflow
 from checkout.contracts import CheckoutResult, SettlementInput
 from checkout.ids import SETTLEMENT_WORKFLOW
 from checkout.orders import Order, OrderStatus, Reason
-from checkout.sessions import SessionState
+from checkout.sessions import ProviderSession
 from checkout.settling import Close, Fulfil, Process, Refund, Release, decide
 from worker import policies
 from worker.workflows import actions
@@ -43,7 +43,7 @@ class SettlementWorkflow:
             return None
         return await self._settle(order, session) if order else None
 
-    async def _settle(self, order: Order, session: SessionState | None) -> Order:
+    async def _settle(self, order: Order, session: ProviderSession | None) -> Order:
         """`session` is the order's own, if it has been looked at."""
         if order.status is OrderStatus.PENDING:
             order, session = await actions.open_session(order), None
@@ -67,7 +67,7 @@ class SettlementWorkflow:
         actions.hand_over(order)
         return order
 
-    async def _follow(self, order: Order, session: SessionState | None, closing: Reason | None = None) -> Order:
+    async def _follow(self, order: Order, session: ProviderSession | None, closing: Reason | None = None) -> Order:
         match decide(order, session, closing):
             case Fulfil(payment):
                 return await actions.fulfil(order, payment)
@@ -98,7 +98,7 @@ class SettlementWorkflow:
             await actions.make_refund(refund)
         return followed.order
 
-    async def _give_back(self, session: SessionState) -> None:
+    async def _give_back(self, session: ProviderSession) -> None:
         """Of no order of ours: close a session nobody shall pay; return what was paid all the same, once."""
         match decide(None, session):
             case Close(session_id):

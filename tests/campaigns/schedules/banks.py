@@ -1,7 +1,7 @@
 """What banks make of money that was paid, or is on its way: debits, refunds, disputes."""
 
 from checkout.payments import CLOSED_DISPUTES, ProviderRefund, RefundState
-from checkout.sessions import SessionState, SessionStatus
+from checkout.sessions import ProviderSession, SessionStatus
 from tests.campaigns.schedules.steps import Step
 from tests.campaigns.schedules.surroundings import Surroundings
 
@@ -27,7 +27,7 @@ class Banks(Surroundings):
         self._announce(session.session_id, "async_payment_failed", self.customers[step.who].key)
         return True
 
-    async def _debit(self, step: Step) -> SessionState | None:
+    async def _debit(self, step: Step) -> ProviderSession | None:
         """The customer's, while it is under way."""
         session_id = await self._session(step, SessionStatus.COMPLETE)
         session = self.provider.sessions[session_id] if session_id else None

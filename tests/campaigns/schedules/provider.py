@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from checkout.errors import PaymentStuck, PaymentUnreachable
 from checkout.payments import CLOSED_DISPUTES, ProviderDispute, ProviderRefund, RefundState
-from checkout.sessions import PaymentSession, SessionRequest, SessionState, SessionStatus
+from checkout.sessions import PaymentSession, ProviderSession, SessionRequest, SessionStatus
 from tests.support.provider import FakeProvider
 
 OPERATIONS = (
@@ -100,7 +100,7 @@ class LedgerProvider(FakeProvider):
             for intent, refunds in self.given_back.items()
         }
 
-    def force_pay(self, session_id: str, **changes: object) -> SessionState:
+    def force_pay(self, session_id: str, **changes: object) -> ProviderSession:
         state = super().force_pay(session_id, **changes)
         if state.paid:
             intent = str(state.payment_intent_id)
@@ -110,7 +110,7 @@ class LedgerProvider(FakeProvider):
 
     def open_foreign(self, session_id: str, order_id: str | None, amount: int) -> None:
         """A session that the shop did not ask for: of no order, or forged for one of its orders."""
-        self.sessions[session_id] = SessionState(session_id, SessionStatus.OPEN, False, amount, "usd", order_id)
+        self.sessions[session_id] = ProviderSession(session_id, SessionStatus.OPEN, False, amount, "usd", order_id)
 
     def close(self, session_id: str) -> None:
         """The customer leaves through the payment page."""

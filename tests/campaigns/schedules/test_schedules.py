@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from checkout.payments import ProviderRefund, Refund, RefundState
-from checkout.sessions import SessionState
+from checkout.sessions import ProviderSession
 from tests.campaigns.schedules.actors import Actors, Violated
 from tests.campaigns.schedules.campaign import REQUIRED, Failed, Stage, missing, run
 from tests.campaigns.schedules.provider import LedgerProvider
@@ -32,7 +32,7 @@ async def test_a_slice_of_random_schedules_keeps_every_promise(database_server: 
 
 
 class _ChargesTwice(LedgerProvider):
-    def force_pay(self, session_id: str, **changes: object) -> SessionState:
+    def force_pay(self, session_id: str, **changes: object) -> ProviderSession:
         state = super().force_pay(session_id, **changes)
         if state.paid:
             self.charges[str(state.payment_intent_id)].append(state.amount_total)

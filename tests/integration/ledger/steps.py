@@ -7,9 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from checkout.contracts import RefundOrderInput
 from checkout.orders import CartLine, Order
 from checkout.payments import (
-    MoneyState,
     PaymentState,
     ProviderDispute,
+    ProviderPayment,
     ProviderRefund,
     Refund,
     RefundState,
@@ -45,7 +45,7 @@ async def hear(
     told: Sequence[ProviderRefund] = (),
     disputes: Sequence[ProviderDispute] = (),
 ) -> Book:
-    payment = PaymentState(intent_of(order), MoneyState.PAID, order.amount_total, "usd", order.order_id)
+    payment = ProviderPayment(intent_of(order), PaymentState.PAID, order.amount_total, "usd", order.order_id)
     async with engine.begin() as connection:
         version = await ledger.version_of(connection, intent_of(order))
     assert version is not None

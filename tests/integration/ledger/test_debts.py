@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from checkout.errors import PaymentUnknown
 from checkout.orders import Order, OrderStatus, Reason
 from checkout.payments import (
-    MoneyState,
     PaymentState,
+    ProviderPayment,
     ProviderRefund,
 )
 from db import ledger, orders
@@ -38,7 +38,7 @@ async def test_what_is_owed_again_is_looked_at_whoever_writes_next(engine: Async
 
 async def test_what_is_owed_for_an_order_that_waits_is_asked_for_anew_after_it_made_room(engine: AsyncEngine) -> None:
     order = await awaiting(engine, "k", *CART)
-    payment = PaymentState("pi_1", MoneyState.PAID, 2_000, "usd", order.order_id)
+    payment = ProviderPayment("pi_1", PaymentState.PAID, 2_000, "usd", order.order_id)
     elsewhere = ProviderRefund("re_1", 500, SUCCEEDED)
     async with engine.begin() as connection:
         await ledger.owe(connection, payment, order.order_id, Reason.PAYMENT_MISMATCH)
@@ -61,7 +61,7 @@ async def test_late_money_is_owed_once_however_often_it_is_told(engine: AsyncEng
             Reason.TIMEOUT,
             closes=[OrderStatus.AWAITING_PAYMENT],
         )
-    payment = PaymentState("pi_late", MoneyState.PAID, 900, "usd", order.order_id)
+    payment = ProviderPayment("pi_late", PaymentState.PAID, 900, "usd", order.order_id)
     for _ in range(2):
         async with engine.begin() as connection:
             outcome = await ledger.owe(connection, payment, order.order_id, Reason.LATE_PAYMENT)
@@ -72,7 +72,7 @@ async def test_late_money_is_owed_once_however_often_it_is_told(engine: AsyncEng
 
 
 async def test_a_second_payment_of_an_order_is_said_to_be_none_of_its(engine: AsyncEngine, order: Order) -> None:
-    payment = PaymentState("pi_second", MoneyState.PAID, 900, "usd", order.order_id)
+    payment = ProviderPayment("pi_second", PaymentState.PAID, 900, "usd", order.order_id)
     with pytest.raises(PaymentUnknown, match=f"pi_second is not that of order {order.order_id}"):
         async with engine.begin() as connection:
             await ledger.owe(connection, payment, order.order_id, Reason.LATE_PAYMENT)
@@ -96,7 +96,7 @@ async def test_a_payment_at_rest_is_checked_now_and_then_in_its_first_months(
 async def test_what_stands_open_is_looked_at_before_what_is_at_rest_and_of_that_only_some(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
         for number in range(60):
-            payment = PaymentState(f"pi_{number}", MoneyState.PAID, 100, "usd")
+            payment = ProviderPayment(f"pi_{number}", PaymentState.PAID, 100, "usd")
             await ledger.enter_payment(connection, payment, None)
         await connection.execute(text("UPDATE shop.payments SET check_at = now() - interval '1 hour'"))
         urgent = "UPDATE shop.payments SET look_at = now() WHERE payment_intent_id IN ('pi_58', 'pi_59')"

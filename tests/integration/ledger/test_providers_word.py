@@ -7,8 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.orders import CartLine, Order
 from checkout.payments import (
-    MoneyState,
     PaymentState,
+    ProviderPayment,
     ProviderRefund,
 )
 from db import ledger
@@ -76,7 +76,7 @@ async def test_an_answer_older_than_what_is_written_is_not_written_over_it(engin
         version = await ledger.version_of(connection, intent_of(order))
     assert version is not None
     await hear(engine, order, [ProviderRefund("re_1", 500, SUCCEEDED)])
-    payment = PaymentState(intent_of(order), MoneyState.PAID, TOTAL, "usd")
+    payment = ProviderPayment(intent_of(order), PaymentState.PAID, TOTAL, "usd")
     async with engine.begin() as connection:
         stale = [ProviderRefund("re_1", 500, PENDING)]
         assert await ledger.record(connection, version, payment, stale, []) is None
@@ -117,8 +117,8 @@ async def test_what_has_come_to_nothing_is_not_made_by_who_remembers_it(engine: 
 async def test_a_payment_that_failed_and_is_tried_again_has_failed_until_it_is_paid(engine: AsyncEngine) -> None:
     order = await awaiting(engine, "k", *CART)
     states = []
-    for state in (MoneyState.PROCESSING, MoneyState.FAILED, MoneyState.PROCESSING, MoneyState.PAID):
-        payment = PaymentState("pi_1", state, TOTAL, "usd", order.order_id)
+    for state in (PaymentState.PROCESSING, PaymentState.FAILED, PaymentState.PROCESSING, PaymentState.PAID):
+        payment = ProviderPayment("pi_1", state, TOTAL, "usd", order.order_id)
         async with engine.begin() as connection:
             await ledger.enter_payment(connection, payment, order.order_id)
             version = await ledger.version_of(connection, "pi_1")
