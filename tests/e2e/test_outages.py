@@ -13,6 +13,7 @@ from runtime.connection import data_converter
 from stack.config import StackConfig
 from stack.stack import Stack
 from tests.support.eventually import eventually
+from tests.support.patience import longest_lost_task
 from tests.support.shop import Shop
 from tests.support.stacks import brisk
 
@@ -147,7 +148,9 @@ async def test_what_a_dead_worker_had_at_hand_does_not_wait_for_it(shop: Shop) -
     await shop.stack["worker"].kill()
     await shop.stack["worker"].wait_ready()
     assert (await shop.payment.pay(body["session_id"])).status_code == 204
-    await shop.until(body["order_id"], "fulfilled", "dispatched", within=8)
+    await shop.until(body["order_id"], "fulfilled", "dispatched", within=RECOVERY)
+    client = await Client.connect(shop.stack.urls["temporal"], data_converter=data_converter())
+    assert longest_lost_task(await client.get_workflow_handle(str(body["checkout_key"])).fetch_history()) < 8
 
 
 async def _buy_patiently(shop: Shop, key: str) -> dict[str, object]:

@@ -19,6 +19,7 @@ from stack.stack import Stack
 from tests.support.eventually import eventually
 from tests.support.lab import PEN
 from tests.support.orders import awaiting, open_order
+from tests.support.patience import longest_lost_task
 from tests.support.provider import FakeProvider
 from tests.support.proxy import TcpProxy
 from tests.support.rig import settings_for
@@ -116,4 +117,6 @@ async def test_a_worker_that_died_with_a_task_is_not_waited_for_long(
     provider = FakeProvider()
     dependencies = Dependencies(engine, provider, temporal, dispatch_duration=0.2)
     async with create_worker(dependencies, task_queue=f"died-{kind}"):
-        await eventually(lambda: bool(provider.calls), within=8, what="the next worker's first step")
+        await eventually(lambda: bool(provider.calls), within=30, what="the next worker's first step")
+    history = await temporal.get_workflow_handle(task.workflow_execution.workflow_id).fetch_history()
+    assert 0 < longest_lost_task(history) < 8

@@ -74,7 +74,7 @@ async def test_with_the_disk_full_nobody_can_buy_and_nothing_is_held_and_afterwa
     assert (first.status_code, first.headers["idempotency-key"]) == (503, "too-early")
     assert (await rig.http.get("/readyz")).status_code == 503
     # From then on none begins, and nobody waits to hear it.
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(rig.settings.session_wait):
         assert (await rig.press("too-late")).status_code == 503
     assert not await rig.is_known("too-late")
     assert await on_hand(rig.engine, "pen") == left

@@ -128,7 +128,7 @@ async def test_a_sleep_holds_up_one_step_only(arm_file: Path) -> None:
     await asyncio.sleep(0)
     begun = time.monotonic()
     assert not await pass_by()
-    assert time.monotonic() - begun < 0.8
+    assert not slow.done()
     assert not await slow
     assert time.monotonic() - begun >= 0.9
 

@@ -167,7 +167,7 @@ async def test_two_that_claim_at_once_get_different_deliveries_and_do_not_wait(d
                     "INSERT INTO payments.deliveries (event_id, next_attempt_at) SELECT id, now() FROM payments.events"
                 )
             )
-        async with asyncio.timeout(5), engine.begin() as one, engine.begin() as other:
+        async with asyncio.timeout(20), engine.begin() as one, engine.begin() as other:
             claimed = [
                 row
                 for each in (one, other)
