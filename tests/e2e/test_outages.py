@@ -44,7 +44,7 @@ async def until_ready(shop: Shop, *parts: str, is_ready: bool = True) -> None:
     for part in parts:
 
         async def says_so(url: str = f"{shop.stack.urls[part]}/readyz") -> bool:
-            async with httpx.AsyncClient(timeout=5) as client:
+            async with httpx.AsyncClient(timeout=5, verify=False) as client:
                 return (await client.get(url)).status_code == (200 if is_ready else 503)
 
         await eventually(says_so, within=RECOVERY, what=f"the {part} being {'ready' if is_ready else 'not ready'}")

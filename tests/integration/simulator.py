@@ -94,6 +94,6 @@ async def simulating(database_url: str) -> AsyncIterator[Simulator]:
     """Nobody listens to its events."""
     async with (
         in_process(database_url, "http://127.0.0.1:9/payment_webhook") as url,
-        httpx.AsyncClient(base_url=url, timeout=20) as http,
+        httpx.AsyncClient(base_url=url, timeout=20, verify=False) as http,
     ):
         yield Simulator(url, database_url, http)

@@ -146,7 +146,9 @@ async def merchant_at(url: str, engine: AsyncEngine) -> AsyncIterator[Merchant]:
     client = stripe.StripeClient(
         KEY, base_addresses={"api": url}, http_client=stripe.HTTPXClient(), max_network_retries=0
     )
-    async with httpx.AsyncClient(base_url=url, headers={"authorization": f"Bearer {KEY}"}, timeout=20) as http:
+    headers = {"authorization": f"Bearer {KEY}"}
+    # `verify`: there is no TLS here, and to read who may sign for it takes 15 ms.
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=20, verify=False) as http:
         yield Merchant(url, client, http, engine)
 
 

@@ -155,7 +155,7 @@ async def start_process(database_url: str, port: int, webhook_url: str, **enviro
 
 
 async def until_ready(url: str, path: str = "/readyz") -> None:
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, verify=False) as client:
 
         async def ready() -> bool:
             with contextlib.suppress(httpx.TransportError):
