@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
@@ -11,11 +12,12 @@ from payment_mock.domain import errors, form, payments
 from payment_mock.domain.methods import CARD
 from payment_mock.domain.money import MOST_OF_ALL
 from payment_mock.domain.objects import Opening, Session, session_of
-from payment_mock.domain.params import NewSession
-from payment_mock.routes.edge import Body, TheService, check_webhook_url, read_body
+from payment_mock.domain.params import NewSession, is_address
+from payment_mock.routes.edge import Body, TheService, read_body
 from payment_mock.service import Service
 
 router = APIRouter(prefix="/api", tags=["guide"])
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Item(Body):
@@ -102,6 +104,19 @@ async def cancel_payment(service: TheService, request: Request) -> Response:
     return Response(status_code=204)
 
 
+def check_webhook_url(url: str, configured: str) -> str:
+    """A session's own webhook address, as in the guide. Raises `StripeError` (400).
+
+    Decision: a server that posts to any address a client names is a tool for server-side request forgery. So only
+    the configured endpoint and loopback hosts (the guide's own use) pass, and redirects are never followed.
+    """
+    if not is_address(url):
+        raise errors.invalid_request("Not a valid URL", param="webhook", code="url_invalid")
+    if url == configured or urlsplit(url).hostname in _LOOPBACK:
+        return url
+    raise errors.invalid_request("The webhook must be on this machine or be the configured endpoint.", param="webhook")
+
+
 async def _named(request: Request) -> tuple[str, Any]:
     """The session and the payment method that a form or JSON names, whatever the content type says: curl's -d calls
     JSON a form too."""
@@ -119,6 +134,7 @@ async def _named(request: Request) -> tuple[str, Any]:
 
 
 def _shown(service: Service, session: Session) -> dict[str, Any]:
+    """`payment_status` is pending, paid or cancelled."""
     is_pending = session.status == "open" or session.is_processing
     status = "paid" if session.is_paid else "pending" if is_pending else "cancelled"
     url = f"{service.settings.public_url}/payment/{session.id}"

@@ -11,7 +11,7 @@ from payment_mock.domain.money import money
 from payment_mock.domain.objects import Session, id_of_its, session_id
 from payment_mock.faults import Match, Rule
 from payment_mock.outbox import signature_header
-from payment_mock.routes.edge import check_webhook_url
+from payment_mock.routes.guide import check_webhook_url
 from payment_mock.routes.hosted import fill_in
 from payment_mock.settings import WrongSettings, load_settings
 
