@@ -1,7 +1,7 @@
 """What the payment service does, in its own words: pay, settle, decline, expire. What comes after: `reversals`.
 
 Each is a pure function from what a payment is to what it becomes, or refuses and says why. That nothing else happened
-to the payment meanwhile is decided where the change is stored (`payment_mock.store`).
+to the payment meanwhile is decided where the change is stored (`payment_mock.work`).
 """
 
 from collections.abc import Callable
