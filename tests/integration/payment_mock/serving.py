@@ -42,16 +42,14 @@ async def serve(app: Any, port: int = 0, protocol: type = LimitedHttp) -> AsyncI
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1, http=protocol)
         server = _Server(config)
         task = asyncio.create_task(server.serve(sockets=[listener]))
-        await eventually(lambda: _started(server))
+        await eventually(lambda: server.started or task.done(), what="the service listening")
+        if task.done():
+            task.result()  # why it does not: another process may have taken the port by now
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             await task
-
-
-async def _started(server: uvicorn.Server) -> bool:
-    return server.started
 
 
 def free_port() -> int:
