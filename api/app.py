@@ -10,7 +10,10 @@ from starlette.exceptions import HTTPException
 
 from api import openapi
 from api.gateway import Gateway
-from api.middleware import Cors, Edge, Entrance, LastWords, answer, origin_of
+from api.middleware.cors import Cors, origin_of
+from api.middleware.edge import Edge
+from api.middleware.entrance import Entrance
+from api.middleware.last_words import LastWords, answer
 from api.routes import admin, checkout, machines, shop
 from api.waiting import Stopping
 from api.web import assets

@@ -14,10 +14,10 @@ from temporalio.service import RPCError
 
 from api.carts import MAX_LINES, Amount, Quantity
 from api.catalogue import OneLine, Sku
+from api.hints import SessionEvent, deliver, signal, start_settlement
 from api.order_views import RefundAnswer, operator_order
 from api.problems import Problem, invalid, unavailable
 from api.waiting import Stopping
-from api.webhooks import SessionEvent, deliver, start_settlement, tell
 from checkout import errors
 from checkout.contracts import RefundOrderInput, SettlementInput, StartSettlementInput
 from checkout.ids import WHOLE_REFUND
@@ -146,7 +146,7 @@ class Orders:
 
     @around(Step.ASK_TO_CANCEL)
     async def ask_to_cancel(self, order: Order) -> None:
-        if await tell(self._client, order.checkout_key, None):
+        if await signal(self._client, order.checkout_key, None):
             return
         because = "Cancelled by the customer without a running checkout"
         await start_settlement(self._client, StartSettlementInput(SettlementInput.of(order), None, because))
@@ -197,7 +197,7 @@ class Orders:
         event_id = f"operator:{secrets.token_hex(8)}"
         # The checkout of an order that is kept is at its end, even if it has not ended: it asks nobody any more.
         session = None if order.status.is_kept else order.session
-        if session is not None and await tell(self._client, order.checkout_key, event_id, session.session_id):
+        if session is not None and await signal(self._client, order.checkout_key, event_id, session.session_id):
             return
         because = "An operator asked to settle the order"
         await start_settlement(self._client, StartSettlementInput(SettlementInput.of(order), event_id, because))

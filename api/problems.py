@@ -1,5 +1,5 @@
 """Whatever goes wrong becomes a problem (RFC 9457). It names what the client can act on and never quotes internals: no
-SQL, no stack, no secrets. `api.middleware.answer` tells it, to programs or to people."""
+SQL, no stack, no secrets. `api.middleware.last_words` tells it, to programs or to people."""
 
 import logging
 import re

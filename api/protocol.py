@@ -1,19 +1,18 @@
 """HTTP/1.1 with bounds on a request's head and on the time to send it: httptools and uvicorn keep headers of any length
 for as long as it takes, so one connection could fill the memory, and half-sent requests hold every file descriptor.
-The size of bodies is bounded where they are read (`api.middleware.Entrance`)."""
+The size of bodies is bounded where they are read (`api.middleware.entrance`)."""
 
 import asyncio
 from typing import Any
 
-from prometheus_client import Counter
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from api.metrics import REFUSED
 from api.problems import MEDIA_TYPE, Problem
 
 MAX_HEAD_BYTES = 64 * 1024  # request line and headers, and the trailers of a chunked body
 LINGER_SECONDS = 1.0  # what still comes is dropped unread: a socket closed over it would take the answer back
 MAX_PIPELINED = 16  # requests sent ahead on one connection
-REFUSED = Counter("checkout_http_refused_total", "Requests that were refused before any route saw them", ["status"])
 
 
 class Overlong(Exception):

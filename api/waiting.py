@@ -15,7 +15,7 @@ Value = TypeVar("Value")
 
 class Stopping:
     """One a process. Once it is told to stop, whoever waits for something (a session, a settlement, a refund) answers
-    what is known; a handler that goes on runs out of time (`api.middleware.LastWords` answers for it); event streams
+    what is known; a handler that goes on runs out of time (`api.middleware.last_words` answers for it); event streams
     end, and are read elsewhere."""
 
     def __init__(self) -> None:

@@ -31,6 +31,16 @@ class RefundState(StrEnum):
         return self in (RefundState.FAILED, RefundState.CANCELLED)
 
 
+STRIPE_REFUND_STATES = {
+    "pending": RefundState.PENDING,
+    "requires_action": RefundState.PENDING,
+    None: RefundState.PENDING,  # Stripe's type allows it: not decided yet
+    "succeeded": RefundState.SUCCEEDED,
+    "failed": RefundState.FAILED,
+    "canceled": RefundState.CANCELLED,
+}
+
+
 class RequestedBy(StrEnum):
     """Who wants the money given back: the shop by its rule, an operator of it, or somebody at the provider."""
 

@@ -37,12 +37,7 @@ async def payment_webhook(
 ) -> JSONResponse:
     """200 once the event is safely with Temporal; 400 for a bad signature; 503 to have it sent again."""
     payload = await request.body()
-    secrets = [secret.get_secret_value() for secret in gateway.settings.stripe_webhook_secrets]
-    webhooks.verify(payload, stripe_signature, secrets)
-    event = webhooks.parse(payload, gateway.settings.is_live)
-    if event is not None:
-        await webhooks.deliver(event, gateway.temporal, gateway.engine)
-        webhooks.EVENTS.labels("taken").inc()
+    await webhooks.take(payload, stripe_signature, gateway.settings, gateway.temporal, gateway.engine)
     return JSONResponse({"received": True})
 
 

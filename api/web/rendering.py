@@ -47,7 +47,7 @@ def page(
     **values: Any,
 ) -> HTMLResponse:
     """Render a page. `form_action` is where its forms may lead, redirects included (CSP level 3, form-action), and
-    `pictures` from where it may load pictures. It is kept nowhere, unless `headers` say so (`api.middleware.Edge`)."""
+    `pictures` from where it may load pictures. It is kept nowhere, unless `headers` say so (`api.middleware.edge`)."""
     html = environment().get_template(template).render(**values)
     policy = _POLICY.format(form_action=form_action, pictures=pictures)
     return HTMLResponse(html, status, {"Content-Security-Policy": policy, "Vary": "Accept"} | (headers or {}))
@@ -89,7 +89,7 @@ def wants_page(request: Request) -> bool:
 
 
 async def posted_fields(request: Request) -> dict[str, str]:
-    """The first value of each; whatever is no form has none. Raises 413 (`api.middleware.Entrance`)."""
+    """The first value of each; whatever is no form has none. Raises 413 (`api.middleware.entrance`)."""
     fields = parse_qs((await request.body()).decode(errors="replace"))
     return {name: values[0] for name, values in fields.items()}
 

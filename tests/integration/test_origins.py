@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from api.middleware import origin_of
+from api.middleware.cors import origin_of
 from stack.probes import free_ports
 from tests.support.rig import gateway, settings_for
 

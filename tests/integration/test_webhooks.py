@@ -7,7 +7,7 @@ import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.webhooks import SessionEvent, deliver
+from api.hints import SessionEvent, deliver
 from checkout.ids import settlement_workflow_id
 from checkout.orders import OrderStatus, Reason
 from runtime.connection import data_converter

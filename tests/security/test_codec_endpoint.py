@@ -8,7 +8,7 @@ import pytest
 from google.protobuf import json_format
 from temporalio.api.common.v1 import Payload, Payloads
 
-from api.middleware import MAX_CODEC_BYTES
+from api.middleware.entrance import MAX_CODEC_BYTES
 from api.operator_sessions import CODEC_COOKIE
 from runtime.checks import parse_payload_keys
 from runtime.codec import EncryptingCodec

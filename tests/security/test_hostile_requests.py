@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from api.middleware import MAX_BODY_BYTES, MAX_WEBHOOK_BYTES
+from api.middleware.entrance import MAX_BODY_BYTES, MAX_WEBHOOK_BYTES
 from stack.stack import Stack
 from tests.security.counting import counts
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from api.middleware import LastWords
+from api.middleware.last_words import LastWords
 from api.waiting import Stopping
 from checkout.ids import CHECKOUT_WORKFLOW, SETTLEMENT_WORKFLOW, new_refund_id
 from runtime.logs import JsonFormatter, configure_logging

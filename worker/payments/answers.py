@@ -13,19 +13,11 @@ import stripe
 from pydantic import Field, TypeAdapter
 
 from checkout.errors import PaymentError, PaymentRefused, PaymentStuck, PaymentUnknown, PaymentUnreachable
-from checkout.payments import PaymentState, ProviderDispute, ProviderPayment, ProviderRefund, RefundState
+from checkout.payments import STRIPE_REFUND_STATES, PaymentState, ProviderDispute, ProviderPayment, ProviderRefund
 from checkout.sessions import ProviderSession, SessionStatus
 
 REFUND_ID = "refund_id"  # in a refund's metadata: our row
 _LONGEST_REASON = 200
-_REFUND_STATES = {
-    "pending": RefundState.PENDING,
-    "requires_action": RefundState.PENDING,
-    None: RefundState.PENDING,  # Stripe's type allows it: not decided yet
-    "succeeded": RefundState.SUCCEEDED,
-    "failed": RefundState.FAILED,
-    "canceled": RefundState.CANCELLED,
-}
 # Of a payment that its customer has ordered; in any other state it is under way.
 _PAYMENT_STATES = {
     "succeeded": PaymentState.PAID,
@@ -111,7 +103,7 @@ def refund_of(refund: Any) -> ProviderRefund:
         return ProviderRefund(
             provider_refund_id=_text(refund.id),
             amount=_amount(refund.amount),
-            state=_REFUND_STATES[refund.status],
+            state=STRIPE_REFUND_STATES[refund.status],
             requires_action=refund.status == "requires_action",
             refund_id=metadata_of(refund).get(REFUND_ID),
             reason=_optional(getattr(refund, "reason", None)),

@@ -12,10 +12,11 @@ from api import catalogue
 from api.board import AUDIT_GRACE
 from api.catalogue import Restock, Sku, WriteOff
 from api.gateway import GatewayDependency
+from api.hints import SessionEvent, deliver
 from api.orders import RefundIn
 from api.problems import Problem, invalid, invalid_fields
 from api.web.console.sign_in import FormDependency, FromOurPages
-from api.webhooks import SessionEvent, deliver, session_event
+from api.webhooks import session_event
 from checkout.ids import parse_checkout_key
 from checkout.money import minor_units
 from checkout.payments import RefundState

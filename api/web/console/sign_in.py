@@ -1,5 +1,5 @@
 """Who is signed in to the console: what its pages and forms depend on, and how one comes in and leaves. Every post must
-come from one of our own pages (`Origin` or fetch metadata, which `api.middleware.Entrance` checks, are required here)
+come from one of our own pages (`Origin` or fetch metadata, which `api.middleware.entrance` checks, are required here)
 and carry the form's token (OWASP, "Cross-Site Request Forgery Prevention")."""
 
 import hmac

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
-from api.webhooks import MoneyEvent, SessionEvent
+from api.hints import MoneyEvent, SessionEvent
 from checkout.contracts import RefundOrderInput
 from checkout.errors import PaymentRefused, PaymentUnreachable
 from checkout.ids import TASK_QUEUE, refund_workflow_id

@@ -4,7 +4,8 @@ import httpx
 from fastapi import FastAPI
 from prometheus_client import REGISTRY
 
-from api.middleware import Edge, LastWords
+from api.middleware.edge import Edge
+from api.middleware.last_words import LastWords
 from api.waiting import Stopping
 
 

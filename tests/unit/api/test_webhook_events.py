@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
+from api.hints import MoneyEvent, SessionEvent
+from api.metrics import EVENTS
 from api.problems import Problem
-from api.webhooks import EVENTS, TOLERANCE, MoneyEvent, SessionEvent, parse, sparing, verify
+from api.webhooks import TOLERANCE, parse, sparing, verify
 from runtime.logs import SparingLogger
 from tests.support.rig import signature
 

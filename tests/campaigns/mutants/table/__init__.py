@@ -53,6 +53,7 @@ ROOMS: dict[str, ModuleType] = {
     "api/order_views.py": api_checkouts,
     "api/catalogue.py": api_checkouts,
     "api/webhooks.py": api_webhooks,
+    "api/hints.py": api_webhooks,
     "api/web/": api_pages,
     "api/order_events.py": api_pages,
     "api/waiting.py": api_pages,

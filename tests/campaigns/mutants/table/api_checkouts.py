@@ -109,7 +109,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     bug(
         "cancel-without-a-workflow",
-        Code("Orders.ask_to_cancel", "await tell(...)", "True"),
+        Code("Orders.ask_to_cancel", "await signal(...)", "True"),
         breaks="a customer could not cancel an orphaned order",
         tests="test_cancelling_an_order_that_lost_its_workflow_closes_the_session_first",
     ),

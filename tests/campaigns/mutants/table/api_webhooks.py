@@ -1,4 +1,4 @@
-"""Bugs planted in the webhook: signatures, duplicates, what an event is about."""
+"""Bugs planted in the webhook and in what becomes of its events: signatures, duplicates, what an event is about."""
 
 from tests.campaigns.mutants.anchors import Code
 from tests.campaigns.mutants.mutant import Mutant, bug
@@ -6,7 +6,7 @@ from tests.campaigns.mutants.mutant import Mutant, bug
 BUGS: tuple[Mutant, ...] = (
     bug(
         "told-once",
-        Code("webhooks.tell", "request_id=once", "request_id=''"),
+        Code("hints.signal", "request_id=once", "request_id=''"),
         breaks="whoever opens a page again and again would fill an order's history",
         tests=(
             "test_coming_back_again_and_again_is_noted_once_each_way",
@@ -66,7 +66,7 @@ BUGS: tuple[Mutant, ...] = (
     bug(
         "webhook-503-while-temporal-is-away",
         Code(
-            "webhooks.tell",
+            "hints.signal",
             "if error.status is RPCStatusCode.NOT_FOUND: return False\nraise",
             "return error.status is not RPCStatusCode.NOT_FOUND",
         ),
@@ -75,25 +75,25 @@ BUGS: tuple[Mutant, ...] = (
     ),
     bug(
         "webhook-settles-what-is-closed",
-        Code("webhooks.tell", "return False", "return True"),
+        Code("hints.signal", "return False", "return True"),
         breaks="late money would be kept",
         tests="test_an_event_of_a_closed_checkout_has_its_money_given_back",
     ),
     bug(
         "settled-means-fulfilled",
-        Code("webhooks._is_settled", "order.status.is_kept", "not order.status.is_live"),
+        Code("hints._is_settled", "order.status.is_kept", "not order.status.is_live"),
         breaks="late money would be kept",
         tests="test_an_event_of_a_closed_checkout_has_its_money_given_back",
     ),
     bug(
         "redelivery-starts-nothing",
-        Code("webhooks.deliver", "order is not None and _is_settled(order, event)", "False"),
+        Code("hints.deliver", "order is not None and _is_settled(order, event)", "False"),
         breaks="each redelivered event would cost a workflow",
         tests="test_an_event_told_again_for_a_fulfilled_order_starts_nothing",
     ),
     bug(
         "event-names-the-order",
-        Code("webhooks.deliver", "order.order_id if order else None", "None"),
+        Code("hints.deliver", "order.order_id if order else None", "None"),
         breaks="the settlement could not tell an own session that the provider denies from a foreign one",
         tests="test_money_for_an_ended_order_is_looked_for_though_the_provider_knows_nothing_of_its_session",
     ),

@@ -38,8 +38,8 @@ BUGS: tuple[Mutant, ...] = (
         "a-refund-is-one-that-stands",
         Code(
             "answers.refund_of",
-            "_REFUND_STATES[refund.status]",
-            "_REFUND_STATES.get(refund.status, RefundState.SUCCEEDED)",
+            "STRIPE_REFUND_STATES[refund.status]",
+            "STRIPE_REFUND_STATES.get(refund.status, RefundState.SUCCEEDED)",
         ),
         breaks="an empty success, or a refund that failed, would end the order as refunded",
         tests="test_a_success_that_is_no_refund_gives_nothing_back",
