@@ -68,7 +68,8 @@ def changed(kind: Kind[Any], transition: Transition, how: Callable[[Any], Json] 
 
 def retrieved(kind: Kind[Any], param: str = "id") -> Handler[Any]:
     async def handler(call: Call[Any], work: Work) -> Json:
-        return await _shown(call, kind, await kind.get(work.database, call.id, param))
+        [found] = await _reported(call, kind, [await kind.get(work.database, call.id, param)])
+        return _shown(call, kind, found)
 
     return handler
 
@@ -76,7 +77,7 @@ def retrieved(kind: Kind[Any], param: str = "id") -> Handler[Any]:
 def listed(kind: Kind[Any]) -> Handler[Any]:
     async def handler(call: Call[Any], work: Work) -> Json:
         found, has_more = await kind.page(work.database, call.params)
-        data = [await _shown(call, kind, one) for one in found]
+        data = [_shown(call, kind, one) for one in await _reported(call, kind, found)]
         return wire.list_object(data, call.request.url.path, has_more=has_more)
 
     return handler
@@ -88,10 +89,14 @@ async def unrecognized(call: Call[None], _: Work) -> Json:
     raise errors.invalid_request(told, status=404)
 
 
-async def _shown(call: Call[Any], kind: Kind[Any], found: Any) -> Json:
+async def _reported(call: Call[Any], kind: Kind[Any], found: list[Any]) -> list[Any]:
+    """Sessions as planted faults have them."""
+    return [await call.service.reported(session) for session in found] if kind is SESSIONS else found
+
+
+def _shown(call: Call[Any], kind: Kind[Any], found: Any) -> Json:
     if kind is SESSIONS:
-        session = await call.service.reported(found)
-        return wire.session_object(session, call.service.settings.public_url, call.params.expand)
+        return wire.session_object(found, call.service.settings.public_url, call.params.expand)
     if kind is INTENTS:
         return wire.payment_intent_object(found, "latest_charge" in call.params.expand)
     if kind is CHARGES:
