@@ -1,18 +1,9 @@
-"""Bugs planted in the webhook and in what becomes of its events: signatures, duplicates, what an event is about."""
+"""Bugs planted in the webhook: signatures, duplicates, what an event is about."""
 
 from tests.campaigns.mutants.anchors import Code
 from tests.campaigns.mutants.mutant import Mutant, bug
 
 BUGS: tuple[Mutant, ...] = (
-    bug(
-        "told-once",
-        Code("hints.signal", "request_id=once", "request_id=''"),
-        breaks="whoever opens a page again and again would fill an order's history",
-        tests=(
-            "test_coming_back_again_and_again_is_noted_once_each_way",
-            "test_an_event_sent_again_and_again_leaves_one_trace_in_the_history",
-        ),
-    ),
     bug(
         "a-refused-event-is-not-silent",
         Code("webhooks._refused", "sparing.log(...)", ""),
@@ -64,6 +55,21 @@ BUGS: tuple[Mutant, ...] = (
         tests="test_a_signature_too_old_or_of_the_future_is_refused",
     ),
     bug(
+        "other-mode-is-not-ours",
+        Code("webhooks.parse", "event.get('livemode') is (not is_live)", "False"),
+        breaks="events of the test account could move live orders",
+        tests="test_an_event_of_the_other_mode_is_let_go_with_a_line",
+    ),
+    bug(
+        "told-once",
+        Code("hints.signal", "request_id=once", "request_id=''"),
+        breaks="whoever opens a page again and again would fill an order's history",
+        tests=(
+            "test_coming_back_again_and_again_is_noted_once_each_way",
+            "test_an_event_sent_again_and_again_leaves_one_trace_in_the_history",
+        ),
+    ),
+    bug(
         "webhook-503-while-temporal-is-away",
         Code(
             "hints.signal",
@@ -96,11 +102,5 @@ BUGS: tuple[Mutant, ...] = (
         Code("hints.deliver", "order.order_id if order else None", "None"),
         breaks="the settlement could not tell an own session that the provider denies from a foreign one",
         tests="test_money_for_an_ended_order_is_looked_for_though_the_provider_knows_nothing_of_its_session",
-    ),
-    bug(
-        "other-mode-is-not-ours",
-        Code("webhooks.parse", "event.get('livemode') is (not is_live)", "False"),
-        breaks="events of the test account could move live orders",
-        tests="test_an_event_of_the_other_mode_is_let_go_with_a_line",
     ),
 )

@@ -57,12 +57,6 @@ BUGS: tuple[Mutant, ...] = (
         tests="test_a_provider_that_refuses_for_good_ends_the_checkout_and_returns_the_stock",
     ),
     bug(
-        "shield",
-        Code("shield.shielded", "workflow.wait([story])", "story"),
-        breaks="a cancel in the UI would leave a payable session and reserved stock",
-        tests="test_cancelled_in_the_ui_while_it_waits_settles_and_then_shows_as_cancelled",
-    ),
-    bug(
         "running-settlement-is-told",
         Code("Starter.settlement", "[] if request.event_id is None else [request.event_id]", "['told']"),
         breaks="a settlement that has looked already would not look again",

@@ -216,4 +216,10 @@ BUGS: tuple[Mutant, ...] = (
         breaks="with a wrong key for a moment, late money would be kept",
         tests="test_an_ended_orders_own_session_is_not_taken_for_unknown",
     ),
+    bug(
+        "shield",
+        Code("shield.shielded", "workflow.wait([story])", "story"),
+        breaks="a cancel in the UI would leave a payable session and reserved stock",
+        tests="test_cancelled_in_the_ui_while_it_waits_settles_and_then_shows_as_cancelled",
+    ),
 )
