@@ -202,6 +202,8 @@ async def test_the_description_of_the_api_tells_of_every_answer(shop: Shop) -> N
     answers = set(schema["paths"]["/checkout/{key}"]["post"]["responses"])
     assert {"200", "202", "303", "400", "409", "413", "422", "429", "502", "503"} <= answers
     assert {"CheckoutRequest", "CheckoutAnswer"} <= set(schema["components"]["schemas"])
+    [signature] = schema["paths"]["/payment_webhook"]["post"]["parameters"]
+    assert (signature["name"], signature["required"]) == ("Stripe-Signature", True)
 
 
 async def test_metrics_count_by_route_and_name_no_key(shop: Shop) -> None:
