@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from payment_mock.domain import errors, form, payments
 from payment_mock.domain.methods import CARD
@@ -53,8 +53,16 @@ class NewPaymentSession(Body):
         return {"mode": "payment", "line_items": lines, **same}
 
 
+class PaymentSession(BaseModel):
+    """`payment_status` is pending, paid or cancelled."""
+
+    session_id: str
+    url: str
+    payment_status: str
+
+
 @router.post("/create_payment_session")
-async def create_payment_session(service: TheService, new: NewPaymentSession) -> dict[str, Any]:
+async def create_payment_session(service: TheService, new: NewPaymentSession) -> PaymentSession:
     webhook_url = check_webhook_url(new.webhook, service.settings.webhook_url) if new.webhook else None
     session = replace(session_of(NewSession.of(new.as_form())), webhook_url=webhook_url)
     await service.perform(lambda work, given: work.create(given.session), Opening(session), "create", session)
@@ -62,7 +70,7 @@ async def create_payment_session(service: TheService, new: NewPaymentSession) ->
 
 
 @router.get("/session/{session_id}")
-async def session(service: TheService, session_id: str) -> dict[str, Any]:
+async def session(service: TheService, session_id: str) -> PaymentSession:
     return _shown(service, await service.find(session_id))
 
 
@@ -76,7 +84,7 @@ async def session_info(service: TheService, session_id: str) -> dict[str, Any]:
         for item in found.line_items
     ]
     told = {name: getattr(found, name) for name in names} | {"items": items}
-    return _shown(service, found) | told
+    return _shown(service, found).model_dump() | told
 
 
 @router.post("/submit_payment", status_code=204, response_class=Response)
@@ -133,9 +141,8 @@ async def _named(request: Request) -> tuple[str, Any]:
     return session_id, given.get("payment_method", CARD)
 
 
-def _shown(service: Service, session: Session) -> dict[str, Any]:
-    """`payment_status` is pending, paid or cancelled."""
+def _shown(service: Service, session: Session) -> PaymentSession:
     is_pending = session.status == "open" or session.is_processing
     status = "paid" if session.is_paid else "pending" if is_pending else "cancelled"
     url = f"{service.settings.public_url}/payment/{session.id}"
-    return {"session_id": session.id, "url": url, "payment_status": status}
+    return PaymentSession(session_id=session.id, url=url, payment_status=status)
