@@ -145,7 +145,7 @@ class Auditor:
 
     @asynccontextmanager
     async def _piece(self) -> AsyncIterator[AsyncConnection]:
-        """A snapshot of its own, and then a rest as long as it took."""
+        """A snapshot for one piece of the work; after the block, a rest as long as the block took."""
         began = time.monotonic()
         async with audit.snapshot(self._engine, AUDIT_SECONDS) as connection:
             yield connection
@@ -186,7 +186,7 @@ async def _audit_workflows(engine: AsyncEngine, client: Client, live: list[Unset
 
 
 async def _runs(client: Client, workflow_id: str) -> bool:
-    """As it is listed, unless Temporal says that it has ended."""
+    """Whether the workflow runs; True while Temporal cannot say."""
     with contextlib.suppress(RPCError):
         return await is_running(client, workflow_id)
     return True

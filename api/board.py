@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -20,6 +20,7 @@ CHARTED = 12  # products whose stock the overview shows: those of which least is
 CHART_AGE = 5.0  # seconds a chart may be old
 VERDICT_AGE = 60.0  # seconds the audit's verdict may be old
 AUDIT_GRACE = timedelta(seconds=30)
+STUCK_GRACE = timedelta(seconds=20)  # how long an order may be late before it counts as stuck
 
 _PAY_BOUNDS = [5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0]  # seconds
 _PAY_LABELS = ["< 5 s", "15 s", "30 s", "1 min", "2 min", "5 min", "15 min", "more"]
@@ -82,7 +83,7 @@ class Charts:
 
 
 def outcomes(rows: Iterable[insights.OutcomeCount], span: Span, until: datetime) -> Chart:
-    """How orders end: those of each column by what became of them."""
+    """How many orders of each column's time have become what."""
     labels = [(until - span.step * back).strftime(span.clock) for back in range(span.columns, 0, -1)]
     columns: list[Counter[str]] = [Counter() for _ in labels]
     for row in rows:
@@ -97,11 +98,27 @@ def time_to_pay(rows: Iterable[insights.PayTimes]) -> Chart:
     return Chart(_PAY_LABELS, [Counter(kept=counted[bucket]) for bucket in range(len(_PAY_LABELS))])
 
 
+async def read_charts(engine: AsyncEngine, span: Span) -> Charts:
+    until = span.end(datetime.now(UTC))
+    since = until - span.length
+    async with engine.connect() as connection:
+        takings = await insights.takings(connection, since)
+        counts = await insights.outcomes_over_time(connection, since, until, span.step)
+        pay_times = await insights.time_to_pay(connection, since, _PAY_BOUNDS)
+        stock = await insights.stock_levels(connection, await insights.scarcest(connection, CHARTED))
+    return Charts(takings, outcomes(counts, span, until), time_to_pay(pay_times), pay_times, stock)
+
+
 class Board:
     """One for the process. `verdict` is None until the first audit has ended; `can_audit` is how the last one went."""
 
-    def __init__(self, engine: AsyncEngine, auditor: Auditor) -> None:
-        self._engine, self._auditor = engine, auditor
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        auditor: Auditor,
+        read: Callable[[AsyncEngine, Span], Awaitable[Charts]] = read_charts,
+    ) -> None:
+        self._engine, self._auditor, self._read = engine, auditor, read
         self._charts: dict[str, Charts] = {}
         self._reading = {name: asyncio.Lock() for name in SPANS}
         self._auditing: asyncio.Task[None] | None = None
@@ -114,21 +131,20 @@ class Board:
         async with self._reading[span.name]:
             charts = self._charts.get(span.name)
             if charts is None or time.monotonic() - charts.read_at > CHART_AGE:
-                charts = self._charts[span.name] = await self._read(span)
+                charts = self._charts[span.name] = await self._read(self._engine, span)
             return charts
 
-    async def _read(self, span: Span) -> Charts:
-        until = span.end(datetime.now(UTC))
-        since = until - span.length
+    async def stuck(self) -> list[insights.StuckOrder]:
+        """Orders that should have moved on, longest first."""
         async with self._engine.connect() as connection:
-            takings = await insights.takings(connection, since)
-            counts = await insights.outcomes_over_time(connection, since, until, span.step)
-            pay_times = await insights.time_to_pay(connection, since, _PAY_BOUNDS)
-            stock = await insights.stock_levels(connection, await insights.scarcest(connection, CHARTED))
-        return Charts(takings, outcomes(counts, span, until), time_to_pay(pay_times), pay_times, stock)
+            return await insights.stuck_orders(connection, STUCK_GRACE)
+
+    async def stock(self, skus: Sequence[str]) -> list[insights.StockLevel]:
+        async with self._engine.connect() as connection:
+            return await insights.stock_levels(connection, skus)
 
     def audit_now_and_then(self) -> None:
-        """In the background: a page does not wait for it, the next refresh shows it."""
+        """Start an audit in the background if the last one is old; the page's next refresh shows its verdict."""
         is_old = time.monotonic() - self._audited_at > VERDICT_AGE
         if is_old and (self._auditing is None or self._auditing.done()):
             self._auditing = asyncio.create_task(self._audit())

@@ -72,7 +72,8 @@ class CheckoutRequest(
 
 
 def key_of(request: Request, path_key: str | None = None, form_key: str | None = None) -> str | None:
-    """The key given, if one was. Raises a 400 `Problem` when two differ, `InvalidKey` for what can be none."""
+    """The checkout key of path, form or header; None without one. Raises a 400 `Problem` if two differ, `InvalidKey`
+    for one that is malformed."""
     given = {_unquoted(value) for value in request.headers.getlist("idempotency-key")}
     given |= {value for value in (path_key, form_key) if value is not None}
     if len(given) > 1:
@@ -86,7 +87,8 @@ def _unquoted(value: str) -> str:
 
 
 def is_form_of(request: Request, body: bytes) -> bool:
-    """`curl -d '{…}'` says "form" and sends JSON, `curl -d ''` sends nothing: believe the body."""
+    """Whether the body is a form: its type says so, and it is neither JSON (`curl -d '{…}'` calls that a form) nor
+    empty."""
     content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     return content_type == FORM and not body.lstrip().startswith(b"{") and bool(body.strip())
 
@@ -118,12 +120,13 @@ def parse_form(body: bytes) -> dict[str, Any]:
 
 
 def _number(name: str, text: str) -> int | str:
-    """A form knows only text: digits are a number here, anything else is left to be refused by name."""
+    """A form has only text: digits become a number; anything else stays text, for the model to refuse by name."""
     return int(text) if name in _NUMBERS and text.isascii() and text.isdigit() and len(text) < 20 else text
 
 
 def parse_cart(source: bytes | dict[str, Any]) -> CheckoutRequest:
-    """The cart of a JSON body or of a parsed form; of nothing, the guide's. Raises a `Problem` that names fields."""
+    """The cart of a JSON body or of a parsed form; an empty body is the guide's cart, one pen. Raises a `Problem` that
+    names the wrong fields."""
     try:
         if isinstance(source, dict):
             return CheckoutRequest.model_validate(source)

@@ -81,6 +81,12 @@ async def read_shelf(engine: AsyncEngine, selection: Selection) -> Shelf:
         return await catalogue.shelf(connection, selection)
 
 
+async def has_product(engine: AsyncEngine, sku: str) -> bool:
+    """Whether there is such a product, sold or withdrawn."""
+    async with engine.connect() as connection:
+        return bool(await catalogue.known_products(connection, [sku]))
+
+
 async def restock(engine: AsyncEngine, wanted: Restock) -> Available:
     """Add to the stock. Raises `ProductNotFound`."""
     async with transaction(engine, Step.CHANGE_STOCK) as connection:

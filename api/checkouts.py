@@ -55,7 +55,7 @@ class Outcome:
 
 
 class Checkouts:
-    """Wants a pool of connections and a Temporal client for the life of the process."""
+    """One for the process."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Checkouts:
     ) -> Outcome:
         """Start or join the checkout and wait for its session. Raises `Problem` for a cart that cannot be bought, and
         `WritesRefused` while nothing can be written: then none begins, and none that has begun is called under way.
-        `client`'s caps (`api.limits`) hold for a key without an order: who repeats one reserves nothing more."""
+        Limits of `client` apply only to keys that have no order yet; a repeat reserves nothing."""
         wish = CheckoutInput(
             checkout_key=key,
             lines=lines,
@@ -141,9 +141,9 @@ class Checkouts:
         return handle
 
     async def _session(self, handle: CheckoutHandle) -> PaymentSessionView | None:
-        """The checkout's session, or that there will be none; None when the wait is over, or the process told to stop,
-        or the checkout has failed before it had an order. Who waits for the same key waits for the same poll: of two
-        queries that meet a workflow's first task, Temporal answers the second one a second later."""
+        """Wait for the checkout's session, or for the word that there will be none. None when the wait is over, the
+        process is told to stop, or the checkout has failed before it had an order. All who wait for a key share one
+        poll: of two queries that meet a workflow's first task, Temporal answers the second one a second later."""
         poll = self._polls.get(handle.id)
         if poll is None:
             poll = self._polls[handle.id] = asyncio.ensure_future(self._query_until_ready(handle))
@@ -170,8 +170,7 @@ class Checkouts:
         return None
 
     async def _check_begun(self, handle: CheckoutHandle, wish: CheckoutInput) -> None:
-        """There is no order yet, or there never will be: the checkout tells what it was started with, and what refused
-        it, all the same."""
+        """No order: compare the cart with the workflow's memo; if it has failed, raise its refusal as a `Problem`."""
         found = await self._described(handle)
         if found is not None and FINGERPRINT in found.memo.fields:
             [stored] = await self._client.data_converter.decode([found.memo.fields[FINGERPRINT]])
@@ -186,7 +185,7 @@ class Checkouts:
                     raise refused from None
 
     async def _described(self, handle: CheckoutHandle) -> WorkflowExecutionInfo | None:
-        """None also where Temporal does not answer."""
+        """The workflow as Temporal describes it; None if it knows none, or does not answer."""
         with contextlib.suppress(RPCError):
             return await describe(self._client, handle.id, QUERY_TIMEOUT)
         return None

@@ -48,7 +48,7 @@ class Gateway:
         self.auditor = Auditor(auditing, temporal)
         self.board = Board(engine, self.auditor)
         self.checkouts = Checkouts(engine, temporal, settings, self.limits, stopping, self.writing)
-        self.orders = Orders(engine, temporal, stopping)
+        self.orders = Orders(engine, temporal, settings, stopping)
         stopping.when_told(self.events.close)
 
     @asynccontextmanager

@@ -30,7 +30,7 @@ class _Bucket:
 
 
 class Rate:
-    """A token bucket for each: `per_minute` at once, and as many again in each minute. 0 is no bound."""
+    """A token bucket for each client: `per_minute` at once, and as many again in each minute. 0 means no limit."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_minute, self._clock = per_minute, clock
@@ -73,7 +73,8 @@ def network_of(request: Request) -> str:
 
 @dataclass
 class _Begun:
-    """When the keys of one client were admitted: those that have no order yet are still to reserve."""
+    """The keys that one client was admitted with, and when (monotonic seconds). Those without an order yet count as
+    reservations."""
 
     keys: dict[str, float] = field(default_factory=dict)
     one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -90,7 +91,7 @@ class Limits:
         self._begun = lru_cache(MAX_CLIENTS)(lambda client: _Begun())
 
     def client_of(self, request: Request) -> str | None:
-        """Who asks, as a hash that tells nothing outside this service; None when nothing is counted."""
+        """The client's address as a keyed hash, which says nothing outside this service; None when no limit is set."""
         if not self._counts or request.client is None:
             return None
         return hmac.new(self._secret, network_of(request).encode(), hashlib.sha256).hexdigest()[:32]
@@ -120,7 +121,7 @@ class Limits:
         begun.keys[checkout_key] = time.monotonic()
 
     async def _admit(self, client: str, checkout_key: str) -> tuple[_Begun, float | None]:
-        """What the client has begun, and when the key was admitted, if it is new among it."""
+        """The client's keys, and when this one was admitted: None if it had been before."""
         begun = self._begun(client)
         async with begun.one_at_a_time:
             long_ago = time.monotonic() - _BEGUN_SECONDS

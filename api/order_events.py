@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.problems import POSTGRES_AWAY
 from db.views import OrderEvent, order_events_after
+from db.writing import is_read_only
 
 logger = logging.getLogger("api")
 
@@ -41,7 +42,8 @@ class Notice:
 
 
 class OrderEventHub:
-    """`listen` hears it all. `stream` yields an order's events from a sequence number on, `follow` all orders' news."""
+    """`listen` receives every notification. `stream` yields an order's events from a sequence number on, `follow` the
+    news of all orders."""
 
     def __init__(self, engine: AsyncEngine, *, probe_interval: float = PROBE_INTERVAL) -> None:
         self._engine, self._probe_interval = engine, probe_interval
@@ -95,7 +97,7 @@ class OrderEventHub:
             self._followers.discard(queue)
 
     async def listen(self) -> None:
-        """Until it is cancelled, and with it every stream."""
+        """Listen until cancelled, and end every stream then."""
         with contextlib.closing(self):
             while True:
                 try:
@@ -119,7 +121,7 @@ class OrderEventHub:
             while not closed.is_set():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(closed.wait(), self._probe_interval)
-                if await driver.fetchval("SHOW transaction_read_only") == "on":
+                if await is_read_only(driver):
                     break  # the server it listens to was demoted: what happens is told at another one
         finally:
             driver.terminate()
@@ -133,13 +135,15 @@ class OrderEventHub:
             self._tell_followers(Notice(order_id, int(seq), kind, datetime.now(UTC)))
 
     def _have_all_look(self) -> None:
-        """What was said while nobody listened is read from the table; who only follows begins anew, and looks."""
+        """Wake every order's stream, which reads from the table what it has missed, and end those of all orders, whose
+        clients connect anew and look."""
         for news in chain.from_iterable(self._waiting.values()):
             news.set()
         self._tell_followers(None)
 
     def _tell_followers(self, notice: Notice | None) -> None:
-        """Never wait for a slow reader: one who lags too far behind is told to begin anew, as by None."""
+        """Queue the notice for everybody who follows all orders; None ends their streams. Nobody waits for a slow
+        reader: one whose queue is full is ended as well."""
         for queue in self._followers:
             lags = queue.full()
             while lags and not queue.empty():  # of what follows a gap, nothing is told

@@ -167,8 +167,7 @@ def event_text(kind: str, data: Mapping[str, Any], currency: str) -> str:
 
 
 def order_out(row: OrderDetail) -> OrderOut:
-    """As its customer sees it. What the payment service has refused, or was never asked for, is no news to them; and
-    an operator's reason is for them, while what somebody chose in the provider's dashboard is not."""
+    """Customer's view: hides refunds that were refused or never sent, and reasons not given by our operator."""
     refunds = [
         refund if refund["requested_by"] == RequestedBy.OPERATOR else refund | {"reason": None}
         for refund in row.refunds
@@ -183,7 +182,7 @@ def operator_order(row: OrderDetail) -> OperatorOrder:
 
 
 def _order(row: OrderDetail) -> dict[str, Any]:
-    """The row, and what follows from it: each of the two takes what it shows."""
+    """Fields of both views; each model picks its own."""
     status = OrderStatus(row.status)
     return vars(row) | {
         "order_id": row.id,

@@ -17,14 +17,16 @@ from api.catalogue import OneLine, Sku
 from api.hints import SessionEvent, deliver, signal, start_settlement
 from api.order_views import RefundAnswer, operator_order
 from api.problems import Problem, invalid, unavailable
+from api.provider_events import last_event
 from api.waiting import Stopping
 from checkout import errors
 from checkout.contracts import RefundOrderInput, SettlementInput, StartSettlementInput
 from checkout.ids import WHOLE_REFUND
 from checkout.orders import Order, OrderStatus, Reason
 from checkout.payments import Refund, RefundLine
-from db import order_queries, refunds, views
+from db import insights, order_queries, refunds, views
 from runtime.failpoints import Step, around
+from runtime.settings import Settings
 from worker.starting import Starter
 
 logger = logging.getLogger("api")
@@ -94,13 +96,22 @@ class RefundIn(
 class Orders:
     """One for the process. All raise `OrderNotFound` for an id that is none of ours."""
 
-    def __init__(self, engine: AsyncEngine, client: Client, stopping: Stopping) -> None:
-        self._engine, self._client, self._stopping = engine, client, stopping
+    def __init__(self, engine: AsyncEngine, client: Client, settings: Settings, stopping: Stopping) -> None:
+        self._engine, self._client, self._settings, self._stopping = engine, client, settings, stopping
         self._start_refund = around(Step.START_REFUND)(Starter(client).refund)
 
     async def find(self, order_id: str) -> Order:
         async with self._engine.connect() as connection:
             return await order_queries.get_order(connection, order_id)
+
+    async def find_by_session(self, session_id: str) -> Order | None:
+        async with self._engine.connect() as connection:
+            return await order_queries.find_by_session(connection, session_id)
+
+    async def inside(self, order_id: str) -> tuple[str | None, dict[str, str]]:
+        """What only an operator sees: the customer's email, and the state of the reservation by SKU."""
+        async with self._engine.connect() as connection:
+            return await insights.order_inside(connection, order_id)
 
     async def detail(self, order_id: str) -> views.OrderDetail:
         """With all that people look at (`api.order_views`)."""
@@ -152,7 +163,7 @@ class Orders:
         await start_settlement(self._client, StartSettlementInput(SettlementInput.of(order), None, because))
 
     async def refund(self, order_id: str, asked: RefundIn, key: str | None) -> RefundAnswer:
-        """Give money of a fulfilled or dispatched order back, once for a key. Answered once the provider has taken it:
+        """Give money of a fulfilled or dispatched order back, once for a key. Returns once the provider has taken it:
         it may still be on its way. Raises `NotRefundable` where there is none to give back (so much of), `KeyReused`
         for a key of another refund, a 502 `Problem` when the provider refuses."""
         wanted = refund_wish(order_id, asked, key)
@@ -190,9 +201,20 @@ class Orders:
             raise unavailable("The refund is under way; asking for it again is safe.")
         return made
 
+    async def resend(self, order_id: str) -> SessionEvent | None:
+        """Take the payment service's last event about the order again, as if its webhook came now. None: there is no
+        such event. Raises a 502 `Problem` when the payment service does not answer."""
+        order = await self.find(order_id)
+        event = await last_event(self._settings, order.session.session_id) if order.session else None
+        if event is not None:
+            await deliver(event, self._client, self._engine)
+            about = {"checkout_key": order.checkout_key}
+            logger.info("An operator had event %s of order %s taken again", event.event_id, order_id, extra=about)
+        return event
+
     async def settle(self, order_id: str) -> None:
-        """Have the payment service asked now, by whoever looks after the order, and its answer followed: right for
-        every order, one that nobody looks after (any more) included."""
+        """Have the payment service asked now, and its answer followed, by the workflow of the order that runs or by a
+        new settlement: right for every order."""
         order = await self.find(order_id)
         event_id = f"operator:{secrets.token_hex(8)}"
         # The checkout of an order that is kept is at its end, even if it has not ended: it asks nobody any more.
@@ -203,8 +225,8 @@ class Orders:
         await start_settlement(self._client, StartSettlementInput(SettlementInput.of(order), event_id, because))
 
     async def look_again(self, order: Order, come_from: str) -> Order:
-        """Somebody comes back from the payment service: have it asked now, should its event be late, and wait a little.
-        Each of the two ways back is taken note of once, however often its address is opened."""
+        """A customer comes back from the payment page: have the payment service asked now, in case its event is late,
+        and wait a little. `come_from` names the way back, which signals once, however often its address is opened."""
         if not order.status.is_live or order.session is None:
             return order
         session_id = order.session.session_id
@@ -218,7 +240,7 @@ class Orders:
         return await self._once_ended(order, RETURN_WAIT)
 
     async def _once_ended(self, order: Order, seconds: float) -> Order:
-        """The order once it has ended, or as it is when the wait is over, or the process told to stop."""
+        """Wait until the order has ended, the seconds are over, or the process is told to stop; return it as it is."""
         deadline = time.monotonic() + seconds
         pause = _FIRST_PAUSE
         while order.status.is_open and time.monotonic() < deadline and not self._stopping.is_told:
@@ -229,8 +251,8 @@ class Orders:
 
 
 def refund_wish(order_id: str, asked: RefundIn, key: str | None) -> RefundOrderInput:
-    """`key` stands for it. Without one, all that is left is one wish for each order, however often it is sent. Raises a
-    400 `Problem` for a part without a key: a second one could not be told from a repeat."""
+    """Build the refund request. Without a key: one full refund an order. Raises a 400 `Problem` for a part without a
+    key: a second one could not be told from a repeat."""
     if key is None and (asked.amount is not None or asked.lines is not None):
         raise Problem(
             400,

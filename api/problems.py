@@ -104,7 +104,7 @@ def _field(location: tuple[Any, ...]) -> str:
 
 
 def echo(request: Request, headers: Mapping[str, str]) -> None:
-    """Headers that whatever answer `request` gets will have, also one that is an error."""
+    """Set the headers that the answer to `request` will have, whatever it is, an error included."""
     request.state.echoed = dict(headers)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
@@ -38,6 +39,12 @@ _TRY = """
         PERFORM count(*) FROM generate_series(1, 8000);
     END $$
 """
+
+
+async def is_read_only(driver: Any) -> bool:
+    """Whether the server of this session takes no writes: it is a standby, or was demoted. `driver` is asyncpg's
+    connection, for a session that belongs to no pool."""
+    return bool(await driver.fetchval("SHOW transaction_read_only") == "on")
 
 
 class WriteWatch:

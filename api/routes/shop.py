@@ -9,7 +9,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from api.catalogue import ProductList, ProductOut, Sku
+from api.catalogue import ProductList, ProductOut, Sku, has_product
 from api.gateway import GatewayDependency
 from api.openapi import declared
 from api.order_events import LIVE
@@ -17,7 +17,7 @@ from api.order_views import OrderOut, TimelineEvent, order_out
 from api.problems import invalid
 from checkout.errors import OrderNotFound
 from checkout.orders import OrderStatus, Reason
-from db.catalogue import Selection, known_products
+from db.catalogue import Selection
 
 router = APIRouter()
 
@@ -59,11 +59,9 @@ async def products(
         raise invalid(("sku", "names the products wanted: without q, after and limit"))
     certain = Selection(len(sku), skus=tuple(sku)) if sku else None
     shelf = await gateway.shelf(certain or Selection(limit or _PAGE, search=q, after=after))
-    if after and not shelf.products:
-        async with gateway.engine.connect() as connection:
-            # Sold or withdrawn: a page may end with a product that is withdrawn before the next one is asked for.
-            if not await known_products(connection, [after]):
-                raise invalid(("after", "not a cursor of ours"))
+    # Sold or withdrawn: a page may end with a product that is withdrawn before the next one is asked for.
+    if after and not shelf.products and not await has_product(gateway.engine, after):
+        raise invalid(("after", "not a cursor of ours"))
     page = ProductList(
         products=[ProductOut(**vars(product)) for product in shelf.products],
         next=shelf.products[-1].sku if shelf.has_more else None,

@@ -28,9 +28,9 @@ class Asset:
 
 
 @cache
-def _assets() -> dict[str, Asset]:
+def held(folder: Path = _FOLDER) -> dict[str, Asset]:
     """By the path under `/static/`. Held in memory: a release installed over a running one changes none of them."""
-    paths = {path.relative_to(_FOLDER).as_posix(): path for path in _FOLDER.rglob("*.*")}
+    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.*")}
     return {name: _read(path) for name, path in paths.items() if path.suffix in _MEDIA_TYPES}
 
 
@@ -41,13 +41,13 @@ def _read(path: Path) -> Asset:
 
 def asset_url(name: str) -> str:
     """Raises `KeyError` for a file that is not there: a template's mistake."""
-    return f"/static/{name}?v={_assets()[name].version}"
+    return f"/static/{name}?v={held()[name].version}"
 
 
 def picture_url(image: str) -> str:
     """A product's picture: ours with its version; any other address as the catalogue has it."""
     name = image.removeprefix("/static/")
-    return asset_url(name) if name != image and name in _assets() else image
+    return asset_url(name) if name != image and name in held() else image
 
 
 def picture_origins(images: Iterable[str]) -> str:
@@ -59,7 +59,7 @@ def picture_origins(images: Iterable[str]) -> str:
 
 @router.get("/static/{name:path}")
 async def static(name: str, request: Request, v: str = "") -> Response:
-    asset = _assets().get(name)
+    asset = held().get(name)
     if asset is None:
         raise HTTPException(404, "There is no such file")
     headers = {

@@ -8,6 +8,7 @@ from checkout.errors import PaymentRefused, PaymentUnknown
 from checkout.ids import settlement_workflow_id
 from checkout.orders import OrderStatus, Reason
 from db import insights, orders
+from runtime.settings import Settings
 from tests.support.eventually import eventually
 from tests.support.provider import always, times
 from tests.support.rig import Rig
@@ -64,5 +65,5 @@ async def test_an_operator_has_the_money_of_a_kept_order_looked_at_though_its_ch
     _, order_id, session_id = await rig.bought()
     async with rig.engine.begin() as connection:
         await orders.fulfil_order(connection, order_id, f"pi_{session_id}", timedelta(minutes=5))
-    await Orders(rig.engine, rig.temporal, Stopping()).settle(order_id)
+    await Orders(rig.engine, rig.temporal, Settings(_env_file=None), Stopping()).settle(order_id)
     assert await rig.is_known(settlement_workflow_id(session_id))

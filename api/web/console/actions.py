@@ -3,7 +3,6 @@
 import logging
 from typing import Annotated, Any, Literal, TypeVar
 
-import httpx
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ValidationError
 from starlette.responses import RedirectResponse, Response
@@ -12,26 +11,18 @@ from api import catalogue
 from api.board import AUDIT_GRACE
 from api.catalogue import Restock, Sku, WriteOff
 from api.gateway import GatewayDependency
-from api.hints import SessionEvent, deliver
 from api.orders import RefundIn
-from api.problems import Problem, invalid, invalid_fields
+from api.problems import invalid, invalid_fields
 from api.web.console.sign_in import FormDependency, FromOurPages
-from api.webhooks import session_event
 from checkout.ids import parse_checkout_key
 from checkout.money import minor_units
 from checkout.payments import RefundState
-from runtime.egress import api_base, client_options
-from runtime.settings import Settings
 
 logger = logging.getLogger("api")
 router = APIRouter(prefix="/admin/console", include_in_schema=False, dependencies=[FromOurPages])
 
 OrderId = Annotated[str, Path(max_length=255)]
 Wanted = TypeVar("Wanted", bound=BaseModel)
-
-_PAGES = 5  # of 100 events: how far back to look
-_TIMEOUT = 5.0  # seconds for each
-_ENDS = ("completed", "expired", "async_payment_succeeded", "async_payment_failed")
 
 
 @router.post("/audit")
@@ -64,14 +55,8 @@ async def settle(order_id: OrderId, gateway: GatewayDependency) -> Response:
 @router.post("/orders/{order_id}/resend")
 async def resend(order_id: OrderId, gateway: GatewayDependency) -> Response:
     """Take the payment service's last event about the order again, as if its webhook came now."""
-    order = await gateway.orders.find(order_id)
-    event = await _last_event(gateway.settings, order.session.session_id) if order.session else None
-    if event is None:
-        return _done(f"orders/{order_id}", "no-event")
-    await deliver(event, gateway.temporal, gateway.engine)
-    about = {"checkout_key": order.checkout_key}
-    logger.info("An operator had event %s of order %s taken again", event.event_id, order_id, extra=about)
-    return _done(f"orders/{order_id}", "resent")
+    event = await gateway.orders.resend(order_id)
+    return _done(f"orders/{order_id}", "no-event" if event is None else "resent")
 
 
 @router.post("/restock")
@@ -124,7 +109,7 @@ def _refund_of(form: dict[str, str], currency: str) -> RefundIn:
 
 
 def _goods(kind: type[Wanted], form: dict[str, str]) -> Wanted:
-    """What is left empty is not given."""
+    """The form's fields as a `kind`; an empty field counts as absent."""
     quantity = _whole("quantity", form.get("quantity", ""), "a whole number from 1 to 1,000,000")
     given = {name: text for name, text in form.items() if text}
     return _valid(kind, given | {"quantity": quantity})
@@ -137,30 +122,8 @@ def _whole(field: str, text: str, what: str) -> int:
 
 
 def _valid(kind: type[Wanted], wanted: dict[str, Any]) -> Wanted:
-    """As what it is, or every wrong field by name."""
+    """The fields as a `kind`. Raises a 422 `Problem` that names every wrong one."""
     try:
         return kind.model_validate(wanted)
     except ValidationError as error:
         raise invalid_fields(error) from None
-
-
-async def _last_event(settings: Settings, session_id: str) -> SessionEvent | None:
-    """The payment service's newest event about the session, should it never have arrived (Stripe API reference, "List
-    all events": kept for 30 days). It needs no signature, for we fetched it ourselves, and is as always only a hint to
-    look. Raises a 502 `Problem` when the provider does not answer."""
-    headers = {"Authorization": f"Bearer {settings.stripe_secret_key.get_secret_value()}"}
-    options = {"base_url": api_base(settings), "headers": headers, "timeout": _TIMEOUT, **client_options(settings)}
-    query: dict[str, Any] = {"limit": 100, "types[]": [f"checkout.session.{end}" for end in _ENDS]}
-    try:
-        async with httpx.AsyncClient(**options) as client:
-            for _ in range(_PAGES):
-                answer = (await client.get("/v1/events", params=query)).raise_for_status().json()
-                for event in answer["data"]:
-                    if event["type"].startswith("checkout.session.") and event["data"]["object"]["id"] == session_id:
-                        return session_event(event)
-                if not answer["has_more"]:
-                    break
-                query["starting_after"] = answer["data"][-1]["id"]
-    except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError):
-        raise Problem(502, "payment-unreachable", "The payment service does not answer", "Try again later.") from None
-    return None

@@ -22,13 +22,12 @@ from api.web.rendering import DEEPEST
 from checkout.ids import new_checkout_key, refund_workflow_id, settlement_workflow_id
 from checkout.orders import OrderStatus
 from checkout.payments import RefundState, forbids_refund
-from db import insights, views
+from db import views
 from db.catalogue import Selection
 from worker.looked_after import describe, status_name
 
 router = APIRouter(prefix="/admin", include_in_schema=False)
 
-_STUCK_GRACE = timedelta(seconds=20)  # how long an order may be late before it counts as stuck
 _SESSION_LOOK = 10.0  # seconds that a stream may go on after its session has ended
 _PAGE_LENGTH = 25
 
@@ -38,12 +37,10 @@ async def overview(console: ConsoleDependency, span: str = "hour") -> Response:
     gateway, chosen = console.gateway, SPANS.get(span, SPANS["hour"])
     gateway.board.audit_now_and_then()
     charts, latest = await asyncio.gather(gateway.board.charts(chosen), gateway.orders.page(limit=12))
-    async with gateway.engine.connect() as connection:
-        stuck = await insights.stuck_orders(connection, _STUCK_GRACE)
     return console.page(
         "overview",
         charts=charts,
-        stuck=stuck,
+        stuck=await gateway.board.stuck(),
         latest=latest.orders,
         span=chosen,
         spans=SPANS,
@@ -68,8 +65,7 @@ async def orders(
 async def order(order_id: str, console: ConsoleDependency) -> Response:
     gateway = console.gateway
     row = await gateway.orders.detail(order_id)
-    async with gateway.engine.connect() as connection:
-        email, reserved = await insights.order_inside(connection, order_id)
+    email, reserved = await gateway.orders.inside(order_id)
     seen = operator_order(row)
     return console.page(
         "order",
@@ -94,8 +90,7 @@ async def stock(
     gateway, search = console.gateway, q.strip()
     selection = Selection(_PAGE_LENGTH, search=search, offset=(page - 1) * _PAGE_LENGTH, sold_only=False)
     shelf = await gateway.shelf(selection)
-    async with gateway.engine.connect() as connection:
-        levels = await insights.stock_levels(connection, [product.sku for product in shelf.products])
+    levels = await gateway.board.stock([product.sku for product in shelf.products])
     return console.page("stock", levels=levels, search=search, number=page, has_more=shelf.has_more)
 
 
@@ -121,8 +116,8 @@ async def events(console: ConsoleDependency) -> AsyncIterable[ServerSentEvent]:
 
 
 def _left(order: OperatorOrder) -> Counter[str]:
-    """How many of each line can still be given back. What was given back counts, also while a refund that failed is
-    made again."""
+    """How many of each SKU can still be given back: all but those of refunds that were made, are under way, or have
+    failed and are made again."""
     left = Counter({line.sku: line.quantity for line in order.lines})
     for refund in order.refunds:
         if refund.is_taken or refund.state in (RefundState.PENDING, RefundState.SUCCEEDED):

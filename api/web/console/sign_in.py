@@ -90,5 +90,5 @@ def _sign_in(gateway: Gateway, target: str, status: int = 200) -> Response:
 
 
 def _inside(target: str) -> str:
-    """Only ever into the console, whatever the address says."""
+    """The address if it is one of the console's, else the console's first page: nobody is led to a foreign site."""
     return target if target == "/admin" or target.startswith(("/admin?", "/admin/console/")) else "/admin"

@@ -18,7 +18,6 @@ from api.web.rendering import DEEPEST, page, payment_targets, posted_fields
 from checkout.errors import OrderNotFound
 from checkout.ids import new_checkout_key
 from checkout.orders import Order, OrderStatus, Reason
-from db import order_queries
 from db.catalogue import Selection
 
 router = APIRouter(include_in_schema=False)
@@ -66,7 +65,7 @@ async def view(order_id: str, gateway: GatewayDependency, note: str = "") -> Res
     row = await gateway.orders.detail(order_id)
     order = order_out(row)
     is_true = note == "not-cancelled" or (note in _NOTES and order.status.is_open)
-    return page("order.html", order=order, story=tell(order), now=row.now, note=note if is_true else "")
+    return page("order.html", order=order, story=story_of(order), now=row.now, note=note if is_true else "")
 
 
 @router.post("/orders/{order_id}/view")
@@ -87,9 +86,7 @@ async def success(
     request: Request, gateway: GatewayDependency, session_id: Annotated[str, Query(max_length=255)] = ""
 ) -> Response:
     """Back from paying, says the address. The order's page says what is true."""
-    async with gateway.engine.connect() as connection:
-        order = await order_queries.find_by_session(connection, session_id)
-    return await _back(request, gateway, order, "unconfirmed")
+    return await _back(request, gateway, await gateway.orders.find_by_session(session_id), "unconfirmed")
 
 
 @router.get("/checkout/cancel")
@@ -143,7 +140,7 @@ class Story:
     is_over: bool
 
 
-def tell(order: OrderOut) -> Story:
+def story_of(order: OrderOut) -> Story:
     status, payment = order.status, order.payment
     missing = {sku for event in order.timeline for sku in event.data.get("skus", [])}
     is_money_moving = payment.refund_pending > 0 or payment.status == "refund_due"

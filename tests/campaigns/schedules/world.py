@@ -121,7 +121,7 @@ class World:
         await self._servers.enter_async_context(create_worker(dependencies))
         limits, writing = Limits(self._settings, self.engine), WriteWatch(self.engine)
         self.checkouts = Checkouts(self.engine, self.client, self._settings, limits, Stopping(), writing)
-        self.service = Orders(self.engine, self.client, Stopping())
+        self.service = Orders(self.engine, self.client, self._settings, Stopping())
 
     async def lose_temporal(self) -> None:
         """The server and every history in it are gone; database, payment service and the time of day remain."""

@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 
 from api.order_views import OrderOut
 from api.web.rendering import page
-from api.web.shop.pages import tell
+from api.web.shop.pages import story_of
 
 
 class OrderPage:
     """`title`, `lead`, the words of each `step`, how the `payment` stands, and how each of the `refunds` does."""
 
     def __init__(self, order: OrderOut) -> None:
-        shown = page("order.html", order=order, story=tell(order), now=datetime.now(UTC), note="")
+        shown = page("order.html", order=order, story=story_of(order), now=datetime.now(UTC), note="")
         text = bytes(shown.body).decode()
         self.title = _words(text, r'<h1 id="headline".*?</h1>')[0]
         self.lead = _words(text, r'<p class="lead">.*?</p>')[0]

@@ -32,11 +32,8 @@ def test_a_part_that_does_not_run_is_not_taken_for_the_gateway_itself(tmp_path: 
 
 
 @pytest.mark.parametrize("leads_a_group", [True, False])
-async def test_a_part_is_killed_before_it_is_said_to_be(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leads_a_group: bool
-) -> None:
+async def test_a_part_is_killed_before_it_is_said_to_be(tmp_path: Path, leads_a_group: bool) -> None:
     """One that leads none stands for one that went in this moment: there is no group that could be killed."""
-    monkeypatch.setattr(processes, "LAST_WORD", 60)  # which nobody but the gateway has
     part = await asyncio.create_subprocess_exec("sleep", "60", start_new_session=leads_a_group)
     try:
         (tmp_path / "stack.json").write_text(json.dumps({"supervisor_pid": os.getpid(), "worker": {"pid": part.pid}}))

@@ -10,7 +10,7 @@ import pytest
 from api import board
 from api.order_views import OrderOut
 from api.web.rendering import environment, format_money
-from api.web.shop.pages import tell
+from api.web.shop.pages import story_of
 from checkout.orders import OrderStatus, Reason
 from db.insights import OutcomeCount, StockLevel
 
@@ -67,12 +67,12 @@ def _order(status: OrderStatus, kinds: list[str], reason: Reason | None = None, 
 def test_an_order_on_its_way_has_one_step_now_and_the_rest_to_come(
     status: OrderStatus, happened: int, states: list[str]
 ) -> None:
-    assert [step.state for step in tell(_order(status, WAY[:happened])).steps] == states
+    assert [step.state for step in story_of(_order(status, WAY[:happened])).steps] == states
 
 
 def test_an_order_that_ended_has_no_step_to_come_and_says_why() -> None:
     order = _order(OrderStatus.CANCELLED, ["reserved", "awaiting_payment", "cancelled"], Reason.TIMEOUT)
-    story, shown = tell(order), OrderPage(order)
+    story, shown = story_of(order), OrderPage(order)
     assert [(step.kind, step.state) for step in story.steps] == [
         ("reserved", "done"),
         ("awaiting_payment", "done"),
@@ -135,7 +135,9 @@ def test_money_that_is_not_back_yet_is_never_told_as_given_back(
     assert badge in shown.payment
     is_back = payment["status"] == "refunded"
     assert ("whole amount was given back" in shown.lead) == is_back
-    assert tell(order).is_over == (is_back or not (payment.get("refund_pending") or payment["status"] == "refund_due"))
+    assert story_of(order).is_over == (
+        is_back or not (payment.get("refund_pending") or payment["status"] == "refund_due")
+    )
 
 
 def test_a_refund_that_failed_is_told_as_one_that_is_tried_again() -> None:
@@ -161,7 +163,7 @@ def test_who_waits_for_a_bank_is_asked_to_do_nothing() -> None:
     order = _order(OrderStatus.PAYMENT_PROCESSING, happened).model_dump(mode="json")
     payment = order["payment"] | {"status": "processing", "processing_until": NOW}
     waiting = OrderOut.model_validate(order | {"payment": payment})
-    story, shown = tell(waiting), OrderPage(waiting)
+    story, shown = story_of(waiting), OrderPage(waiting)
     assert "do nothing" in shown.lead
     assert "do not pay again" in shown.lead
     assert [(step.kind, step.state) for step in story.steps][1:4] == [

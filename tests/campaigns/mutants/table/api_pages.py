@@ -30,7 +30,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     bug(
         "a-demoted-server-is-not-listened-to",
-        Code("OrderEventHub._listen_once", "await driver.fetchval('SHOW transaction_read_only') == 'on'", "False"),
+        Code("OrderEventHub._listen_once", "await is_read_only(driver)", "False"),
         breaks="after a failover no order page would move by itself",
         tests="test_a_server_that_was_demoted_is_not_listened_to",
     ),
