@@ -107,7 +107,7 @@ async def test_a_whole_comparison_is_run_audited_and_written_down(tmp_path: Path
     assert child.returncode == 0, told.decode()
     assert "| no durability |" in out.decode()
     assert "no durability: measuring" in told.decode()
-    assert set(os.listdir(tmp_path)) == {"results.json", "table.md", "throughput.svg", "cpu.svg"}
+    assert set(os.listdir(tmp_path)) == {"results.json", "table.md", "throughput.svg", "cpu.svg", "closed.svg"}
     document = json.loads((tmp_path / "results.json").read_text())
     peak = next(each for each in document["results"] if each["workload"] == "peak")
     assert (peak["fulfilled"], peak["errors"]) == (120, {})
