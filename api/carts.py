@@ -71,6 +71,21 @@ class CheckoutRequest(
         return [CartLine(**dict(item)) for item in self.items]
 
 
+# How OpenAPI describes a cart: its body is read by hand.
+_LISTS = {"sku": "string", "quantity": "integer", "expected_unit_amount": "integer", "expected_currency": "string"}
+_FIELDS = {name: {"type": "array", "items": {"type": kind}} for name, kind in _LISTS.items()}
+_FIELDS |= {"email": {"type": "string"}, "key": {"type": "string"}}
+REQUEST: dict[str, Any] = {
+    "requestBody": {
+        "required": False,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/CheckoutRequest"}},
+            FORM: {"schema": {"type": "object", "properties": _FIELDS}},
+        },
+    },
+}
+
+
 def key_of(request: Request, path_key: str | None = None, form_key: str | None = None) -> str | None:
     """The checkout key of path, form or header; None without one. Raises a 400 `Problem` if two differ, `InvalidKey`
     for one that is malformed."""

@@ -85,7 +85,12 @@ def payment_targets(settings: Settings) -> str:
 
 def wants_page(request: Request) -> bool:
     """Whether a person's browser asks: it names HTML before anything else, which no API client does."""
-    return request.headers.get("accept", "").split(",")[0].split(";")[0].strip() == "text/html"
+    return first_accepted(request) == "text/html"
+
+
+def first_accepted(request: Request) -> str:
+    """The media type that `Accept` names first."""
+    return request.headers.get("accept", "").split(",")[0].split(";")[0].strip()
 
 
 async def posted_fields(request: Request) -> dict[str, str]:

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 
 from temporalio.service import RPCError
 
+from api.checkout_answers import checkout_body
 from api.hints import MoneyEvent, SessionEvent, deliver
 from api.problems import Problem
-from api.routes.checkout import checkout_body
 from checkout.orders import CartLine, Order
 from checkout.sessions import SessionStatus
 from tests.campaigns.schedules.banks import Banks
