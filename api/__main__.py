@@ -41,7 +41,8 @@ class Server(uvicorn.Server):
 
 
 def raise_file_limit() -> None:
-    """Up to what the system lets a process have (getrlimit(2)); many systems begin with 256 or 1024."""
+    """Raise the limit on open files to what the system lets a process have (getrlimit(2)); many systems begin with 256
+    or 1024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
     if soft < wanted:

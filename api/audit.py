@@ -82,7 +82,7 @@ class Auditor:
         return await self._verdict(found, live, whole=False, waiting=agenda.waiting)
 
     async def everything(self, grace: timedelta) -> AuditOut:
-        """Raises as `whole` does."""
+        """Audit everything and return the verdict. Raises as `whole` does."""
         async with self.whole(grace) as steps:
             [*_, verdict] = [step async for step in steps]
         assert isinstance(verdict, AuditOut), "the last step"

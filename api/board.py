@@ -83,7 +83,7 @@ class Charts:
 
 
 def outcomes(rows: Iterable[insights.OutcomeCount], span: Span, until: datetime) -> Chart:
-    """How many orders of each column's time have become what."""
+    """Count orders by what became of them, column by column of the span."""
     labels = [(until - span.step * back).strftime(span.clock) for back in range(span.columns, 0, -1)]
     columns: list[Counter[str]] = [Counter() for _ in labels]
     for row in rows:
@@ -110,7 +110,8 @@ async def read_charts(engine: AsyncEngine, span: Span) -> Charts:
 
 
 class Board:
-    """One for the process. `verdict` is None until the first audit has ended; `can_audit` is how the last one went."""
+    """One for the process. `verdict` is None until the first audit has ended; `can_audit`: the last one could be
+    run."""
 
     def __init__(
         self,
@@ -127,7 +128,7 @@ class Board:
         self.can_audit = True
 
     async def charts(self, span: Span) -> Charts:
-        """Not older than `CHART_AGE`; of several who want them at once, one reads."""
+        """At most `CHART_AGE` old. Of several who ask at once, one reads."""
         async with self._reading[span.name]:
             charts = self._charts.get(span.name)
             if charts is None or time.monotonic() - charts.read_at > CHART_AGE:

@@ -43,7 +43,7 @@ def _each_sku_once(items: list[CartItem]) -> list[CartItem]:
 
 
 def _email(text: str) -> str:
-    """As it is written everywhere (the domain in lower case), so that an order's fingerprint does not depend on how."""
+    """The address in one spelling (its domain in lower case), for the order's fingerprint depends on it."""
     try:
         return validate_email(text, check_deliverability=False).normalized
     except EmailNotValidError as error:
@@ -109,8 +109,8 @@ def is_form_of(request: Request, body: bytes) -> bool:
 
 
 def parse_form(body: bytes) -> dict[str, Any]:
-    """Repeated `sku` and `quantity` fields, perhaps with the price that was seen, and `email` and `key` once. Raises a
-    `Problem` for what is no form, or whose columns differ in length."""
+    """A form's fields, shaped as JSON has them: repeated `sku` and `quantity`, perhaps with the price that was seen,
+    and `email` and `key` once. Raises a `Problem` for what is no form, or whose columns differ in length."""
     try:
         # However many fields, for the shop's own form names every product it shows: its bytes are bounded.
         fields = parse_qs(body.decode(), keep_blank_values=True, strict_parsing=bool(body), errors="strict")

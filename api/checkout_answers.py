@@ -77,8 +77,8 @@ def pending(checkout_key: str) -> Response:
 
 
 def answer_of(request: Request, order: Order, *, is_form: bool = False) -> Response:
-    """In the form asked for: JSON, the guide's plain text, or a browser's way to the payment page. Raises a `Problem`
-    that says why there is no session and never will be."""
+    """The answer in the form asked for: JSON, the guide's plain text, or a browser's way to the payment page. Raises a
+    `Problem` that says why there is no session and never will be."""
     session = order.session
     if session is None:
         raise _closed(order)

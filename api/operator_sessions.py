@@ -32,7 +32,7 @@ class Session:
 
 
 class Sessions:
-    """One for the process. Those of all gateways of a shop are the same."""
+    """One for the process. Every gateway of a shop knows the sessions that another one has opened."""
 
     def __init__(self, settings: Settings, engine: AsyncEngine) -> None:
         secret, digest = settings.admin_token.get_secret_value(), hashlib.sha256

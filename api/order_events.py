@@ -58,7 +58,7 @@ class OrderEventHub:
         self._have_all_look()
 
     async def read(self, order_id: str, after: int) -> list[OrderEvent]:
-        """The order's events with `seq > after`, in turn with the other streams' reads."""
+        """The order's events with `seq > after`. At most `READERS` streams read at a time."""
         async with self._reading, self._engine.connect() as connection:
             return await order_events_after(connection, order_id, after)
 

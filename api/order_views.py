@@ -159,7 +159,7 @@ class RefundAnswer(OperatorOrder):
 
 
 def event_text(kind: str, data: Mapping[str, Any], currency: str) -> str:
-    """A kind without words of its own is its name."""
+    """An event in words; of a kind that has none, its name."""
     amount = data.get("amount")
     told = money(amount, currency) if isinstance(amount, int) else "the money"
     text = _WORDS.get(kind, kind.replace("_", " ")).format(amount=told)

@@ -114,7 +114,7 @@ class Orders:
             return await insights.order_inside(connection, order_id)
 
     async def detail(self, order_id: str) -> views.OrderDetail:
-        """With all that people look at (`api.order_views`)."""
+        """The order's row with its lines, money and timeline, for `api.order_views`."""
         async with self._engine.connect() as connection:
             return await views.order_detail(connection, order_id)
 

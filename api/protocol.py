@@ -76,7 +76,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._refuse(400, "malformed-http", "This is not HTTP/1.1")
 
     def _limit(self, seconds: float | None) -> None:
-        """What is being sent must be whole in so many seconds; None: nothing is being sent."""
+        """What is being sent must be whole within so many seconds from now; None takes the limit away."""
         if self._deadline is not None:
             self._deadline.cancel()
         self._deadline = None if seconds is None else self.loop.call_later(seconds, self._expire)
@@ -91,7 +91,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._refuse(431, "headers-too-large", f"The request's head has more than {MAX_HEAD_BYTES} bytes")
 
     def _refuse(self, status: int, code: str, title: str) -> None:
-        """The last words on this connection, unless they would fall into the answer to another request."""
+        """Answer and close the connection; without an answer where it would fall into another request's."""
         self._is_refused = True
         REFUSED.labels(status).inc()
         self._limit(None)

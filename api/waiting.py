@@ -54,7 +54,7 @@ class Stopping:
 
     @asynccontextmanager
     async def handling(self) -> AsyncIterator[asyncio.Timeout]:
-        """Somebody is answered in the block, which has all the time it wants until the process is told to stop."""
+        """A request is answered in the block: with no limit until the process is told to stop, then `PATIENCE`."""
         async with asyncio.timeout(PATIENCE if self.is_told else None) as limit:
             self._handlers.add(limit)
             try:

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 @dataclass
 class Middleware:
-    """Stands `around` every HTTP request, and lets whatever else a server says pass by."""
+    """Calls `around` for every HTTP request; all else that a server says (lifespan) goes straight to the app."""
 
     app: ASGIApp
 

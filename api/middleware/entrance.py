@@ -37,10 +37,10 @@ class Entrance(Middleware):
         await self.app(scope, _bounded(receive, limit, headers.get("content-length", "")), send)
 
     def _is_ours(self, path: str, headers: Headers) -> bool:
-        """Any other page could make its visitors reserve our stock (OWASP, "Cross-Site Request Forgery Prevention"). A
-        browser says itself where a request comes from (`Sec-Fetch-Site`, W3C Fetch Metadata); where it does not, over
-        plain HTTP for one, the page's `Origin` is compared. Programs, like the payment service, send neither and
-        pass."""
+        """Whether a post comes from our own pages (below `/codec/`: from Temporal's UI), or from no page at all. Any
+        other page could make its visitors reserve our stock (OWASP, "Cross-Site Request Forgery Prevention"). A browser
+        says itself where a request comes from (`Sec-Fetch-Site`, W3C Fetch Metadata); where it does not, over plain
+        HTTP for one, the page's `Origin` is compared. Programs, like the payment service, send neither and pass."""
         given, site = headers.get("origin"), headers.get("sec-fetch-site")
         is_for_ui = path.startswith("/codec/")
         if site is not None and not is_for_ui:
@@ -56,17 +56,18 @@ class Entrance(Middleware):
 
 
 def _unclean(path: str) -> Exception:
-    """Control characters, percent-encoded to slip past a route's pattern: Starlette matches a path with `$`, before
-    which a line feed may stand, and `.` matches none, so `/checkout/a%0a` would be another spelling of `/checkout/a`;
-    and PostgreSQL's text holds no NUL. Refused as the path's route would refuse it."""
+    """The error for control characters in a path, percent-encoded to slip past a route's pattern: Starlette matches a
+    path with `$`, before which a line feed may stand, and `.` matches none, so `/checkout/a%0a` would be another
+    spelling of `/checkout/a`; and PostgreSQL's text holds no NUL. Refused as the path's route would refuse it."""
     if path.startswith("/checkout/"):
         return InvalidKey()
     return OrderNotFound() if path.startswith(("/orders/", "/admin/orders/")) else HTTPException(404)
 
 
 def _bounded(receive: Receive, limit: int, declared: str) -> Receive:
-    """FastAPI reads a model's body whole, before it asks who sent it: without a bound, anybody could fill the memory
-    through an operator's endpoint. It raises where the handler reads, once it has said its key (`echo`)."""
+    """`receive`, with a bound on the body. FastAPI reads a model's body whole, before it asks who sent it: without a
+    bound, anybody could fill the memory through an operator's endpoint. It raises where the handler reads, once it has
+    said its key (`echo`)."""
     read = int(declared) if declared.isdigit() and len(declared) < 20 and int(declared) > limit else 0
 
     async def bounded() -> Message:

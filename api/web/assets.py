@@ -29,7 +29,8 @@ class Asset:
 
 @cache
 def held(folder: Path = _FOLDER) -> dict[str, Asset]:
-    """By the path under `/static/`. Held in memory: a release installed over a running one changes none of them."""
+    """Every file by its path under `/static/`, in memory: a release installed over a running one changes none of
+    them."""
     paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.*")}
     return {name: _read(path) for name, path in paths.items() if path.suffix in _MEDIA_TYPES}
 

@@ -94,7 +94,8 @@ def first_accepted(request: Request) -> str:
 
 
 async def posted_fields(request: Request) -> dict[str, str]:
-    """The first value of each; whatever is no form has none. Raises 413 (`api.middleware.entrance`)."""
+    """A form's fields, the first value of each; none for a body that is no form. Raises 413
+    (`api.middleware.entrance`)."""
     fields = parse_qs((await request.body()).decode(errors="replace"))
     return {name: values[0] for name, values in fields.items()}
 
@@ -111,7 +112,7 @@ def _instant(at: datetime) -> str:
 
 
 def _clock(at: datetime) -> str:
-    """For people without script; with script it becomes their own time."""
+    """UTC, for people without script; a script writes it in their own time zone."""
     return at.astimezone(UTC).strftime("%-d %b, %H:%M:%S UTC")
 
 

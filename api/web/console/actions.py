@@ -27,7 +27,7 @@ Wanted = TypeVar("Wanted", bound=BaseModel)
 
 @router.post("/audit")
 async def audit_everything(gateway: GatewayDependency) -> Response:
-    """Without script: wait for it."""
+    """The button without script: waits for the audit's end."""
     await gateway.auditor.everything(AUDIT_GRACE)
     return RedirectResponse("/admin/console/audit", 303)
 

@@ -126,7 +126,7 @@ def _left(order: OperatorOrder) -> Counter[str]:
 
 
 def _workflows(row: views.OrderDetail) -> dict[str, str]:
-    """The id of each that the order may have."""
+    """Ids of the workflows that the order may have, by kind."""
     ids = {"Checkout": row.checkout_key, "Settlement": settlement_workflow_id(row.payment_session_id or row.id)}
     return ids | ({"Refund": refund_workflow_id(row.id)} if row.status == OrderStatus.REFUNDED else {})
 

@@ -20,7 +20,7 @@ router = APIRouter(prefix="/admin", include_in_schema=False)
 
 @dataclass(frozen=True)
 class Console:
-    """What every page of the console is made with, for somebody who has signed in."""
+    """The request of an operator who has signed in, and what every page of the console is made with."""
 
     request: Request
     gateway: Gateway

@@ -61,7 +61,7 @@ async def storefront(
 
 @router.get("/orders/{order_id}/view")
 async def view(order_id: str, gateway: GatewayDependency, note: str = "") -> Response:
-    """The order as it is now; its script keeps it so."""
+    """The order as it is now; its script keeps it fresh."""
     row = await gateway.orders.detail(order_id)
     order = order_out(row)
     is_true = note == "not-cancelled" or (note in _NOTES and order.status.is_open)
