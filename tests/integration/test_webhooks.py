@@ -11,6 +11,7 @@ from api.hints import SessionEvent, deliver
 from checkout.ids import settlement_workflow_id
 from checkout.orders import OrderStatus, Reason
 from runtime.connection import data_converter
+from tests.support.eventually import eventually
 from tests.support.proxy import TcpProxy
 from tests.support.rig import Rig, gateway, settings_for
 from worker.workflows.checkout import CheckoutWorkflow
@@ -103,6 +104,12 @@ async def test_money_given_back_while_its_checkout_decides_is_noticed_once_it_ha
     intent = f"pi_{session_id}"
     rig.provider.refund_elsewhere(intent)
     assert (await rig.tell_refund(intent)).status_code == 200
+    settlement = rig.temporal.get_workflow_handle(settlement_workflow_id(intent))
+
+    async def has_looked() -> bool:
+        return any(one.HasField("timer_started_event_attributes") for one in (await settlement.fetch_history()).events)
+
+    await eventually(has_looked, what="the settlement waits for the order")
     await rig.tell(session_id, key)
     await rig.until(order_id, OrderStatus.REFUNDED)
 

@@ -36,10 +36,11 @@ async def temporal(temporal_server: Stack, database_url: str) -> Client:
 
 
 class SlowProvider(FakeProvider):
-    """Takes its time to open a session, once it has been asked twice: the first try is the workflow task's own."""
+    """Takes its time to open a session once it is an activity of its own: the tries before, while the order is opened
+    and of the step itself, are the workflow task's."""
 
     def __init__(self) -> None:
-        super().__init__(fail={"create": times(1, PaymentUnreachable("away"))})
+        super().__init__(fail={"create": times(2, PaymentUnreachable("away"))})
         self.asked, self.go_on = asyncio.Event(), asyncio.Event()
 
     async def create_session(self, request: SessionRequest, key_number: int = 1) -> PaymentSession:
