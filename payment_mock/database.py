@@ -18,7 +18,7 @@ FILES = {file.name[:4]: file for file in sorted((Path(__file__).parent / "migrat
 HEAD = max(FILES)
 
 # What a connection does when PostgreSQL is away: refuses, vanishes, or does not answer.
-UNREACHABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+UNREACHABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 # SQLSTATE classes of a server that is away, starting, stopping, full, or short of our database or tables (which the
 # first start makes): the same request may succeed later.
 _TRANSIENT = ("08", "25006", "28", "3D", "3F", "40", "42P01", "53", "57")
@@ -64,24 +64,25 @@ class Database:
 
     @asynccontextmanager
     async def single(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection in autocommit. Whoever is interrupted gives it up: a server that is silent is told nothing."""
-        async with self._pool.acquire(timeout=10) as connection:
-            try:
-                yield connection
-            except (TimeoutError, asyncio.CancelledError):
-                connection.terminate()
-                raise
-
-    async def run(self, statement: str, **values: Any) -> list[asyncpg.Record]:
-        """One statement with `:names`, and its rows. Nothing holds a connection between two."""
-        numbered, names = _numbered(statement)
+        """A connection in autocommit. Whoever is interrupted gives it up: a server that is silent is told nothing; and
+        one to which the server has said goodbye, before it is closed, is in no state that asyncpg expects."""
         try:
-            async with self.single() as connection:
-                return list(await connection.fetch(numbered, *(values[name] for name in names)))
+            async with self._pool.acquire(timeout=10) as connection:
+                try:
+                    yield connection
+                except (TimeoutError, asyncio.CancelledError, asyncpg.InternalClientError):
+                    connection.terminate()
+                    raise
         except asyncpg.PostgresError as error:
             if _state(error).startswith(_USELESS):  # of a server that was demoted, or went: all others are as useless
                 await self._pool.expire_connections()
             raise
+
+    async def run(self, statement: str, **values: Any) -> list[asyncpg.Record]:
+        """One statement with `:names`, and its rows. Nothing holds a connection between two."""
+        numbered, names = _numbered(statement)
+        async with self.single() as connection:
+            return list(await connection.fetch(numbered, *(values[name] for name in names)))
 
     async def check(self) -> None:
         """Raises what a connection raises that cannot be had, and `PostgresError` unless writes are taken now."""

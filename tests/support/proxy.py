@@ -123,6 +123,12 @@ class TcpProxy:
                 link.writer(to).write_eof()
                 self.hits["half_close"] += 1
 
+    def say(self, data: bytes, *, to: Side) -> None:
+        """Words of our own to a side, on every living connection."""
+        for link in self._links:
+            link.writer(to).write(data)
+            self.hits["say"] += 1
+
     async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         if self._resets:
             self.hits["reset"] += 1

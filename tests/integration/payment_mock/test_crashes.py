@@ -7,12 +7,15 @@ import sys
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
+import asyncpg
 import httpx
 import pytest
 import stripe
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from payment_mock.__main__ import main
+from payment_mock.database import UNREACHABLE, Database, is_unreachable, migrate
+from payment_mock.settings import load_settings
 from tests.integration.payment_mock.conftest import merchant_at
 from tests.integration.payment_mock.serving import (
     Process,
@@ -180,6 +183,42 @@ async def test_a_database_that_falls_silent_is_told_soon_and_keeps_nobody_from_s
             finally:
                 proxy.pass_through()
                 await process.kill()
+
+
+async def test_a_server_that_says_goodbye_costs_one_statement_and_kills_nobody(
+    database_server: DatabaseServer,
+) -> None:
+    """asyncpg's own error for an idle connection on which the server's last word has come, and its end has not yet."""
+    fields = b"SFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
+    async with database_server.empty() as url:
+        address = urlsplit(url)
+        async with (
+            TcpProxy(str(address.hostname), int(address.port or 5432)) as proxy,
+            Database.open(load_settings(DATABASE_URL=proxy.in_place_of(url))) as database,
+        ):
+            await database.check()
+            proxy.say(b"E" + (len(fields) + 4).to_bytes(4, "big") + fields, to="client")
+            await asyncio.sleep(0.2)
+            with pytest.raises(UNREACHABLE) as caught:
+                await database.check()
+            assert is_unreachable(caught.value)
+            await database.check()
+
+
+async def test_a_database_that_was_read_only_at_the_first_start_is_migrated_once_it_is_not(
+    database_server: DatabaseServer,
+) -> None:
+    """A session that began read-only stays so, whatever the database has been set to since."""
+    async with database_server.empty() as url:
+        name = url.rpartition("/")[2]
+        await database_server._execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        async with Database.open(load_settings(DATABASE_URL=url)) as database:
+            with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+                async with database.single() as connection:
+                    await migrate(connection)
+            await database_server._execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+            async with database.single() as connection:
+                await migrate(connection)
 
 
 async def test_those_that_migrate_at_once_wait_for_each_other(database_server: DatabaseServer) -> None:

@@ -6,7 +6,7 @@ from tests.campaigns.mutants.mutant import Mutant, bug
 BUGS: tuple[Mutant, ...] = (
     bug(
         "useless-sessions-of-the-payment-service-too",
-        Code("database.Database.run", "_state(error).startswith(_USELESS)", "False"),
+        Code("database.Database.single", "_state(error).startswith(_USELESS)", "False"),
         breaks="after a failover nobody could pay until somebody killed the payment service",
         tests="test_the_payment_service_gives_up_sessions_that_are_read_only_too",
     ),
