@@ -16,8 +16,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from checkout.contracts import SettlementInput, StartSettlementInput
 from checkout.ids import settlement_workflow_id
-from checkout.orders import Order, OrderStatus
 from checkout.payments import CLOSED_DISPUTES, STRIPE_REFUND_STATES
+from checkout.settling import is_no_news
 from db import ledger, order_queries
 from db.engine import autocommit
 from runtime.failpoints import Step, around
@@ -60,7 +60,7 @@ async def deliver(event: SessionEvent | MoneyEvent, client: Client, engine: Asyn
     async with autocommit(engine).connect() as connection:
         if isinstance(event, SessionEvent):
             order = await order_queries.find_by_session(connection, event.session_id)
-            if order is not None and _is_settled(order, event):
+            if order is not None and is_no_news(order, event.type):
                 return
             settlement = SettlementInput(event.session_id, order.order_id if order else None)
             because = f"{event.type} without a running checkout"
@@ -79,13 +79,6 @@ async def deliver(event: SessionEvent | MoneyEvent, client: Client, engine: Asyn
 @around(Step.SIGNAL_PAYMENT)
 async def _signalled(checkout_key: str, event: SessionEvent, client: Client) -> bool:
     return await signal(client, checkout_key, event.event_id, event.session_id)
-
-
-def _is_settled(order: Order, event: SessionEvent) -> bool:
-    """Whether the order already is what the event makes it, so that there is nothing to do."""
-    if event.type == "checkout.session.expired":
-        return order.status in (OrderStatus.CANCELLED, OrderStatus.REFUNDED)
-    return order.status.is_kept
 
 
 async def _is_known(connection: AsyncConnection, event: MoneyEvent) -> bool:

@@ -18,7 +18,7 @@ class Fulfil:
 
 
 @dataclass(frozen=True)
-class Process:
+class AwaitBank:
     """The customer has ordered a payment that takes days: keep the stock for it, and do not let anybody give up."""
 
     payment_intent_id: str | None
@@ -56,7 +56,7 @@ class Nothing:
     """It is as it should be."""
 
 
-Decision = Fulfil | Process | Release | Refund | Close | Wait | Nothing
+Decision = Fulfil | AwaitBank | Release | Refund | Close | Wait | Nothing
 
 
 def decide(order: Order | None, session: ProviderSession | None, closing: Reason | None = None) -> Decision:
@@ -69,7 +69,7 @@ def decide(order: Order | None, session: ProviderSession | None, closing: Reason
         return Wait() if order is not None and order.status.is_live else Nothing()
     if order is None or not order.owns(session.session_id):
         return _unwanted(session)
-    if order.status.is_kept or order.status is OrderStatus.REFUNDED:
+    if is_sale_over(order):
         return Nothing()
     if not order.status.is_live:
         return _unwanted(session)
@@ -88,6 +88,19 @@ def decide(order: Order | None, session: ProviderSession | None, closing: Reason
             return Close(session.session_id) if closing else Wait()
 
 
+def is_sale_over(order: Order) -> bool:
+    """It was paid, and the money is kept or was given back: no word on its session changes that. What becomes of the
+    money, the ledger follows (`db.ledger`)."""
+    return order.status.is_kept or order.status is OrderStatus.REFUNDED
+
+
+def is_no_news(order: Order, event_type: str) -> bool:
+    """Whether the order already is what an event of its session tells (Stripe's `type`): nobody need be asked."""
+    if event_type == "checkout.session.expired":
+        return order.status in (OrderStatus.CANCELLED, OrderStatus.REFUNDED)
+    return order.status.is_kept
+
+
 def _under_way(order: Order, session: ProviderSession, closing: Reason | None) -> Decision:
     """The money is on its way, for days perhaps, and nobody can call it back. It comes to nothing when the bank says
     so, or when it has had all the time it may take; money that comes all the same is given back."""
@@ -95,7 +108,7 @@ def _under_way(order: Order, session: ProviderSession, closing: Reason | None) -
         return Release(Reason.PAYMENT_FAILED)
     if order.status is not OrderStatus.PAYMENT_PROCESSING or closing not in (None, Reason.TIMEOUT):
         # One of another amount is entered when it has come, as what it is, to be given back.
-        return Process(session.payment_intent_id if _is_as_agreed(order, session) else None)
+        return AwaitBank(session.payment_intent_id if _is_as_agreed(order, session) else None)
     return Release(closing) if closing else Wait()
 
 

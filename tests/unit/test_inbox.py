@@ -26,7 +26,7 @@ async def test_sessions_are_handed_on_once_and_in_an_order_that_every_process_re
     for session_id in (OWN.session_id, *reversed(others)):
         inbox.hear(f"evt_{session_id}", session_id)
     assert not inbox.is_drained(ORDER)
-    await inbox._hand_on_others(ORDER)
+    await inbox.hand_on_others(ORDER)
     assert handed_on == sorted(others)
     inbox.has_news = False
     assert inbox.is_drained(ORDER)
@@ -44,5 +44,5 @@ async def test_a_fulfilled_order_is_not_drained_before_the_other_sessions_are_ha
     assert inbox.is_drained(fulfilled)
     inbox.hear("evt_other", "cs_other")
     assert not inbox.is_drained(fulfilled)
-    await inbox._hand_on_others(fulfilled)
+    await inbox.hand_on_others(fulfilled)
     assert inbox.is_drained(fulfilled)

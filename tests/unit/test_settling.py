@@ -1,5 +1,6 @@
 """The rule of settling, cell by cell: every kind of order, every word of the provider, to be closed or not."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import product
@@ -8,7 +9,18 @@ import pytest
 
 from checkout.orders import Order, OrderStatus, Reason
 from checkout.sessions import PaymentSession, ProviderSession, SessionStatus
-from checkout.settling import Close, Decision, Fulfil, Nothing, Process, Refund, Release, Wait, decide
+from checkout.settling import (
+    AwaitBank,
+    Close,
+    Decision,
+    Fulfil,
+    Nothing,
+    Refund,
+    Release,
+    Wait,
+    decide,
+    is_no_news,
+)
 from tests.unit.docs.markdown import document
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -82,7 +94,7 @@ def expected(order: str, session: str, closing: Reason | None) -> Decision:
             "paid as agreed, no money moved": Fulfil(None),
             "open": Close("cs_1") if closing else Wait(),
             "expired": Release(closing or Reason.CUSTOMER),
-            "complete, unpaid": Process("pi_1") if order in LIVE else under_way.get(closing, Process("pi_1")),
+            "complete, unpaid": AwaitBank("pi_1") if order in LIVE else under_way.get(closing, AwaitBank("pi_1")),
             "complete, failed": Release(Reason.PAYMENT_FAILED),
             "complete, free": Release(Reason.PAYMENT_MISMATCH),
             "no answer": Wait(),
@@ -150,4 +162,17 @@ def told(decision: Decision, closing: Reason | None) -> str:
             return "release, with the reason for closing"
         case Release(reason) | Refund(_, reason):
             return f"{type(decision).__name__.lower()}, `{reason}`"
-    return type(decision).__name__.lower()
+    return re.sub("(?<!^)([A-Z])", r" \1", type(decision).__name__).lower()
+
+
+NO_NEWS = {
+    "checkout.session.completed": {*KEPT},
+    "checkout.session.async_payment_succeeded": {*KEPT},
+    "checkout.session.async_payment_failed": {*KEPT},
+    "checkout.session.expired": {"cancelled", "refunded"},
+}
+
+
+@pytest.mark.parametrize(("order", "event"), list(product(STATUSES, NO_NEWS)))
+def test_of_which_events_an_order_has_taken_note(order: str, event: str) -> None:
+    assert is_no_news(replace(ORDER, status=STATUSES[order]), event) is (order in NO_NEWS[event])

@@ -1,5 +1,5 @@
-"""What a workflow does with an order, one function a step of the story. Each answers the order as it then is, which
-Temporal's UI shows: found by status and id, told in the details.
+"""What a workflow does with an order, one function a step of the story. Each returns the order as it then is, and shows
+it in Temporal's UI: as search attributes (status and id), and in the details.
 
 A step is retried until it is done (`worker.steps`); what it does is safe to repeat (`worker.activities`).
 """
@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
+from checkout import settling
 from checkout.contracts import (
     AskInput,
     CheckoutInput,
@@ -40,8 +41,8 @@ Result = TypeVar("Result")
 
 
 async def open_order(checkout: CheckoutInput) -> Opened:
-    """Insert the order and reserve its stock; or find the order that an earlier run of this key opened. Its session is
-    opened along with it, unless that takes a while: then it is pending."""
+    """Insert the order, reserve its stock and open its session; or find the order that an earlier run of this key
+    opened. If the session takes a while, the order is pending, and `open_session` is next."""
     now = workflow.now()
     request = OpenOrderInput(
         checkout_key=checkout.checkout_key,
@@ -61,7 +62,7 @@ async def open_order(checkout: CheckoutInput) -> Opened:
     if opened.order.fingerprint != checkout.fingerprint:
         raise ApplicationError("This key belongs to another cart", type=KeyReused.__name__, non_retryable=True)
     if opened.refusal is not None:
-        return replace(opened, order=await _give_up_session(opened.order, opened.refusal))
+        return replace(opened, order=await _reject(opened.order, opened.refusal))
     show(opened.order)
     return opened
 
@@ -72,7 +73,7 @@ async def find_order(order_id: str) -> Order | None:
 
 
 async def open_session(order: Order) -> Order:
-    """Have the one session for the order; if the provider will not give it, return the stock."""
+    """Open the order's one session; if the provider refuses it, reject the order and return its stock."""
     try:
         opened = await run_step(
             CheckoutActivities.create_payment_session,
@@ -82,40 +83,39 @@ async def open_session(order: Order) -> Order:
             before_waiting=lambda: show(order, even_pending=True),
         )
     except StepFailed as error:
-        return await _give_up_session(order, str(error))
+        return await _reject(order, str(error))
     return show(opened)
 
 
-async def _give_up_session(order: Order, refusal: str) -> Order:
+async def _reject(order: Order, refusal: str) -> Order:
     workflow.logger.warning("No payment session for order %s: %s", order.order_id, refusal, extra=about(order))
     return await release(order, Reason.PAYMENT_UNAVAILABLE, OrderStatus.REJECTED)
 
 
-async def look_at(session_id: str) -> ProviderSession:
+async def retrieve(session_id: str) -> ProviderSession:
     """What the provider says of a session, asked until it says something."""
     return await retry_until_done(CheckoutActivities.retrieve_session, session_id, "Look at the payment session")
 
 
-async def look_up(session_id: str) -> ProviderSession | None:
-    """The same of a session that the provider may not know."""
+async def retrieve_if_known(session_id: str) -> ProviderSession | None:
+    """What the provider says of a session. None: it knows none of this id."""
     return await _if_known(CheckoutActivities.retrieve_session, "session", session_id, "Look at the payment session")
 
 
 async def close_session(session_id: str) -> ProviderSession:
-    """Expire the session at the provider; one that is complete or expired already is answered as it is."""
+    """Expire the session at the provider. Returns it as it then is: one that was complete stays so."""
     return await retry_until_done(CheckoutActivities.expire_session, session_id, "Close the payment session")
 
 
 async def ask_provider(order: Order, closing: Reason | None) -> tuple[Order, ProviderSession | None]:
-    """The provider's word on the order's session, which is closed first if the order is to end; and the order as it is
-    since: what is paid as agreed is fulfilled at once.
-
-    None when it refuses to speak of a live order's session: the stock is kept, and an operator must look.
+    """Ask the provider about the order's session, which is closed first if the order is to end; and, if it is paid as
+    agreed, fulfil the order in the same step. Returns the order as it then is, and the provider's word: None if it
+    refuses to speak of a live order's session (the stock is kept, and an operator must look).
     """
     if order.session is None:
         return order, None
     if not order.status.is_live:
-        return order, await look_at(order.session.session_id)
+        return order, await retrieve(order.session.session_id)
     summary = "Close the payment session" if closing else "Look at the payment session"
     try:
         answer = await run_step(CheckoutActivities.ask_provider, AskInput(order, closing), policies.PROVIDER, summary)
@@ -126,24 +126,33 @@ async def ask_provider(order: Order, closing: Reason | None) -> tuple[Order, Pro
     return show(answer.order), answer.session
 
 
-async def process(order: Order, payment_intent_id: str | None) -> Order:
-    """The customer has ordered a payment that takes days: wait for the bank, and keep the stock."""
+async def await_bank(order: Order, payment_intent_id: str | None) -> Order:
+    """The customer has ordered a payment that takes days: the order waits for the bank, and keeps its stock."""
     request = PaidInput(order.order_id, payment_intent_id)
     summary = "The payment is under way"
     return show(await run_step(CheckoutActivities.process_order, request, policies.DATABASE, summary))
 
 
-async def fulfil(order: Order, payment_intent_id: str | None) -> Order:
-    """Hand out the goods; or give the money back, when they cannot be had (any more)."""
+async def fulfil(order: Order, payment_intent_id: str | None, session: ProviderSession | None) -> Order:
+    """Hand out the goods, if `ask_provider` could not at once; or give the money back, when they cannot be had (any
+    more)."""
     request = PaidInput(order.order_id, payment_intent_id)
     try:
         fulfilled = await run_step(CheckoutActivities.fulfil_order, request, policies.DATABASE, "Fulfil the order")
     except StepFailed as error:
         workflow.logger.error("%s: needs attention. The payment is given back.", error, extra=about(order))
-        return await _undo(order, payment_intent_id, Reason.CANNOT_FULFIL)
-    if fulfilled.status in (OrderStatus.CANCELLED, OrderStatus.REJECTED):  # by another hand, meanwhile
-        return await _undo(fulfilled, payment_intent_id, Reason.LATE_PAYMENT)
+        return await _compensate(order, payment_intent_id)
+    match settling.decide(fulfilled, session):
+        case settling.Refund(payment, reason):  # somebody else has ended the order meanwhile
+            return await refund(fulfilled, payment, reason)
     return show(fulfilled)
+
+
+async def _compensate(order: Order, payment_intent_id: str | None) -> Order:
+    """Undo the payment and the reservations of an order that cannot be fulfilled."""
+    if payment_intent_id is None:  # no money moved
+        return await release(order, Reason.CANNOT_FULFIL)
+    return await refund(order, payment_intent_id, Reason.CANNOT_FULFIL)
 
 
 async def release(order: Order, reason: Reason, status: OrderStatus = OrderStatus.CANCELLED) -> Order:
@@ -173,8 +182,8 @@ async def follow_money(payment_intent_id: str) -> Followed | None:
 async def _if_known(
     activity: Callable[[Any, str], Awaitable[Result]], what: str, subject: str, summary: str
 ) -> Result | None:
-    """What the provider says of a session or payment. That it knows none is an answer, and the only one: a refusal (a
-    wrong key, say) is none, for money may lie there, and the event that told of it has been taken."""
+    """What the provider says of a session or payment. None only for its 404: any other refusal (of a wrong key, say) is
+    retried, for there may be money, and the event that told of it is acknowledged already."""
     try:
         return await retry_until_done(activity, subject, summary, unless=PaymentUnknown.__name__)
     except StepFailed:
@@ -183,7 +192,8 @@ async def _if_known(
 
 
 async def make_refund(refund: Refund) -> None:
-    """Give back what is owed. Refused, it stays owed: the sweep has it tried again, ever more rarely."""
+    """Have the provider make it. If it refuses, the refund stays owed: the sweep has it tried again, ever more
+    rarely."""
     try:
         await run_step(MoneyActivities.make_refund, refund, policies.PROVIDER, "Give the money back")
     except StepFailed as error:
@@ -192,7 +202,8 @@ async def make_refund(refund: Refund) -> None:
 
 
 def hand_over(order: Order) -> None:
-    """The checkout ends here, in the guide's words: what is fulfilled is the warehouse's (`worker.warehouse`)."""
+    """Log how the checkout ended, in the guide's words. The warehouse finds fulfilled orders by itself
+    (`worker.warehouse`)."""
     if order.status.is_kept:
         workflow.logger.info("Checkout with UUID %s succeeded!", order.checkout_key, extra=about(order))
     else:
@@ -200,7 +211,7 @@ def hand_over(order: Order) -> None:
 
 
 async def hand_on(session_id: str) -> None:
-    """Have a settlement look at a session that carries our key and is not the order's: what was paid goes back."""
+    """Start a settlement of a session that carries our key and is not the order's: what was paid for it goes back."""
     request = StartSettlementInput(
         SettlementInput(session_id=session_id),
         event_id=f"{workflow.info().workflow_id}/{workflow.uuid4()}",
@@ -209,19 +220,13 @@ async def hand_on(session_id: str) -> None:
     await run_step(SettlementActivities.start_settlement, request, policies.TEMPORAL, "Hand on another session")
 
 
-async def _undo(order: Order, payment_intent_id: str | None, reason: Reason) -> Order:
-    if payment_intent_id is not None:
-        return await refund(order, payment_intent_id, reason)
-    return await release(order, reason) if order.status.is_live else show(order)
-
-
 def about(order: Order) -> dict[str, str]:
     """The fields of a log line about it (`runtime.logs`)."""
     return {"order_id": order.order_id, "checkout_key": order.checkout_key}
 
 
 def show(order: Order, *, even_pending: bool = False) -> Order:
-    """Show the order as it is now, and answer it.
+    """Show the order as it is now in Temporal's UI, and return it.
 
     A search attribute costs an event and a write each time: a pending order, which has its session in a moment, is
     shown once instead of twice, unless it has to wait (`even_pending`).

@@ -5,7 +5,7 @@ from temporalio import workflow
 from checkout.contracts import CheckoutInput, CheckoutResult, PaymentSessionView
 from checkout.ids import CHECKOUT_WORKFLOW
 from checkout.orders import Order, OrderStatus, Reason
-from checkout.settling import Close, Fulfil, Process, Refund, Release, Wait, decide
+from checkout.settling import AwaitBank, Close, Fulfil, Nothing, Refund, Release, Wait, decide
 from worker.workflows import actions
 from worker.workflows.inbox import Inbox
 from worker.workflows.shield import shielded
@@ -23,7 +23,7 @@ class CheckoutWorkflow:
     @shielded
     async def run(self, checkout: CheckoutInput) -> CheckoutResult:
         """Reserve the stock, open the payment session, wait for the money; then fulfil the order, or undo it."""
-        opened = await actions.open_order(checkout)
+        opened = await actions.open_order(checkout)  # and its payment session, unless that takes a while
         order = self._order = opened.order
         if order.status is OrderStatus.PENDING:
             order = self._order = await actions.open_session(order)
@@ -31,24 +31,25 @@ class CheckoutWorkflow:
             self.inbox.ask_first()  # an earlier run opened it, or this one before it was reset: ask before waiting
 
         while not self.inbox.is_drained(order):
+            await self.inbox.hand_on_others(order)  # sessions that carry its key and are not its own
             closing = await self.inbox.wait(order)  # for the provider's news, a wish to give up, or the deadline
-            order, session = await actions.ask_provider(order, closing)
-            match decide(order, session, closing):
-                case Fulfil(payment):
-                    order = await actions.fulfil(order, payment)
-                case Process(payment):  # it takes days: nobody can give up any more
-                    order = await actions.process(order, payment)
+            order, session = await actions.ask_provider(order, closing)  # paid as agreed, it is fulfilled in this step
+            decision = decide(order, session, closing)
+            match decision:
+                case Fulfil(payment):  # it could not be at once
+                    order = await actions.fulfil(order, payment, session)
+                case AwaitBank(payment):  # it takes days: nobody can give up any more
+                    order = await actions.await_bank(order, payment)
                     self.inbox.carry_on()
                 case Release(reason):
                     order = await actions.release(order, reason)
                 case Refund(payment, reason):
                     order = await actions.refund(order, payment, reason)
-                    if order.status.is_live:
-                        await self.inbox.pause()  # it came to nothing: it is asked for again after a while
                 case Close(session_id):
                     await actions.close_session(session_id)
-                case Wait() if session is None:
-                    await self.inbox.pause()  # the provider refuses to speak of it: an operator must look
+                case Wait() | Nothing():
+                    pass
+            await self.inbox.rest_if_refused(order, session, decision)
             self._order = order
 
         actions.hand_over(order)

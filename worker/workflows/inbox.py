@@ -13,6 +13,8 @@ from temporalio import workflow
 from checkout.contracts import CheckoutInput, SettlementInput
 from checkout.ids import is_provider_id
 from checkout.orders import Order, Reason
+from checkout.sessions import ProviderSession
+from checkout.settling import Decision, Refund
 from worker import policies
 
 
@@ -63,8 +65,8 @@ class Inbox:
         return order.status.is_kept or order.session is None or not self.has_news
 
     async def wait(self, order: Order) -> Reason | None:
-        """Until there is news, somebody gives the order up, or its deadline passes; answers why it is to end, if so."""
-        await self._hand_on_others(order)
+        """Wait until there is news, somebody gives the order up, or its deadline passes. Returns why it is to end, if
+        it is. A run that has heard too much continues as new."""
         if order.status.is_live and self._is_full():
             workflow.continue_as_new(self._subject)
         remaining = order.deadline - workflow.now()
@@ -80,16 +82,20 @@ class Inbox:
             self.give_up(Reason.TIMEOUT)
         return self.closing
 
-    async def pause(self) -> None:
-        """After a refusal: let a while pass, then let the provider be asked again, with or without news."""
-        await workflow.sleep(policies.REFUSED_PAUSE, summary="The payment service refuses to answer")
-        self.has_news = True
+    async def rest_if_refused(self, order: Order, session: ProviderSession | None, decision: Decision) -> None:
+        """If the provider refuses to speak of a live order, or to give its money back, an operator must look: wait a
+        while, then ask again, with or without news."""
+        was_refused = session is None or isinstance(decision, Refund)
+        if order.status.is_live and was_refused:
+            await workflow.sleep(policies.REFUSED_PAUSE, summary="The payment service refuses to answer")
+            self.has_news = True
 
     def _others(self, order: Order) -> list[str]:
         """Sessions that carry the order's key and are not its own, in an order that every replay repeats."""
         return sorted(session for session in self._sessions if not order.owns(session))
 
-    async def _hand_on_others(self, order: Order) -> None:
+    async def hand_on_others(self, order: Order) -> None:
+        """Have each other session that was heard of looked at by a settlement of its own."""
         while others := self._others(order):
             self._sessions.remove(others[0])
             await self._hand_on(others[0])

@@ -7,7 +7,7 @@ from checkout.contracts import CheckoutResult, SettlementInput
 from checkout.ids import SETTLEMENT_WORKFLOW
 from checkout.orders import Order, OrderStatus, Reason
 from checkout.sessions import ProviderSession
-from checkout.settling import Close, Fulfil, Process, Refund, Release, decide
+from checkout.settling import AwaitBank, Close, Fulfil, Nothing, Refund, Release, Wait, decide, is_sale_over
 from worker import policies
 from worker.workflows import actions
 from worker.workflows.inbox import Inbox
@@ -28,14 +28,14 @@ class SettlementWorkflow:
         while True:
             self.inbox.has_news = False
             order = await self._look(settlement)
-            # An event that came after the look was taken like any other: nobody else will look for it.
+            # An event may have arrived during the look, and only this run will act on it: look again.
             if not self.inbox.has_news:
                 return CheckoutResult.of(order) if order else None
 
     async def _look(self, settlement: SettlementInput) -> Order | None:
         if settlement.payment_intent_id is not None:
             return await self._follow_money(settlement.payment_intent_id)
-        session = await actions.look_up(settlement.session_id) if settlement.session_id else None
+        session = await actions.retrieve_if_known(settlement.session_id) if settlement.session_id else None
         order_id = settlement.order_id or (session.order_id if session else None)
         order = await actions.find_order(order_id) if order_id else None
         if session is not None and not (order and order.owns(session.session_id)):
@@ -49,39 +49,40 @@ class SettlementWorkflow:
             order, session = await actions.open_session(order), None
         if order.status.is_live:
             return await self._see_through(order)
-        if order.status.is_kept or order.status is OrderStatus.REFUNDED:
+        if is_sale_over(order):
             return (await self._follow_money(order.payment_intent_id) if order.payment_intent_id else None) or order
         if session is None and order.session is not None:
-            session = await actions.look_at(order.session.session_id)
+            session = await actions.retrieve(order.session.session_id)
         return await self._follow(order, session)
 
     async def _see_through(self, order: Order) -> Order:
         """As its checkout would have done."""
         self.inbox.ask_first()
         while not self.inbox.is_drained(order):
+            await self.inbox.hand_on_others(order)
             closing = await self.inbox.wait(order)
             order, session = await actions.ask_provider(order, closing)
-            if session is None:
-                await self.inbox.pause()
             order = await self._follow(order, session, closing)
         actions.hand_over(order)
         return order
 
     async def _follow(self, order: Order, session: ProviderSession | None, closing: Reason | None = None) -> Order:
-        match decide(order, session, closing):
+        decision = decide(order, session, closing)
+        match decision:
             case Fulfil(payment):
-                return await actions.fulfil(order, payment)
-            case Process(payment):
-                order = await actions.process(order, payment)
+                order = await actions.fulfil(order, payment, session)
+            case AwaitBank(payment):
+                order = await actions.await_bank(order, payment)
                 self.inbox.carry_on()
             case Release(reason):
-                return await actions.release(order, reason)
+                order = await actions.release(order, reason)
             case Refund(payment, reason):
                 order = await actions.refund(order, payment, reason)
-                if order.status.is_live:
-                    await self.inbox.pause()  # it came to nothing: it is asked for again after a while
             case Close(session_id):
                 return await self._follow(order, await actions.close_session(session_id), closing)
+            case Wait() | Nothing():
+                pass
+        await self.inbox.rest_if_refused(order, session, decision)
         return order
 
     async def _follow_money(self, payment_intent_id: str) -> Order | None:
@@ -99,7 +100,7 @@ class SettlementWorkflow:
         return followed.order
 
     async def _give_back(self, session: ProviderSession) -> None:
-        """Of no order of ours: close a session nobody shall pay; return what was paid all the same, once."""
+        """The session belongs to no order: close it if it is open; refund it, once, if it is paid."""
         match decide(None, session):
             case Close(session_id):
                 await self._give_back(await actions.close_session(session_id))

@@ -87,13 +87,13 @@ BUGS: tuple[Mutant, ...] = (
     ),
     bug(
         "settled-means-fulfilled",
-        Code("hints._is_settled", "order.status.is_kept", "not order.status.is_live"),
+        Code("settling.is_no_news", "order.status.is_kept", "not order.status.is_live"),
         breaks="late money would be kept",
         tests="test_an_event_of_a_closed_checkout_has_its_money_given_back",
     ),
     bug(
         "redelivery-starts-nothing",
-        Code("hints.deliver", "order is not None and _is_settled(order, event)", "False"),
+        Code("hints.deliver", "order is not None and is_no_news(order, event.type)", "False"),
         breaks="each redelivered event would cost a workflow",
         tests="test_an_event_told_again_for_a_fulfilled_order_starts_nothing",
     ),

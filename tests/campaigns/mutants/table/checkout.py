@@ -58,7 +58,7 @@ BUGS: tuple[Mutant, ...] = (
     bug(
         "settlement-keeps-what-was-fulfilled",
         Code(
-            "settling.decide",
+            "settling.is_sale_over",
             "order.status.is_kept or order.status is OrderStatus.REFUNDED",
             "order.status is OrderStatus.REFUNDED",
         ),
@@ -108,7 +108,7 @@ BUGS: tuple[Mutant, ...] = (
     bug(
         "late-money-goes-back",
         Code("settling.decide", "if not order.status.is_live: ...", "pass"),
-        Code("actions.fulfil", "fulfilled.status in (OrderStatus.CANCELLED, OrderStatus.REJECTED)", "False"),
+        Code("actions.fulfil", "settling.decide(fulfilled, session)", "None"),
         breaks="a payment for an order that another hand cancelled would be kept",
         tests="test_a_payment_of_an_order_that_another_hand_cancelled_is_given_back",
     ),

@@ -29,7 +29,7 @@ BUGS: tuple[Mutant, ...] = (
     bug(
         "stock-returns-without-a-session",
         Code(
-            "actions._give_up_session",
+            "actions._reject",
             "return await release(order, Reason.PAYMENT_UNAVAILABLE, OrderStatus.REJECTED)",
             "return order",
         ),
@@ -38,7 +38,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     bug(
         "unfulfillable-is-refunded",
-        Code("actions.fulfil", "return await _undo(order, payment_intent_id, Reason.CANNOT_FULFIL)", "return order"),
+        Code("actions.fulfil", "return await _compensate(order, payment_intent_id)", "return order"),
         breaks="paid and without stock: the money would be kept",
         tests="test_a_paid_order_that_lost_its_reservation_is_refunded_once_and_remains_an_alarm",
     ),
@@ -178,7 +178,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     bug(
         "refund-at-the-provider-is-looked-for",
-        Code("SettlementWorkflow._settle", "order.status.is_kept or order.status is OrderStatus.REFUNDED", "False"),
+        Code("SettlementWorkflow._settle", "is_sale_over(order)", "False"),
         breaks="money given back in the provider's dashboard would leave the order fulfilled",
         tests="test_money_given_back_at_the_provider_ends_the_order_as_refunded",
     ),
