@@ -66,6 +66,8 @@ SESSION_AT_ONCE = timedelta(seconds=2)
 OPEN_ORDER = StepPolicy(DATABASE.attempt + SESSION_AT_ONCE, DATABASE.longest_pause)
 # Above the HTTP client's limit (6 s) and one transaction; what takes longer is asked again, and finds it done.
 PROVIDER = StepPolicy(attempt=timedelta(seconds=10), longest_pause=timedelta(seconds=15))
+# A payment is usually fulfilled in the step that asks about it; by itself only if that could not be at once.
+ASK_AND_FULFIL, FULFIL = PROVIDER, DATABASE
 # Refused, it reads the provider's list of sessions, which is long in a busy shop; it tells that it is alive.
 OPEN_SESSION = StepPolicy(timedelta(minutes=10), PROVIDER.longest_pause, heartbeat=PROVIDER.attempt)
 # Starting a workflow from a step: one call to Temporal, which the SDK repeats by itself for a while.

@@ -118,7 +118,9 @@ async def ask_provider(order: Order, closing: Reason | None) -> tuple[Order, Pro
         return order, await retrieve(order.session.session_id)
     summary = "Close the payment session" if closing else "Look at the payment session"
     try:
-        answer = await run_step(CheckoutActivities.ask_provider, AskInput(order, closing), policies.PROVIDER, summary)
+        answer = await run_step(
+            CheckoutActivities.ask_provider, AskInput(order, closing), policies.ASK_AND_FULFIL, summary
+        )
     except StepFailed as error:
         told = "Order %s needs attention, its stock is kept: %s"
         workflow.logger.error(told, order.order_id, error, extra=about(order))
@@ -134,11 +136,11 @@ async def await_bank(order: Order, payment_intent_id: str | None) -> Order:
 
 
 async def fulfil(order: Order, payment_intent_id: str | None, session: ProviderSession | None) -> Order:
-    """Hand out the goods, if `ask_provider` could not at once; or give the money back, when they cannot be had (any
-    more)."""
+    """Hand out the goods; or give the money back, when they cannot be had (any more). Usually `ask_provider` has done so
+    already: this is the step for when it could not, tried as `policies.FULFIL` says."""
     request = PaidInput(order.order_id, payment_intent_id)
     try:
-        fulfilled = await run_step(CheckoutActivities.fulfil_order, request, policies.DATABASE, "Fulfil the order")
+        fulfilled = await run_step(CheckoutActivities.fulfil_order, request, policies.FULFIL, "Fulfil the order")
     except StepFailed as error:
         workflow.logger.error("%s: needs attention. The payment is given back.", error, extra=about(order))
         return await _compensate(order, payment_intent_id)
