@@ -142,14 +142,14 @@ async def agenda(connection: AsyncConnection, grace: timedelta, patrol: int = PA
 
 
 async def nothing_new(connection: AsyncConnection, grace: timedelta) -> Agenda:
-    """What an audit of everything that begins now will have looked at, once it is over."""
+    """The agenda to store when a full audit that starts now has finished."""
     now = (await connection.execute(_STATE)).one().now
     return Agenda(orders=[], waiting=0, ledger_read_to=now - _LEDGER_OVERLAP - grace, patrolled_to="")
 
 
 async def at_rest(connection: AsyncConnection, orders: Sequence[str], grace: timedelta) -> list[tuple[str, int]]:
-    """Those of the orders that are due and need not be looked at again if they are in order, each with how often it has
-    changed so far. In the snapshot in which they are audited."""
+    """Due orders that need no further check if they are found correct: each with its count of changes, as the audit's
+    snapshot has it."""
     rows = await connection.execute(_AT_REST, {"orders": list(orders), "grace": grace})
     return [(str(order_id), int(changes)) for order_id, changes in rows]
 
@@ -157,9 +157,8 @@ async def at_rest(connection: AsyncConnection, orders: Sequence[str], grace: tim
 async def note(
     connection: AsyncConnection, seen: Sequence[tuple[str, int]], wrong: Iterable[str], done: Agenda | None = None
 ) -> None:
-    """Take from what is due what was `seen` at rest and is not among the `wrong`, unless it has changed since; see that
-    the wrong is looked at again, and that the next one goes on behind what is `done`. In a transaction after the
-    snapshot's."""
+    """Clear the orders `seen` at rest from `shop.audit_due`, unless they have changed since; put the `wrong` ones back
+    into it; store how far the audit got (`done`). To be called in a transaction of its own, after the snapshot's."""
     bad = set(wrong)
     clean = {order_id: changes for order_id, changes in seen if order_id not in bad}
     given = {"clean": list(clean), "seen": list(clean.values()), "wrong": sorted(bad)}

@@ -63,9 +63,7 @@ _ENTER_DISPUTE = text("""
 
 @dataclass
 class Book:
-    """Written in one transaction, and read after it for what followed. `version` is that from before, `now` the
-    database's time, `refunds` are by id, `disputes` the amount and the state of each; `is_changed` by what has been
-    entered since, of which `alarms` are what an operator has to hear (a sentence each)."""
+    """Written in one transaction; what was read or has changed in it may be read after it as well."""
 
     connection: AsyncConnection
     payment_intent_id: str
@@ -73,14 +71,14 @@ class Book:
     amount: int
     currency: str
     state: PaymentState
-    version: int
-    looks: int
-    now: datetime
+    version: int  # before this transaction
+    looks: int  # so many times the provider was asked and had nothing new
+    now: datetime  # the database's clock
     order: Order | None
-    refunds: dict[str, Refund]
-    disputes: dict[str, tuple[int, str]]
-    is_changed: bool = field(default=False, init=False)
-    alarms: list[str] = field(default_factory=list, init=False)
+    refunds: dict[str, Refund]  # by our id
+    disputes: dict[str, tuple[int, str]]  # amount and state, by the provider's id
+    is_changed: bool = field(default=False, init=False)  # something was entered
+    alarms: list[str] = field(default_factory=list, init=False)  # sentences for an operator
 
     @property
     def refunded(self) -> int:
@@ -108,12 +106,13 @@ class Book:
     def to_make(self) -> list[Refund]:
         return [one for one in self.refunds.values() if one.is_to_be_made]
 
-    def head(self, key: str | None) -> Refund | None:
-        """The latest attempt of a wish."""
+    def latest_attempt(self, key: str | None) -> Refund | None:
+        """Of the wish that `key` stands for."""
         attempts = [one for one in self.refunds.values() if key is not None and one.request_key == key]
         return max(attempts, key=lambda one: one.attempt, default=None)
 
-    def known(self, word: ProviderRefund) -> Refund | None:
+    def row_of(self, word: ProviderRefund) -> Refund | None:
+        """The refund that the provider speaks of, if it is in the book."""
         named = {one.provider_refund_id: one for one in self.refunds.values()}
         if word.provider_refund_id in named:
             return named[word.provider_refund_id]
@@ -123,11 +122,11 @@ class Book:
         nameless = (one for one in self.refunds.values() if one.is_nameless and one.amount == word.amount)
         return next(nameless, None) if word.state is RefundState.SUCCEEDED else None
 
-    async def ask(
+    async def enter_wish(
         self, key: str, amount: int, requested_by: RequestedBy, reason: str | None, request: str | None = None
     ) -> Refund:
         """Enter a refund that the provider is to be asked for: the first, or the next, attempt of the wish `key`."""
-        last = self.head(key)
+        last = self.latest_attempt(key)
         wish = {"request_key": key, "request": request, "attempt": last.attempt + 1 if last else 1}
         refund = await self._insert(
             state=RefundState.PENDING, amount=amount, requested_by=requested_by, reason=reason, **wish
@@ -150,7 +149,7 @@ class Book:
             "requires_action": word.requires_action,
             "failure_reason": word.failure_reason,
         }
-        was = self.known(word)
+        was = self.row_of(word)
         if was is None:
             await self._make_room(word)
             new = await self._insert(amount=word.amount, requested_by=RequestedBy.PROVIDER, reason=word.reason, **said)
@@ -162,15 +161,15 @@ class Book:
             return None
         if replace(was, **said | {"failure_reason": was.failure_reason}) == was:
             return was
-        is_taken = was.provider_refund_id is None
-        if was.state.is_undone:  # a surprise: what was to be made in its place is not made as well
+        is_first_heard = was.provider_refund_id is None
+        if was.state.is_undone:  # it succeeded after all: what was to replace it is not made as well
             for again in [one for one in self.to_make if one.request_key == was.request_key]:
                 await self.end(again, RefundState.CANCELLED, "It was given back after all")
             await self._make_room(word)
         refund = await self._write(_CHANGE_REFUND, replace(was, **said))
-        if is_taken:
+        if is_first_heard:
             await return_goods(self.connection, was)
-        if refund.state is not was.state or (is_taken and not was.is_nameless):
+        if refund.state is not was.state or (is_first_heard and not was.is_nameless):
             await self._tell_of(refund)
         return refund
 
@@ -212,7 +211,7 @@ class Book:
         return await self._write(_INSERT_REFUND, Refund(id=new_refund_id(), at=self.now, **given))
 
     async def _write(self, statement: TextClause, refund: Refund) -> Refund:
-        """Answers it as the database then has it."""
+        """Returns the refund as the database then has it."""
         written = _refund_of((await self.connection.execute(statement, vars(refund))).one(), self.currency)
         self.refunds[written.id] = written
         self.is_changed = True

@@ -113,12 +113,12 @@ async def lock_products(connection: AsyncConnection, skus: Sequence[str]) -> lis
 
 
 async def lock_order_products(connection: AsyncConnection, order_id: str) -> None:
-    """Before stock goes back to them."""
+    """Lock the products of the order's lines, in SKU order: to be done before stock is returned to them."""
     await connection.execute(_LOCK_OF_ORDER, {"order_id": order_id})
 
 
 async def restock(connection: AsyncConnection, sku: str, quantity: int) -> int:
-    """Add `quantity` to the stock and answer what is on hand now. Raises `ProductNotFound`."""
+    """Add `quantity` to the stock. Returns what is on hand now. Raises `ProductNotFound`."""
     on_hand = (await connection.execute(_RESTOCK, {"sku": sku, "quantity": quantity})).scalar_one_or_none()
     if on_hand is None:
         raise ProductNotFound([sku])
@@ -126,7 +126,7 @@ async def restock(connection: AsyncConnection, sku: str, quantity: int) -> int:
 
 
 async def write_off(connection: AsyncConnection, sku: str, quantity: int, reason: str | None) -> int:
-    """Take broken or lost goods out of the stock and answer what is on hand now.
+    """Take broken or lost goods out of the stock. Returns what is on hand now.
 
     Raises `ProductNotFound`, and `NotEnoughStock`: what is reserved for orders cannot be written off.
     """
@@ -138,8 +138,8 @@ async def write_off(connection: AsyncConnection, sku: str, quantity: int, reason
 
 
 async def put_product(connection: AsyncConnection, sku: str, product: Mapping[str, object]) -> tuple[Product, bool]:
-    """Change the product's name, description, image, unit_amount and currency, or add it with nothing in stock; answers
-    it as it now is, and whether it is new."""
+    """Change the product's name, description, image, unit_amount and currency, or add it with nothing in stock.
+    Returns it as it now is, and whether it is new."""
     is_new = bool((await connection.execute(_PUT, {"sku": sku, **product})).scalar_one())
     return await get_product(connection, sku), is_new
 

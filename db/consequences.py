@@ -26,7 +26,7 @@ async def drop_what_was_lost(book: Book) -> None:
         await book.end(wanted.pop(), RefundState.CANCELLED, "The payment was lost to a dispute")
 
 
-async def ask_again(book: Book) -> None:
+async def owe_again(book: Book) -> None:
     """Enter anew what is owed: what failed or was cancelled after the provider had taken it, and whatever is left
     of a payment that is none of ours to keep. What failed before has to wait for its turn (`plan_next_look`)."""
     if book.state is not PaymentState.PAID or book.is_disputed:
@@ -39,9 +39,9 @@ async def ask_again(book: Book) -> None:
             is_waiting = True
             continue
         key, amount = str(head.request_key), min(head.amount, book.left)
-        await book.ask(key, amount, head.requested_by, head.reason, head.request)
+        await book.enter_wish(key, amount, head.requested_by, head.reason, head.request)
     if not is_waiting and book.left > 0 and not book.may_keep:
-        await book.ask(OWED_REFUND, book.left, RequestedBy.SHOP, Reason.LATE_PAYMENT)
+        await book.enter_wish(OWED_REFUND, book.left, RequestedBy.SHOP, Reason.LATE_PAYMENT)
 
 
 async def finish_order(book: Book) -> None:
@@ -51,10 +51,10 @@ async def finish_order(book: Book) -> None:
     if order is None or book.state is not PaymentState.PAID:
         return
     if book.succeeded == book.amount and order.status is not OrderStatus.REFUNDED:
-        closes = [one for one in OrderStatus if one not in (OrderStatus.PENDING, OrderStatus.REFUNDED)]
+        leaving = [one for one in OrderStatus if one not in (OrderStatus.PENDING, OrderStatus.REFUNDED)]
         status = OrderStatus.REFUNDED
     elif order.status.is_live and book.refunded == book.amount and not book.to_make:
-        closes, status = [OrderStatus.AWAITING_PAYMENT, OrderStatus.PAYMENT_PROCESSING], OrderStatus.CANCELLED
+        leaving, status = [OrderStatus.AWAITING_PAYMENT, OrderStatus.PAYMENT_PROCESSING], OrderStatus.CANCELLED
     else:
         return
     # By the shop's rule, else because somebody wanted it.
@@ -62,7 +62,7 @@ async def finish_order(book: Book) -> None:
     reason = Reason(told[0]) if told and told[0] in set(Reason) else Reason.OPERATOR
     payment = book.payment_intent_id
     book.order = await close_order(
-        book.connection, order.order_id, status, reason, closes=closes, payment_intent_id=payment
+        book.connection, order.order_id, status, reason, leaving=leaving, payment_intent_id=payment
     )
 
 
@@ -86,7 +86,7 @@ async def plan_next_look(book: Book) -> None:
 
 def _to_be_made_again(book: Book) -> list[Refund]:
     """Wishes whose latest attempt the provider had taken, and then came to nothing."""
-    heads = [one for one in book.refunds.values() if one is book.head(one.request_key)]
+    heads = [one for one in book.refunds.values() if one is book.latest_attempt(one.request_key)]
     return [head for head in heads if head.state.is_undone and head.provider_refund_id is not None]
 
 

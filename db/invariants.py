@@ -114,8 +114,8 @@ async def has_payments(connection: AsyncConnection) -> bool:
 
 
 async def audit_orders(connection: AsyncConnection, orders: Sequence[str], grace: timedelta, found: Found) -> set[str]:
-    """Check what has to do with these orders, adding to `found`; answers the orders, or sessions without one, that
-    violations are about."""
+    """Check what has to do with these orders, adding to `found`. Returns the orders, or sessions without one,
+    that violations are about."""
     given = {"orders": list(orders), "grace": grace}
     for name, count in await connection.execute(_OUTCOMES, given):
         found.outcomes[str(name)] += int(count)
@@ -128,7 +128,7 @@ async def audit_standing(connection: AsyncConnection, grace: timedelta, found: F
 
 
 async def _ask(connection: AsyncConnection, checks: Sequence[Check], given: Any, found: Found) -> set[str]:
-    """Whom violations are about."""
+    """Run the checks, adding to `found`. Returns whom violations are about: ids of orders, sessions or products."""
     readable, wrong = await has_payments(connection), set()
     for check in checks:
         if check.needs_payments and not readable:

@@ -17,7 +17,7 @@ from checkout.ids import OWED_REFUND
 from checkout.orders import Order, Reason
 from checkout.payments import ProviderDispute, ProviderPayment, ProviderRefund, Refund, RefundState, RequestedBy
 from db.book import Book, open_book
-from db.consequences import ask_again, drop_what_was_lost, finish_order, plan_next_look
+from db.consequences import drop_what_was_lost, finish_order, owe_again, plan_next_look
 from db.orders import name_payment
 
 _VERSION = text("SELECT version FROM shop.payments WHERE payment_intent_id = :payment_intent_id")
@@ -84,9 +84,9 @@ async def owe(connection: AsyncConnection, payment: ProviderPayment, order_id: s
     if order_id is not None:
         await name_payment(connection, order_id, payment.payment_intent_id)
     await book.hear_of_payment(payment.state)
-    last = book.head(OWED_REFUND)
+    last = book.latest_attempt(OWED_REFUND)
     if book.left > 0 and (last is None or last.was_never_taken):
-        await book.ask(OWED_REFUND, book.left, RequestedBy.SHOP, reason)
+        await book.enter_wish(OWED_REFUND, book.left, RequestedBy.SHOP, reason)
     await plan_next_look(book)
     return book
 
@@ -112,7 +112,7 @@ async def record(
     for dispute in disputes:
         await book.hear_of_dispute(dispute)
     await drop_what_was_lost(book)
-    await ask_again(book)
+    await owe_again(book)
     await finish_order(book)
     await plan_next_look(book)
     return book
@@ -121,7 +121,7 @@ async def record(
 async def record_made(
     connection: AsyncConnection, payment_intent_id: str, made: ProviderRefund
 ) -> tuple[Refund, Order | None]:
-    """Enter the provider's answer to a refund that it was asked for; answers the refund and its order."""
+    """Enter the provider's answer to a refund that it was asked for. Returns the refund and its order."""
     book = await _own_book(connection, payment_intent_id)
     refund = await book.hear(made) or book.refunds[str(made.refund_id)]
     await finish_order(book)
@@ -130,7 +130,7 @@ async def record_made(
 
 
 async def give_up(connection: AsyncConnection, refund: Refund, why: str) -> None:
-    """The provider refuses a refund and has none like it: it ends as failed, and nothing has moved."""
+    """Mark as failed a refund that the provider refused and does not have: no money has moved."""
     book = await _own_book(connection, refund.payment_intent_id)
     if any(one.id == refund.id for one in book.to_make):
         await book.end(refund, RefundState.FAILED, why)

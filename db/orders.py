@@ -87,7 +87,7 @@ _CLOSE = text(f"""
         UPDATE shop.orders
            SET status = :status, reason = :reason, event_count = event_count + 1,
                payment_intent_id = coalesce(payment_intent_id, :payment_intent_id)
-         WHERE id = :order_id AND status = ANY(CAST(:closes AS text[]))
+         WHERE id = :order_id AND status = ANY(CAST(:leaving AS text[]))
         RETURNING *
     ), released AS (
         UPDATE shop.reservations r SET state = 'released'
@@ -131,7 +131,7 @@ _DISPATCH_DUE = text(f"""
     )
     SELECT count(*) FROM moved
 """)
-# Of a refund that counts by surprise, the goods may have been refunded anew: they come back once.
+# A refund that we believed failed may succeed, after its goods were refunded anew: they come back once.
 _RETURN_GOODS = text(f"""
     WITH back AS (
         UPDATE shop.refund_lines l SET restocked = true WHERE refund_id = :refund_id AND restock AND NOT restocked
@@ -156,7 +156,7 @@ _TELL = text("""
 
 
 async def record_session(connection: AsyncConnection, order_id: str, session: PaymentSession) -> Order:
-    """pending → awaiting_payment. The answer's session may be another's: the first one recorded stays."""
+    """pending → awaiting_payment. The first session recorded stays: the returned order may have another one."""
     return await _transition(connection, _RECORD_SESSION, order_id, **vars(session))
 
 
@@ -192,13 +192,13 @@ async def close_order(
     status: OrderStatus,
     reason: Reason,
     *,
-    closes: Sequence[OrderStatus],
+    leaving: Sequence[OrderStatus],
     payment_intent_id: str | None = None,
 ) -> Order:
-    """Move an order in one of the states `closes` to an end, returning what it held or had consumed to stock: but for
-    what has come back already, and lines that were refunded without their goods."""
+    """Move an order out of one of the states `leaving` to an end, and return to stock what it held or had consumed: but
+    for what has come back already, and lines that were refunded without their goods."""
     await lock_order_products(connection, order_id)
-    given = {"status": status, "reason": reason, "closes": list(closes), "payment_intent_id": payment_intent_id}
+    given = {"status": status, "reason": reason, "leaving": list(leaving), "payment_intent_id": payment_intent_id}
     return await _transition(connection, _CLOSE, order_id, **given)
 
 
@@ -224,7 +224,7 @@ async def is_any_due(connection: AsyncConnection, overdue: timedelta = timedelta
 
 
 async def dispatch_due(connection: AsyncConnection, *, limit: int = 1_000, overdue: timedelta = timedelta(0)) -> int:
-    """fulfilled → dispatched, for at most `limit` orders that are due, longest due first; answers how many.
+    """fulfilled → dispatched, for at most `limit` orders that are due, longest due first. Returns how many.
 
     With `overdue`, only those that should have been dispatched that long ago.
     """

@@ -46,7 +46,7 @@ async def request_refund(connection: AsyncConnection, wanted: RefundOrderInput) 
     book = await open_book(connection, order.payment_intent_id) if order.payment_intent_id else None
     if book is None or book.order is None:
         raise NotRefundable(f"There is no payment to give back: the order is {order.status}")
-    head = book.head(wanted.key)
+    head = book.latest_attempt(wanted.key)
     if head is not None:
         _check_same_wish(wanted, head.request)
         if not _may_be_asked_anew(book, head, wanted):
@@ -56,7 +56,7 @@ async def request_refund(connection: AsyncConnection, wanted: RefundOrderInput) 
     left_of_lines = {row.sku: (row.left, row.unit_amount) for row in rows}
     goods = _goods(wanted, left_of_lines)
     amount = _amount(wanted, book, left_of_lines)
-    refund = await book.ask(wanted.key, amount, RequestedBy.OPERATOR, wanted.reason, _digest(wanted))
+    refund = await book.enter_wish(wanted.key, amount, RequestedBy.OPERATOR, wanted.reason, _digest(wanted))
     if goods:
         named = {"refund_id": refund.id, "skus": list(goods), "quantities": list(goods.values())}
         await connection.execute(_INSERT_LINES, named | {"restock": wanted.restock is not False})

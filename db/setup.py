@@ -72,6 +72,6 @@ async def schema_versions(connection: AsyncConnection) -> tuple[str | None, str 
 
 
 async def seed(engine: AsyncEngine) -> int:
-    """Add the products of `catalogue.sql` that are missing; answers how many were added."""
+    """Add the products of `catalogue.sql` that are missing. Returns how many were added."""
     async with engine.begin() as connection:
         return int((await connection.exec_driver_sql(script("catalogue.sql"))).scalar_one())

@@ -8,7 +8,7 @@ from typing import Any
 
 @asynccontextmanager
 async def beside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """They go on as long as the block does; behind it they are cancelled, and have ended."""
+    """Run these beside the block. At its end they are cancelled, and awaited."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
         yield

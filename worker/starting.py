@@ -54,7 +54,7 @@ RefundHandle = WorkflowHandle[RefundWorkflow, Refund]
 
 
 class Starter:
-    """All raise `RPCError` when Temporal is away: nothing has been started then, or the same call finds it."""
+    """All raise `RPCError` when Temporal is away. Safe to repeat: ids make it idempotent."""
 
     def __init__(self, client: Client, task_queue: str = TASK_QUEUE) -> None:
         self._client, self._task_queue = client, task_queue
@@ -112,7 +112,8 @@ class Starter:
 
 def _expected(checkout: CheckoutInput) -> TypedSearchAttributes:
     """How the order will show in a moment, so that a checkout which meets no trouble need not say it again: each change
-    costs an event and a write. One that has to wait for its session shows as pending; another order's id is mended."""
+    costs an event and a write. One that has to wait for its session shows as pending; the id is corrected
+    later if the order has another."""
     pairs: list[SearchAttributePair[str]] = [SearchAttributePair(CHECKOUT_STATUS, OrderStatus.AWAITING_PAYMENT.value)]
     if checkout.order_id is not None:
         pairs.append(SearchAttributePair(ORDER_ID, checkout.order_id))

@@ -18,7 +18,7 @@ BATCH = 1_000  # how many leave in one transaction
 
 
 async def dispatch(engine: AsyncEngine, *, overdue: timedelta = timedelta(0), batch: int = BATCH) -> int:
-    """Dispatch every order that is due (or should have left `overdue` ago); answers how many there were."""
+    """Dispatch every order that is due (or should have left `overdue` ago). Returns how many there were."""
     async with autocommit(engine).connect() as connection:
         if not await orders.is_any_due(connection, overdue):
             return 0

@@ -51,7 +51,7 @@ async def test_a_refunded_order_is_not_dispatched_and_a_dispatched_one_only_once
     kept, refunded = await fulfilled(engine, "kept"), await fulfilled(engine, "refunded")
     async with engine.begin() as connection:
         await orders.close_order(
-            connection, refunded.order_id, OrderStatus.REFUNDED, Reason.OPERATOR, closes=[OrderStatus.FULFILLED]
+            connection, refunded.order_id, OrderStatus.REFUNDED, Reason.OPERATOR, leaving=[OrderStatus.FULFILLED]
         )
     assert [await warehouse.dispatch(engine) for _ in range(2)] == [1, 0]
     assert await status(engine, kept) is OrderStatus.DISPATCHED
@@ -63,7 +63,7 @@ async def test_an_order_that_is_being_refunded_keeps_no_other_from_leaving(engin
     refunded, _ = await fulfilled(engine, "refunded"), await fulfilled(engine, "kept")
     async with engine.begin() as refunding:
         await orders.close_order(
-            refunding, refunded.order_id, OrderStatus.REFUNDED, Reason.OPERATOR, closes=[OrderStatus.FULFILLED]
+            refunding, refunded.order_id, OrderStatus.REFUNDED, Reason.OPERATOR, leaving=[OrderStatus.FULFILLED]
         )
         async with engine.begin() as dispatching:
             assert await orders.dispatch_due(dispatching) == 1

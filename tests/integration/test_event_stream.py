@@ -104,7 +104,7 @@ async def test_an_open_stream_tells_what_happened_while_nobody_listened(database
                 order.order_id,
                 OrderStatus.CANCELLED,
                 Reason.CUSTOMER,
-                closes=[OrderStatus.AWAITING_PAYMENT],
+                leaving=[OrderStatus.AWAITING_PAYMENT],
             )
         await owner.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         await asyncio.wait_for(reading, 20)

@@ -204,8 +204,8 @@ async def test_a_checkout_that_was_restored_after_its_order_had_ended_ends_too(r
     else:
         await rig.provider.expire_session(session_id)
         async with rig.engine.begin() as connection:
-            closes = [OrderStatus.AWAITING_PAYMENT]
-            await orders.close_order(connection, order_id, OrderStatus.CANCELLED, Reason.TIMEOUT, closes=closes)
+            leaving = [OrderStatus.AWAITING_PAYMENT]
+            await orders.close_order(connection, order_id, OrderStatus.CANCELLED, Reason.TIMEOUT, leaving=leaving)
     await run(rig.engine, "UPDATE shop.orders SET updated_at = now() - interval '1 minute'")
 
     async def is_listed() -> bool:

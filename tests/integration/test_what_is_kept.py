@@ -86,7 +86,7 @@ async def test_what_was_missing_is_mended_as_operations_says_and_once(engine: As
             order.order_id,
             OrderStatus.CANCELLED,
             Reason.CANNOT_FULFIL,
-            closes=[OrderStatus.AWAITING_PAYMENT],
+            leaving=[OrderStatus.AWAITING_PAYMENT],
         )
     for _ in range(2):
         await mend_missing_reservations(engine, order.order_id)

@@ -97,7 +97,7 @@ async def make_healthy_shop(engine: AsyncEngine) -> None:
             if order is sent:
                 assert await orders.dispatch_due(connection) == 1
         await orders.close_order(
-            connection, gone.order_id, OrderStatus.CANCELLED, Reason.CUSTOMER, closes=[OrderStatus.AWAITING_PAYMENT]
+            connection, gone.order_id, OrderStatus.CANCELLED, Reason.CUSTOMER, leaving=[OrderStatus.AWAITING_PAYMENT]
         )
     async with engine.begin() as connection:
         given_back = await refunds.request_refund(connection, RefundOrderInput(back.order_id))

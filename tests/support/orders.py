@@ -36,7 +36,7 @@ async def fulfil(engine: AsyncEngine, order: Order) -> Order:
 
 async def close(engine: AsyncEngine, order: Order, status: OrderStatus = OrderStatus.CANCELLED) -> Order:
     async with engine.begin() as connection:
-        return await orders.close_order(connection, order.order_id, status, Reason.TIMEOUT, closes=LIVE)
+        return await orders.close_order(connection, order.order_id, status, Reason.TIMEOUT, leaving=LIVE)
 
 
 async def scalar(engine: AsyncEngine, statement: str, **parameters: Any) -> Any:

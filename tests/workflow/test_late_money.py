@@ -19,7 +19,7 @@ async def close_behind_its_back(lab: Lab, order_id: str) -> None:
             order_id,
             OrderStatus.CANCELLED,
             Reason.OPERATOR,
-            closes=[OrderStatus.AWAITING_PAYMENT],
+            leaving=[OrderStatus.AWAITING_PAYMENT],
         )
 
 
@@ -97,7 +97,7 @@ async def test_money_for_an_order_that_another_hand_has_cancelled_is_given_back_
     handle, order, session_id = await lab.opened()
     async with lab.engine.begin() as connection:
         await orders.close_order(
-            connection, order.order_id, OrderStatus.CANCELLED, Reason.OPERATOR, closes=[OrderStatus.AWAITING_PAYMENT]
+            connection, order.order_id, OrderStatus.CANCELLED, Reason.OPERATOR, leaving=[OrderStatus.AWAITING_PAYMENT]
         )
     lab.provider.pay(session_id)
     lab.provider.fail["refund"] = times(2, PaymentRefused("401"))

@@ -2,7 +2,7 @@
 
 Every step costs Temporal a record and the worker a round through the SDK, so those that follow each other anyway go
 together (`open_checkout`, `ask_provider`; docs/performance.md). If the second one does not end well at once, for
-whatever reason, the first is answered alone: the next step of the story is the same work with all its patience.
+whatever reason, only the first one's result is returned: the workflow's next step is the same work, retried.
 """
 
 import asyncio
@@ -114,9 +114,11 @@ class CheckoutActivities:
 
         Rejected is an order only while it has no session: with one that an earlier attempt recorded it goes on.
         """
-        closes = [OrderStatus.PENDING] if request.status is OrderStatus.REJECTED else LIVE
+        leaving = [OrderStatus.PENDING] if request.status is OrderStatus.REJECTED else LIVE
         async with transaction(self._engine, Step.RELEASE_ORDER) as connection:
-            return await orders.close_order(connection, request.order_id, request.status, request.reason, closes=closes)
+            return await orders.close_order(
+                connection, request.order_id, request.status, request.reason, leaving=leaving
+            )
 
     @activity.defn
     async def create_payment_session(self, order: Order) -> Order:
@@ -170,7 +172,7 @@ async def _beat(pause: timedelta) -> None:
 
 
 def _told(session: ProviderSession) -> ProviderSession:
-    """An alarm for what nobody can give back through us: money whose payment the provider does not name."""
+    """Log an error for money that cannot be refunded through us: the provider does not name its payment."""
     if session.paid and session.payment_intent_id is None:
         told = "Session %s of order %s is paid and names no payment: look at the provider"
         activity.logger.error(told, session.session_id, session.order_id)
@@ -178,7 +180,8 @@ def _told(session: ProviderSession) -> ProviderSession:
 
 
 def _left(done: str, order: Order, error: Exception) -> None:
-    """What is not ours by its kind only: a driver's message may quote what was written."""
+    """Log why the second half of a step is left to the next. Of errors that are not ours only the type: a driver's
+    message may quote what was written."""
     activity.logger.warning(
         "Not yet %s, it is tried again: order %s: %s",
         done,

@@ -26,8 +26,7 @@ class MoneyActivities:
 
     @activity.defn
     async def refund_payment(self, request: RefundInput) -> Order | None:
-        """Give a payment back that is none of ours to keep, and end its order, if it has one. Repeated, it finds all of
-        that done."""
+        """Refund a payment that is not ours to keep, and end its order, if it has one. Safe to repeat."""
         payment = await self._provider.payment(request.payment_intent_id)
         async with transaction(self._engine, Step.RECORD_DEBT) as connection:
             book = await ledger.owe(connection, payment, request.order_id, request.reason)
@@ -44,15 +43,15 @@ class MoneyActivities:
 
     @activity.defn
     async def make_refund(self, refund: Refund) -> Refund:
-        """Have the provider give it back; answers it as the provider then has it. Not one that has come to nothing, or
-        was made, since somebody saw that it was to be made: that may be a while ago."""
+        """Have the provider make it. Reads the refund again first, and asks only if it is still pending and unsent.
+        Returns it as it then is."""
         async with self._reads.connect() as connection:
             now = await find_refund(connection, refund)
         return (await self._make(now))[0] if now.is_to_be_made else now
 
     @activity.defn
     async def give_up_refund(self, request: GiveUpInput) -> None:
-        """End a refund that the provider refuses and has none of."""
+        """Mark as failed a refund that the provider refused and does not have."""
         async with transaction(self._engine, Step.GIVE_UP_REFUND) as connection:
             await ledger.give_up(connection, request.refund, request.why)
 

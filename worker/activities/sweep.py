@@ -28,7 +28,7 @@ _HEALTH_TIMEOUT = timedelta(seconds=2)
 
 class SettlementActivities:
     """`start` is `Starter.settlement`. `grace` in seconds: an order younger than that may simply not have been reached
-    yet. `listing` answers the ids of the workflows that run, and may lag."""
+    yet. `listing` returns the ids of the workflows that run, and may lag."""
 
     def __init__(
         self,

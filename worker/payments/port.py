@@ -23,8 +23,8 @@ class PaymentProvider(Protocol):
         """The provider's word on a session, now. Of one that is not for a payment: `PaymentUnknown`."""
 
     async def expire_session(self, session_id: str) -> ProviderSession:
-        """Close an open session. One that is complete or expired already is answered as it is, not an error. Never
-        answers an open one: that it could not be closed is `PaymentUnreachable`."""
+        """Close an open session. Returns it as it then is: one that was complete or expired already is no error. If it
+        is still open, raises `PaymentUnreachable`."""
 
     async def payment(self, payment_intent_id: str) -> ProviderPayment:
         """The provider's word on a payment, now."""
@@ -36,5 +36,5 @@ class PaymentProvider(Protocol):
         """All disputes of a payment, oldest first."""
 
     async def refund(self, refund: Refund) -> ProviderRefund:
-        """Give so much of a payment back, once: a refund that was made already is answered as it is now, whatever has
-        become of it."""
+        """Give so much of a payment back, once. Returns a refund that was made already as it is now, even if it
+        failed."""

@@ -136,8 +136,8 @@ async def await_bank(order: Order, payment_intent_id: str | None) -> Order:
 
 
 async def fulfil(order: Order, payment_intent_id: str | None, session: ProviderSession | None) -> Order:
-    """Hand out the goods; or give the money back, when they cannot be had (any more). Usually `ask_provider` has done so
-    already: this is the step for when it could not, tried as `policies.FULFIL` says."""
+    """Hand out the goods; or give the money back, when they cannot be had (any more). Usually `ask_provider` has done
+    so already, under `policies.ASK_AND_FULFIL`: this step is for when it could not."""
     request = PaidInput(order.order_id, payment_intent_id)
     try:
         fulfilled = await run_step(CheckoutActivities.fulfil_order, request, policies.FULFIL, "Fulfil the order")

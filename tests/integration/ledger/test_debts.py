@@ -59,7 +59,7 @@ async def test_late_money_is_owed_once_however_often_it_is_told(engine: AsyncEng
             order.order_id,
             OrderStatus.CANCELLED,
             Reason.TIMEOUT,
-            closes=[OrderStatus.AWAITING_PAYMENT],
+            leaving=[OrderStatus.AWAITING_PAYMENT],
         )
     payment = ProviderPayment("pi_late", PaymentState.PAID, 900, "usd", order.order_id)
     for _ in range(2):

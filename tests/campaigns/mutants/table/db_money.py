@@ -71,7 +71,7 @@ BUGS: tuple[Mutant, ...] = (
             "head.state.is_undone and head.provider_refund_id is not None",
             "False",
         ),
-        Code("consequences.ask_again", "not is_waiting and book.left > 0 and not book.may_keep", "False"),
+        Code("consequences.owe_again", "not is_waiting and book.left > 0 and not book.may_keep", "False"),
         breaks="a refund that fails days later would be kept for ever",
         tests="test_a_refund_that_succeeds_and_then_fails_is_owed_again_under_another_name",
     ),

@@ -65,7 +65,7 @@ BUGS: tuple[Mutant, ...] = (
     bug(
         "goods-come-back-once",
         Text("orders._RETURN_GOODS", "restock AND NOT restocked", "restock"),
-        Code("Book.hear", "is_taken = was.provider_refund_id is None", "is_taken = True"),
+        Code("Book.hear", "is_first_heard = was.provider_refund_id is None", "is_first_heard = True"),
         breaks="goods of a refund that is heard of twice would be on the shelf twice",
         tests="test_lines_bring_their_goods_back_once_and_never_more_than_were_bought",
     ),
@@ -98,7 +98,9 @@ BUGS: tuple[Mutant, ...] = (
     ),
     bug(
         "close-guard",
-        Text("orders._CLOSE", "WHERE id = :order_id AND status = ANY(CAST(:closes AS text[]))", "WHERE id = :order_id"),
+        Text(
+            "orders._CLOSE", "WHERE id = :order_id AND status = ANY(CAST(:leaving AS text[]))", "WHERE id = :order_id"
+        ),
         breaks="a fulfilled order could be cancelled behind its customer",
         tests=(
             "test_of_fulfilling_and_releasing_at_once_exactly_one_happens",
