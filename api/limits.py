@@ -16,7 +16,7 @@ from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.problems import Problem
-from db.views import open_orders
+from db.order_queries import open_orders
 from runtime.settings import Settings
 
 MAX_CLIENTS = 10_000  # remembered at a time; whoever was heard of longest ago is forgotten

@@ -16,7 +16,7 @@ from fastapi.sse import ServerSentEvent
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.problems import POSTGRES_AWAY
-from db.views import OrderEvent, order_events_after
+from db.order_pages import OrderEvent, order_events_after
 from db.writing import is_read_only
 
 logger = logging.getLogger("api")

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from checkout.money import money
 from checkout.orders import OrderStatus, Reason
 from checkout.payments import CLOSED_DISPUTES, RefundState, RequestedBy
-from db.views import OrderDetail
+from db.order_pages import DisputeRow, OrderDetail, RefundRow
 
 _WORDS = {
     "reserved": "The goods were set aside",
@@ -221,7 +221,7 @@ def _payment(row: OrderDetail, status: OrderStatus) -> PaymentOut:
     )
 
 
-def _sum(reversals: list[dict[str, Any]], state: str) -> int:
+def _sum(reversals: Sequence[RefundRow | DisputeRow], state: str) -> int:
     return sum(one["amount"] for one in reversals if one["state"] == state)
 
 

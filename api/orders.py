@@ -24,7 +24,7 @@ from checkout.contracts import RefundOrderInput, SettlementInput, StartSettlemen
 from checkout.ids import WHOLE_REFUND
 from checkout.orders import Order, OrderStatus, Reason
 from checkout.payments import Refund, RefundLine
-from db import insights, order_queries, refunds, views
+from db import insights, order_pages, order_queries, refunds
 from runtime.failpoints import Step, around
 from runtime.settings import Settings
 from worker.starting import Starter
@@ -113,17 +113,17 @@ class Orders:
         async with self._engine.connect() as connection:
             return await insights.order_inside(connection, order_id)
 
-    async def detail(self, order_id: str) -> views.OrderDetail:
+    async def detail(self, order_id: str) -> order_pages.OrderDetail:
         """The order's row with its lines, money and timeline, for `api.order_views`."""
         async with self._engine.connect() as connection:
-            return await views.order_detail(connection, order_id)
+            return await order_pages.order_detail(connection, order_id)
 
     async def page(
         self, *, status: OrderStatus | None = None, search: str | None = None, after: str | None = None, limit: int
     ) -> OrderPage:
         """Orders, newest first. `after` is the `next` of the page before; raises a 422 `Problem` for any other."""
         async with self._engine.connect() as connection:
-            rows = await views.order_page(connection, status=status, search=search, after=after, limit=limit + 1)
+            rows = await order_pages.order_page(connection, status=status, search=search, after=after, limit=limit + 1)
             if after and not rows and await order_queries.find_by_id(connection, after) is None:
                 raise invalid(("after", "not a cursor of ours"))
         page = [OrderSummary.model_validate(row, from_attributes=True) for row in rows[:limit]]

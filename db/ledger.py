@@ -34,7 +34,8 @@ _DUE = text("""
         (SELECT payment_intent_id, order_id, check_at, true FROM shop.payments
           WHERE check_at <= now() AND (look_at IS NULL OR look_at > now()) ORDER BY check_at LIMIT :checks)
     )
-    SELECT d.payment_intent_id, d.at, o.status = 'payment_processing', o.id, o.checkout_key
+    SELECT d.payment_intent_id, d.at AS look_at, o.status = 'payment_processing' AS is_awaited, o.id AS order_id,
+           o.checkout_key
       FROM due d LEFT JOIN shop.orders o ON o.id = d.order_id ORDER BY d.is_check, d.at LIMIT :limit
 """)
 # Of payments of which nothing stands open: at most so many at a time, as nobody waits for them.
@@ -153,7 +154,8 @@ async def _own_book(connection: AsyncConnection, payment_intent_id: str) -> Book
 async def due_payments(connection: AsyncConnection, limit: int) -> list[DuePayment]:
     """Payments of which something stands open, and which nobody has looked at for a while, longest first; and, as far
     as there is room, a few of those that are asked about without a reason (`shop.next_check`)."""
-    return [DuePayment(*row) for row in await connection.execute(_DUE, {"limit": limit, "checks": _CHECKS})]
+    rows = await connection.execute(_DUE, {"limit": limit, "checks": _CHECKS})
+    return [DuePayment(**row._asdict()) for row in rows]
 
 
 async def knows_refund(connection: AsyncConnection, refund_id: str, state: str, requires_action: bool) -> bool:

@@ -37,7 +37,7 @@ _LINES = text("""
       FROM shop.orders o JOIN shop.order_lines l ON l.order_id = o.id WHERE o.id = :order_id ORDER BY l.sku
 """)
 _LIVE = text(f"""
-    SELECT id, checkout_key, payment_session_id FROM shop.orders
+    SELECT id AS order_id, checkout_key, payment_session_id AS session_id FROM shop.orders
      WHERE status IN {LIVE} AND created_at < clock_timestamp() - CAST(:grace AS interval)
      ORDER BY created_at LIMIT :limit
 """)
@@ -46,6 +46,11 @@ _ENDED_KEYS = text(f"""
     SELECT checkout_key FROM shop.orders
      WHERE checkout_key = ANY(CAST(:keys AS text[])) AND status NOT IN {LIVE}
        AND updated_at < clock_timestamp() - interval '30 seconds'
+""")
+
+_OPEN_OF_CLIENT = text(f"""
+    SELECT checkout_key, client = :client AND status IN {LIVE} FROM shop.orders
+     WHERE client = :client AND status IN {LIVE} OR checkout_key = ANY(:begun)
 """)
 
 # All that can be live, with room: looking at the oldest few only, a crowd of healthy orders would hide an
@@ -99,12 +104,19 @@ async def _find(connection: AsyncConnection, statement: TextClause, value: str) 
 
 async def live_orders(connection: AsyncConnection, grace: timedelta) -> list[UnsettledOrder]:
     """Orders not yet decided that are older than `grace`, oldest first."""
-    return [UnsettledOrder(*row) for row in await connection.execute(_LIVE, {"grace": grace, "limit": MOST_UNSETTLED})]
+    rows = await connection.execute(_LIVE, {"grace": grace, "limit": MOST_UNSETTLED})
+    return [UnsettledOrder(**row._asdict()) for row in rows]
 
 
 async def ended_keys(connection: AsyncConnection, keys: Collection[str]) -> list[str]:
     """Those of the keys whose order has been at an end for over half a minute."""
     return [str(row[0]) for row in await connection.execute(_ENDED_KEYS, {"keys": list(keys)})]
+
+
+async def open_orders(connection: AsyncConnection, client: str, begun: list[str]) -> tuple[int, set[str]]:
+    """How many orders of one client hold stock right now, and which of the keys it has `begun` have an order by now."""
+    rows = (await connection.execute(_OPEN_OF_CLIENT, {"client": client, "begun": begun})).all()
+    return sum(bool(is_open) for _, is_open in rows), {key for key, _ in rows} & set(begun)
 
 
 async def get_order(connection: AsyncConnection, order_id: str) -> Order:

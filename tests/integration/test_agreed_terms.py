@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.errors import MixedCurrencies
 from checkout.orders import CartLine, OrderStatus
-from db import order_queries, views
+from db import order_pages, order_queries
 from db.engine import autocommit
 from tests.support.orders import on_hand, open_order, scalar
 from tests.support.provider import FakeProvider
@@ -104,7 +104,7 @@ async def test_an_order_keeps_the_name_it_was_sold_under(engine: AsyncEngine) ->
     order = await open_order(engine, "k", PEN)
     await change(engine, "pen", name="Garden hose 50 m")
     async with engine.connect() as connection:
-        detail = await views.order_detail(connection, order.order_id)
+        detail = await order_pages.order_detail(connection, order.order_id)
     assert [line["name"] for line in detail.lines] == ["Pen"]
 
 

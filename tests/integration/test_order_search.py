@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from checkout.orders import OrderStatus
-from db import opening, views
+from db import opening, order_pages
 from tests.support.orders import awaiting, close, fulfil, request
 
 
@@ -26,7 +26,7 @@ async def found(engine: AsyncEngine, search: str | None = None, status: str | No
         await connection.execute(text("SET LOCAL enable_seqscan = off"))
         await connection.execute(text("SET LOCAL enable_indexscan = off"))  # a walk along the newest, filtered
         with statements(engine) as asked:
-            page = await views.order_page(connection, status=status, search=search, limit=50)
+            page = await order_pages.order_page(connection, status=status, search=search, limit=50)
         [(statement, given)] = asked
         plan = "\n".join((await connection.exec_driver_sql(f"EXPLAIN {statement}", given)).scalars())
         if search is not None:
@@ -108,7 +108,7 @@ async def test_a_page_goes_on_behind_an_order_without_a_walk_to_it(engine: Async
     async with engine.connect() as connection:
         await connection.execute(text("SET LOCAL enable_seqscan = off"))
         with statements(engine) as asked:
-            page = await views.order_page(connection, after=ids[2], limit=50)
+            page = await order_pages.order_page(connection, after=ids[2], limit=50)
         [(statement, given)] = asked
         plan = "\n".join((await connection.exec_driver_sql(f"EXPLAIN {statement}", given)).scalars())
     assert [row.id for row in page] == [ids[1], ids[0]]

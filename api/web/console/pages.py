@@ -22,7 +22,7 @@ from api.web.rendering import DEEPEST
 from checkout.ids import new_checkout_key, refund_workflow_id, settlement_workflow_id
 from checkout.orders import OrderStatus
 from checkout.payments import RefundState, forbids_refund
-from db import views
+from db import order_pages
 from db.catalogue import Selection
 from worker.looked_after import describe, status_name
 
@@ -125,7 +125,7 @@ def _left(order: OperatorOrder) -> Counter[str]:
     return left
 
 
-def _workflows(row: views.OrderDetail) -> dict[str, str]:
+def _workflows(row: order_pages.OrderDetail) -> dict[str, str]:
     """Ids of the workflows that the order may have, by kind."""
     ids = {"Checkout": row.checkout_key, "Settlement": settlement_workflow_id(row.payment_session_id or row.id)}
     return ids | ({"Refund": refund_workflow_id(row.id)} if row.status == OrderStatus.REFUNDED else {})

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from api.order_views import operator_order, order_out
-from db.views import OrderDetail
+from db.order_pages import OrderDetail
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 

@@ -39,7 +39,7 @@ ROOMS: dict[str, ModuleType] = {
     "db/audit.py": db_audit,
     "db/invariants.py": db_audit,
     "db/invariants.sql": db_audit,
-    "db/views.py": db_audit,
+    "db/order_pages.py": db_audit,
     "db/insights.py": db_audit,
     "db/": db_engine,
     "worker/workflows/": worker_workflows,

@@ -54,7 +54,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     bug(
         "orders-show-the-name-they-were-sold-under",
-        Text("views._DETAIL", "l.name", "(SELECT name FROM shop.products p WHERE p.sku = l.sku)"),
+        Text("order_pages._DETAIL", "l.name", "(SELECT name FROM shop.products p WHERE p.sku = l.sku)"),
         breaks="an order would show a name that it was not sold under",
         tests="test_an_order_keeps_the_name_it_was_sold_under",
     ),

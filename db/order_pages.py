@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checkout.errors import OrderNotFound
-from db.order_queries import LIVE, fold_email
+from db.order_queries import fold_email
 
 _DETAIL = text("""
     SELECT o.id, o.checkout_key, o.status, o.reason, o.amount_total, o.currency, o.created_at, o.updated_at,
@@ -41,10 +41,51 @@ _FOUND = """(id = :search OR payment_session_id = :search OR payment_intent_id =
 _EVENTS_AFTER = text("""
     SELECT seq, kind, at, data FROM shop.order_events WHERE order_id = :order_id AND seq > :seq ORDER BY seq
 """)
-_OPEN_OF_CLIENT = text(f"""
-    SELECT checkout_key, client = :client AND status IN {LIVE} FROM shop.orders
-     WHERE client = :client AND status IN {LIVE} OR checkout_key = ANY(:begun)
-""")
+
+
+class LineRow(TypedDict):
+    sku: str
+    name: str
+    quantity: int
+    unit_amount: int
+
+
+class RefundedLineRow(TypedDict):
+    sku: str
+    quantity: int
+    restocked: bool
+
+
+class RefundRow(TypedDict):
+    """`is_taken`: the payment service has it."""
+
+    id: str
+    amount: int
+    state: str
+    requires_action: bool
+    reason: str | None
+    requested_by: str
+    attempt: int
+    failure_reason: str | None
+    at: str
+    is_taken: bool
+    lines: list[RefundedLineRow]
+
+
+class DisputeRow(TypedDict):
+    id: str
+    amount: int
+    state: str
+    reason: str
+    evidence_due_by: str | None
+    at: str
+
+
+class EventRow(TypedDict):
+    seq: int
+    kind: str
+    at: str
+    data: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -63,9 +104,9 @@ class OrderRow:
 
 @dataclass(frozen=True)
 class OrderDetail(OrderRow):
-    """`lines`, `timeline`, `refunds` and `disputes` as JSON has them; `now` is the database's clock. `paid` is the
-    amount of the order's payment once it has come; `on_hold`: it is not dispatched, for its money is disputed or asked
-    back."""
+    """`lines`, `timeline`, `refunds` and `disputes` are read as JSON, instants as text; `now` is the database's clock.
+    `paid` is the amount of the order's payment once it has come; `on_hold`: it is not dispatched, for its money is
+    disputed or asked back."""
 
     expires_at: datetime
     payment_session_id: str | None
@@ -77,10 +118,10 @@ class OrderDetail(OrderRow):
     on_hold: bool
     now: datetime
     paid: int | None
-    refunds: list[dict[str, Any]]
-    disputes: list[dict[str, Any]]
-    lines: list[dict[str, Any]]
-    timeline: list[dict[str, Any]]
+    refunds: list[RefundRow]
+    disputes: list[DisputeRow]
+    lines: list[LineRow]
+    timeline: list[EventRow]
 
 
 @dataclass(frozen=True)
@@ -96,7 +137,7 @@ async def order_detail(connection: AsyncConnection, order_id: str) -> OrderDetai
     row = (await connection.execute(_DETAIL, {"order_id": order_id})).one_or_none()
     if row is None:
         raise OrderNotFound(f"No order {order_id}")
-    return OrderDetail(*row)
+    return OrderDetail(**row._asdict())
 
 
 async def order_page(
@@ -122,14 +163,9 @@ async def order_page(
         conditions.append("(created_at, id) < (SELECT a.created_at, a.id FROM shop.orders a WHERE a.id = :after)")
         given["after"] = after
     statement = text(f"{_PAGE} WHERE {' AND '.join(conditions)} ORDER BY created_at DESC, id DESC LIMIT :limit")
-    return [OrderRow(*row) for row in await connection.execute(statement, given)]
+    return [OrderRow(**row._asdict()) for row in await connection.execute(statement, given)]
 
 
 async def order_events_after(connection: AsyncConnection, order_id: str, seq: int) -> list[OrderEvent]:
-    return [OrderEvent(*row) for row in await connection.execute(_EVENTS_AFTER, {"order_id": order_id, "seq": seq})]
-
-
-async def open_orders(connection: AsyncConnection, client: str, begun: list[str]) -> tuple[int, set[str]]:
-    """How many orders of one client hold stock right now, and which of the keys it has `begun` have an order by now."""
-    rows = (await connection.execute(_OPEN_OF_CLIENT, {"client": client, "begun": begun})).all()
-    return sum(bool(is_open) for _, is_open in rows), {key for key, _ in rows} & set(begun)
+    rows = await connection.execute(_EVENTS_AFTER, {"order_id": order_id, "seq": seq})
+    return [OrderEvent(**row._asdict()) for row in rows]
