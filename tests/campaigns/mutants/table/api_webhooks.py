@@ -86,12 +86,6 @@ BUGS: tuple[Mutant, ...] = (
         tests="test_an_event_of_a_closed_checkout_has_its_money_given_back",
     ),
     bug(
-        "settled-means-fulfilled",
-        Code("settling.is_no_news", "order.status.is_kept", "not order.status.is_live"),
-        breaks="late money would be kept",
-        tests="test_an_event_of_a_closed_checkout_has_its_money_given_back",
-    ),
-    bug(
         "redelivery-starts-nothing",
         Code("hints.deliver", "order is not None and is_no_news(order, event.type)", "False"),
         breaks="each redelivered event would cost a workflow",

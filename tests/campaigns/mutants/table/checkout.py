@@ -66,6 +66,12 @@ BUGS: tuple[Mutant, ...] = (
         tests="test_what_follows_from_the_providers_word",
     ),
     bug(
+        "settled-means-fulfilled",
+        Code("settling.is_no_news", "order.status.is_kept", "not order.status.is_live"),
+        breaks="late money would be kept",
+        tests="test_an_event_of_a_closed_checkout_has_its_money_given_back",
+    ),
+    bug(
         "expired-is-the-providers-word",
         Code(
             "settling.decide",
