@@ -91,30 +91,16 @@ class Checkouts:
             client=client,
         )
         known = None if is_new_key else await self._find(key)
-        if known is None:
-            await self._cart.before(lines)
-            self._writing.check()
-            async with self._limits.admitted(client, key):
-                handle = await self._start(wish)
-        else:
+        if known is not None:
             _same_cart(known.fingerprint, wish)
             if answered := _answered(known):
                 return Outcome(answered, is_replay=True)
-            handle = self._client.get_workflow_handle(key)
+        handle = await self._begin(wish) if known is None else self._client.get_workflow_handle(key)
         view = await self._session(handle)
         if view is not None:
             _same_cart(view.fingerprint, wish)
             return Outcome(view.order, is_replay=view.request_id != wish.request_id)
-        # Perhaps no checkout runs (any more), and a settlement has gone on with the order.
-        order = await self._find(key)
-        if order is None:
-            await self._check_begun(handle, wish)
-        else:
-            _same_cart(order.fingerprint, wish)
-        answered = _answered(order)
-        if answered is None:
-            self._writing.check()
-        return Outcome(answered, is_replay=known is not None)
+        return Outcome(await self._without_session(handle, wish), is_replay=known is not None)
 
     async def look(self, checkout_key: str) -> Order | None:
         """What has become of the checkout, without waiting: None while it has no answer yet. Raises a 404 `Problem` for
@@ -126,6 +112,13 @@ class Checkouts:
             if order is None and not is_under_way:
                 raise Problem(404, "checkout-not-found", "There is no such checkout")
         return _answered(order)
+
+    async def _begin(self, wish: CheckoutInput) -> CheckoutHandle:
+        """Start the key's checkout, or join the one that runs. Raises as `buy` does."""
+        await self._cart.before(wish.lines)
+        self._writing.check()
+        async with self._limits.admitted(wish.client, wish.checkout_key):
+            return await self._start(wish)
 
     async def _start(self, wish: CheckoutInput) -> CheckoutHandle:
         key = wish.checkout_key
@@ -168,6 +161,19 @@ class Checkouts:
             await self._stopping.sleep(min(pause, max(began + wait - time.monotonic(), 0)))
             pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE)
         return None
+
+    async def _without_session(self, handle: CheckoutHandle, wish: CheckoutInput) -> Order | None:
+        """What the database has, if the checkout has told no session: perhaps it does not run (any more), and a
+        settlement has gone on with the order. None: the checkout is under way. Raises as `buy` does."""
+        order = await self._find(wish.checkout_key)
+        if order is None:
+            await self._check_begun(handle, wish)
+        else:
+            _same_cart(order.fingerprint, wish)
+        answered = _answered(order)
+        if answered is None:
+            self._writing.check()
+        return answered
 
     async def _check_begun(self, handle: CheckoutHandle, wish: CheckoutInput) -> None:
         """No order: compare the cart with the workflow's memo; if it has failed, raise its refusal as a `Problem`."""

@@ -47,21 +47,23 @@ BUGS: tuple[Mutant, ...] = (
     ),
     bug(
         "another-cart-is-refused-at-once",
-        Code("Checkouts.buy", "await self._check_begun(handle, wish)", ""),
+        Code("Checkouts._without_session", "await self._check_begun(handle, wish)", ""),
         breaks="while no worker runs, whoever reuses a key for another cart would be told that it has begun",
         tests="test_another_cart_under_a_key_is_refused_also_before_any_worker_has_looked",
     ),
     bug(
         "no-checkout-begins-without-room",
         Code(
-            "Checkouts.buy", "await self._cart.before(lines)\nself._writing.check()", "await self._cart.before(lines)"
+            "Checkouts._begin",
+            "await self._cart.before(wish.lines)\nself._writing.check()",
+            "await self._cart.before(wish.lines)",
         ),
         breaks="while nothing can be written, each Buy would leave a checkout that holds stock later",
         tests="test_with_the_disk_full_nobody_can_buy_and_nothing_is_held_and_afterwards_all_goes_on",
     ),
     bug(
         "an-outage-is-not-called-progress",
-        Code("Checkouts.buy", "if answered is None: ...", ""),
+        Code("Checkouts._without_session", "if answered is None: ...", ""),
         breaks="who buys in the moment the disk is full would be told to wait for nothing",
         tests="test_with_the_disk_full_nobody_can_buy_and_nothing_is_held_and_afterwards_all_goes_on",
     ),
