@@ -207,7 +207,8 @@ class Faults:
         """
         fired = await self.fire(point, subject.names if subject else {})
         for rule in fired:
-            await rule.wait(subject)
+            if rule.id in self._rules:  # one that was removed meanwhile could never be released
+                await rule.wait(subject)
             if rule.action in _REPLIES:
                 raise Reply(_reply(rule), is_sticky=rule.action == "sticky_error")
         return [rule for rule in fired if rule.action not in ("hold", "until_deadline", "delay")]

@@ -61,6 +61,18 @@ async def test_what_is_set_or_removed_while_the_rules_of_an_earlier_life_are_rea
         assert faults.listed() == []
 
 
+async def test_a_barrier_that_is_removed_while_somebody_comes_to_it_holds_nobody(
+    merchant: Merchant, payments_database_url: str
+) -> None:
+    async with Distant.open(load_settings(DATABASE_URL=payments_database_url)) as database:
+        faults = Faults(database)
+        await faults.add(RuleInput(point="create.before", action="hold"))
+        removing = asyncio.create_task(faults.remove(None))
+        await asyncio.sleep(0.05)
+        async with asyncio.timeout(5):
+            await asyncio.gather(removing, faults.pass_through("create.before", None))
+
+
 @pytest.mark.parametrize(
     "rule",
     [
