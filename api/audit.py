@@ -16,11 +16,10 @@ from temporalio.service import RPCError
 
 from api.problems import Problem
 from api.waiting import Shared
-from checkout.ids import is_settlement
 from db import audit
 from db.invariants import Finding, Found, StockSums, audit_orders, audit_standing
 from db.order_queries import UnsettledOrder, ended_keys, live_orders
-from worker.looked_after import is_looked_after, is_running, running_workflows
+from worker.looked_after import is_looked_after, is_running, running_workflows, without_live_order
 
 AUDIT_SECONDS = 20.0  # each of its statements; `engine` must be as patient
 CONNECTIONS = 3  # `engine` has: for who asks what is recent, for a piece of everything, to hold the lock of the whole
@@ -176,7 +175,7 @@ async def _audit_workflows(engine: AsyncEngine, client: Client, live: list[Unset
                 violations.append(f"order {order.order_id} is live and no workflow looks after it")
         except RPCError as error:
             violations.append(f"order {order.order_id} is live, and Temporal cannot say who looks after it: {error}")
-    unexpected = {one for one in listed if not is_settlement(one)} - {order.checkout_key for order in live}
+    unexpected = without_live_order(listed, live)
     if unexpected:
         async with engine.connect() as connection:
             ended = await ended_keys(connection, unexpected)

@@ -135,7 +135,7 @@ class Book:
         return refund
 
     async def hear_of_payment(self, state: PaymentState) -> None:
-        """What is paid stays paid; what failed may still be paid, and until then it has failed."""
+        """Enter the provider's word on the payment itself. Paid is final; failed may still become paid."""
         if self.state in (state, PaymentState.PAID) or state is PaymentState.PROCESSING:
             return
         self.state, self.is_changed = state, True
@@ -174,7 +174,7 @@ class Book:
         return refund
 
     async def end(self, refund: Refund, state: RefundState, why: str) -> None:
-        """A refund that the provider has not taken comes to nothing."""
+        """End a refund that the provider has not taken: as `state`, because of `why` (a sentence)."""
         ended = replace(self.refunds[refund.id], state=state, requires_action=False, failure_reason=why[:500])
         await self._tell_of(await self._write(_CHANGE_REFUND, ended), "given_up")
 
@@ -199,7 +199,7 @@ class Book:
         self.alarms.append(f"dispute {word.dispute_id} over {word.amount} {self.currency} is {word.state}")
 
     async def _make_room(self, word: ProviderRefund) -> None:
-        """What the provider has given back is a fact: what we only wanted, and no longer fits beside it, ends."""
+        """Cancel refunds that the provider has not made, if beside this one there is no money left for them."""
         if word.state.is_undone:
             return
         wanted = [one for one in self.refunds.values() if one.is_to_be_made or one.is_nameless]

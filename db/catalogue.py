@@ -86,7 +86,7 @@ async def shelf(connection: AsyncConnection, selection: Selection) -> Shelf:
 
 
 async def look(connection: AsyncConnection) -> None:
-    """Raises, like every statement, when there is no shop to read."""
+    """Read a product, to see whether that works: raises what any statement raises."""
     await connection.execute(text("SELECT 1 FROM shop.products LIMIT 1"))
 
 

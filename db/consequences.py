@@ -20,7 +20,7 @@ _LOOK_AT = text("""
 
 
 async def drop_what_was_lost(book: Book) -> None:
-    """Money that a bank has taken for good is not given back as well."""
+    """Cancel wanted refunds of money that a bank has taken for good."""
     wanted = book.to_make
     while wanted and book.left < 0:
         await book.end(wanted.pop(), RefundState.CANCELLED, "The payment was lost to a dispute")
@@ -45,8 +45,8 @@ async def owe_again(book: Book) -> None:
 
 
 async def finish_order(book: Book) -> None:
-    """All of the money has been given back: the order ends as refunded. All of it is on its way back, and the order
-    was never fulfilled: it ends as cancelled for now."""
+    """End the order as refunded once all of its money has been given back; as cancelled, for now, if all of it is on
+    its way back and the order was never fulfilled."""
     order = book.order
     if order is None or book.state is not PaymentState.PAID:
         return

@@ -76,7 +76,7 @@ async def open_session(database_url: str, **options: Any) -> asyncpg.Connection:
 async def check_sessions(database_url: str) -> None:
     """Raises `SettingsError` when two clients of `database_url` share a session, or one is moved between several.
 
-    Silent while nobody answers there: a process may start before its database.
+    Passes when the database is out of reach: a process may start before it.
     """
     processes: dict[asyncpg.Connection, set[int]] = {}
     try:

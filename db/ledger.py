@@ -71,13 +71,13 @@ async def version_of(connection: AsyncConnection, payment_intent_id: str) -> int
 
 
 async def enter_payment(connection: AsyncConnection, payment: ProviderPayment, order_id: str | None) -> None:
-    """Unless it is here. `order_id` is None for money that belongs to no order."""
+    """Enter the payment, unless the ledger has it. `order_id` is None for money that belongs to no order."""
     await connection.execute(_ENTER, vars(payment) | {"order_id": order_id})
 
 
 async def owe(connection: AsyncConnection, payment: ProviderPayment, order_id: str | None, reason: Reason) -> Book:
-    """Enter a payment that is none of ours to keep, and that all of it is to be given back: once, however often it is
-    told. Until the provider says that it has been, the sweep looks after it."""
+    """Enter a payment that is not ours to keep, and a refund of all of it: once, however often this is called. Until
+    the provider has made the refund, the sweep looks after it."""
     await enter_payment(connection, payment, order_id)
     book = await open_book(connection, payment.payment_intent_id)
     if book is None:  # another payment is the order's
@@ -139,7 +139,7 @@ async def give_up(connection: AsyncConnection, refund: Refund, why: str) -> None
 
 
 async def put_off(connection: AsyncConnection, payment_intent_id: str) -> None:
-    """The provider does not know the payment (it is another account's): ask again, ever more rarely."""
+    """Plan the next look at a payment that the provider does not know (it is another account's): ever more rarely."""
     book = await open_book(connection, payment_intent_id)
     if book is not None:
         await plan_next_look(book)

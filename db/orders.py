@@ -163,8 +163,8 @@ async def record_session(connection: AsyncConnection, order_id: str, session: Pa
 async def process_order(
     connection: AsyncConnection, order_id: str, payment_intent_id: str | None, timeout: timedelta
 ) -> Order:
-    """awaiting_payment → payment_processing: the stock stays held for as long as a payment takes that takes days, at
-    most `timeout`. Somebody looks at it now and then, should no event tell."""
+    """awaiting_payment → payment_processing: the stock stays held while a payment is under way for days, at most for
+    `timeout`. The sweep has it looked at now and then, should its event be lost."""
     given = {"payment_intent_id": payment_intent_id, "timeout": timeout, "first_look": FIRST_PROCESSING_LOOK}
     return await _transition(connection, _PROCESS, order_id, **given)
 
@@ -203,8 +203,8 @@ async def close_order(
 
 
 async def return_goods(connection: AsyncConnection, refund: Refund) -> None:
-    """Of a refund's lines, what is to be sold again: in the transaction that writes down that the provider has taken
-    it, hence once. The order's products must be locked."""
+    """Return to stock the goods of a refund's lines that are to be sold again: once, in the transaction that records
+    that the provider has taken the refund. The order's products must be locked."""
     await connection.execute(_RETURN_GOODS, {"refund_id": refund.id, "order_id": refund.order_id})
 
 

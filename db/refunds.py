@@ -18,8 +18,8 @@ from db.book import Book, open_book
 from db.consequences import plan_next_look
 from db.order_queries import COUNTED_LINES, get_order
 
-# What of each line can still be refunded, and what one of it cost. Of goods that are back, because all of the money was
-# given back once, nothing.
+# What of each line can still be refunded, and what one of it cost. Goods that came back when all of the money was given
+# back once cannot be refunded again.
 _LINES = text(f"""
     SELECT l.sku, l.unit_amount,
            CASE WHEN v.state = 'consumed' THEN l.quantity - coalesce(sum(r.quantity), 0) ELSE 0 END AS left
@@ -97,7 +97,7 @@ def _check_refundable(book: Book) -> None:
 
 
 def _goods(wanted: RefundOrderInput, lines: Mapping[str, tuple[int, int]]) -> dict[str, int]:
-    """How many of which line."""
+    """How many are refunded of which line, by SKU."""
     if wanted.lines is None:
         return {} if wanted.amount is not None else {sku: left for sku, (left, _) in lines.items() if left > 0}
     goods = {line.sku: line.quantity for line in wanted.lines}

@@ -52,7 +52,7 @@ async def migrate(engine: AsyncEngine) -> None:
 
 
 async def refuse_other_encodings(connection: AsyncConnection) -> None:
-    """Found out by the first customer whose name it cannot hold, it would be too late to change."""
+    """Refuse a database whose encoding lacks characters: once customers have used it, that could not be changed."""
     database, encoding = (
         await connection.execute(text("SELECT current_database(), current_setting('server_encoding')"))
     ).one()

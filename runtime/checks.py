@@ -147,7 +147,7 @@ def _payload_key(part: str, number: int) -> PayloadKey:
 
 
 def _has_none_of(signs: str, text: str) -> bool:
-    """And no blank."""
+    """Whether no character of it is one of the `signs` or a blank."""
     return not any(sign in signs or sign.isspace() for sign in text)
 
 

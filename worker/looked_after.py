@@ -4,7 +4,7 @@ The SDK's own calls raise `ValueError` for a status they do not know, and a newe
 numbers are read, and what is not known to have ended runs: else it would get a second workflow beside it.
 """
 
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from datetime import timedelta
 
 from temporalio.api.common.v1 import WorkflowExecution
@@ -14,7 +14,7 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest, 
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from checkout.ids import CHECKOUT_WORKFLOW, SETTLEMENT_WORKFLOW, TASK_QUEUE, workflow_ids_of_order
+from checkout.ids import CHECKOUT_WORKFLOW, SETTLEMENT_WORKFLOW, TASK_QUEUE, is_settlement, workflow_ids_of_order
 from db.order_queries import UnsettledOrder
 
 _RUNNING = (
@@ -73,6 +73,12 @@ def status_name(info: WorkflowExecutionInfo) -> str:
 async def is_running(client: Client, workflow_id: str) -> bool:
     info = await describe(client, workflow_id)
     return info is not None and info.status not in _ENDED
+
+
+def without_live_order(running: Set[str], live: Iterable[UnsettledOrder]) -> set[str]:
+    """The running checkouts that no live order accounts for: one has only just begun, or runs on though its order has
+    ended (`db.order_queries.ended_keys`)."""
+    return {one for one in running if not is_settlement(one)} - {order.checkout_key for order in live}
 
 
 async def is_looked_after(client: Client, order: UnsettledOrder, running: Set[str]) -> bool:

@@ -26,7 +26,7 @@ from runtime.connection import connect
 from stack.stack import Stack
 from tests.support.orders import awaiting, open_order
 from tests.support.rig import TOKEN, Rig, gateway, settings_for
-from worker.activities.sweep import SettlementActivities
+from worker.activities.settlements import SettlementActivities
 from worker.looked_after import is_looked_after
 from worker.starting import Starter
 

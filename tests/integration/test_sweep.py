@@ -18,7 +18,7 @@ from tests.support.healthy_shop import run
 from tests.support.orders import awaiting, scalar
 from tests.support.provider import always
 from tests.support.rig import Rig
-from worker.activities.sweep import SettlementActivities
+from worker.activities.settlements import SettlementActivities
 from worker.looked_after import running_workflows
 
 

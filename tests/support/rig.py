@@ -30,7 +30,7 @@ from stack.stack import Stack
 from tests.support.eventually import eventually
 from tests.support.patience import answered
 from tests.support.provider import FakeProvider
-from worker.activities.sweep import BATCH, SettlementActivities
+from worker.activities.settlements import BATCH, SettlementActivities
 from worker.app import Dependencies, create_worker
 from worker.looked_after import running_workflows
 from worker.starting import Starter

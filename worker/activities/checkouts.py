@@ -122,7 +122,7 @@ class CheckoutActivities:
 
     @activity.defn
     async def create_payment_session(self, order: Order) -> Order:
-        """Have the order's one session, and record it: pending → awaiting payment.
+        """Get the order's one session from the provider, and record it: pending → awaiting payment.
 
         Raises `PaymentRefused` or `PaymentStuck`, both final, only once a look-up has shown that the provider has no
         session for this order, or was refused as well (a wrong key). In either case nobody has been told of a session

@@ -6,6 +6,7 @@ Sources: Stripe API reference, "Errors", "Idempotent requests", "The Checkout Se
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -85,6 +86,17 @@ def state_of(session: Any) -> ProviderSession:
             payment_intent_id=intent if intent is None or isinstance(intent, str) else str(intent.id),
             is_free=session.payment_status == "no_payment_required",
         )
+
+
+def waits_for_its_payment(session: ProviderSession) -> bool:
+    """It is complete and not paid: whether the money is still on its way, only the payment tells."""
+    return session.status is SessionStatus.COMPLETE and not session.paid and not session.is_free
+
+
+def with_payment(session: ProviderSession, payment: ProviderPayment) -> ProviderSession:
+    """The session, with what its payment tells of the money."""
+    paid, has_failed = payment.state is PaymentState.PAID, payment.state is PaymentState.FAILED
+    return replace(session, paid=paid, has_failed=has_failed)
 
 
 def payment_of(intent: Any) -> ProviderPayment:

@@ -8,7 +8,6 @@ import contextlib
 import itertools
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -17,12 +16,22 @@ from stripe import StripeClient
 
 from checkout.errors import PaymentRefused, PaymentStuck, PaymentUnreachable
 from checkout.ids import refund_idempotency_key, session_idempotency_key
-from checkout.payments import PaymentState, ProviderDispute, ProviderPayment, ProviderRefund, Refund
+from checkout.payments import ProviderDispute, ProviderPayment, ProviderRefund, Refund
 from checkout.sessions import PaymentSession, ProviderSession, SessionRequest, SessionStatus
 from runtime.egress import api_base, client_options
 from runtime.failpoints import Step, around
 from runtime.settings import Settings
-from worker.payments.answers import REFUND_ID, dispute_of, error_of, metadata_of, payment_of, refund_of, state_of
+from worker.payments.answers import (
+    REFUND_ID,
+    dispute_of,
+    error_of,
+    metadata_of,
+    payment_of,
+    refund_of,
+    state_of,
+    waits_for_its_payment,
+    with_payment,
+)
 
 # Below the activity's timeout (worker.policies), so that an unanswered call ends as an error of ours.
 HTTP_TIMEOUT = httpx.Timeout(6.0, connect=2.0)
@@ -72,14 +81,9 @@ class StripeProvider:
     @around(Step.RETRIEVE_AT_PROVIDER)
     async def retrieve_session(self, session_id: str) -> ProviderSession:
         session = state_of(await self._call(self._stripe.v1.checkout.sessions.retrieve_async(session_id)))
-        waits = session.status is SessionStatus.COMPLETE and not session.paid and not session.is_free
-        if not waits or session.payment_intent_id is None:
+        if session.payment_intent_id is None or not waits_for_its_payment(session):
             return session
-        # Only the payment tells whether the money is still on its way.
-        payment = await self.payment(session.payment_intent_id)
-        return replace(
-            session, paid=payment.state is PaymentState.PAID, has_failed=payment.state is PaymentState.FAILED
-        )
+        return with_payment(session, await self.payment(session.payment_intent_id))
 
     @around(Step.EXPIRE_AT_PROVIDER)
     async def expire_session(self, session_id: str) -> ProviderSession:

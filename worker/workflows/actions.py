@@ -34,7 +34,7 @@ from runtime.search_attributes import CHECKOUT_STATUS, ORDER_ID
 from worker import policies
 from worker.activities.checkouts import CheckoutActivities
 from worker.activities.money import MoneyActivities
-from worker.activities.sweep import SettlementActivities
+from worker.activities.settlements import SettlementActivities
 from worker.steps import StepFailed, retry_until_done, run_step
 
 Result = TypeVar("Result")

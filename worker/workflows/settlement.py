@@ -56,7 +56,7 @@ class SettlementWorkflow:
         return await self._follow(order, session)
 
     async def _see_through(self, order: Order) -> Order:
-        """As its checkout would have done."""
+        """Take a live order to its end, as its checkout would have done."""
         self.inbox.ask_first()
         while not self.inbox.is_drained(order):
             await self.inbox.hand_on_others(order)

@@ -5,7 +5,7 @@ from temporalio import workflow
 from checkout.contracts import SweepResult
 from checkout.ids import SWEEP_WORKFLOW
 from worker import policies
-from worker.activities.sweep import SettlementActivities
+from worker.activities.settlements import SettlementActivities
 
 
 @workflow.defn(name=SWEEP_WORKFLOW)

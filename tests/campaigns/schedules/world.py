@@ -35,7 +35,7 @@ from runtime.connection import data_converter
 from tests.campaigns.schedules.provider import LedgerProvider
 from tests.support.lab import Lab
 from tests.support.rig import settings_for
-from worker.activities.sweep import SettlementActivities
+from worker.activities.settlements import SettlementActivities
 from worker.app import Dependencies, create_worker
 from worker.starting import Starter
 

@@ -114,7 +114,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     bug(
         "what-was-restored-ends",
-        Code("sweep_orders", "await self._wake(running - {order.checkout_key for order in live})", ""),
+        Code("sweep_orders", "await self._wake(without_live_order(running, live))", ""),
         breaks="after a restore of Temporal's store the audit would find fault with orders until their deadline",
         tests="test_a_checkout_that_was_restored_after_its_order_had_ended_ends_too",
     ),

@@ -11,13 +11,13 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from checkout.contracts import SettlementInput, StartSettlementInput, SweepResult
-from checkout.ids import is_settlement, settlement_workflow_id
+from checkout.ids import settlement_workflow_id
 from db import ledger, order_queries
 from db.ledger import DuePayment
 from db.order_queries import UnsettledOrder
 from runtime.failpoints import Step, around
 from worker import warehouse
-from worker.looked_after import is_looked_after, running_workflows
+from worker.looked_after import is_looked_after, running_workflows, without_live_order
 
 logger = logging.getLogger("worker")
 
@@ -73,7 +73,7 @@ class SettlementActivities:
                 settlements += 1
             if settlements == self._batch:
                 break
-        await self._wake(running - {order.checkout_key for order in live})
+        await self._wake(without_live_order(running, live))
         return SweepResult(len(live), settlements, dispatched, len(payments))
 
     @around(Step.FOLLOW_PAYMENT)
@@ -93,7 +93,6 @@ class SettlementActivities:
     async def _wake(self, suspects: set[str]) -> None:
         """After a restore of Temporal's store, checkouts wait for a payment that came, or a session that expired, long
         ago: those of the suspects whose orders have ended ask the provider, and end as well."""
-        suspects = {one for one in suspects if not is_settlement(one)}
         if not suspects:
             return
         async with self._engine.connect() as connection:
