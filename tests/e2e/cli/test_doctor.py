@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+import asyncpg
 import pytest
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
@@ -54,6 +55,10 @@ async def test_a_deployment_that_is_well(deployed: dict[str, str]) -> None:
     code, found = await visit(deployed)
     assert {state for state, _ in found.values()} == {"ok"}, found
     assert code == 0
+    postgres = await asyncpg.connect(deployed["DATABASE_URL"])
+    version = await postgres.fetchval("SHOW server_version")
+    await postgres.close()
+    assert found["PostgreSQL"][1].startswith(f"PostgreSQL {version} answers")
 
 
 @pytest.mark.parametrize(
