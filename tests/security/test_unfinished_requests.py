@@ -169,12 +169,14 @@ async def test_a_request_that_is_never_sent_whole_is_given_up(impatient: int, be
 async def test_a_request_sent_byte_by_byte_gets_no_more_time(impatient: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", impatient)
     writer.write(BEGIN)
+    said = b""
     async with asyncio.timeout(20):
-        while not reader.at_eof():
-            with contextlib.suppress(ConnectionError, TimeoutError):
+        with contextlib.suppress(ConnectionError):  # it was closed while a letter was on its way
+            while not reader.at_eof():
                 writer.write(b"X")
-                async with asyncio.timeout(0.05):
-                    said = await reader.read(65_536)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0.05):
+                        said += await reader.read(65_536)
     writer.close()
     assert said == b"" or said.startswith(b"HTTP/1.1 408 ")
 
