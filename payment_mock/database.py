@@ -24,6 +24,7 @@ UNREACHABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceEr
 _TRANSIENT = ("08", "25006", "28", "3D", "3F", "40", "42P01", "53", "57")
 # A session that was opened while the server was read-only stays so; and these have said goodbye.
 _USELESS = ("25006", "57P")
+_FAREWELL = 1.0  # seconds
 
 _SECTION = re.compile(r"^-- (\w+): [^\n]*\n(.*?)(?=^-- \w+: |\Z)", re.MULTILINE | re.DOTALL)
 _SECTIONS = dict(_SECTION.findall((Path(__file__).parent / "statements.sql").read_text(encoding="utf-8")))
@@ -64,15 +65,18 @@ class Database:
 
     @asynccontextmanager
     async def single(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection in autocommit. Whoever is interrupted gives it up: a server that is silent is told nothing; and
-        one to which the server has said goodbye, before it is closed, is in no state that asyncpg expects."""
+        """A connection in autocommit. A statement that is given up is cancelled at the server, where it would go on; a
+        server that is silent is waited for no longer than `_FAREWELL`."""
         try:
-            async with self._pool.acquire(timeout=10) as connection:
-                try:
-                    yield connection
-                except (TimeoutError, asyncio.CancelledError, asyncpg.InternalClientError):
-                    connection.terminate()
-                    raise
+            connection = await self._pool.acquire(timeout=10)
+            try:
+                yield connection
+            except asyncpg.InternalClientError:  # the server has said goodbye, and the connection is not closed yet
+                connection.terminate()
+                raise
+            finally:
+                with suppress(TimeoutError):
+                    await self._pool.release(connection, timeout=_FAREWELL)
         except asyncpg.PostgresError as error:
             if _state(error).startswith(_USELESS):  # of a server that was demoted, or went: all others are as useless
                 await self._pool.expire_connections()

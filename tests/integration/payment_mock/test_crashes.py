@@ -27,7 +27,7 @@ from tests.integration.payment_mock.serving import (
     start_process,
     until_ready,
 )
-from tests.support.databases import START_THE_PAYMENT_SERVICES_DATABASE, DatabaseServer, migrate_payments
+from tests.support.databases import START_THE_PAYMENT_SERVICES_DATABASE, DatabaseServer, connected, migrate_payments
 from tests.support.proxy import TcpProxy
 
 
@@ -203,6 +203,21 @@ async def test_a_server_that_says_goodbye_costs_one_statement_and_kills_nobody(
                 await database.check()
             assert is_unreachable(caught.value)
             await database.check()
+
+
+async def test_a_statement_that_is_given_up_does_not_stay_at_the_server(database_server: DatabaseServer) -> None:
+    """Else each would keep a session there, as long as its lock is held, until PostgreSQL takes no more of them."""
+    sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'payment_mock' AND state = 'active'"
+    async with (
+        database_server.empty() as url,
+        connected(url) as other,
+        Database.open(load_settings(DATABASE_URL=url)) as database,
+    ):
+        await other.execute("BEGIN; CREATE TABLE held (); COMMIT; BEGIN; LOCK TABLE held")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await database.run("SELECT count(*) FROM held")
+        assert await other.fetchval(f"{sessions} AND datname = current_database()") == 0
 
 
 async def test_a_database_that_was_read_only_at_the_first_start_is_migrated_once_it_is_not(
