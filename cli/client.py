@@ -23,7 +23,6 @@ _NOT_YET = {
     503: "the shop is not available right now",
 }
 _SHORTEST, _LONGEST = 0.2, 30.0  # seconds between two attempts, whatever Retry-After says
-_PATIENCE = httpx.Timeout(20.0)
 _AUDIT_PATIENCE = httpx.Timeout(60.0)  # for an answer, or for word of how far an audit is
 # Seconds without a sign of life (the gateway gives one every 15) after which a stream is lost.
 STREAM_PATIENCE = httpx.Timeout(10.0, read=40.0)
@@ -44,7 +43,7 @@ class Shop(AbstractContextManager["Shop"]):
     def __init__(self, location: Location) -> None:
         self.location = location
         # A proxy of the environment has no business between a shop and its operator.
-        self._http = httpx.Client(timeout=_PATIENCE, trust_env=False, headers={"Accept": "application/json"})
+        self._http = httpx.Client(timeout=20.0, trust_env=False, headers={"Accept": "application/json"})
 
     def __exit__(self, *_: object) -> None:
         self._http.close()
@@ -198,8 +197,7 @@ def _refusal(response: httpx.Response) -> CommandFailed:
     if isinstance(provider, dict):
         problem = {"code": provider.get("code"), "detail": provider.get("message")}
         problem["title"] = "The payment service says no"
-    title = str(problem.get("title") or f"HTTP {response.status_code}")
-    detail = str(problem.get("detail") or "")
+    title, detail = str(problem.get("title") or f"HTTP {response.status_code}"), str(problem.get("detail") or "")
     if response.status_code in {401, 403} and "/admin/" in str(response.url):
         detail = f"{detail} The operator token comes from stack.json, CHECKOUT_ADMIN_TOKEN or --token.".strip()
     return CommandFailed(NO, title, detail, {"status": response.status_code, **problem})
@@ -226,11 +224,10 @@ def _events(lines: Iterable[str]) -> Iterator[tuple[str, Json]]:
     event_id, data = "", ""
     for line in lines:
         name, _, value = line.partition(":")
-        value = value.removeprefix(" ")
         if name == "id":
-            event_id = value
+            event_id = value.removeprefix(" ")
         elif name == "data":
-            data += value
+            data += value.removeprefix(" ")
         elif not line and data:
             yield event_id, json.loads(data)
             event_id, data = "", ""
@@ -242,10 +239,9 @@ def _given(values: Json) -> Json:
 
 def _retry_after(response: httpx.Response) -> float:
     """Seconds to wait before asking again: `Retry-After` within reason, one second when it is not a number."""
-    seconds = 1.0
     with suppress(ValueError):
-        seconds = float(response.headers.get("Retry-After", "1"))
-    return min(max(seconds, _SHORTEST), _LONGEST)
+        return min(max(float(response.headers.get("Retry-After", "1")), _SHORTEST), _LONGEST)
+    return 1.0
 
 
 def _segment(text: str) -> str:

@@ -127,10 +127,9 @@ class Book:
     ) -> Refund:
         """Enter a refund that the provider is to be asked for: the first, or the next, attempt of the wish `key`."""
         last = self.latest_attempt(key)
-        wish = {"request_key": key, "request": request, "attempt": last.attempt + 1 if last else 1}
-        refund = await self._insert(
-            state=RefundState.PENDING, amount=amount, requested_by=requested_by, reason=reason, **wish
-        )
+        attempt = last.attempt + 1 if last else 1
+        wish = {"request_key": key, "request": request, "attempt": attempt, "amount": amount, "reason": reason}
+        refund = await self._insert(state=RefundState.PENDING, requested_by=requested_by, **wish)
         await self._tell_of(refund, "requested")
         return refund
 

@@ -15,7 +15,8 @@ from api.gateway import GatewayDependency, operator
 from api.openapi import declared
 from api.order_events import LIVE
 from api.order_views import OperatorOrder, RefundAnswer, operator_order
-from api.orders import OrderPage, RefundIn
+from api.orders import OrderPage
+from api.refund_requests import RefundIn
 from checkout.orders import OrderStatus
 from db.catalogue import Product
 

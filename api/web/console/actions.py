@@ -11,8 +11,8 @@ from api import catalogue
 from api.board import AUDIT_GRACE
 from api.catalogue import Restock, Sku, WriteOff
 from api.gateway import GatewayDependency
-from api.orders import RefundIn
 from api.problems import invalid, invalid_fields
+from api.refund_requests import RefundIn
 from api.web.console.sign_in import FormDependency, FromOurPages
 from checkout.ids import parse_checkout_key
 from checkout.money import minor_units

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from api.orders import RefundIn, refund_wish
 from api.problems import Problem
+from api.refund_requests import RefundIn, refund_wish
 from checkout.ids import WHOLE_REFUND
 from checkout.payments import RefundLine
 

@@ -50,6 +50,7 @@ ROOMS: dict[str, ModuleType] = {
     "api/carts.py": api_checkouts,
     "api/checkouts.py": api_checkouts,
     "api/orders.py": api_checkouts,
+    "api/refund_requests.py": api_checkouts,
     "api/order_views.py": api_checkouts,
     "api/catalogue.py": api_checkouts,
     "api/webhooks.py": api_webhooks,
