@@ -16,12 +16,11 @@ from tests.support.stacks import data_dir
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make upgrade ARGS=…", description=__doc__)
     parser.add_argument("--from", dest="reference", metavar="COMMIT", help="the old code (default: the last tag v…)")
-    versions = parser.add_mutually_exclusive_group()
-    versions.add_argument(
-        "--without-versions", dest="without", action="store_true", default=None,
-        help="only without build ids: the new worker replays what the old one began",
+    parser.add_argument(
+        "--without-versions", action="store_true",
+        help="workers without build ids: the new one replays what the old one began. For a release that changes no "
+        "workflow in a way that its histories show",
     )  # fmt: skip
-    versions.add_argument("--with-versions", dest="without", action="store_false", help="only with build ids")
     return parser.parse_args()
 
 
@@ -31,16 +30,15 @@ def say(line: str) -> None:
 
 def main() -> int:
     arguments = _arguments()
-    modes = [versions for versions in (True, False) if versions != arguments.without or arguments.without is None]
+    versions = not arguments.without_versions
     with data_dir() as folder:
         old = folder / "old"
         old.mkdir(mode=0o755)
         try:
             reference = arguments.reference or last_release()
             say(f"the old release is {reference} ({unpack(reference, old)})")
-            for versions in modes:
-                say(f"-- workers {'with' if versions else 'without'} versions")
-                asyncio.run(rehearse(folder / f"stack-{versions}", old, say, versions=versions))
+            say(f"-- workers {'with' if versions else 'without'} versions")
+            asyncio.run(rehearse(folder / "stack", old, say, versions=versions))
         except NoRelease as error:
             print(f"{error} make upgrade ARGS='--from COMMIT'", file=sys.stderr)
             return 2
@@ -52,7 +50,7 @@ def main() -> int:
 
 
 def _keep_logs(folder: Path) -> None:
-    for log in folder.glob("stack-*/logs/*worker*.log"):
+    for log in folder.glob("stack/logs/*worker*.log"):
         print(f"---- {log.name}", *log.read_text(errors="replace").splitlines()[-15:], sep="\n", file=sys.stderr)
 
 
