@@ -30,7 +30,7 @@ class FakeProvider:
     calls: list[str] = field(default_factory=list)
     fail: dict[str, Callable[[], None]] = field(default_factory=dict)
     lose_reply: dict[str, Callable[[], None]] = field(default_factory=dict)
-    on_expire: Callable[[str], None] | None = None
+    on_expire: Callable[[str], object] | None = None
     find_takes: float = 0.0
     """Seconds: the list of a busy shop's sessions is long."""
     created: asyncio.Event = field(default_factory=asyncio.Event)

@@ -33,6 +33,21 @@ async def test_a_payment_of_an_order_that_another_hand_cancelled_is_given_back(l
     assert lab.provider.refunded == [f"pi_{session_id}"]
 
 
+async def test_a_payment_that_is_quicker_than_the_closing_of_an_ended_orders_session_is_given_back(lab: Lab) -> None:
+    """The order has ended, its session is still open, and is paid while the key's next checkout closes it."""
+    handle, order, _ = await lab.opened()
+    await close_behind_its_back(lab, order.order_id)
+    await handle.terminate()
+    lab.provider.on_expire = lab.provider.pay
+    again = await lab.start(key=handle.id)
+    result = await again.result()
+    assert (result.order_id, result.status, result.reason) == (
+        order.order_id,
+        OrderStatus.REFUNDED,
+        Reason.LATE_PAYMENT,
+    )
+
+
 async def test_late_money_is_given_back_though_the_first_look_at_it_was_refused(lab: Lab) -> None:
     """A wrong key at the wrong moment: the event has been taken and will not come again."""
     handle, order, session_id = await lab.opened()

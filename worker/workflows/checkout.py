@@ -1,5 +1,7 @@
 """The checkout, from Buy to fulfilled. Workflow id = idempotency key."""
 
+from typing import assert_never
+
 from temporalio import workflow
 
 from checkout.contracts import CheckoutInput, CheckoutResult, PaymentSessionView
@@ -47,8 +49,11 @@ class CheckoutWorkflow:
                     order = await actions.refund(order, payment, reason)
                 case Close(session_id):
                     await actions.close_session(session_id)
+                    self.inbox.ask_first()  # a payment may have been quicker: of an ended order it is given back
                 case Wait() | Nothing():
                     pass
+                case _:
+                    assert_never(decision)
             await self.inbox.rest_if_refused(order, session, decision)
             self._order = order
 

@@ -1,6 +1,8 @@
 """Settle what no running checkout looks after: a webhook for a closed or forgotten checkout, an orphaned order, the
 money of a sale that is over."""
 
+from typing import assert_never
+
 from temporalio import workflow
 
 from checkout.contracts import CheckoutResult, SettlementInput
@@ -82,6 +84,8 @@ class SettlementWorkflow:
                 return await self._follow(order, await actions.close_session(session_id), closing)
             case Wait() | Nothing():
                 pass
+            case _:
+                assert_never(decision)
         await self.inbox.rest_if_refused(order, session, decision)
         return order
 
