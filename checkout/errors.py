@@ -83,8 +83,6 @@ class WrongCart(CheckoutError): ...
 
 
 class ProductNotFound(WrongCart):
-    code = "unknown-product"
-
     def __init__(self, skus: Sequence[str]) -> None:
         super().__init__(f"No such product: {', '.join(skus)}")
 

@@ -132,6 +132,7 @@ def cluster(config: StackConfig) -> Cluster:
 def _python(config: StackConfig, credentials: Credentials, name: str) -> Part:
     kind = PARTS[name]
     ports = [getattr(config.settings, field) for field in kind.ports]
+    here = f"http://127.0.0.1:{ports[0]}" if ports else ""
     # For commands on this machine: the public address of a shop may lead elsewhere, or hide its operator's pages.
     urls = config.urls | {"gateway": f"http://localhost:{config.settings.api_port}"}
     return Part(
@@ -139,9 +140,9 @@ def _python(config: StackConfig, credentials: Credentials, name: str) -> Part:
         argv=(sys.executable, "-m", *kind.module),
         env=python_environment(config, credentials, name),
         cwd=config.cwd,
-        url=urls.get(name, ""),
+        url=urls.get(name, here),
         needs=kind.needs,
-        ready=partial(http_ok, f"http://127.0.0.1:{ports[0]}/readyz") if ports else None,
+        ready=partial(http_ok, f"{here}/readyz") if ports else None,
         once=not ports,
         stop_within=kind.stop_within,
     )

@@ -96,6 +96,13 @@ def test_commands_on_this_machine_do_not_go_by_the_public_address(tmp_path: Path
     assert config.urls["gateway"] == "https://shop.example.com"
 
 
+def test_a_part_with_a_port_and_no_address_of_its_own_is_told_of_at_that_port(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(StackConfig, "urls", {})
+    config = StackConfig.for_tests(tmp_path, parts=("setup", "worker"))
+    urls = {part.name: part.url for part in build(config, KEYS)}
+    assert urls == {"setup": "", "worker": f"http://127.0.0.1:{config.settings.worker_port}"}
+
+
 def test_our_temporal_server_is_not_reached_through_the_users_own_profile(tmp_path: Path) -> None:
     env = python_environment(StackConfig.for_tests(tmp_path), KEYS)
     assert env["TEMPORAL_CONFIG_FILE"] == "/dev/null"
