@@ -81,6 +81,12 @@ async def read_shelf(engine: AsyncEngine, selection: Selection) -> Shelf:
         return await catalogue.shelf(connection, selection)
 
 
+async def look(engine: AsyncEngine) -> None:
+    """Read a product, to see whether that works: raises what any statement raises."""
+    async with engine.connect() as connection:
+        await catalogue.look(connection)
+
+
 async def has_product(engine: AsyncEngine, sku: str) -> bool:
     """Whether there is such a product, sold or withdrawn."""
     async with engine.connect() as connection:

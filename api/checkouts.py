@@ -125,8 +125,8 @@ class Checkouts:
         try:
             handle = await self._start_workflow(wish)
         except WorkflowAlreadyStartedError:
-            # A run with this key has ended. If it left an order, that is the answer (found by the poll's look into
-            # the database); if it ended before there was one, a second run may open it: the key is unique there.
+            # A run with this key has ended. If it left an order, that is the answer (`_without_session` reads it if the
+            # query does not tell); if it ended before there was one, a second run may open it: the key is unique there.
             if await self._find(key) is not None:
                 return self._client.get_workflow_handle(key)
             handle = await self._start_workflow(wish, again=True)

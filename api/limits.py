@@ -1,6 +1,6 @@
 """Bounds on what one client may ask for: requests a minute, counted by each gateway for itself, and reservations open
-at once, counted in the database for all of them; only checkouts without an order yet (no worker runs) are again each
-gateway's own. A client is its address, kept only as a keyed hash."""
+at once, counted in the database for all of them. A checkout that has no order yet is counted only by the gateway that
+began it. A client is its address, kept only as a keyed hash."""
 
 import asyncio
 import hashlib
@@ -20,7 +20,7 @@ from db.order_queries import open_orders
 from runtime.settings import Settings
 
 MAX_CLIENTS = 10_000  # remembered at a time; whoever was heard of longest ago is forgotten
-_BEGUN_SECONDS = 3600  # how long a checkout that nobody works on counts: its workflow may have been ended by hand
+_BEGUN_SECONDS = 3600  # after this, a checkout without an order no longer counts against its client
 
 
 @dataclass

@@ -12,9 +12,9 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from api.hints import SessionEvent, deliver, signal, start_settlement
+from api.missed_event import last_event
 from api.order_views import RefundAnswer, operator_order
 from api.problems import Problem, invalid, unavailable
-from api.provider_events import last_event
 from api.refund_requests import RefundIn, refund_wish
 from api.waiting import Stopping
 from checkout import errors
@@ -25,6 +25,7 @@ from checkout.payments import Refund
 from db import insights, order_pages, order_queries, refunds
 from runtime.failpoints import Step, around
 from runtime.settings import Settings
+from worker.looked_after import describe, status_name
 from worker.starting import Starter
 
 logger = logging.getLogger("api")
@@ -82,6 +83,14 @@ class Orders:
         """The order's row with its lines, money and timeline, for `api.order_views`."""
         async with self._engine.connect() as connection:
             return await order_pages.order_detail(connection, order_id)
+
+    async def checkout_status(self, checkout_key: str) -> str:
+        """What Temporal says of the order's checkout, for people."""
+        try:
+            found = await describe(self._client, checkout_key, timedelta(seconds=1))
+        except (RPCError, RuntimeError):
+            return "Temporal does not answer"
+        return status_name(found) if found is not None else "unknown to Temporal"
 
     async def page(
         self, *, status: OrderStatus | None = None, search: str | None = None, after: str | None = None, limit: int

@@ -27,7 +27,7 @@ _KEY = "Idempotency-Key"
 _ORDER_ID = re.compile(r"ord_[0-9a-f]{32}", re.ASCII)
 _TOLD = {
     errors.InvalidKey: (400, "Not a checkout key"),
-    errors.KeyReused: (422, "This key belongs to another refund"),
+    errors.KeyReused: (422, "This key belongs to another refund"),  # a checkout's is told by `api.checkouts`
     errors.NotEnoughStock: (409, "Not enough in stock"),
     errors.NotRefundable: (409, "There is no payment to give back"),
     errors.RefundExceedsPayment: (409, "So much of the payment is not left"),

@@ -76,7 +76,7 @@ class Shared(Generic[Key, Value]):
     async def __call__(self, key: Key) -> Value:
         if key not in self._next:
             self._next[key] = asyncio.create_task(self._in_turn(key))
-            # A failure is no news where everybody who waited for it has gone.
+            # Marks the error as seen, else asyncio warns when nobody waits any more.
             self._next[key].add_done_callback(lambda reading: reading.cancelled() or reading.exception())
         return await asyncio.shield(self._next[key])
 

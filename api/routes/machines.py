@@ -10,11 +10,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.service import RPCError
 
-from api import webhooks
+from api import catalogue, webhooks
 from api.gateway import GatewayDependency, operator
 from api.problems import Problem, unavailable
 from checkout.errors import PayloadKeyMissing, WritesRefused
-from db import catalogue
 from runtime.codec import EncryptingCodec
 
 webhook = APIRouter(tags=["payment service"])
@@ -60,8 +59,7 @@ async def readyz(gateway: GatewayDependency) -> JSONResponse:
         await gateway.writing.look()
     except WritesRefused as refusal:
         raise unavailable(f"{refusal}.") from None
-    async with gateway.engine.connect() as connection:
-        await catalogue.look(connection)
+    await catalogue.look(gateway.engine)
     try:
         await gateway.temporal.service_client.check_health(timeout=timedelta(seconds=2))
     except (RPCError, RuntimeError):

@@ -4,27 +4,23 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterable
-from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
-from temporalio.service import RPCError
 
 from api.board import AUDIT_GRACE, SPANS
-from api.gateway import Gateway
 from api.order_events import LIVE
 from api.order_views import OperatorOrder, operator_order
 from api.web.console.processes import processes
 from api.web.console.sign_in import ConsoleDependency
 from api.web.rendering import DEEPEST
-from checkout.ids import new_checkout_key, refund_workflow_id, settlement_workflow_id
+from checkout.ids import new_checkout_key, refund_workflow_id, workflow_ids_of_order
 from checkout.orders import OrderStatus
 from checkout.payments import RefundState, forbids_refund
-from db import order_pages
 from db.catalogue import Selection
-from worker.looked_after import describe, status_name
+from db.order_pages import OrderDetail
 
 router = APIRouter(prefix="/admin", include_in_schema=False)
 
@@ -77,7 +73,7 @@ async def order(order_id: str, console: ConsoleDependency) -> Response:
         email=email,
         reserved=reserved,
         workflows=_workflows(row),
-        running=await _run_status(gateway, row.checkout_key),
+        running=await gateway.orders.checkout_status(row.checkout_key),
     )
 
 
@@ -125,15 +121,8 @@ def _left(order: OperatorOrder) -> Counter[str]:
     return left
 
 
-def _workflows(row: order_pages.OrderDetail) -> dict[str, str]:
+def _workflows(row: OrderDetail) -> dict[str, str]:
     """Ids of the workflows that the order may have, by kind."""
-    ids = {"Checkout": row.checkout_key, "Settlement": settlement_workflow_id(row.payment_session_id or row.id)}
+    checkout, settlement, *_ = workflow_ids_of_order(row.checkout_key, row.id, row.payment_session_id)
+    ids = {"Checkout": checkout, "Settlement": settlement}
     return ids | ({"Refund": refund_workflow_id(row.id)} if row.status == OrderStatus.REFUNDED else {})
-
-
-async def _run_status(gateway: Gateway, checkout_key: str) -> str:
-    try:
-        found = await describe(gateway.temporal, checkout_key, timedelta(seconds=1))
-    except (RPCError, RuntimeError):
-        return "Temporal does not answer"
-    return status_name(found) if found is not None else "unknown to Temporal"

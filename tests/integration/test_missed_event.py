@@ -10,8 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api.hints import SessionEvent
+from api.missed_event import last_event
 from api.problems import Problem
-from api.provider_events import last_event
 from runtime.settings import load_settings
 from tests.integration.payment_mock.serving import KEY, serve
 
