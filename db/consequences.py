@@ -68,8 +68,8 @@ async def finish_order(book: Book) -> None:
 
 async def plan_next_look(book: Book) -> None:
     """When the provider is asked again by the sweep: soon, as long as something stands open, or when the first of what
-    is owed again has its turn; else only at the checks of the payment's first months (`shop.next_check`), of which
-    this look stands for those that are past."""
+    is owed again has its turn; else only at the checks of the payment's first months (`shop.next_check`); this look
+    counts as every check whose date has passed."""
     looks = 0 if book.is_changed else book.looks + 1
     is_ours_to_make = book.state is PaymentState.PAID and book.left > 0 and not book.is_disputed
     times = [_turn_of(head) for head in _to_be_made_again(book)] if is_ours_to_make else []

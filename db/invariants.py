@@ -70,7 +70,7 @@ def _read() -> Iterator[Check]:
             continue
         of_orders = scope == "orders"
         begin = common["orders"] + (common["payments"] if payments else "") if of_orders else ""
-        # Without a limit of orders: whoever is not told of is in order.
+        # Of orders no LIMIT: one that is missing from the rows is taken as correct.
         limit = "" if of_orders else f" LIMIT {MAX_VIOLATIONS}"
         checked, violations, _ = body.split(";\n")
         yield Check(int(number), of_orders, bool(payments), text(begin + checked), text(begin + violations + limit))

@@ -79,7 +79,7 @@ def _check_same_wish(wanted: RefundOrderInput, request: str | None) -> None:
 def _may_be_asked_anew(book: Book, head: Refund, wanted: RefundOrderInput) -> bool:
     """The provider had refused it; or all of it is wanted again, and by now something is left (again)."""
     is_all_wanted = wanted.key == WHOLE_REFUND and book.left > 0
-    if head.was_never_taken:  # else than refused: it had to make room for what was given back elsewhere
+    if head.was_never_taken:  # not FAILED means CANCELLED: another refund took its place
         return head.state is RefundState.FAILED or is_all_wanted
     return is_all_wanted and head.state is RefundState.SUCCEEDED
 

@@ -27,9 +27,9 @@ _REFUSALS = {
     "53100": "PostgreSQL takes no writes: its disk is full",
     "53200": "PostgreSQL takes no writes: it is out of memory",
 }
-# A session that was opened while the server was read-only stays so: the error throws it away (`db.engine`). And so many
-# numbers do not fit into so little memory, and are written to a temporary file: that is what a full disk refuses first.
-# It takes no right, touches no table and leaves nothing behind.
+# A session that was opened while the server was read-only stays so: the error throws it away (`db.engine`). 8,000
+# numbers exceed 64 kB, so a temporary file is written, which is what a full disk refuses first. It takes no right,
+# touches no table and leaves nothing behind.
 _TRY = """
     DO $$ BEGIN
         IF current_setting('transaction_read_only') = 'on' THEN

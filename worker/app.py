@@ -81,8 +81,8 @@ def create_worker(
     workflow_runner: WorkflowRunner | None = None,
 ) -> Worker:
     """The worker of the process. It has no sandbox, with which a checkout costs 41 ms of CPU instead of 24; tests give
-    a `workflow_runner` that has one (docs/decisions/0015). With a `version` it is given work only once that is the
-    current one of its deployment, and ends what began on it (docs/decisions/0025)."""
+    a `workflow_runner` that has one (docs/decisions/0015). With a `version`, new checkouts come only while it is the
+    current one; those it began stay with it to their end (docs/decisions/0025)."""
     # "Checkout with UUID … succeeded!" shall be the whole line, as in the guide.
     workflow.logger.workflow_info_on_message = False
     return Worker(

@@ -1,7 +1,7 @@
 """Every timeout and retry of the worker, with its name and its reason, in one place.
 
 A step is tried first as a *local* activity, inside the workflow task; if that one try does not end well and soon, as a
-regular one, retried by the server with backoff (docs/decisions/0004). All times are seconds.
+regular one, retried by the server with backoff (docs/decisions/0004).
 """
 
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ from checkout import errors
 WORKFLOW_TASK_TIMEOUT = timedelta(seconds=3)
 # How long a task waits for the worker that has the workflow cached before any other may take it.
 STICKY_SCHEDULE_TO_START_TIMEOUT = timedelta(seconds=1.5)
-# Signals a run takes before it continues as new, so that a flood of events never makes a history too long.
+# Different events a run takes before it continues as new, so that a flood of them never makes a history too long.
 MAX_EVENTS_PER_RUN = 500
-# The same for all events that are signalled, repeats among them, of which Temporal stores each.
+# All signals of them, repeats included: Temporal stores each.
 MAX_SIGNALS_PER_RUN = 2_000
 
 # No answer can change these; everything else is asked again.

@@ -48,8 +48,8 @@ class CheckoutActivities:
 
     @activity.defn
     async def open_checkout(self, request: OpenOrderInput) -> Opened:
-        """Open the order, and its session if the provider gives it at once; else the order is pending, until
-        the next step has it or until the refusal is acted upon."""
+        """Open the order, and its session. If the session is not there in time, the order comes back pending and the
+        next step opens it; if it was refused, `refusal` says why."""
         order = await self.open_order(request)
         is_new = order.created_at == request.opened_at
         if order.status is OrderStatus.PENDING and order.fingerprint == request.fingerprint:
@@ -59,7 +59,7 @@ class CheckoutActivities:
             except (PaymentRefused, PaymentStuck) as error:
                 return Opened(order, is_new, refusal=f"{type(error).__name__}: {error}")
             except Exception as error:
-                _left("opened its session", order, error)
+                _left("open its session", order, error)
         return Opened(order, is_new)
 
     @activity.defn
@@ -78,7 +78,7 @@ class CheckoutActivities:
                 try:
                     order = await self.fulfil_order(PaidInput(order.order_id, payment))
                 except Exception as error:
-                    _left("fulfilled it", order, error)
+                    _left("fulfil it", order, error)
         return Answer(session, order)
 
     async def open_order(self, request: OpenOrderInput) -> Order:
@@ -179,13 +179,13 @@ def _told(session: ProviderSession) -> ProviderSession:
     return session
 
 
-def _left(done: str, order: Order, error: Exception) -> None:
+def _left(what: str, order: Order, error: Exception) -> None:
     """Log why the second half of a step is left to the next. Of errors that are not ours only the type: a driver's
     message may quote what was written."""
     activity.logger.warning(
-        "Not yet %s, it is tried again: order %s: %s",
-        done,
+        "Order %s: could not %s yet, the next step tries again: %s",
         order.order_id,
+        what,
         f"{type(error).__name__}: {error}" if isinstance(error, CheckoutError) else type(error).__name__,
         extra={"order_id": order.order_id},
     )

@@ -59,7 +59,8 @@ class Inbox:
         self.has_news = True
 
     def is_drained(self, order: Order) -> bool:
-        """Whether the order is decided, and every event that was taken has been acted upon: no other workflow will."""
+        """Whether the order is decided, and every event that was taken has been acted upon, since only this workflow
+        will act on them."""
         if order.status.is_live or self._others(order):
             return False
         return order.status.is_kept or order.session is None or not self.has_news

@@ -47,13 +47,13 @@ BUGS: tuple[Mutant, ...] = (
     ),
     bug(
         "at-once-is-not-for-ever",
-        Code("CheckoutActivities.open_checkout", "_left('opened its session', order, error)", "raise"),
+        Code("CheckoutActivities.open_checkout", "_left('open its session', order, error)", "raise"),
         breaks="while a session cannot be had nobody would know of the order",
         tests="test_an_order_is_known_while_its_session_cannot_be_had_for_whatever_reason",
     ),
     bug(
         "paid-is-not-asked-again",
-        Code("CheckoutActivities.ask_provider", "_left('fulfilled it', order, error)", "raise"),
+        Code("CheckoutActivities.ask_provider", "_left('fulfil it', order, error)", "raise"),
         breaks="while PostgreSQL is away, a paid order would depend on the provider's saying so again",
         tests="test_what_the_provider_has_said_is_not_asked_again_while_the_database_is_busy",
     ),
