@@ -1,1 +1,2 @@
-"""Load: whole paid checkouts against a running stack. See README.md beside this file."""
+"""Load: whole paid checkouts, against a running stack or against this shop and its peers in turn. See README.md beside
+this file."""

@@ -1,7 +1,8 @@
 """What crosses a process boundary: inputs and results of workflows and activities. Durations are seconds.
 
-These shapes are written into Temporal's histories, with `checkout.orders` and `checkout.sessions`: fields may be added
-with a default, never renamed or removed, as long as a recorded history uses them (`tests/replay` holds that).
+These shapes are written into Temporal's histories, with those of `checkout.orders`, `checkout.sessions` and
+`checkout.payments`: fields may be added with a default, never renamed or removed, as long as a recorded history uses
+them (`tests/replay` holds that).
 """
 
 from dataclasses import dataclass, field

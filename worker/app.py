@@ -80,9 +80,9 @@ def create_worker(
     workflows: Sequence[type] = WORKFLOWS,
     workflow_runner: WorkflowRunner | None = None,
 ) -> Worker:
-    """The worker of the process. It has no sandbox, with which a checkout costs 41 ms of CPU instead of 24; tests give
-    a `workflow_runner` that has one (docs/decisions/0015). With a `version`, new checkouts come only while it is the
-    current one; those it began stay with it to their end (docs/decisions/0025)."""
+    """The worker of the process. It has no sandbox, with which a checkout costs 41 ms of CPU instead of 24;
+    `tests/workflow` gives a `workflow_runner` that has one (docs/decisions/0015). With a `version`, new checkouts come
+    only while it is the current one; those it began stay with it to their end (docs/decisions/0025)."""
     # "Checkout with UUID … succeeded!" shall be the whole line, as in the guide.
     workflow.logger.workflow_info_on_message = False
     return Worker(

@@ -1,4 +1,5 @@
-"""Every timeout and retry of the worker, with its name and its reason, in one place.
+"""Every timeout and retry of a step, with its name and its reason, in one place. Other limits stand beside what they
+bound.
 
 A step is tried first as a *local* activity, inside the workflow task; if that one try does not end well and soon, as a
 regular one, retried by the server with backoff (docs/decisions/0004).

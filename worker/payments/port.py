@@ -1,4 +1,5 @@
-"""The port to the payment service: the questions we ask it.
+"""The port to the payment service: the questions that a worker asks it. (A gateway has one of its own, for events that
+were lost: `api.missed_event`.)
 
 Every call is safe to repeat: creating and refunding carry an idempotency key derived from what they are for.
 All raise `PaymentRefused` (asking again cannot help; its kind `PaymentUnknown`: there is no such object),
