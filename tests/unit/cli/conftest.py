@@ -15,6 +15,13 @@ from typer.testing import CliRunner, Result
 
 from cli.main import app
 
+AUDIT = {
+    "ok": True,
+    "checked_at": "2026-11-22T12:00:00Z",
+    "orders": 3,
+    "invariants": [{"number": 1, "name": "No order has two charges", "ok": True, "violations": [], "checked": 3}],
+    "outcomes": {"fulfilled": 2, "cancelled": 1},
+}
 ORDER_ID = "ord_" + "0" * 32
 SESSION_ID = "cs_test_one"
 TOKEN = "operator-token-of-the-test"
