@@ -48,8 +48,9 @@ class CheckoutWorkflow:
                 case Refund(payment, reason):
                     order = await actions.refund(order, payment, reason)
                 case Close(session_id):
-                    await actions.close_session(session_id)
-                    self.inbox.ask_first()  # a payment may have been quicker: of an ended order it is given back
+                    closed = await actions.close_session(session_id)
+                    if closed.paid:  # after all: its order has ended, and nobody else may tell of the money
+                        self.inbox.ask_first()
                 case Wait() | Nothing():
                     pass
                 case _:
