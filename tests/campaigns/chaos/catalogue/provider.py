@@ -96,13 +96,17 @@ async def another_amount_currency_or_order_is_given_back(trip: Trip) -> str:
 
 
 async def complete_but_unpaid_ships_nothing(trip: Trip) -> str:
+    """Complete without money is a payment under way: the deadline does not end it, the bank does, days later."""
     planted = await trip.world.plant("pay.before", "complete_unpaid")
     customer = trip.customer(gateway=trip.hasty)
     await customer.buy()
     await customer.pay()
     customer.has_paid = False
-    order = await customer.until("cancelled")
+    await customer.until("payment_processing")
     await trip.world.planted(planted)
+    failed = {"id": customer.session_id, "status": "failed"}
+    (await trip.world.http.post(f"{trip.world.payment}/_faults/become", json=failed)).raise_for_status()
+    order = await customer.until("cancelled")
     return f"{order['status']}:{order['reason']}"
 
 
