@@ -15,9 +15,10 @@ from stack.parts import Identity
 _REACHABLE = 'cd "$1" && exec "$2" --version'
 
 
-def unprivileged(program: Path, directory: Path) -> Identity:
-    """Whom `program` can run as, on data of its own below `directory`. Raises `StackError` if as nobody."""
-    if os.geteuid() != 0:
+def unprivileged(program: Path, directory: Path, *, user: int) -> Identity:
+    """Whom `user` (an effective uid) can run `program` as, on data of its own below `directory`. Raises `StackError` if
+    as nobody."""
+    if user != 0:
         return Identity()
     return first_able((_another_user(), _user_namespace()), program, directory)
 

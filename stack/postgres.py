@@ -75,7 +75,7 @@ class Cluster:
     def part(self, env: dict[str, str]) -> Part:
         """The server as a part. Raises `StackError` when PostgreSQL cannot run here."""
         server = self.program("postgres")
-        identity = unprivileged(server, self.data_dir)
+        identity = unprivileged(server, self.data_dir, user=os.geteuid())
         settings = {**_SERVER, "port": str(self.port), "fsync": "on" if self.fsync else "off"}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 
